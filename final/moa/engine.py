@@ -1,0 +1,141 @@
+"""The training loop of the multilayer perceptrons: one network, one fold, in one page.
+
+This is the readable reference. Data lies on the device once, batches are index lookups, and nothing is read back from
+the device inside an epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
+
+from moa.learner import Fitted, Fold
+from moa.networks import BLOCKS, seed_dropout
+
+
+class MLPLearner(BaseModel):
+    """A perceptron and how it is trained (write-up, common parts); the defaults are the published settings.
+
+    Attributes:
+        block: "3-fc" or "2-fc".
+        hidden: width of the hidden layers.
+        dropout: rates of the block's dropout layers.
+        epochs: all are run; the one with the lowest validation loss is kept.
+        batch_size: rows a step.
+        max_lr, div_factor, pct_start: OneCycleLR, stepped per batch; it also cycles Adam's first beta.
+        weight_decay: Adam's L2 term.
+        smoothing: the training loss uses y·(1-s) + s/2; the validation loss does not.
+        target_clip: both losses use targets clipped to this range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    block: Literal["3-fc", "2-fc"] = "3-fc"
+    hidden: int = 2048
+    dropout: tuple[float, ...] = (0.0, 0.25, 0.25)
+    epochs: int = 25
+    batch_size: int = 256
+    max_lr: float = 1e-2
+    div_factor: float = 1e3
+    pct_start: float = 0.1
+    weight_decay: float = 1e-5
+    smoothing: float = 0.0
+    target_clip: tuple[float, float] | None = None
+
+    def build(self, n_inputs: int, n_targets: int) -> nn.Sequential:
+        """The untrained network; initialised from torch's global generator."""
+        return BLOCKS[self.block](n_inputs, n_targets, hidden=self.hidden, dropout=self.dropout)
+
+    def fit(self, fold: Fold) -> Fitted:
+        """Train on one fold; see ``moa.learner.Learner``."""
+        device = fold.device
+        x, y = to_device(fold.x, device), to_device(fold.y, device)
+        if self.target_clip:
+            y = y.clamp(*self.target_clip)
+        train = torch.from_numpy(fold.train).to(device)
+        valid = torch.from_numpy(fold.valid).to(device)
+
+        seed = unit_seed(fold.seed, fold.fold)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = self.build(x.shape[1], y.shape[1]).to(device)
+        seed_dropout(network, torch.Generator(device).manual_seed(seed))
+        order = torch.Generator().manual_seed(seed)
+
+        steps = steps_per_epoch(len(train), self.batch_size)
+        optimizer = torch.optim.Adam(network.parameters(), weight_decay=self.weight_decay, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            self.max_lr,
+            epochs=self.epochs,
+            steps_per_epoch=steps,
+            pct_start=self.pct_start,
+            div_factor=self.div_factor,
+        )
+        history: list[dict[str, float]] = []
+        best_loss, best_state = float("inf"), {}
+        for epoch in range(self.epochs):
+            network.train()
+            total = torch.zeros((), device=device)
+            shuffled = train[torch.randperm(len(train), generator=order).to(device)]
+            for step in range(steps):
+                rows = shuffled[step * self.batch_size : (step + 1) * self.batch_size]
+                loss = bce_with_logits(network(x[rows]), smooth(y[rows], self.smoothing))
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                total += loss.detach()
+
+            valid_loss = bce_with_logits(logits(network, x[valid]), y[valid]).item()
+            row = {"epoch": epoch, "train_loss": total.item() / steps, "valid_loss": valid_loss}
+            history.append(row)
+            fold.on_epoch(epoch, self.epochs, row)
+            # A first epoch that is not finite must still leave weights to look at, hence the second condition.
+            if valid_loss < best_loss or not best_state:
+                best_loss = valid_loss
+                best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        return Fitted(best_state, {"n_inputs": x.shape[1], "n_targets": y.shape[1]}, history)
+
+    def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
+        """Probabilities of the kept epoch; see ``moa.learner.Learner``."""
+        with torch.random.fork_rng(devices=[]):
+            network = self.build(fitted.meta["n_inputs"], fitted.meta["n_targets"])
+        network.load_state_dict(fitted.tensors)
+        return logits(network.to(device), to_device(x, device)).sigmoid().cpu().numpy()
+
+
+def to_device(table: pd.DataFrame, device: torch.device) -> Tensor:
+    """A table's values as a float32 tensor of their own, shape (rows, columns)."""
+    return torch.tensor(table.to_numpy(np.float32), device=device)
+
+
+def unit_seed(seed: int, fold: int) -> int:
+    """A seed for one (seed, fold): folds of one model seed must not share their initial weights and order."""
+    return int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """Batches of an epoch; a last batch of a single row is left out, since batch norm cannot be trained on it."""
+    full, rest = divmod(rows, batch_size)
+    return max(full + (rest > 1), 1)
+
+
+def smooth(y: Tensor, amount: float) -> Tensor:
+    """Pull labels towards one half: y·(1-s) + s/2."""
+    return y * (1 - amount) + 0.5 * amount if amount else y
+
+
+@torch.no_grad()
+def logits(network: nn.Module, x: Tensor, batch_size: int = 4096) -> Tensor:
+    """Evaluate a network in batches, in evaluation mode; shape (rows, targets)."""
+    network.eval()
+    if not len(x):
+        return x.new_zeros(0, 0)
+    return torch.cat([network(part) for part in x.split(batch_size)])

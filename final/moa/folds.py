@@ -1,0 +1,120 @@
+"""The cross-validation schemes of the solution. Each returns a fold number per row, indexed by sig_id."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from iterstrat.ml_stratifiers import IterativeStratification, MultilabelStratifiedKFold
+from pydantic import BaseModel, ConfigDict
+from sklearn.model_selection import KFold
+from sklearn.utils import check_random_state
+
+from moa.errors import UserError
+
+# Drugs with at most this many treated rows are kept whole by the drug-aware scheme; larger ones are split by rows.
+SMALL_DRUG_ROWS = 18
+
+
+class Folds(BaseModel):
+    """A cross-validation scheme as data.
+
+    Attributes:
+        scheme: "multilabel": stratified over rows by labels ("old CV"); "drug-aware": whole small drugs ("new CV");
+            "kfold": shuffled rows.
+        n_splits: number of folds.
+        seed: the scheme's generator; None takes the seed of the model, so that each seed has its own split.
+        shuffle: for "multilabel": shuffle rows first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scheme: Literal["multilabel", "drug-aware", "kfold"]
+    n_splits: int
+    seed: int | None = 0
+    shuffle: bool = False
+
+    @property
+    def per_seed(self) -> bool:
+        """Whether each model seed has its own split."""
+        return self.seed is None
+
+    @property
+    def needs_drugs(self) -> bool:
+        """Whether train_drug.csv is needed."""
+        return self.scheme == "drug-aware"
+
+    @property
+    def label(self) -> str:
+        """Short name, such as "drug-aware-5"."""
+        return f"{self.scheme}-{self.n_splits}"
+
+    def split(self, y: pd.DataFrame, drugs: pd.Series | None = None, seed: int | None = None) -> pd.Series:
+        """Assign a fold to each row of ``y``.
+
+        Args:
+            y: 0/1 targets, shape (rows, targets), indexed by sig_id.
+            drugs: drug_id of the rows, for the drug-aware scheme.
+            seed: the model's seed, used where the scheme has none of its own.
+
+        Returns:
+            fold numbers 0 … n_splits-1, indexed like ``y``.
+        """
+        if len(y) < self.n_splits:
+            raise UserError(f"{self.n_splits} folds need at least as many training rows, and there are {len(y)}")
+        state = seed if self.seed is None else self.seed
+        if self.scheme == "kfold":
+            return shuffled_folds(y, self.n_splits, state)
+        if self.scheme == "multilabel":
+            return multilabel_folds(y, self.n_splits, state, self.shuffle)
+        if drugs is None:
+            raise UserError("the drug-aware folds (new CV) need train_drug.csv in the data folder")
+        return drug_aware_folds(y, drugs, self.n_splits, state)
+
+
+def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int) -> pd.Series:
+    """Shuffled K folds over rows, labels not looked at."""
+    folds = np.empty(len(y), dtype=np.int64)
+    for number, (_, valid) in enumerate(KFold(n_splits, shuffle=True, random_state=seed).split(y)):
+        folds[valid] = number
+    return pd.Series(folds, index=y.index, name="fold")
+
+
+def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = False) -> pd.Series:
+    """Stratify rows by their labels (Sechidis et al. 2011, iterative stratification): the "old CV".
+
+    Unshuffled, the library draws its ties from numpy's global generator, whose state in the original depended on all
+    that had run before: those exact folds cannot be had again. Here the ties come from a generator of their own.
+    """
+    if shuffle:
+        splitter = MultilabelStratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
+        folds = np.empty(len(y), dtype=np.int64)
+        for number, (_, valid) in enumerate(splitter.split(y.to_numpy(), y.to_numpy())):
+            folds[valid] = number
+    else:
+        ratios = np.full(n_splits, 1 / n_splits)
+        folds = IterativeStratification(y.to_numpy().astype(bool), ratios, check_random_state(seed))
+    return pd.Series(np.asarray(folds, dtype=np.int64), index=y.index, name="fold")
+
+
+def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed: int = 34) -> pd.Series:
+    """Keep drugs of at most 18 rows whole, stratified by their mean target; stratify rows of larger drugs: "new CV".
+
+    A test set holds unseen drugs, so a fold that holds out whole drugs scores what the leaderboard scores. Drugs with
+    many rows are thought to be in the test set too, and are split row by row.
+    """
+    drugs = drugs.reindex(y.index)
+    if drugs.isna().any():
+        lost = drugs.index[drugs.isna()][0]
+        raise UserError(f"train_drug.csv: no drug_id for sig_id {lost}, which the drug-aware folds need")
+    rows_of_drug = drugs.map(drugs.value_counts())
+    small = rows_of_drug <= SMALL_DRUG_ROWS
+    folds = pd.Series(-1, index=y.index, name="fold")
+    if small.any():
+        by_drug = y[small].groupby(drugs[small]).mean()
+        fold_of_drug = multilabel_folds((by_drug > 0).astype(np.int8), n_splits, seed, shuffle=True)
+        folds[small] = drugs[small].map(fold_of_drug).to_numpy()
+    if (~small).any():
+        folds[~small] = multilabel_folds(y[~small], n_splits, seed, shuffle=True).to_numpy()
+    return folds

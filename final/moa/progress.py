@@ -1,0 +1,61 @@
+"""Progress with time left: a bar on a terminal, a line a step elsewhere (notebooks, logs of Kaggle's batch runs)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(stderr=True)
+
+
+class Bar:
+    """One line of progress; ``update`` takes steps done, fractions allowed."""
+
+    def __init__(self, title: str, total: int, bars: Progress | None):
+        self.title, self.total, self._bars = title, total, bars
+        self._task = bars.add_task(title, total=total, note="") if bars else None
+        self._started = self._printed = time.monotonic()
+
+    def update(self, done: float, note: str = "", log: bool = False) -> None:
+        """Show ``done`` of ``total``; ``log`` marks a line worth keeping where there is no terminal."""
+        if self._bars is not None:
+            self._bars.update(self._task, completed=done, note=note)
+        elif log or time.monotonic() - self._printed > 30:
+            self._printed = time.monotonic()
+            spent = self._printed - self._started
+            left = spent * (self.total - done) / done if done else float("nan")
+            ahead = f", about {_duration(left)} left" if 0 < done < self.total else ""
+            console.print(
+                f"{self.title}: {done:.4g}/{self.total} {note} ({_duration(spent)}{ahead})",
+                highlight=False,
+                markup=False,
+            )
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s" if minutes else f"{seconds}s"
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Bar]:
+    """Open a bar for the length of a block."""
+    if not console.is_terminal:
+        yield Bar(title, total, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        yield Bar(title, total, bars)

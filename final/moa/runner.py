@@ -1,0 +1,373 @@
+"""Walk over a model's units: train those that are not there yet, and turn stored units into predictions.
+
+The unit of work is (model, stage, seed, fold). A run is the set of units that are not on disk, so a killed run goes on
+where it stopped, and several processes may work on one store, a fold each.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from moa.data import Dataset
+from moa.errors import StoreError, UserError
+from moa.learner import Fold
+from moa.pipeline import FeaturePipeline
+from moa.progress import Bar, console, progress
+from moa.recipe import ModelConfig, Recipe, Stage, recipe
+from moa.schema import CP_TYPE, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED, TREATED
+from moa.store import ModelStore, digest, read_json, write_json, write_table
+
+Unit = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which units to train; the rest is left to other runs.
+
+    Attributes:
+        seeds: the first so many seeds; None: all.
+        folds: the first so many folds; None: all.
+        fold: this fold alone.
+        stage: this stage alone.
+
+    Folds are narrowed only where no later stage needs all of them for its inputs.
+    """
+
+    seeds: int | None = None
+    folds: int | None = None
+    fold: int | None = None
+    stage: str | None = None
+
+    def units(self, stage: Stage, feeds_later: bool) -> list[Unit]:
+        """The units of a stage that this selection asks for."""
+        seeds = stage.seeds[: self.seeds]
+        numbers = range(stage.folds.n_splits)
+        if not feeds_later or self.stage:
+            numbers = numbers[: self.folds]
+            if self.fold is not None:
+                if not 0 <= self.fold < stage.folds.n_splits:
+                    raise UserError(f"--fold {self.fold}: {stage.name} has folds 0 to {stage.folds.n_splits - 1}")
+                numbers = range(self.fold, self.fold + 1)
+        return [(seed, fold) for seed in seeds for fold in numbers]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Tables of a model: ``oof`` over the training rows covered so far, ``test`` over all test rows (controls 0)."""
+
+    oof: pd.DataFrame
+    test: pd.DataFrame
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """ "auto" takes the GPU where there is one.
+
+    Raises:
+        UserError: "cuda" was asked for and there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError("--device cuda: no CUDA device is visible; use --device cpu")
+    return torch.device(name)
+
+
+class Runner:
+    """Trains and replays one model.
+
+    Args:
+        model: the recipe.
+        weights: the weights folder.
+        config: the model's settings; None reads them from the manifest of trained weights.
+        device: where networks run.
+        profile: recorded in the manifest.
+    """
+
+    def __init__(
+        self,
+        model: Recipe,
+        weights: Path,
+        config: ModelConfig | None = None,
+        device: torch.device | None = None,
+        profile: str = "custom",
+    ):
+        self.model = model
+        self.store = ModelStore(weights, model.name)
+        if config is None:
+            manifest = self.store.manifest()
+            config = type(model.config).model_validate(manifest["settings"])
+            profile = manifest["profile"]
+        self.config, self.profile = config, profile
+        self.device = device or torch.device("cpu")
+        self.stages = {stage.name: stage for stage in model.stages(config)}
+        self.last = list(self.stages.values())[-1]
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def train(self, data: Dataset, selection: Selection | None = None) -> Predictions:
+        """Train the units that are selected and not there yet; write and return the predictions so far."""
+        selection = selection or Selection()
+        if selection.stage and selection.stage not in self.stages:
+            raise UserError(f"--stage {selection.stage}: {self.model.name} has {', '.join(self.stages)}")
+        self.store.claim(
+            {
+                "model": self.model.name,
+                "profile": self.profile,
+                "settings": self.config.model_dump(mode="json"),
+                "data": self._fingerprint(data),
+            }
+        )
+        features, test = self._rows(data.features), self._rows(data.test)
+        for stage in self.stages.values():
+            if selection.stage in (None, stage.name):
+                self._train_stage(stage, data, features, test, selection)
+            if selection.stage == stage.name:
+                break
+        predictions = Predictions(self.oof(), self.predict(data.test))
+        write_table(self.store.prediction_path("oof"), predictions.oof)
+        write_table(self.store.prediction_path("test"), predictions.test)
+        return predictions
+
+    def _train_stage(
+        self, stage: Stage, data: Dataset, features: pd.DataFrame, test: pd.DataFrame, selection: Selection
+    ) -> None:
+        wanted = selection.units(stage, self._feeds_later(stage))
+        if all(self.store.has_unit(stage.name, *unit) for unit in wanted):
+            return
+        y = self._targets(stage, data).loc[features.index]
+        x = self._fit_features(stage, data, features, test, y)
+        splits: dict[int | None, pd.Series] = {}
+        with progress(f"{self.model.name} {stage.name}", len(wanted)) as bar:
+            for done, (seed, fold) in enumerate(wanted):
+                if self.store.has_unit(stage.name, seed, fold):
+                    continue
+                key = seed if stage.folds.per_seed else None
+                if key not in splits:
+                    splits[key] = stage.folds.split(y, data.drugs, seed)
+                self._train_unit(stage, seed, fold, x, y, splits[key].to_numpy(), bar, done)
+
+    def _train_unit(
+        self,
+        stage: Stage,
+        seed: int,
+        fold: int,
+        x: pd.DataFrame,
+        y: pd.DataFrame,
+        folds: np.ndarray,
+        bar: Bar,
+        done: int,
+    ) -> None:
+        started = time.perf_counter()
+        initial = None
+        if stage.starts_from:
+            initial = self.store.load_unit(stage.starts_from, seed, fold)
+
+        def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
+            bar.update(done + (epoch + 1) / epochs, f"seed {seed} fold {fold} valid loss {row['valid_loss']:.5f}")
+
+        work = Fold(
+            x,
+            y,
+            np.flatnonzero(folds != fold),
+            np.flatnonzero(folds == fold),
+            seed,
+            fold,
+            self.device,
+            self.store.scratch(stage.name, seed, fold),
+            initial,
+            on_epoch,
+        )
+        fitted = stage.learner.fit(work)
+        honest = fitted.meta.get("honest_oof")
+        values = fitted.variants[honest] if honest else stage.learner.predict(fitted, x.iloc[work.valid], self.device)
+        oof = pd.DataFrame(values, x.index[work.valid], y.columns)
+        self.store.save_unit(stage.name, seed, fold, fitted, oof, time.perf_counter() - started)
+        best = min(row["valid_loss"] for row in fitted.history)
+        bar.update(done + 1, f"seed {seed} fold {fold} best valid loss {best:.5f}", log=True)
+
+    def _fit_features(
+        self, stage: Stage, data: Dataset, features: pd.DataFrame, test: pd.DataFrame, y: pd.DataFrame
+    ) -> pd.DataFrame:
+        """The stage's training inputs; fits the pipeline the first time, and reads it from the store after that."""
+        sources = {name: self._units_present(self.stages[name]) for name in stage.uses}
+        train_frame, test_frame = features, test
+        for name, units in sources.items():
+            train_frame = train_frame.join(self._prefixed(name, self._full_oof(name, features.index)))
+            test_frame = test_frame.join(self._prefixed(name, self._predict_stage(name, test, units)))
+        path = self.store.stage_path(stage.name)
+        inputs = digest(*(train_frame[c].to_numpy() for c in sorted(set(train_frame) - set(features))))
+        if path.exists():
+            description = read_json(path)
+            if description["inputs"] != inputs:
+                raise StoreError(
+                    f"{path}: {stage.name} was begun on other predictions of {', '.join(stage.uses)} (units were added "
+                    f"since); delete the folder {path.parent} to train it again"
+                )
+            return FeaturePipeline.restore(description["pipeline"], self.store.fits).transform(train_frame)
+        pipeline = stage.features()
+        labelled = y.to_numpy().any(axis=1).astype(np.int64)
+        with progress(f"{self.model.name} {stage.name} features", len(pipeline.steps)) as bar:
+            x, _ = pipeline.fit_transform(
+                train_frame, test_frame, self.store.fits, labelled, lambda name, done, total: bar.update(done, name)
+            )
+            bar.update(len(pipeline.steps), log=True)
+        write_json(
+            path,
+            {
+                "targets": list(y.columns),
+                "sources": sources,
+                "inputs": inputs,
+                "folds": stage.folds.model_dump(),
+                "rows": len(x),
+                "pipeline": pipeline.describe(),
+            },
+        )
+        return x
+
+    # -- predictions --------------------------------------------------------------------------------------------------
+
+    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Probabilities for any rows: the mean over all stored seeds and folds; control rows are exactly 0.
+
+        Args:
+            features: as read from a features file, shape (rows, 875), indexed by sig_id.
+
+        Returns:
+            shape (rows, scored targets), in the order of ``features``; float32.
+        """
+        units = self._units_present(self.last)
+        if not units:
+            raise StoreError(f"{self.store.folder}: holds no finished unit of {self.last.name}; train the model first")
+        treated = self._treated(features)
+        rows = features[treated] if self.model.rows == "treated" else features
+        found = self._predict_stage(self.last.name, rows, units)
+        result = found.reindex(features.index)
+        result[~treated.to_numpy()] = 0
+        return result.astype(np.float32)
+
+    def oof(self, variant: str | None = None) -> pd.DataFrame:
+        """Out-of-fold predictions of the last stage: the mean over seeds, for the rows covered so far.
+
+        Args:
+            variant: name of another OOF kept beside the honest one.
+        """
+        return self._oof(self.last, variant)
+
+    def missing_units(self) -> int:
+        """How many units of the whole plan are not there yet."""
+        return sum(
+            not self.store.has_unit(stage.name, *unit) for stage in self.stages.values() for unit in stage.units()
+        )
+
+    def history(self) -> pd.DataFrame:
+        """Learning curves: stage, seed, fold, epoch, train_loss, valid_loss, one row an epoch of every unit."""
+        rows = [
+            {"stage": stage.name, "seed": seed, "fold": fold, **row}
+            for stage in self.stages.values()
+            for seed, fold in self._units_present(stage)
+            for row in self.store.unit_facts(stage.name, seed, fold)["history"]
+        ]
+        return pd.DataFrame(rows)
+
+    def seconds(self) -> float:
+        """Training time of all stored units."""
+        return sum(
+            self.store.unit_facts(stage.name, *unit)["seconds"]
+            for stage in self.stages.values()
+            for unit in self._units_present(stage)
+        )
+
+    def _predict_stage(self, name: str, rows: pd.DataFrame, units: list[Unit]) -> pd.DataFrame:
+        stage = self.stages[name]
+        description = read_json(self.store.stage_path(name))
+        targets = description["targets"]
+        frame = rows
+        for source, source_units in description["sources"].items():
+            frame = frame.join(
+                self._prefixed(source, self._predict_stage(source, rows, [tuple(u) for u in source_units]))
+            )
+        if not len(rows):
+            return pd.DataFrame(columns=targets, index=rows.index, dtype=np.float32)
+        x = FeaturePipeline.restore(description["pipeline"], self.store.fits).transform(frame)
+        total = np.zeros((len(x), len(targets)))
+        with progress(f"{self.model.name} {name} predict", len(units)) as bar:
+            for done, unit in enumerate(units, 1):
+                total += stage.learner.predict(self.store.load_unit(name, *unit), x, self.device)
+                bar.update(done)
+        return pd.DataFrame(total / len(units), x.index, targets).astype(np.float32)
+
+    def _oof(self, stage: Stage, variant: str | None = None) -> pd.DataFrame:
+        units = self._units_present(stage)
+        if not units:
+            raise StoreError(f"{self.store.folder}: holds no finished unit of {stage.name}; train the model first")
+        parts = [self.store.load_oof(stage.name, *unit, variant) for unit in units]
+        stacked = pd.concat(parts)
+        return stacked.groupby(level=0, sort=True).mean().astype(np.float32)
+
+    def _full_oof(self, name: str, index: pd.Index) -> pd.DataFrame:
+        oof = self._oof(self.stages[name])
+        lost = index.difference(oof.index)
+        if len(lost):
+            raise StoreError(
+                f"{self.store.folder / name}: its OOF lacks {len(lost)} training rows (first {lost[0]}), so the next "
+                f"stage has no inputs; train all folds of {name} first"
+            )
+        return oof.loc[index]
+
+    def _units_present(self, stage: Stage) -> list[Unit]:
+        return [unit for unit in stage.units() if self.store.has_unit(stage.name, *unit)]
+
+    def _feeds_later(self, stage: Stage) -> bool:
+        return any(stage.name in later.uses for later in self.stages.values())
+
+    # -- rows and targets ---------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _treated(features: pd.DataFrame) -> pd.Series:
+        return features[CP_TYPE] == TREATED
+
+    def _rows(self, features: pd.DataFrame) -> pd.DataFrame:
+        return features[self._treated(features)] if self.model.rows == "treated" else features
+
+    def _targets(self, stage: Stage, data: Dataset) -> pd.DataFrame:
+        if stage.targets == "scored":
+            return data.scored.astype(np.float32)
+        y = data.nonscored.astype(np.float32)
+        # "nonscored" leaves out the targets without a positive in training (71 of 402 in the competition).
+        return y if stage.targets == "nonscored-all" else y.loc[:, y.to_numpy().any(axis=0)]
+
+    def _fingerprint(self, data: Dataset) -> dict[str, str]:
+        names = [TRAIN_FEATURES, TRAIN_SCORED, TEST_FEATURES]
+        if any(stage.targets != "scored" for stage in self.stages.values()):
+            names.append(TRAIN_NONSCORED)
+        if any(stage.folds.needs_drugs for stage in self.stages.values()):
+            names.append(TRAIN_DRUG)
+        return {name: data.fingerprint[name] for name in names}
+
+    @staticmethod
+    def _prefixed(stage: str, table: pd.DataFrame) -> pd.DataFrame:
+        return table.add_prefix(f"{stage}:")
+
+
+def needs(model: Recipe, config: ModelConfig) -> dict[str, bool]:
+    """Which optional files a model needs, as arguments of ``load_dataset``."""
+    stages = model.stages(config)
+    return {
+        "drugs": any(stage.folds.needs_drugs for stage in stages),
+        "nonscored": any(stage.targets != "scored" for stage in stages),
+    }
+
+
+def open_runner(name: str, weights: Path, device: str = "auto") -> Runner:
+    """The runner of trained weights, settings read from their manifest."""
+    runner = Runner(recipe(name), Path(weights), device=pick_device(device))
+    missing = runner.missing_units()
+    if missing:
+        console.print(f"[yellow]{name}: {missing} units of the plan are not trained; using those that are[/yellow]")
+    return runner

@@ -1,0 +1,361 @@
+"""What is on disk: units, fitted transformers, predictions, manifests. Written whole or not at all, and checked.
+
+Layout of a weights folder::
+
+    shared/<key>.skops                      fitted transformers, by what they were fitted on
+    <model>/manifest.json                   settings, data, versions
+    <model>/<stage>/stage.json              targets, folds digest, the feature pipeline
+    <model>/<stage>/seed-S/fold-F/          one unit: weights.safetensors, oof.parquet, unit.json
+    <model>/predictions/{oof,test}.parquet  tables with sig_id and target names
+
+Nothing is ever unpickled: weights are safetensors, transformers are skops with an explicit list of types, tables are
+parquet, the rest is JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import safetensors
+import safetensors.torch
+import sklearn
+import skops.io
+from sklearn.base import clone
+
+from moa.embedding import TRUSTED_TYPES as EMBEDDING_TYPES
+from moa.errors import StoreError
+from moa.features import TRUSTED_TYPES as FEATURE_TYPES
+from moa.learner import Fitted
+from moa.schema import SIG_ID
+
+TRUSTED_TYPES = sorted({*FEATURE_TYPES, *EMBEDDING_TYPES})
+STALE_SECONDS = 24 * 3600
+RECORDED_PACKAGES = (
+    "torch",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "umap-learn",
+    "pytorch-tabnet",
+    "timm",
+    "pytorch-lightning",
+    "iterative-stratification",
+)
+
+
+def digest(*parts: Any) -> str:
+    """Hash JSON-able values and arrays into 20 hex digits."""
+    state = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            state.update(f"{part.dtype}{part.shape}".encode())
+            state.update(np.ascontiguousarray(part).view(np.uint8).data)
+        else:
+            state.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return state.hexdigest()[:20]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place once the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)  # mkstemp's private mode would keep colleagues out of a shared store
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, default=_plain))
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StoreError(f"{path}: not found; train the model first, or give the right --weights folder") from None
+    except (ValueError, UnicodeDecodeError):
+        raise StoreError(f"{path}: damaged (not JSON); delete it and train again") from None
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table indexed by sig_id as parquet, atomically."""
+    table = table.rename_axis(SIG_ID)
+    with replacing(path) as temporary:
+        table.to_parquet(temporary)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table written by ``write_table``.
+
+    Raises:
+        StoreError: the file is missing, damaged, or carries no sig_id.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise StoreError(f"{path}: not found; run `moa predict` first") from None
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise StoreError(f"{path}: damaged or not a parquet table ({type(error).__name__}); make it again") from None
+    if table.index.name != SIG_ID:
+        raise StoreError(f"{path}: has no {SIG_ID} index")
+    return table
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class SharedFits:
+    """Fitted transformers, found by what they are and what they were fitted on, shared by all models of a store.
+
+    The key hashes the transformer's class and parameters, scikit-learn's version and the fitted values themselves, so
+    the second model that asks for the same fit reads it, and no two different fits can meet.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._loaded: dict[str, Any] = {}
+
+    def fit(self, transformer: Any, x: Any, y: np.ndarray | None = None) -> tuple[Any, str]:
+        """Fit a clone of ``transformer``, or read the same fit made before; returns it with its key."""
+        values = x if isinstance(x, np.ndarray) else x.astype(str).to_numpy().astype("U16")
+        kind = type(transformer)
+        key = digest(
+            f"{kind.__module__}.{kind.__qualname__}",
+            repr(sorted(transformer.get_params().items(), key=str)),
+            sklearn.__version__,
+            values,
+            [] if y is None else np.asarray(y),
+        )
+        if self._path(key).exists():
+            return self.load(key), key
+        fitted = clone(transformer).fit(x) if y is None else clone(transformer).fit(x, y)
+        payload = skops.io.dumps(fitted)
+        with replacing(self._path(key)) as temporary:
+            temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
+        self._loaded[key] = fitted
+        return fitted, key
+
+    def load(self, key: str) -> Any:
+        """Read a fit.
+
+        Raises:
+            StoreError: it is missing, damaged, or holds a type that is not on the list.
+        """
+        if key not in self._loaded:
+            path = self._path(key)
+            try:
+                raw = path.read_bytes()
+            except FileNotFoundError:
+                raise StoreError(
+                    f"{path}: missing; copy the whole weights folder, its 'shared' part included"
+                ) from None
+            checksum, payload = raw[:32], raw[32:]
+            if hashlib.sha256(payload).digest() != checksum:
+                raise StoreError(f"{path}: damaged (checksum differs); delete it and train again")
+            unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
+            if unknown:
+                raise StoreError(f"{path}: holds types that are not trusted: {', '.join(unknown)}")
+            self._loaded[key] = skops.io.loads(payload, trusted=TRUSTED_TYPES)
+        return self._loaded[key]
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.skops"
+
+
+class ModelStore:
+    """The artifacts of one model inside a weights folder."""
+
+    def __init__(self, weights: Path, model: str):
+        self.folder = Path(weights) / model
+        self.fits = SharedFits(Path(weights) / "shared")
+
+    # -- manifest -----------------------------------------------------------------------------------------------------
+
+    def claim(self, identity: dict[str, Any]) -> None:
+        """Write the manifest, or hold it against the one that is there.
+
+        Args:
+            identity: what must be equal for units to belong together: settings, data, columns.
+
+        Raises:
+            StoreError: the folder was made with something else.
+        """
+        path = self.folder / "manifest.json"
+        identity = json.loads(json.dumps(identity, default=_plain))
+        if not path.exists():
+            write_json(path, {**identity, "versions": versions()})
+            return
+        existing = read_json(path)
+        for part, value in identity.items():
+            if existing.get(part) != value:
+                raise StoreError(
+                    f"{path}: made with other {part} ({_first_difference(existing.get(part), value)}); "
+                    "give another --weights folder, or delete this one to train again"
+                )
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as written."""
+        return read_json(self.folder / "manifest.json")
+
+    # -- stages -------------------------------------------------------------------------------------------------------
+
+    def stage_path(self, stage: str) -> Path:
+        """Where a stage's description lies."""
+        return self.folder / stage / "stage.json"
+
+    def unit_path(self, stage: str, seed: int, fold: int) -> Path:
+        """Where a unit's artifact lies."""
+        return self.folder / stage / f"seed-{seed}" / f"fold-{fold}"
+
+    def has_unit(self, stage: str, seed: int, fold: int) -> bool:
+        """Whether the unit is finished: its folder appears whole or not at all."""
+        return (self.unit_path(stage, seed, fold) / "unit.json").exists()
+
+    def scratch(self, stage: str, seed: int, fold: int) -> Path:
+        """A folder for checkpoints inside a unit; kept over a kill, removed when the unit is saved."""
+        path = self.folder / stage / f"seed-{seed}" / f".scratch-{fold}"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def save_unit(self, stage: str, seed: int, fold: int, fitted: Fitted, oof: pd.DataFrame, seconds: float) -> None:
+        """Store a finished unit: weights, validation predictions and facts, as one folder that appears at once."""
+        final = self.unit_path(stage, seed, fold)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(final.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=f".fold-{fold}.", suffix=".tmp", dir=final.parent))
+        try:
+            safetensors.torch.save_file(
+                {name: value.contiguous() for name, value in fitted.tensors.items()}, temporary / "weights.safetensors"
+            )
+            write_table(temporary / "oof.parquet", oof)
+            for name, values in fitted.variants.items():
+                write_table(temporary / f"oof-{name}.parquet", pd.DataFrame(values, oof.index, oof.columns))
+            write_json(
+                temporary / "unit.json",
+                {
+                    "stage": stage,
+                    "seed": seed,
+                    "fold": fold,
+                    "seconds": round(seconds, 3),
+                    "meta": fitted.meta,
+                    "history": fitted.history,
+                    "variants": sorted(fitted.variants),
+                    "sha256": {path.name: _sha256(path) for path in sorted(temporary.iterdir())},
+                },
+            )
+            os.chmod(temporary, 0o755)
+            try:
+                os.replace(temporary, final)
+            except OSError:
+                if not self.has_unit(stage, seed, fold):  # another process finished the same unit first: keep its
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(self.folder / stage / f"seed-{seed}" / f".scratch-{fold}", ignore_errors=True)
+
+    def unit_facts(self, stage: str, seed: int, fold: int) -> dict[str, Any]:
+        """The unit's JSON: history, seconds, checksums."""
+        return read_json(self.unit_path(stage, seed, fold) / "unit.json")
+
+    def load_unit(self, stage: str, seed: int, fold: int) -> Fitted:
+        """Read a unit's weights.
+
+        Raises:
+            StoreError: the unit is missing or damaged.
+        """
+        facts = self.unit_facts(stage, seed, fold)
+        path = self._checked(stage, seed, fold, "weights.safetensors", facts)
+        return Fitted(safetensors.torch.load_file(path), facts["meta"], facts["history"])
+
+    def load_oof(self, stage: str, seed: int, fold: int, variant: str | None = None) -> pd.DataFrame:
+        """Read a unit's validation predictions, or one of its variants."""
+        name = f"oof-{variant}.parquet" if variant else "oof.parquet"
+        return read_table(self._checked(stage, seed, fold, name, self.unit_facts(stage, seed, fold)))
+
+    def _checked(self, stage: str, seed: int, fold: int, name: str, facts: dict[str, Any]) -> Path:
+        path = self.unit_path(stage, seed, fold) / name
+        expected = facts.get("sha256", {}).get(name)
+        if not path.exists() or _sha256(path) != expected:
+            raise StoreError(f"{path}: missing or damaged (checksum differs); delete its folder and train again")
+        return path
+
+    # -- predictions --------------------------------------------------------------------------------------------------
+
+    def prediction_path(self, kind: str) -> Path:
+        """Where the tables written at training lie; kind is "oof" or "test"."""
+        return self.folder / "predictions" / f"{kind}.parquet"
+
+
+def _sha256(path: Path) -> str:
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary folders that a killed run left; young ones may belong to a neighbour still at work."""
+    for path in folder.glob(".fold-*.tmp"):
+        try:
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+        except FileNotFoundError:
+            continue
+
+
+def _plain(value: Any) -> Any:
+    """JSON for numpy's numbers and the like."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
+
+
+def _first_difference(old: Any, new: Any, place: str = "") -> str:
+    """The first place where two JSON values differ, in words."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*new, *old]:
+            if old.get(name) != new.get(name):
+                return _first_difference(old.get(name), new.get(name), f"{place}.{name}" if place else name)
+    return f"{place or 'value'}: {_short(old)} there, {_short(new)} now"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,138 @@
+"""The main jobs as functions, for the command line, the notebooks and the inference scripts alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import typer
+
+from moa.blend import apply_blend, load_blend, submission, write_submission
+from moa.data import Dataset, load_dataset
+from moa.errors import UserError
+from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
+from moa.recipe import Recipe, recipe, recipes
+from moa.runner import Runner, Selection, needs, open_runner, pick_device
+from moa.store import read_table, write_table
+
+# The submissions' folders, beside the package in a checkout.
+FINAL = Path(__file__).resolve().parents[1]
+BLENDS = {"best-lb": FINAL / "Best LB" / "blend.yaml", "best-cv": FINAL / "Best CV" / "blend.yaml"}
+
+
+def blend_path(name: str) -> Path:
+    """The YAML file of a blend, by its name or its path.
+
+    Raises:
+        UserError: neither.
+    """
+    path = BLENDS.get(name, Path(name))
+    if not path.is_file():
+        raise UserError(
+            f"blend '{name}' is unknown; choose one of {', '.join(BLENDS)}, or give the path of a YAML file"
+        )
+    return path
+
+
+def expand_models(names: Iterable[str]) -> list[str]:
+    """Model names with blends and "all" written out, each once, in order."""
+    found: list[str] = []
+    for name in names:
+        if name == "all":
+            found += recipes()
+        elif name in BLENDS:
+            found += [member.model for member in load_blend(blend_path(name)).members]
+        else:
+            found.append(recipe(name).name)
+    return list(dict.fromkeys(found))
+
+
+def train_models(
+    models: list[Recipe],
+    data: Path,
+    weights: Path,
+    profile: str = "kaggle",
+    device: str = "auto",
+    selection: Selection | None = None,
+    overlay: dict | None = None,
+) -> list[dict[str, str]]:
+    """Train several models on one data set; returns a row of scores each."""
+    wanted = [needs(model, model.configure(profile, overlay)) for model in models]
+    dataset = load_dataset(data, **{file: any(need[file] for need in wanted) for file in ("drugs", "nonscored")})
+    rows = []
+    for model in models:
+        runner = Runner(model, weights, model.configure(profile, overlay), pick_device(device), profile)
+        predictions = runner.train(dataset, selection)
+        rows.append(score_row(model, dataset, predictions.oof))
+    return rows
+
+
+def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame) -> dict[str, str]:
+    """Scores of an OOF table in words: log loss of the rows covered, and of the per-target prevalence on them."""
+    y = data.scored.loc[oof.index]
+    treated = data.treated.loc[oof.index]
+    y_treated, oof_treated = y[treated], oof[treated]
+    baseline = prevalence_baseline(data.scored[data.treated], y_treated.index)
+    covered = len(y_treated) / int(data.treated.sum())
+    whole = f"{competition_log_loss(data.scored, oof, data.treated):.5f}" if covered == 1 else "–"
+    return {
+        "model": model.title,
+        "treated rows": f"{log_loss(y_treated, oof_treated):.5f}",
+        "all rows": whole,
+        "prevalence": f"{log_loss(y_treated, baseline):.5f}",
+        "rows covered": f"{covered:.0%}",
+        "published CV": f"{model.published.cv:.5f}",
+    }
+
+
+def predict_model(name: str, data: Path, weights: Path, out: Path, device: str = "auto") -> Path:
+    """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights; returns the folder."""
+    runner = open_runner(name, weights, device)
+    dataset = load_dataset(data, drugs=False, nonscored=False)
+    folder = out / name
+    test = runner.predict(dataset.test)
+    write_table(folder / "oof.parquet", runner.oof())
+    write_table(folder / "test.parquet", test)
+    write_submission(
+        submission(test, dataset.test, list(test.columns)), folder / "submission.csv", dataset.sample_submission
+    )
+    return folder
+
+
+def blend_submission(blend: str, data: Path, predictions: Path, out: Path) -> tuple[Path, str]:
+    """Mix ``test.parquet`` of a blend's members into ``OUT/submission-NAME.csv``.
+
+    Returns:
+        the path, and a note where members are missing and the others' weights were scaled up.
+    """
+    spec = load_blend(blend_path(blend))
+    dataset = load_dataset(data, drugs=False, nonscored=False)
+    present = {
+        member.model: read_table(predictions / member.model / "test.parquet")
+        for member in spec.members
+        if (predictions / member.model / "test.parquet").exists()
+    }
+    if not present:
+        raise UserError(
+            f"{predictions}: holds predictions of no member of {spec.name}; run `moa predict {spec.name}` first"
+        )
+    absent = [member.model for member in spec.members if member.model not in present]
+    mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
+    path = out / f"submission-{spec.name}.csv"
+    write_submission(submission(mixed, dataset.test, list(mixed.columns)), path, dataset.sample_submission)
+    note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
+    return path, note
+
+
+def inference_app(name: str) -> None:
+    """The command line of one model's inference script: ``--data DIR --weights DIR --out DIR [--device D]``."""
+    from moa.cli import DATA, OUT, WEIGHTS, DataDir, Device, Out, Weights, run
+
+    def main(data: DataDir = DATA, weights: Weights = WEIGHTS, out: Out = OUT, device: Device = "auto") -> None:
+        print(f"wrote {predict_model(name, data, weights, out, device)}")
+
+    main.__doc__ = f"Predict with {recipe(name).title}: OOF, test predictions and submission.csv from trained weights."
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    run(app)

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The whole main job: environment, data, training, inference, both blends, report.
+#
+#   bash final/reproduce.sh            real data in data/ and published settings, else the demo on synthetic data
+#   MODELS="best-lb" bash final/reproduce.sh          fewer models
+#   OUTPUT=/big/disk/moa bash final/reproduce.sh      results elsewhere
+#
+# Run it again after it was stopped: finished parts are kept.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. final/setup.sh
+set_up
+
+if [ -f data/train_features.csv ]; then
+    profile=kaggle data=data
+    output="${OUTPUT:-output/kaggle}"
+    echo "== Real competition data found in data/: published settings (hours to days; a GPU is advised)"
+else
+    profile=demo
+    output="${OUTPUT:-output/demo}"
+    data="$output/data"
+    echo "== No competition data in data/ (see data/README.md): this is the DEMO on SYNTHETIC data."
+    echo "== Its scores say nothing about the competition; the code paths are those of the real run."
+    moa data synthesize "$data" --rows "${DEMO_ROWS:-2500}" --test-rows 400
+fi
+read -ra models <<<"${MODELS:-all}"
+
+moa data check "$data"
+moa train "${models[@]}" --profile "$profile" --data "$data" --weights "$output/weights"
+moa predict "${models[@]}" --data "$data" --weights "$output/weights" --out "$output/predictions"
+moa blend apply best-lb best-cv --data "$data" --predictions "$output/predictions" --out "$output"
+moa report --data "$data" --weights "$output/weights" --predictions "$output/predictions" --out "$output"
+
+echo "== Done. Submissions: $output/submission-best-lb.csv and $output/submission-best-cv.csv; report: $output/report.html"
