@@ -1,0 +1,163 @@
+"""Blends by name: the published files, mixing, absent members, submissions."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from moa.blend import BlendSpec, apply_blend, effective_weights, load_blend, save_blend, submission, write_submission
+from moa.errors import UserError
+
+FINAL = Path(__file__).parents[1] / "final"
+MODELS = {
+    "simple-nn-old-cv", "simple-nn-new-cv", "three-stage-nn-5fold", "three-stage-nn-10fold", "two-stage-nn-tabnet",
+    "two-heads", "two-heads-v2", "deepinsight-efficientnet-b3", "deepinsight-resnest-v1", "deepinsight-resnest-v2",
+}
+COLUMNS = ["moa_a", "moa_b", "moa_c"]
+
+
+def spec(**weights):
+    return BlendSpec(name="mine", title="Mine", members=[{"model": m, "weight": w} for m, w in weights.items()])
+
+
+def table(seed, rows=("r1", "r2", "r3", "r4")):
+    return pd.DataFrame(np.random.default_rng(seed).random((len(rows), 3)), index=list(rows), columns=COLUMNS)
+
+
+@pytest.fixture
+def test_features():
+    kinds = ["trt_cp", "ctl_vehicle", "trt_cp", "ctl_vehicle"]
+    return pd.DataFrame({"cp_type": kinds, "g-0": 0.5}, index=pd.Index(["r3", "r1", "r4", "r2"], name="sig_id"))
+
+
+def test_published_files():
+    lb, cv = load_blend(FINAL / "Best LB" / "blend.yaml"), load_blend(FINAL / "Best CV" / "blend.yaml")
+    assert (len(lb.members), len(cv.members)) == (7, 5)
+    assert set(lb.weights.index) | set(cv.weights.index) == MODELS
+    assert lb.weights.sum() == pytest.approx(1.0, abs=1e-12)
+    assert lb.weights["three-stage-nn-5fold"] == 0.333
+    assert lb.weights["simple-nn-old-cv"] == lb.weights["simple-nn-new-cv"] == 0.09
+    assert cv.weights["deepinsight-resnest-v2"] == 0.27213043
+    assert (lb.published.public_lb, lb.published.private_lb, lb.published.oof) == (0.01808, 0.01599, None)
+    assert (cv.published.public_lb, cv.published.private_lb, cv.published.oof) == (None, 0.01601, 0.015107)
+
+
+def test_save_and_load(tmp_path):
+    mine = spec(a=0.1234567890123, b=0.8765432109877)
+    save_blend(mine, tmp_path / "new" / "blend.yaml")
+    assert load_blend(tmp_path / "new" / "blend.yaml") == mine
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"members": [{"model": "a", "weight": 0.5}, {"model": "a", "weight": 0.5}]}, "a is named twice"),
+        ({"members": [{"model": "a", "weight": 0.5}, {"model": "b", "weight": 0.4}]}, "sum to 0.9"),
+        ({"members": [{"model": "a", "weight": 1.2}, {"model": "b", "weight": -0.2}]}, "members.1.weight"),
+        ({"members": [{"model": "a", "weight": float("nan")}]}, "members.0.weight"),
+        ({"members": []}, "members"),
+        ({"member": 3}, "member: Extra"),
+        ({"name": "Best LB"}, "name"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(tmp_path, change, message):
+    good = {"name": "x", "title": "X", "members": [{"model": "a", "weight": 1.0}]}
+    path = tmp_path / "blend.yaml"
+    path.write_text(yaml.safe_dump(good))
+    assert load_blend(path).weights["a"] == 1.0
+    path.write_text(yaml.safe_dump(good | change))
+    with pytest.raises(UserError, match=message) as caught:
+        load_blend(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_or_broken_file(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        load_blend(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("members: [")
+    with pytest.raises(UserError, match="not YAML"):
+        load_blend(tmp_path / "bad.yaml")
+
+
+def test_weighted_mean_by_name_not_position():
+    a, b = table(1), table(2)
+    moved = b.loc[["r3", "r1", "r4", "r2"], ["moa_c", "moa_a", "moa_b"]]
+    mixed = apply_blend(spec(a=0.25, b=0.75), {"b": moved, "a": a, "unused": table(3)})
+    pd.testing.assert_frame_equal(mixed, 0.25 * a + 0.75 * b)
+
+
+def test_absent_member_is_an_error_or_renormalised(caplog):
+    predictions = {"a": table(1), "b": table(2)}
+    three = spec(a=0.2, b=0.3, c=0.5)
+    with pytest.raises(UserError, match="no predictions of c"):
+        apply_blend(three, predictions)
+    with caplog.at_level(logging.WARNING):
+        mixed = apply_blend(three, predictions, missing="renormalise")
+    assert "without c" in caplog.text
+    pd.testing.assert_frame_equal(mixed, 0.4 * predictions["a"] + 0.6 * predictions["b"])
+    assert effective_weights(spec(a=1.0, z=0.0), ["a"]).to_dict() == {"a": 1.0}
+    with pytest.raises(UserError, match="no model"):
+        effective_weights(three, [], "renormalise")
+
+
+def test_differing_members_are_refused():
+    with pytest.raises(UserError, match="predictions of b.*r4"):
+        apply_blend(spec(a=0.5, b=0.5), {"a": table(1), "b": table(2).drop(index="r4")})
+    spoilt = table(2)
+    spoilt.loc["r2", "moa_b"] = np.nan
+    with pytest.raises(UserError, match="predictions of b.*r2.*moa_b"):
+        apply_blend(spec(a=0.5, b=0.5), {"a": table(1), "b": spoilt})
+
+
+def test_submission_order_and_controls(test_features):
+    predictions = table(1)
+    result = submission(predictions, test_features, COLUMNS[::-1])
+    assert list(result.index) == ["r3", "r1", "r4", "r2"]
+    assert list(result.columns) == COLUMNS[::-1]
+    assert (result.loc[["r1", "r2"]] == 0.0).all(axis=None)
+    pd.testing.assert_frame_equal(
+        result.loc[["r3", "r4"]], predictions.loc[["r3", "r4"], COLUMNS[::-1]], check_names=False
+    )
+    pd.testing.assert_frame_equal(submission(predictions.loc[["r4", "r3"]], test_features, COLUMNS[::-1]), result)
+    with pytest.raises(UserError, match="r3"):
+        submission(predictions.drop(index="r3"), test_features, COLUMNS)
+    with pytest.raises(UserError, match="not expected.*stranger"):
+        submission(predictions.rename(index={"r2": "stranger"}), test_features, COLUMNS)
+    with pytest.raises(UserError, match="r4.*TRT"):
+        submission(predictions, test_features.assign(cp_type=["trt_cp", "ctl_vehicle", "TRT", "trt_cp"]), COLUMNS)
+
+
+def test_write_submission_round_trip(tmp_path, test_features):
+    predictions = table(1).astype(np.float32) * np.float32(1e-6)
+    result = submission(predictions, test_features, COLUMNS)
+    sample = tmp_path / "sample_submission.csv"
+    (result * 0 + 0.5).to_csv(sample)
+    path = tmp_path / "out" / "submission.csv"
+    write_submission(result, path, sample)
+    assert path.read_text().splitlines()[0] == "sig_id,moa_a,moa_b,moa_c"
+    assert path.read_text().splitlines()[2] == "r1,0,0,0"
+    back = pd.read_csv(path, index_col="sig_id")
+    pd.testing.assert_frame_equal(back.astype(float), result, rtol=1e-8)
+    assert (back.astype(np.float32) == result.astype(np.float32)).all(axis=None)
+    assert [entry.name for entry in path.parent.iterdir()] == ["submission.csv"]  # no temporary file left
+
+
+def test_write_submission_refuses_what_the_sample_does_not_have(tmp_path, test_features):
+    result = submission(table(1), test_features, COLUMNS)
+    path = tmp_path / "submission.csv"
+    for sample, message in [
+        (result.iloc[::-1], "row 1 is 'r3'.*'r2'"),
+        (result[COLUMNS[::-1]], "column 1"),
+        (result.iloc[:3], "4 rows.*3"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            write_submission(result, path, sample)
+    with pytest.raises(UserError, match="probability"):
+        write_submission(result.mask(result > 0.5), path, result)
+    with pytest.raises(UserError, match="twice"):
+        write_submission(pd.concat([result, result]), path)
+    assert not path.exists()
