@@ -18,9 +18,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from moa.errors import UserError
+from moa.files import replacing
 from moa.metrics import align, check_probabilities
 from moa.schema import CONTROL, CP_TYPE, CP_TYPES, SIG_ID
-from moa.store import replacing
 
 _log = logging.getLogger(__name__)
 #: The published weights are rounded: those of Best CV sum to 1.00000001.

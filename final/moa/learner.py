@@ -41,7 +41,7 @@ class Fold:
     fold: int
     device: torch.device
     scratch: Path
-    initial: "Fitted | None" = None
+    initial: Fitted | None = None
     on_epoch: Callable[[int, int, dict[str, float]], None] = lambda epoch, epochs, row: None
 
 

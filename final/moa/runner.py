@@ -16,12 +16,13 @@ import torch
 
 from moa.data import Dataset
 from moa.errors import StoreError, UserError
+from moa.files import digest, read_json, write_json, write_table
 from moa.learner import Fold
 from moa.pipeline import FeaturePipeline
 from moa.progress import Bar, console, progress
 from moa.recipe import ModelConfig, Recipe, Stage, recipe
 from moa.schema import CP_TYPE, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED, TREATED
-from moa.store import ModelStore, digest, read_json, write_json, write_table
+from moa.store import ModelStore
 
 Unit = tuple[int, int]
 
@@ -258,6 +259,10 @@ class Runner:
             variant: name of another OOF kept beside the honest one.
         """
         return self._oof(self.last, variant)
+
+    def pipeline(self, stage: str) -> FeaturePipeline:
+        """The fitted feature pipeline of a stage."""
+        return FeaturePipeline.restore(read_json(self.store.stage_path(stage))["pipeline"], self.store.fits)
 
     def missing_units(self) -> int:
         """How many units of the whole plan are not there yet."""

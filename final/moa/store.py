@@ -21,8 +21,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,8 +36,8 @@ from sklearn.base import clone
 from moa.embedding import TRUSTED_TYPES as EMBEDDING_TYPES
 from moa.errors import StoreError
 from moa.features import TRUSTED_TYPES as FEATURE_TYPES
+from moa.files import digest, plain, read_json, read_table, replacing, sha256, write_json, write_table
 from moa.learner import Fitted
-from moa.schema import SIG_ID
 
 TRUSTED_TYPES = sorted({*FEATURE_TYPES, *EMBEDDING_TYPES})
 STALE_SECONDS = 24 * 3600
@@ -54,77 +52,6 @@ RECORDED_PACKAGES = (
     "pytorch-lightning",
     "iterative-stratification",
 )
-
-
-def digest(*parts: Any) -> str:
-    """Hash JSON-able values and arrays into 20 hex digits."""
-    state = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, np.ndarray):
-            state.update(f"{part.dtype}{part.shape}".encode())
-            state.update(np.ascontiguousarray(part).view(np.uint8).data)
-        else:
-            state.update(json.dumps(part, sort_keys=True, default=str).encode())
-    return state.hexdigest()[:20]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its place once the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o644)  # mkstemp's private mode would keep colleagues out of a shared store
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, default=_plain))
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON.
-
-    Raises:
-        StoreError: the file is missing or damaged.
-    """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise StoreError(f"{path}: not found; train the model first, or give the right --weights folder") from None
-    except (ValueError, UnicodeDecodeError):
-        raise StoreError(f"{path}: damaged (not JSON); delete it and train again") from None
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table indexed by sig_id as parquet, atomically."""
-    table = table.rename_axis(SIG_ID)
-    with replacing(path) as temporary:
-        table.to_parquet(temporary)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table written by ``write_table``.
-
-    Raises:
-        StoreError: the file is missing, damaged, or carries no sig_id.
-    """
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise StoreError(f"{path}: not found; run `moa predict` first") from None
-    except Exception as error:  # pyarrow raises many kinds for a damaged file
-        raise StoreError(f"{path}: damaged or not a parquet table ({type(error).__name__}); make it again") from None
-    if table.index.name != SIG_ID:
-        raise StoreError(f"{path}: has no {SIG_ID} index")
-    return table
 
 
 def versions() -> dict[str, str]:
@@ -215,7 +142,7 @@ class ModelStore:
             StoreError: the folder was made with something else.
         """
         path = self.folder / "manifest.json"
-        identity = json.loads(json.dumps(identity, default=_plain))
+        identity = json.loads(json.dumps(identity, default=plain))
         if not path.exists():
             write_json(path, {**identity, "versions": versions()})
             return
@@ -274,7 +201,7 @@ class ModelStore:
                     "meta": fitted.meta,
                     "history": fitted.history,
                     "variants": sorted(fitted.variants),
-                    "sha256": {path.name: _sha256(path) for path in sorted(temporary.iterdir())},
+                    "sha256": {path.name: sha256(path) for path in sorted(temporary.iterdir())},
                 },
             )
             os.chmod(temporary, 0o755)
@@ -309,7 +236,7 @@ class ModelStore:
     def _checked(self, stage: str, seed: int, fold: int, name: str, facts: dict[str, Any]) -> Path:
         path = self.unit_path(stage, seed, fold) / name
         expected = facts.get("sha256", {}).get(name)
-        if not path.exists() or _sha256(path) != expected:
+        if not path.exists() or sha256(path) != expected:
             raise StoreError(f"{path}: missing or damaged (checksum differs); delete its folder and train again")
         return path
 
@@ -320,14 +247,6 @@ class ModelStore:
         return self.folder / "predictions" / f"{kind}.parquet"
 
 
-def _sha256(path: Path) -> str:
-    state = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            state.update(chunk)
-    return state.hexdigest()
-
-
 def _sweep(folder: Path) -> None:
     """Remove temporary folders that a killed run left; young ones may belong to a neighbour still at work."""
     for path in folder.glob(".fold-*.tmp"):
@@ -336,15 +255,6 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
         except FileNotFoundError:
             continue
-
-
-def _plain(value: Any) -> Any:
-    """JSON for numpy's numbers and the like."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return str(value)
 
 
 def _first_difference(old: Any, new: Any, place: str = "") -> str:

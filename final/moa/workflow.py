@@ -11,10 +11,10 @@ import typer
 from moa.blend import apply_blend, load_blend, submission, write_submission
 from moa.data import Dataset, load_dataset
 from moa.errors import UserError
+from moa.files import read_table, write_table
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.recipe import Recipe, recipe, recipes
 from moa.runner import Runner, Selection, needs, open_runner, pick_device
-from moa.store import read_table, write_table
 
 # The submissions' folders, beside the package in a checkout.
 FINAL = Path(__file__).resolve().parents[1]

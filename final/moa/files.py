@@ -1,0 +1,107 @@
+"""Files written whole or not at all: JSON, and tables that carry their sig_id; and hashes of what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moa.errors import StoreError
+from moa.schema import SIG_ID
+
+
+def digest(*parts: Any) -> str:
+    """Hash JSON-able values and arrays into 20 hex digits."""
+    state = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            state.update(f"{part.dtype}{part.shape}".encode())
+            state.update(np.ascontiguousarray(part).view(np.uint8).data)
+        else:
+            state.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return state.hexdigest()[:20]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place once the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)  # mkstemp's private mode would keep colleagues out of a shared store
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, default=plain))
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StoreError(f"{path}: not found; train the model first, or give the right --weights folder") from None
+    except (ValueError, UnicodeDecodeError):
+        raise StoreError(f"{path}: damaged (not JSON); delete it and train again") from None
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table indexed by sig_id as parquet, atomically."""
+    table = table.rename_axis(SIG_ID)
+    with replacing(path) as temporary:
+        table.to_parquet(temporary)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table written by ``write_table``.
+
+    Raises:
+        StoreError: the file is missing, damaged, or carries no sig_id.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise StoreError(f"{path}: not found; run `moa predict` first") from None
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise StoreError(f"{path}: damaged or not a parquet table ({type(error).__name__}); make it again") from None
+    if table.index.name != SIG_ID:
+        raise StoreError(f"{path}: has no {SIG_ID} index")
+    return table
+
+
+def plain(value: Any) -> Any:
+    """JSON for numpy's numbers and the like."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, 64 hex digits."""
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            state.update(chunk)
+    return state.hexdigest()

@@ -1,0 +1,121 @@
+"""The command line: help, results, and mistakes told in one line with status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+FINAL = Path(__file__).resolve().parents[1] / "final"
+SCRIPTS = sorted(FINAL.glob("*/Inference/*.py"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "data",
+        "data check",
+        "data synthesize",
+        "data download",
+        "train",
+        "predict",
+        "blend",
+        "blend apply",
+        "report",
+    ],
+)
+def test_help_reads_well(command, moa_command):
+    text = moa_command(*command.split(), "--help").stdout
+    assert "Usage" in text and "Traceback" not in text
+
+
+def test_models_lists_every_model_with_its_published_figures(moa_command):
+    text = moa_command("models").stdout
+    assert "simple-nn-old-cv" in text and "0.01585" in text and "0.01626" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "nope"], "model 'nope' is unknown"),
+        (["train", "simple-nn-old-cv", "--data", "/nowhere"], "/nowhere"),
+        (["train", "simple-nn-old-cv", "--profile", "big"], "profile 'big' is unknown"),
+        (["predict", "simple-nn-old-cv", "--weights", "/nowhere"], "/nowhere"),
+        (["blend", "apply", "nope"], "blend 'nope' is unknown"),
+        (["data", "check", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_mistakes_are_told_without_a_traceback(arguments, expected, moa_command):
+    done = moa_command(*arguments, check=False)
+    assert done.returncode == 2
+    assert expected in done.stderr and "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_inference_scripts_explain_themselves_and_refuse_bad_input(script, tmp_path):
+    def run(*arguments):
+        return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, cwd=tmp_path)
+
+    assert "--weights" in run("--help").stdout
+    wrong = run("--data", str(tmp_path), "--weights", str(tmp_path))
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr and str(tmp_path) in wrong.stderr
+
+
+def test_from_weights_to_submission(simple_weights, data_dir, tmp_path, moa_command):
+    for name in ("simple-nn-old-cv", "simple-nn-new-cv"):
+        script = FINAL / "Best LB" / "Inference" / f"{name}.py"
+        subprocess.run(
+            [
+                sys.executable,
+                script,
+                "--data",
+                data_dir,
+                "--weights",
+                simple_weights,
+                "--out",
+                tmp_path / "predictions",
+            ],
+            check=True,
+            capture_output=True,
+        )
+    done = moa_command(
+        "blend", "apply", "best-lb", "--data", data_dir, "--predictions", tmp_path / "predictions", "--out", tmp_path
+    )
+    assert "two-heads" in " ".join(done.stdout.split()), "says which members are missing"
+    mixed = pd.read_csv(tmp_path / "submission-best-lb.csv", index_col="sig_id")
+    parts = [
+        pd.read_csv(tmp_path / "predictions" / name / "submission.csv", index_col="sig_id")
+        for name in ("simple-nn-old-cv", "simple-nn-new-cv")
+    ]
+    assert ((mixed - (parts[0] + parts[1]) / 2).abs() < 1e-6).all(axis=None), "equal published weights"
+    control = pd.read_csv(data_dir / "test_features.csv", index_col="sig_id")["cp_type"] == "ctl_vehicle"
+    assert (mixed[control] == 0).all(axis=None) and (mixed[~control] > 0).all(axis=None)
+
+
+def test_report_shows_scores_beside_the_published_ones(simple_weights, data_dir, tmp_path, moa_command):
+    moa_command(
+        "predict",
+        "simple-nn-old-cv",
+        "simple-nn-new-cv",
+        "--data",
+        data_dir,
+        "--weights",
+        simple_weights,
+        "--out",
+        tmp_path / "predictions",
+    )
+    moa_command(
+        "report",
+        "--data",
+        data_dir,
+        "--weights",
+        simple_weights,
+        "--predictions",
+        tmp_path / "predictions",
+        "--out",
+        tmp_path,
+    )
+    page = (tmp_path / "report.html").read_text()
+    assert "0.01585" in page and "synthetic" in page.lower() and "data:image/png;base64" in page

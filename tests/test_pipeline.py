@@ -1,0 +1,89 @@
+"""Feature pipelines: selection by name and place, rows fitted on, restoring from a store."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.preprocessing import StandardScaler
+
+from moa.errors import UserError
+from moa.pipeline import FeaturePipeline, NoStore, Step, drop, excluding, named, positions, starting
+
+
+@pytest.fixture
+def frames():
+    rng = np.random.default_rng(0)
+    columns = ["kind", "a-0", "a-1", "b-0"]
+
+    def make(rows, prefix):
+        index = pd.Index([f"{prefix}{i}" for i in range(rows)], name="sig_id")
+        return pd.DataFrame(rng.normal(size=(rows, 4)), index, columns)
+
+    return make(30, "train"), make(10, "test")
+
+
+def test_selectors():
+    columns = ["kind", "a-0", "a-1", "b-0"]
+    assert starting("a-")(columns) == ["a-0", "a-1"]
+    assert excluding("kind", "b-0")(columns) == ["a-0", "a-1"]
+    assert positions(1, 3)(columns) == ["a-0", "a-1"]
+    assert named("b-0")(columns) == ["b-0"]
+
+
+def test_steps_do_what_they_say(frames):
+    train, test = frames
+    pipeline = FeaturePipeline(
+        [
+            Step("scale", StandardScaler(), starting("a-"), "in place", fit_on="train"),
+            Step("pc", PCA(1), starting("a-"), prefix="new:"),
+            drop("kind", named("kind")),
+            Step("both", StandardScaler(), named("b-0"), "replace"),
+        ]
+    )
+    x, z = pipeline.fit_transform(train, test)
+    assert list(x.columns) == ["a-0", "a-1", "new:pc-0", "both-0"] and x.dtypes.eq(np.float32).all()
+    assert pipeline.widths_ == {"scale": 5, "pc": 6, "kind": 5, "both": 5}
+    np.testing.assert_allclose(x["a-0"].mean(), 0, atol=1e-6)
+    assert abs(z["a-0"].mean()) > 1e-3
+    together = pd.concat([train["b-0"], test["b-0"]])
+    np.testing.assert_allclose(x["both-0"], (train["b-0"] - together.mean()) / together.std(ddof=0), rtol=1e-5)
+    assert x.index.equals(train.index) and z.index.equals(test.index)
+
+
+def test_transform_equals_what_fitting_gave_and_does_not_depend_on_the_batch(frames):
+    train, test = frames
+    pipeline = FeaturePipeline(
+        [Step("pc", PCA(2), excluding("kind")), Step("scale", StandardScaler(), positions(0, 3), "in place")]
+    )
+    x, z = pipeline.fit_transform(train, test)
+    pd.testing.assert_frame_equal(pipeline.transform(test), z)
+    shuffled = test.iloc[::-1][["b-0", "a-1", "a-0", "kind"]]
+    pd.testing.assert_frame_equal(pipeline.transform(shuffled).loc[test.index], z)
+    np.testing.assert_allclose(pipeline.transform(test.iloc[[3]]), z.iloc[[3]], rtol=1e-5)
+    assert pipeline.transform(test.iloc[:0]).shape == (0, x.shape[1])
+
+
+def test_select_keeps_supported_columns(frames):
+    train, test = frames
+    train["a-0"], test["a-0"] = 0.0, 0.0
+    x, _ = FeaturePipeline([Step("vary", VarianceThreshold(0.1), excluding("kind"), "select")]).fit_transform(
+        train, test
+    )
+    assert list(x.columns) == ["kind", "a-1", "b-0"]
+
+
+def test_restored_from_description_and_fits(frames):
+    train, test = frames
+    fits = NoStore()
+    pipeline = FeaturePipeline([Step("pc", PCA(2), excluding("kind"))])
+    _, z = pipeline.fit_transform(train, test, fits)
+    pd.testing.assert_frame_equal(FeaturePipeline.restore(pipeline.describe(), fits).transform(test), z)
+
+
+def test_a_missing_column_is_named(frames):
+    train, test = frames
+    pipeline = FeaturePipeline([Step("pc", PCA(1), starting("a-"))])
+    pipeline.fit_transform(train, test)
+    with pytest.raises(UserError, match="'a-1'"):
+        pipeline.transform(test.drop(columns="a-1"))

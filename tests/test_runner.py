@@ -1,0 +1,149 @@
+"""From data to predictions: resume after a kill, replay in a fresh process, new plates of any size and order."""
+
+import dataclasses
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from moa.data import read_features
+
+from moa.errors import StoreError, UserError
+from moa.files import read_table
+from moa.metrics import log_loss, prevalence_baseline
+from moa.recipe import recipe
+from moa.runner import Runner, Selection, open_runner
+from moa.schema import CP_TYPE, TREATED
+
+NAME = "simple-nn-old-cv"
+
+
+@pytest.fixture
+def runner(simple_weights):
+    return open_runner(NAME, simple_weights, "cpu")
+
+
+def test_oof_covers_the_treated_rows_and_beats_prevalence(runner, dataset):
+    oof = runner.oof()
+    treated = dataset.scored[dataset.treated]
+    assert sorted(oof.index) == sorted(treated.index) and list(oof.columns) == list(treated.columns)
+    baseline = log_loss(treated, prevalence_baseline(treated, treated.index))
+    assert log_loss(treated, oof) < baseline
+
+
+def test_a_fresh_process_gives_byte_equal_predictions(runner, simple_weights, data_dir, tmp_path, moa_command):
+    moa_command("predict", NAME, "--data", data_dir, "--weights", simple_weights, "--out", tmp_path)
+    for kind in ("oof", "test"):
+        written = read_table(runner.store.prediction_path(kind))
+        again = read_table(tmp_path / NAME / f"{kind}.parquet")
+        assert again.index.equals(written.index) and list(again.columns) == list(written.columns)
+        assert again.to_numpy().tobytes() == written.to_numpy().tobytes()
+    sample = pd.read_csv(data_dir / "sample_submission.csv")
+    mine = pd.read_csv(tmp_path / NAME / "submission.csv")
+    assert list(mine["sig_id"]) == list(sample["sig_id"]) and list(mine.columns) == list(sample.columns)
+
+
+def test_new_plates_of_one_row_in_any_order_or_of_controls_alone(runner, dataset):
+    test = dataset.test
+    whole = runner.predict(test)
+    control = test[CP_TYPE] != TREATED
+    assert control.any() and (whole[control] == 0).all(axis=None) and (whole[~control] > 0).all(axis=None)
+
+    shuffled = test.sample(frac=1, random_state=0)
+    np.testing.assert_allclose(runner.predict(shuffled).loc[test.index], whole, rtol=1e-4, atol=1e-7)
+    row = test[~control].iloc[[5]]
+    np.testing.assert_allclose(runner.predict(row), whole.loc[row.index], rtol=1e-4, atol=1e-7)
+    assert (runner.predict(test[control]) == 0).all(axis=None)
+    assert runner.predict(test[control]).shape == (control.sum(), 206)
+
+
+def test_new_plates_from_a_file_with_shuffled_columns(runner, dataset, tmp_path):
+    frame = dataset.test.iloc[:7]
+    frame.reset_index()[["g-5", *[c for c in ["sig_id", *frame.columns] if c != "g-5"]]].to_csv(
+        tmp_path / "my.csv", index=False
+    )
+    read = read_features(tmp_path / "my.csv")
+    np.testing.assert_allclose(runner.predict(read), runner.predict(frame), rtol=1e-4, atol=1e-7)
+
+
+def test_killed_anywhere_it_resumes_without_redoing_units_and_ends_the_same(
+    simple_weights, data_dir, tmp_path, moa_command
+):
+    weights = tmp_path / "weights"
+    command = [
+        sys.executable,
+        "-m",
+        "moa.cli",
+        "train",
+        NAME,
+        "--profile",
+        "demo",
+        "--data",
+        str(data_dir),
+        "--weights",
+        str(weights),
+    ]
+    folder = weights / NAME / "nn"
+    for wanted in (0, 1, 3):  # before the first unit is done, after it, and in the middle of the rest
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not folder.exists() or len(list(folder.glob("seed-*/fold-*"))) < wanted:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        finished = {path: path.stat().st_mtime_ns for path in folder.glob("seed-*/fold-*/unit.json")}
+        assert len(finished) < 6
+
+    moa_command(*command[3:])
+    assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
+    for kind in ("oof", "test"):
+        resumed = read_table(weights / NAME / "predictions" / f"{kind}.parquet")
+        straight = read_table(simple_weights / NAME / "predictions" / f"{kind}.parquet")
+        assert resumed.to_numpy().tobytes() == straight.to_numpy().tobytes()
+
+
+def test_units_can_be_trained_one_fold_at_a_time(simple_weights, dataset, tmp_path):
+    model = recipe(NAME)
+    config = model.configure("demo")
+    for fold in (2, 0, 1):
+        runner = Runner(model, tmp_path, config, profile="demo")
+        predictions = runner.train(dataset, Selection(seeds=1, fold=fold))
+    assert runner.missing_units() == 3
+    full = Runner(model, simple_weights, config)
+    first_seed = [full.store.load_oof("nn", 940, fold) for fold in range(3)]
+    pd.testing.assert_frame_equal(predictions.oof, pd.concat(first_seed).sort_index())
+
+
+def test_other_settings_or_data_in_the_same_folder_are_refused(simple_weights, dataset, tmp_path):
+    shutil.copytree(simple_weights, tmp_path, dirs_exist_ok=True)
+    model = recipe(NAME)
+    with pytest.raises(StoreError, match="epochs"):
+        Runner(model, tmp_path, model.configure("demo", {"learner": {"epochs": 9}}), profile="demo").train(dataset)
+    changed = dataclasses.replace(dataset, fingerprint={**dataset.fingerprint, "train_features.csv": "other"})
+    with pytest.raises(StoreError, match="train_features.csv"):
+        Runner(model, tmp_path, model.configure("demo"), profile="demo").train(changed)
+
+
+def test_untrained_unknown_and_incomplete_are_told_plainly(tmp_path, simple_weights, dataset):
+    with pytest.raises(StoreError, match="train the model first"):
+        open_runner(NAME, tmp_path)
+    with pytest.raises(UserError, match="model 'nope' is unknown.*simple-nn-old-cv"):
+        open_runner("nope", tmp_path)
+    with pytest.raises(UserError, match="--fold 9: nn has folds 0 to 2"):
+        Runner(recipe(NAME), simple_weights).train(dataset, Selection(fold=9))
+    runner = open_runner(NAME, simple_weights)
+    with pytest.raises(UserError, match="'g-3'"):
+        runner.predict(dataset.test.drop(columns="g-3"))
+
+
+def test_profiles_are_overlays():
+    model = recipe(NAME)
+    assert model.configure("demo").learner.max_lr == model.configure("kaggle").learner.max_lr
+    assert model.configure("demo").learner.hidden < model.configure("kaggle").learner.hidden
+    with pytest.raises(UserError, match="profile 'prod'"):
+        model.configure("prod")

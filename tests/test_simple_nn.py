@@ -1,0 +1,65 @@
+"""The Simple NNs: frame widths of the write-up, the slips that are kept, and what each part of the recipe says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moa.models.simple_nn import features
+from moa.recipe import recipe
+from moa.schema import CP_TYPE, GENES, TREATED
+
+
+@pytest.fixture(scope="module")
+def treated(dataset):
+    return [frame[frame[CP_TYPE] == TREATED] for frame in (dataset.features, dataset.test)]
+
+
+@pytest.fixture(scope="module")
+def fitted(treated):
+    found = {}
+    for name in ("simple-nn-old-cv", "simple-nn-new-cv"):
+        pipeline = features(recipe(name).configure("kaggle"))
+        found[name] = (pipeline, *pipeline.fit_transform(*treated))
+    return found
+
+
+@pytest.mark.parametrize(("name", "width"), [("simple-nn-old-cv", 1089), ("simple-nn-new-cv", 1030)])
+def test_frame_widths_before_one_hot_are_the_published_ones(fitted, name, width):
+    pipeline, train, test = fitted[name]
+    assert pipeline.widths_["statistics"] == width
+    assert list(train.columns) == list(test.columns) and train.shape[1] == width - 1 - 2 + 5
+    assert np.isfinite(train.to_numpy()).all() and np.isfinite(test.to_numpy()).all()
+
+
+def test_old_cv_loses_g0_and_new_cv_keeps_it(fitted):
+    assert GENES[0] not in fitted["simple-nn-old-cv"][1].columns
+    assert GENES[0] in fitted["simple-nn-new-cv"][1].columns
+
+
+def test_statistics_of_the_old_cv_are_off_by_one_and_of_the_new_cv_are_not(fitted):
+    _, old, _ = fitted["simple-nn-old-cv"]
+    _, new, _ = fitted["simple-nn-new-cv"]
+    slipped = [*GENES[1:], "c-0"]
+    np.testing.assert_allclose(old["g_mean"], old[slipped].mean(axis=1), atol=1e-4)
+    np.testing.assert_allclose(new["g_mean"], new[list(GENES)].mean(axis=1), atol=1e-4)
+    slipped_cells = [*(f"c-{i}" for i in range(1, 100)), "g-fa-0"]
+    np.testing.assert_allclose(old["c_std"], old[slipped_cells].std(axis=1), rtol=1e-3)
+
+
+def test_each_column_ends_close_to_a_normal_distribution(fitted):
+    _, train, test = fitted["simple-nn-new-cv"]
+    both = pd.concat([train, test])[[*GENES[:50], *(f"c-{i}" for i in range(50))]]
+    assert both.median().abs().max() < 0.05
+    assert both.std().between(0.85, 1.15).all()
+
+
+def test_published_settings_are_the_defaults():
+    old, new = recipe("simple-nn-old-cv").configure(), recipe("simple-nn-new-cv").configure()
+    assert old.seeds == new.seeds == (940, 1513, 1269, 1392, 1119, 1303)
+    assert (old.folds.scheme, new.folds.scheme, new.folds.seed) == ("multilabel", "drug-aware", 34)
+    for config in (old, new):
+        learner = config.learner
+        assert config.folds.n_splits == 5
+        assert (learner.hidden, learner.epochs, learner.batch_size, learner.pct_start) == (2048, 25, 256, 0.1)
+        assert (learner.max_lr, learner.div_factor, learner.weight_decay) == (1e-2, 1e3, 1e-5)
+        assert learner.dropout == (0.0, 0.25, 0.25) and learner.smoothing == 0.001
