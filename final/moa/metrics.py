@@ -56,6 +56,35 @@ def check_probabilities(frame: pd.DataFrame, what: str) -> None:
             )
 
 
+def check_labels(frame: pd.DataFrame, what: str) -> None:
+    """Refuse a table with a cell that is not 0 or 1.
+
+    Raises:
+        UserError: the first such cell, named by row and column.
+    """
+    for block, start in _blocks(frame):
+        bad = (block != 0.0) & (block != 1.0)  # true for NaN as well
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise UserError(
+                f"{what}: row {frame.index[start + row]!r}, column {frame.columns[column]!r} holds "
+                f"{block[row, column]}; expected 0 or 1"
+            )
+
+
+def align_treated(treated: pd.Series, index: pd.Index) -> pd.Series:
+    """``treated`` (True for a treated row, False for a control) in the order of ``index``.
+
+    Raises:
+        UserError: it is not boolean, or its rows are not exactly those of ``index``.
+    """
+    if treated.dtype != bool:
+        raise UserError(f"treated: expected True/False for each row, got values of type {treated.dtype}")
+    _unique(index, "targets", "row")
+    _same_labels(treated.index, index, "treated", "row")
+    return treated.loc[index]
+
+
 def column_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
     """Binary log loss of each target, natural logarithm, mean over rows.
 
@@ -75,16 +104,10 @@ def column_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
         raise UserError("targets: no rows or no columns to score")
     y_pred = align(y_pred, y_true.index, y_true.columns, "predictions")
     check_probabilities(y_pred, "predictions")
+    check_labels(y_true, "targets")
     total = np.zeros(y_true.shape[1])
-    for (truth, start), (probability, _) in zip(_blocks(y_true), _blocks(y_pred), strict=True):
+    for (truth, _), (probability, _) in zip(_blocks(y_true), _blocks(y_pred), strict=True):
         positive = truth == 1.0
-        wrong = ~positive & (truth != 0.0)
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            raise UserError(
-                f"targets: row {y_true.index[start + row]!r}, column {y_true.columns[column]!r} holds "
-                f"{truth[row, column]}; expected 0 or 1"
-            )
         probability = np.clip(probability, CLIP, 1.0 - CLIP)
         total -= np.log(np.where(positive, probability, 1.0 - probability)).sum(axis=0)  # one logarithm a cell
     return pd.Series(total / len(y_true), index=y_true.columns, name="log_loss")
@@ -106,7 +129,7 @@ def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd
     Raises:
         UserError: as `column_log_loss`, or a treated row has no prediction.
     """
-    treated = _treated_of(treated, y_true.index)
+    treated = align_treated(treated, y_true.index)
     full = pd.DataFrame(0.0, index=y_true.index, columns=y_true.columns)
     chosen = _treated_predictions(y_pred, treated)
     full.loc[treated.to_numpy()] = align(chosen, full.index[treated.to_numpy()], full.columns, "predictions")
@@ -115,7 +138,7 @@ def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd
 
 def treated_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd.Series) -> float:
     """Log loss over the treated rows alone; arguments and errors as `competition_log_loss`."""
-    treated = _treated_of(treated, y_true.index)
+    treated = align_treated(treated, y_true.index)
     return log_loss(y_true.loc[treated.to_numpy()], _treated_predictions(y_pred, treated))
 
 
@@ -167,7 +190,7 @@ def prediction_correlation(
     first = predictions[names[0]]
     tables = [align(predictions[name], first.index, first.columns, f"predictions of {name}") for name in names]
     if treated is not None:
-        keep = _treated_of(treated, first.index).to_numpy()
+        keep = align_treated(treated, first.index).to_numpy()
         tables = [table.loc[keep] for table in tables]
     mean = np.array([table.to_numpy().mean(dtype=np.float64) for table in tables])
     gram = np.zeros((len(names), len(names)))
@@ -202,14 +225,6 @@ def _same_labels(have: pd.Index, want: pd.Index, what: str, kind: str) -> None:
     for labels, problem in ((want.difference(have), "missing"), (have.difference(want), "not expected")):
         if len(labels):
             raise UserError(f"{what}: {len(labels)} {kind}(s) {problem}, the first is {labels[0]!r}")
-
-
-def _treated_of(treated: pd.Series, index: pd.Index) -> pd.Series:
-    if treated.dtype != bool:
-        raise UserError(f"treated: expected True/False for each row, got values of type {treated.dtype}")
-    _unique(index, "targets", "row")
-    _same_labels(treated.index, index, "treated", "row")
-    return treated.loc[index]
 
 
 def _treated_predictions(y_pred: pd.DataFrame, treated: pd.Series) -> pd.DataFrame:

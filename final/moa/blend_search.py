@@ -1,0 +1,312 @@
+"""Searching blend weights on out-of-fold predictions (write-up, Best CV), and how much of the gain is real.
+
+The winners minimised the OOF log loss over treated rows by SLSQP, and checked it by Optuna's TPE. The same two searches
+are here, with the two baselines that any search has to beat, weights of each target's own drawn towards the common
+ones, and a cross-validation of the search itself: weights found on some rows are scored on the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupKFold, KFold
+
+from moa.blend import BlendSpec
+from moa.blend_loss import TPE_TRIALS, BlendLoss, slsqp, tpe
+from moa.errors import UserError
+from moa.metrics import CLIP, align, align_treated, check_labels, check_probabilities, treated_to_all
+
+METHODS = ("slsqp", "tpe", "per-target")
+BASELINES = ("best-single", "equal")
+
+_ROW_BLOCK = 4096
+
+Weights = np.ndarray  # (members,), or (members, targets) for weights of each target's own
+
+
+@dataclass(frozen=True)
+class Oof:
+    """Out-of-fold predictions of one model.
+
+    Attributes:
+        name: the model's name.
+        predictions: probabilities, shape (rows, targets), indexed by sig_id.
+        scheme: the cross-validation that made them, such as "multilabel-5", "drug-aware-5", "kfold-10".
+        rows: "treated", or "all" where control rows are predicted as well; those are left out of the search.
+    """
+
+    name: str
+    predictions: pd.DataFrame
+    scheme: str
+    rows: Literal["treated", "all"] = "treated"
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """What one method found.
+
+    Attributes:
+        weights: by model name; for "per-target" a table of shape (models, targets).
+        treated: log loss over treated rows of the weights found on all of them (optimistic).
+        all_rows: the same over all rows, controls predicted 0.
+        nested: log loss over treated rows, each row by weights found without it; NaN where not asked for.
+        gain: best single model's log loss minus ``nested``.
+        interval: bootstrap interval of the gain.
+    """
+
+    weights: pd.Series | pd.DataFrame
+    treated: float
+    all_rows: float
+    nested: float = np.nan
+    gain: float = np.nan
+    interval: tuple[float, float] = (np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Every method's outcome; the properties speak of the first method asked for.
+
+    Attributes:
+        methods: outcome by method, baselines first.
+        method: the first method asked for.
+        singles: treated-row log loss of each member.
+        best_single: the member of the lowest one, chosen with hindsight: the bar that gains are measured from.
+        n_rows: treated rows that all members have.
+    """
+
+    methods: dict[str, MethodResult]
+    method: str
+    singles: pd.Series
+    best_single: str
+    n_rows: int
+    simplex: bool = field(default=True)
+
+    @property
+    def weights(self) -> pd.Series | pd.DataFrame:
+        return self.methods[self.method].weights
+
+    @property
+    def log_loss_treated(self) -> float:
+        return self.methods[self.method].treated
+
+    @property
+    def log_loss_all(self) -> float:
+        return self.methods[self.method].all_rows
+
+    @property
+    def nested_gain(self) -> float:
+        return self.methods[self.method].gain
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.methods[self.method].interval
+
+    def table(self) -> pd.DataFrame:
+        """A row a method: treated, all_rows, nested, gain, low, high; see `MethodResult`."""
+        rows = {
+            name: (found.treated, found.all_rows, found.nested, found.gain, *found.interval)
+            for name, found in self.methods.items()
+        }
+        columns = ["treated", "all_rows", "nested", "gain", "low", "high"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("method")
+
+    def weight_table(self) -> pd.DataFrame:
+        """Weights, shape (models, methods); for "per-target" the mean over targets."""
+        columns = {
+            name: found.weights if found.weights.ndim == 1 else found.weights.mean(axis=1)
+            for name, found in self.methods.items()
+        }
+        return pd.DataFrame(columns).rename_axis("model")
+
+    def spec(self, name: str, title: str) -> BlendSpec:
+        """The found weights as a blend; members of weight 0 are left out.
+
+        Raises:
+            UserError: the weights are each target's own, or free to sum to anything.
+        """
+        if not self.simplex or self.weights.ndim != 1:
+            raise UserError(f"{self.method}: a blend file holds one weight a model, summing to 1; search for those")
+        members = [{"model": model, "weight": float(weight)} for model, weight in self.weights.items() if weight > 0.0]
+        return BlendSpec(name=name, title=title, members=members)
+
+
+def search(
+    oofs: Sequence[Oof], y_true: pd.DataFrame, treated: pd.Series, *, methods: Sequence[str] = METHODS,
+    simplex: bool = True, tpe_trials: int = TPE_TRIALS, penalty: float = 50.0, folds: int = 5,
+    nested_tpe: bool = False, groups: pd.Series | None = None, bootstrap: int = 2000, level: float = 0.95,
+    seed: int = 0, allow_mixed: bool = False,
+) -> SearchResult:
+    """Search blend weights, and cross-validate the search.
+
+    The nested scores are out of sample for the weights alone: each member's OOF stays what its own training made of it
+    (epochs chosen on the same folds, for instance), which flatters members and blend alike.
+
+    Args:
+        oofs: members, at least two; rows and targets in any order. The treated rows that all have are used.
+        y_true: 0/1 labels, shape (rows, targets), all rows.
+        treated: True for a treated row; the rows of ``y_true``.
+        methods: any of "slsqp", "tpe", "per-target"; the baselines "best-single" and "equal" are always there.
+        simplex: weights sum to 1; otherwise free in [0, 1].
+        tpe_trials: trials of TPE, the published 3,000 by default.
+        penalty: pull of the per-target weights to the common ones, see `slsqp`; 50 is a standard deviation of 0.1.
+        folds: folds of the nested cross-validation.
+        nested_tpe: cross-validate TPE as well, which repeats its trials in every fold.
+        groups: drug_id of the rows: drugs are then kept whole in the nested folds and in the bootstrap.
+        bootstrap: replicates behind the interval of the gain.
+        level: coverage of the interval.
+        seed: of folds, TPE and bootstrap.
+        allow_mixed: blend OOF of row-wise and drug-aware folds all the same.
+
+    Raises:
+        UserError: tables do not match, the schemes are not comparable, or an option is unknown.
+    """
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown or not methods:
+        raise UserError(f"method {', '.join(unknown) or '(none)'} is unknown; choose of {', '.join(METHODS)}")
+    _check_schemes(oofs, allow_mixed)
+    cells, labels, rows = _stack(oofs, y_true, treated)
+    if groups is not None:
+        lost = rows.difference(groups.index)
+        if len(lost):
+            raise UserError(f"groups: {len(lost)} row(s) missing, the first is {lost[0]!r}")
+        groups = pd.factorize(groups.loc[rows])[0]
+    tests = _nested_folds(len(rows), groups, folds, seed)
+    parts = [[BlendLoss(cells[:, t, test], labels[t, test]) for t in range(len(labels))] for test in tests]
+    names = [oof.name for oof in oofs]
+    eye = np.eye(len(oofs))
+    single_losses = [_row_losses(cells, labels, weights) for weights in eye]
+    singles = pd.Series([losses.mean() for losses in single_losses], index=names, name="treated")
+    best = int(np.argmin(singles.to_numpy()))
+    options = {"simplex": simplex, "trials": tpe_trials, "penalty": penalty, "seed": seed}
+    counts = int(treated.sum()), len(treated)
+
+    found: dict[str, MethodResult] = {}
+    training = [[part for j, part in enumerate(parts) if j != k] for k in range(folds)]
+    for method in (*BASELINES, *methods):
+        weights = _fit(method, parts, **options)
+        score = float(_row_losses(cells, labels, weights).mean())
+        nested, gain, interval = np.nan, np.nan, (np.nan, np.nan)
+        if method != "tpe" or nested_tpe:
+            losses = np.empty(len(rows))
+            for test, train in zip(tests, training, strict=True):
+                losses[test] = _row_losses(cells[:, :, test], labels[:, test], _fit(method, train, **options))
+            nested = float(losses.mean())
+            difference = single_losses[best] - losses
+            gain, interval = float(difference.mean()), _bootstrap(difference, groups, bootstrap, level, seed)
+        table = (
+            pd.Series(weights, index=names, name="weight") if weights.ndim == 1
+            else pd.DataFrame(weights, index=names, columns=y_true.columns)
+        )
+        found[method] = MethodResult(table, score, treated_to_all(score, *counts), nested, gain, interval)
+    return SearchResult(found, methods[0], singles, names[best], len(rows), simplex)
+
+
+def _check_schemes(oofs: Sequence[Oof], allow_mixed: bool) -> None:
+    names = [oof.name for oof in oofs]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise UserError(f"a blend needs at least two members, each named once; got {', '.join(names) or 'none'}")
+    kinds: dict[bool, list[str]] = {}
+    for oof in oofs:
+        if oof.scheme.rpartition("-")[0] not in ("multilabel", "drug-aware", "kfold"):
+            raise UserError(f"OOF of {oof.name}: unknown scheme {oof.scheme!r}; expected such as 'multilabel-5'")
+        kinds.setdefault(oof.scheme.startswith("drug-aware"), []).append(f"{oof.name} ({oof.scheme})")
+    if len(kinds) > 1 and not allow_mixed:
+        raise UserError(
+            f"OOF of drug-aware folds [{', '.join(kinds[True])}] and of row-wise folds [{', '.join(kinds[False])}] are "
+            "not comparable: the first predict drugs unseen in training, the second have seen other rows of the same "
+            "drug, so weights would favour the easier task; blend one kind, or allow mixed schemes"
+        )
+
+
+def _stack(
+    oofs: Sequence[Oof], y_true: pd.DataFrame, treated: pd.Series
+) -> tuple[np.ndarray, np.ndarray, pd.Index]:
+    """Probabilities float32 (members, targets, rows), labels bool (targets, rows), and the common treated rows."""
+    treated = align_treated(treated, y_true.index)
+    check_labels(y_true, "targets")
+    rows = y_true.index[treated.to_numpy()]
+    controls = y_true.index[~treated.to_numpy()]
+    tables = []
+    for oof in oofs:
+        what = f"OOF of {oof.name}"
+        index = oof.predictions.index
+        control = index.isin(controls)
+        if oof.rows == "treated" and control.any():
+            raise UserError(f"{what}: said to hold treated rows only, but {index[control][0]!r} is a control row")
+        if oof.rows == "all" and len(controls) and not control.any():
+            raise UserError(f"{what}: said to hold all rows, but has no control row; give rows='treated'")
+        stranger = index.difference(y_true.index)
+        if len(stranger):
+            raise UserError(f"{what}: {len(stranger)} row(s) without targets, the first is {stranger[0]!r}")
+        tables.append(oof.predictions.loc[~control])
+        rows = rows[rows.isin(index)]
+    if rows.empty:
+        raise UserError("the OOF tables have no treated row in common")
+    cells = np.empty((len(oofs), y_true.shape[1], len(rows)), dtype=np.float32)
+    for oof, table, out in zip(oofs, tables, cells, strict=True):
+        what = f"OOF of {oof.name}"
+        table = align(table.loc[table.index.isin(rows)], rows, y_true.columns, what)
+        check_probabilities(table, what)
+        out[:] = table.to_numpy().T
+    return cells, np.ascontiguousarray(y_true.loc[rows].to_numpy().T == 1), rows
+
+
+def _nested_folds(n_rows: int, groups: np.ndarray | None, folds: int, seed: int) -> list[np.ndarray]:
+    units = n_rows if groups is None else len(np.unique(groups))
+    if not 2 <= folds <= units:
+        raise UserError(f"nested folds: expected 2 to {units}, got {folds}")
+    splitter = KFold(folds, shuffle=True, random_state=seed) if groups is None else GroupKFold(folds)
+    return [test for _, test in splitter.split(np.empty(n_rows), groups=groups)]
+
+
+def _fit(
+    method: str, parts: list[list[BlendLoss]], *, simplex: bool, trials: int, penalty: float, seed: int
+) -> Weights:
+    """Weights of a method on the cells of ``parts`` [fold][target]."""
+    whole = BlendLoss.merge(part for fold in parts for part in fold)
+    members = len(parts[0][0]._signed)
+    if method == "equal":
+        return np.full(members, 1.0 / members)
+    if method == "best-single":
+        eye = np.eye(members)
+        return eye[int(np.argmin([whole(weights)[0] for weights in eye]))]
+    if method == "tpe":
+        return tpe(whole, members, trials, simplex, seed)
+    common = slsqp(whole, simplex, members=members)
+    if method == "slsqp":
+        return common
+    targets = (BlendLoss.merge(of_target) for of_target in zip(*parts, strict=True))
+    return np.stack([slsqp(target, simplex, common, penalty) for target in targets], axis=1)
+
+
+def _row_losses(cells: np.ndarray, labels: np.ndarray, weights: Weights) -> np.ndarray:
+    """Exact log loss of each row, mean over targets, shape (rows,)."""
+    losses = np.empty(labels.shape[1])
+    weights = weights[:, :, None] if weights.ndim == 2 else weights
+    for start in range(0, len(losses), _ROW_BLOCK):
+        block = slice(start, start + _ROW_BLOCK)
+        p = np.zeros(labels[:, block].shape)
+        for weight, member in zip(weights, cells, strict=True):
+            p += weight * member[:, block]
+        p = np.clip(p, CLIP, 1.0 - CLIP)
+        losses[block] = -np.log(np.where(labels[:, block], p, 1.0 - p)).mean(axis=0)
+    return losses
+
+
+def _bootstrap(
+    difference: np.ndarray, groups: np.ndarray | None, replicates: int, level: float, seed: int
+) -> tuple[float, float]:
+    """Percentile interval of the mean over rows, resampling rows, or whole groups."""
+    groups = np.arange(len(difference)) if groups is None else groups
+    sums, sizes = np.bincount(groups, difference), np.bincount(groups)
+    rng = np.random.default_rng(seed)
+    means = np.empty(replicates)
+    for i in range(replicates):
+        drawn = rng.integers(len(sums), size=len(sums))
+        means[i] = sums[drawn].sum() / sizes[drawn].sum()
+    low, high = np.quantile(means, [(1.0 - level) / 2, (1.0 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,252 @@
+"""The weight search: its gradient, planted weights, and the honesty of the gain it reports."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moa.blend import apply_blend
+from moa.blend_loss import SMALL, BlendLoss, slsqp, tpe
+from moa.blend_search import Oof, search
+from moa.errors import UserError
+from moa.metrics import all_to_treated, competition_log_loss, log_loss, treated_to_all
+
+PLANTED = np.array([0.5, 0.0, 0.3, 0.2])
+
+
+def simulate(n_rows=4000, n_targets=12, weights=PLANTED, seed=0):
+    """Members of independent probabilities; labels drawn from their planted mixture (per target where 2-d)."""
+    rng = np.random.default_rng(seed)
+    rows = pd.Index([f"id_{i:05d}" for i in range(n_rows)], name="sig_id")
+    columns = [f"moa_{i}" for i in range(n_targets)]
+    treated = pd.Series(np.arange(n_rows) % 8 > 0, index=rows)
+    p = rng.beta(0.6, 3.0, size=(len(weights), n_rows, n_targets))
+    mixture = np.einsum("mt,mrt->rt", np.broadcast_to(weights.T, (n_targets, len(weights))).T, p)
+    y = pd.DataFrame((rng.random(mixture.shape) < mixture).astype(np.float32), index=rows, columns=columns)
+    y[~treated] = 0.0
+    oofs = [
+        Oof(f"model-{m}", pd.DataFrame(p[m], index=rows, columns=columns)[treated], "multilabel-10")
+        for m in range(len(weights))
+    ]
+    return oofs, y, treated
+
+
+@pytest.fixture(scope="module")
+def data():
+    return simulate()
+
+
+@pytest.fixture(scope="module")
+def found(data):
+    return search(*data, methods=["slsqp", "per-target"], folds=4, bootstrap=300)
+
+
+def competition_like(n_members=5, n_cells=40_000, seed=1):
+    """Cells on both sides of the series' limit, rare positives."""
+    rng = np.random.default_rng(seed)
+    cells = np.maximum(rng.beta(0.2, 20.0, size=(n_members, n_cells)), 1e-3).astype(np.float32)
+    labels = rng.random(n_cells) < cells.mean(axis=0)
+    share = (cells.max(axis=0) > SMALL).mean()
+    assert 0.05 < share < 0.95
+    assert labels.sum() > 100
+    return cells, labels
+
+
+def naive(cells, labels, weights):
+    p = np.clip(weights @ cells.astype(np.float64), 1e-15, 1 - 1e-15)
+    return -np.log(np.where(labels, p, 1 - p)).mean()
+
+
+@pytest.mark.parametrize("weights", [[0.2] * 5, [0.0, 0.7, 0.1, 0.2, 0.0], [0.4, 0.3, 0.0, 0.6, 0.2]])
+def test_loss_and_gradient(weights):
+    cells, labels = competition_like()
+    weights = np.array(weights)
+    loss = BlendLoss(cells, labels)
+    value, gradient = loss(weights)
+    assert value == pytest.approx(naive(cells, labels, weights), abs=2e-9)
+    step = 1e-6
+    for m, direction in enumerate(np.eye(5)):
+        slope = (loss(weights + step * direction)[0] - loss(weights - step * direction)[0]) / (2 * step)
+        exact = (
+            naive(cells, labels, weights + step * direction) - naive(cells, labels, weights - step * direction)
+        ) / (2 * step)
+        assert gradient[m] == pytest.approx(slope, rel=1e-5, abs=1e-9)
+        assert gradient[m] == pytest.approx(exact, rel=1e-4, abs=1e-7)
+
+
+def test_parts_merge_to_the_whole():
+    cells, labels = competition_like()
+    parts = [BlendLoss(cells[:, part], labels[part]) for part in np.array_split(np.arange(len(labels)), 7)]
+    weights = np.array([0.1, 0.2, 0.3, 0.15, 0.25])
+    (value, gradient), (whole, slope) = BlendLoss.merge(parts)(weights), BlendLoss(cells, labels)(weights)
+    assert value == pytest.approx(whole, rel=1e-12)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-10)
+
+
+def test_slsqp_finds_the_minimum_on_the_simplex():
+    cells, labels = competition_like()
+    loss = BlendLoss(cells, labels)
+    weights = slsqp(loss, members=5)
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+    assert weights.min() >= 0.0
+    rng = np.random.default_rng(2)
+    for other in [*rng.dirichlet(np.ones(5), 200), *np.eye(5)]:
+        assert loss(weights)[0] <= loss(0.99 * weights + 0.01 * other)[0] + 1e-10  # nearby, and by convexity anywhere
+
+
+def test_free_weights_are_no_worse():
+    cells, labels = competition_like()
+    loss = BlendLoss(cells * np.float32(0.5), labels)  # halved probabilities want a sum above 1
+    free, bound = slsqp(loss, simplex=False, members=5), slsqp(loss, members=5)
+    assert free.sum() > 1.2
+    assert loss(free)[0] < loss(bound)[0]
+    assert ((free >= 0) & (free <= 1)).all()
+
+
+def test_search_recovers_planted_weights(data, found):
+    assert list(found.weights.index) == [oof.name for oof in data[0]]
+    np.testing.assert_allclose(found.weights, PLANTED, atol=0.04)
+    assert found.weights["model-1"] < 0.03
+    table = found.table()
+    assert list(table.index) == ["best-single", "equal", "slsqp", "per-target"]
+    assert table.loc["slsqp", "treated"] < table.loc["equal", "treated"] < table.loc["best-single", "treated"]
+    assert 0.0 < found.interval[0] < found.nested_gain < found.interval[1]
+    assert found.best_single == "model-0"
+    assert table.loc["slsqp", "nested"] >= table.loc["slsqp", "treated"]  # out of sample costs something
+
+
+def test_reported_losses_are_the_metric(data, found):
+    oofs, y, treated = data
+    mixed = apply_blend(found.spec("mine", "Mine"), {oof.name: oof.predictions for oof in oofs})
+    assert found.log_loss_treated == pytest.approx(log_loss(y[treated], mixed), abs=1e-7)  # float32 members
+    assert found.log_loss_all == pytest.approx(competition_log_loss(y, mixed, treated), abs=1e-7)
+    counts = int(treated.sum()), len(treated)
+    assert treated_to_all(found.log_loss_treated, *counts) == pytest.approx(found.log_loss_all, abs=1e-15)
+    assert all_to_treated(found.log_loss_all, *counts) == pytest.approx(found.log_loss_treated, abs=1e-15)
+    assert found.singles["model-2"] == pytest.approx(log_loss(y[treated], oofs[2].predictions), abs=1e-7)
+
+
+def test_tpe_comes_close_to_slsqp():
+    cells, labels = competition_like(n_members=3)
+    loss = BlendLoss(cells, labels)
+    best, tried = slsqp(loss, members=3), tpe(loss, 3, trials=150, seed=4)
+    assert tried.sum() == pytest.approx(1.0)
+    assert 0 <= loss(tried)[0] - loss(best)[0] < 0.1 * (loss(np.full(3, 1 / 3))[0] - loss(best)[0]) + 1e-4
+    np.testing.assert_array_equal(tried, tpe(loss, 3, trials=150, seed=4))
+
+
+def test_tpe_through_search():
+    oofs, y, treated = simulate(n_rows=400, n_targets=3)
+    found = search(oofs, y, treated, methods=["tpe"], tpe_trials=20, folds=2, bootstrap=10)
+    assert np.isnan(found.nested_gain)
+    assert found.log_loss_treated < found.singles.max()
+    nested = search(oofs, y, treated, methods=["tpe"], tpe_trials=20, folds=2, bootstrap=10, nested_tpe=True)
+    assert np.isfinite(nested.nested_gain)
+
+
+def test_copies_gain_nothing(data):
+    oofs, y, treated = data
+    copies = [Oof(f"copy-{i}", oofs[0].predictions, "kfold-10") for i in range(3)]
+    found = search(copies, y, treated, methods=["slsqp", "per-target"], folds=3, bootstrap=50)
+    assert found.table()["gain"].abs().max() < 1e-7
+    assert max(map(abs, found.interval)) < 1e-7
+
+
+def test_noise_members_promise_in_sample_and_fail_out_of_sample():
+    """With few rows the search fits noise: the in-sample gain is positive by construction, the nested one is not."""
+    rng = np.random.default_rng(8)
+    oofs, y, treated = simulate(n_rows=160, n_targets=2, weights=np.array([1.0]), seed=8)
+    base = oofs[0].predictions
+    noisy = [
+        Oof(f"noisy-{i}", base.clip(0.01, 0.9) * np.exp(rng.normal(0, 0.05, base.shape)), "kfold-5") for i in range(12)
+    ]
+    found = search(noisy, y, treated, methods=["slsqp"], folds=8, bootstrap=200)
+    in_sample = found.singles.min() - found.log_loss_treated
+    assert in_sample > 0.0
+    assert found.nested_gain < in_sample
+    assert found.interval[0] < 0.0
+
+
+def test_order_of_rows_and_columns_does_not_matter(data, found):
+    oofs, y, treated = data
+    moved = [
+        Oof(o.name, o.predictions.sample(frac=1, random_state=i).sample(frac=1, axis=1, random_state=i), o.scheme)
+        for i, o in enumerate(oofs)
+    ]
+    again = search(moved, y, treated.sample(frac=1, random_state=9), methods=["slsqp"], folds=4, bootstrap=300)
+    np.testing.assert_array_equal(again.weights, found.weights)
+    assert again.nested_gain == found.nested_gain
+    assert again.interval == found.interval
+
+
+def test_all_rows_and_partial_oof_meet_on_common_treated_rows(data, found):
+    oofs, y, treated = data
+    whole = oofs[0].predictions.reindex(y.index).fillna(0.7)  # a model that predicts controls too, and badly
+    mixed = [Oof("model-0", whole, "multilabel-10", rows="all"), *oofs[1:]]
+    same = search(mixed, y, treated, methods=["slsqp"], folds=4, bootstrap=10)
+    np.testing.assert_array_equal(same.weights, found.weights)
+    partial = [Oof("model-0", whole.iloc[:2000], "multilabel-10", rows="all"), *oofs[1:]]
+    assert search(partial, y, treated, methods=["slsqp"], folds=4, bootstrap=10).n_rows == treated.iloc[:2000].sum()
+    with pytest.raises(UserError, match="is a control row"):
+        search([Oof("model-0", whole, "multilabel-10"), *oofs[1:]], y, treated)
+    with pytest.raises(UserError, match="no control row"):
+        search([Oof("model-0", oofs[0].predictions, "multilabel-10", rows="all"), *oofs[1:]], y, treated)
+
+
+def test_mixed_schemes_are_refused(data):
+    oofs, y, treated = data
+    mixed = [Oof("new-cv", oofs[0].predictions, "drug-aware-5"), *oofs[1:]]
+    with pytest.raises(UserError, match="new-cv.*not comparable.*unseen"):
+        search(mixed, y, treated)
+    assert search(mixed, y, treated, methods=["slsqp"], folds=2, bootstrap=10, allow_mixed=True).weights.size == 4
+    row_wise = [Oof("k", oofs[0].predictions, "kfold-10"), *oofs[1:]]
+    assert search(row_wise, y, treated, methods=["slsqp"], folds=2, bootstrap=10).weights.size == 4
+
+
+def test_per_target_weights_follow_targets_and_shrink():
+    weights = np.array([[0.9, 0.1], [0.1, 0.9]])  # (members, targets)
+    oofs, y, treated = simulate(n_rows=6000, n_targets=2, weights=weights, seed=5)
+    found = search(oofs, y, treated, methods=["per-target", "slsqp"], penalty=1.0, folds=3, bootstrap=100)
+    np.testing.assert_allclose(found.weights, weights, atol=0.1)
+    assert list(found.weights.columns) == list(y.columns)
+    assert found.nested_gain > found.methods["slsqp"].gain
+    shrunk = search(oofs, y, treated, methods=["per-target", "slsqp"], penalty=1e7, folds=2, bootstrap=10)
+    common = shrunk.methods["slsqp"].weights
+    np.testing.assert_allclose(shrunk.weights, np.stack([common, common], axis=1), atol=1e-3)
+    with pytest.raises(UserError, match="one weight a model"):
+        found.spec("x", "X")
+
+
+def test_groups_widen_the_interval(data):
+    """Rows of a drug repeat one another: resampling drugs says less than resampling rows."""
+    oofs, y, treated = simulate(n_rows=320, n_targets=4, seed=6)
+    repeat = np.tile(np.arange(320), 8)
+    index = pd.Index([f"row_{i}" for i in range(len(repeat))], name="sig_id")
+    again = [
+        Oof(o.name, o.predictions.reindex(y.index).iloc[repeat].set_axis(index).dropna(), o.scheme) for o in oofs
+    ]
+    y, treated = y.iloc[repeat].set_axis(index), treated.iloc[repeat].set_axis(index)
+    drugs = pd.Series([f"drug_{i}" for i in repeat], index=index)
+    options = {"methods": ["slsqp"], "folds": 4, "bootstrap": 400}
+    rows, grouped = search(again, y, treated, **options), search(again, y, treated, groups=drugs, **options)
+    width = {name: found.interval[1] - found.interval[0] for name, found in [("rows", rows), ("drugs", grouped)]}
+    assert width["drugs"] > 2 * width["rows"]
+    with pytest.raises(UserError, match="groups"):
+        search(again, y, treated, groups=drugs.iloc[:-1], **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": ["sqlsp"]}, "sqlsp is unknown"),
+        ({"folds": 1}, "nested folds"),
+        ({"oofs": 1}, "at least two"),
+        ({"scheme": "five"}, "unknown scheme"),
+    ],
+)
+def test_wrong_options(data, change, message):
+    oofs, y, treated = data
+    oofs = oofs[: change.pop("oofs", 4)]
+    scheme = change.pop("scheme", None)
+    oofs = [Oof(o.name, o.predictions, scheme or o.scheme) for o in oofs]
+    with pytest.raises(UserError, match=message):
+        search(oofs, y, treated, **change)
