@@ -1,0 +1,162 @@
+"""TabNet (Arik & Pfister 2019) as a learner, through the pytorch-tabnet library."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict
+from pytorch_tabnet.callbacks import Callback
+from pytorch_tabnet.metrics import Metric
+from pytorch_tabnet.tab_model import TabNetRegressor
+from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
+
+from moa.engine import smooth, to_device, unit_seed
+from moa.learner import Fitted, Fold
+
+
+class TabNetLearner(BaseModel):
+    """TabNet on multi-label targets (write-up, 2-stage NN + TabNet); the defaults are the published settings.
+
+    The first ``len(cat_dims)`` input columns hold categories as codes 0, 1, …; the others are numbers. The library asks
+    for a regressor here: its raw outputs are taken as logits.
+
+    Attributes:
+        n_d, n_a, n_steps, gamma, lambda_sparse, mask_type, cat_dims, cat_emb_dim: see TabNet's paper and library.
+        lr, weight_decay: Adam.
+        milestones, decay: MultiStepLR, in epochs.
+        smoothing: y·(1-s) + s/2 in the training loss and in the metric that stops training.
+        batch_size, virtual_batch_size: rows a step, and rows a "ghost" batch norm looks at.
+        epochs, patience: most epochs, and epochs without gain before stopping; the best epoch is kept.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_d: int = 32
+    n_a: int = 32
+    n_steps: int = 1
+    gamma: float = 1.3
+    lambda_sparse: float = 0.0
+    mask_type: str = "entmax"
+    cat_dims: tuple[int, ...] = (3, 2)
+    cat_emb_dim: tuple[int, ...] = (1, 1)
+    lr: float = 2e-2
+    weight_decay: float = 1e-5
+    milestones: tuple[int, ...] = (100, 150)
+    decay: float = 0.9
+    smoothing: float = 0.001
+    batch_size: int = 1024
+    virtual_batch_size: int = 128
+    epochs: int = 200
+    patience: int = 50
+
+    def build(self, seed: int, device: torch.device) -> TabNetRegressor:
+        """The library's estimator, not yet fitted. Seeds torch's global generator: call it inside ``fork_rng``."""
+        return TabNetRegressor(
+            n_d=self.n_d,
+            n_a=self.n_a,
+            n_steps=self.n_steps,
+            gamma=self.gamma,
+            lambda_sparse=self.lambda_sparse,
+            mask_type=self.mask_type,
+            cat_idxs=list(range(len(self.cat_dims))),
+            cat_dims=list(self.cat_dims),
+            cat_emb_dim=list(self.cat_emb_dim),
+            optimizer_fn=torch.optim.Adam,
+            optimizer_params={"lr": self.lr, "weight_decay": self.weight_decay},
+            scheduler_fn=torch.optim.lr_scheduler.MultiStepLR,
+            scheduler_params={"milestones": list(self.milestones), "gamma": self.decay},
+            seed=seed,
+            verbose=0,
+            device_name=str(device),
+        )
+
+    def fit(self, fold: Fold) -> Fitted:
+        """Train on one fold; see ``moa.learner.Learner``."""
+        x, y = fold.x.to_numpy(np.float32), fold.y.to_numpy(np.float32)
+        reporter = _Reporter(fold)
+        # The library draws the order of rows and the initial weights from torch's global generator.
+        with torch.random.fork_rng(devices=[fold.device] if fold.device.type == "cuda" else []), _quiet():
+            estimator = self.build(unit_seed(fold.seed, fold.fold), fold.device)
+            estimator.fit(
+                x[fold.train],
+                y[fold.train],
+                eval_set=[(x[fold.valid], y[fold.valid])],
+                eval_name=["valid"],
+                # Training is stopped by the last metric: the smoothed one, as published.
+                eval_metric=[log_loss_of_logits(0.0), log_loss_of_logits(self.smoothing)],
+                loss_fn=lambda output, target: bce_with_logits(output, smooth(target, self.smoothing)),
+                max_epochs=self.epochs,
+                patience=self.patience,
+                batch_size=self.batch_size,
+                virtual_batch_size=self.virtual_batch_size,
+                # All rows are used, unless one alone is left over: batch norm cannot be trained on it.
+                drop_last=len(fold.train) % self.batch_size == 1,
+                callbacks=[reporter],
+                compute_importance=False,
+            )
+        tensors = {name: value.detach().cpu().clone() for name, value in estimator.network.state_dict().items()}
+        return Fitted(tensors, {"n_inputs": x.shape[1], "n_targets": y.shape[1]}, reporter.history)
+
+    def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
+        """Probabilities of the kept epoch; see ``moa.learner.Learner``."""
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _quiet():
+            estimator = self.build(0, device)
+            estimator.input_dim, estimator.output_dim = fitted.meta["n_inputs"], fitted.meta["n_targets"]
+            estimator._set_network()  # the only way the library offers to build a network without fitting it
+        network = estimator.network
+        network.load_state_dict(fitted.tensors)
+        network.eval()
+        with torch.no_grad():
+            parts = [network(part)[0].sigmoid().cpu() for part in to_device(x, device).split(4096)]
+        return torch.cat(parts).numpy()
+
+
+@cache
+def log_loss_of_logits(smoothing: float) -> type[Metric]:
+    """Mean binary log loss of raw outputs, as a class: the library makes its metrics itself, and finds them by name."""
+
+    class LogLossOfLogits(Metric):
+        def __init__(self) -> None:
+            self._name = f"log_loss_{smoothing:g}"
+            self._maximize = False
+
+        def __call__(self, y_true: np.ndarray, y_score: np.ndarray) -> float:
+            target = smooth(torch.from_numpy(np.asarray(y_true, np.float32)), smoothing)
+            return bce_with_logits(torch.from_numpy(y_score), target).item()
+
+    return LogLossOfLogits
+
+
+class _Reporter(Callback):
+    """Collects the history and tells of each epoch."""
+
+    def __init__(self, fold: Fold):
+        self.fold = fold
+        self.history: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        values = self.trainer.history.history
+        plain, stopping = (values[name][-1] for name in self.trainer._metrics_names[-2:])
+        row = {
+            "epoch": epoch,
+            "train_loss": float(values["loss"][-1]),
+            "valid_loss": float(plain),
+            "valid_stopping_loss": float(stopping),
+        }
+        self.history.append(row)
+        self.fold.on_epoch(epoch, self.trainer.max_epochs, row)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the library's notes on the device and on the best epoch."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
