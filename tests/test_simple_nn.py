@@ -50,7 +50,8 @@ def test_each_column_ends_close_to_a_normal_distribution(fitted):
     _, train, test = fitted["simple-nn-new-cv"]
     both = pd.concat([train, test])[[*GENES[:50], *(f"c-{i}" for i in range(50))]]
     assert both.median().abs().max() < 0.05
-    assert both.std().between(0.85, 1.15).all()
+    # Cells have ties at -10, which all get the lowest score: quartiles tell more than the deviation.
+    assert ((both.quantile(0.75) - both.quantile(0.25)) / 1.349).between(0.85, 1.15).all()
 
 
 def test_published_settings_are_the_defaults():

@@ -95,12 +95,21 @@ class RowStatistics(TransformerMixin, BaseEstimator):
         return np.array([f"{group}_{name}" for name in self.statistics for group in names], dtype=object)
 
 
+def _shape(x: np.ndarray, power: int) -> np.ndarray:
+    """Skew (power 3) or kurtosis (power 4), bias-corrected; 0 for a row of equal values, as in pandas."""
+    flat = x.var(axis=1) < 1e-14
+    measure = stats.skew if power == 3 else stats.kurtosis
+    result = np.zeros(len(x))
+    result[~flat] = measure(x[~flat], axis=1, bias=False)
+    return result
+
+
 _STATISTICS = {
     "sum": lambda x: x.sum(axis=1),
     "mean": lambda x: x.mean(axis=1),
     "std": lambda x: x.std(axis=1, ddof=1),
-    "kurtosis": lambda x: stats.kurtosis(x, axis=1, bias=False),
-    "skew": lambda x: stats.skew(x, axis=1, bias=False),
+    "kurtosis": lambda x: _shape(x, 4),
+    "skew": lambda x: _shape(x, 3),
 }
 
 

@@ -199,7 +199,7 @@ def _write_features(path: Path, rng: np.random.Generator, world: _World, sample:
     values[:, n_genes:] += 0.55 * noise[:, n_genes:]
     # Dying cells die together, and die of many things: the heavy negative tail.
     killing = np.maximum(sample.activity @ world.toxicity - 0.4, 0) * rng.gamma(2.0, 0.5, n)
-    values[:, n_genes:] -= 1.3 * killing[:, None] * rng.gamma(6.0, 1 / 6, (n, len(CELLS)))
+    values[:, n_genes:] -= 0.8 * killing[:, None] * rng.gamma(6.0, 1 / 6, (n, len(CELLS)))
     values = np.clip(values, -10, 10)
     columns = {
         SIG_ID: ids,
@@ -216,8 +216,10 @@ def _write_csv(path: Path, ids: np.ndarray, values: np.ndarray, names: list[str]
 
 
 def _write(path: Path, table: pa.Table) -> None:
-    with replacing(path) as temporary:
-        pyarrow.csv.write_csv(table, temporary, pyarrow.csv.WriteOptions(quoting_style="none"))
+    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write((",".join(table.column_names) + "\n").encode())  # pyarrow would put the names in quotes
+        pyarrow.csv.write_csv(table, file, options)
 
 
 def _sig_ids(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -90,7 +90,7 @@ def stages(config: SimpleNNConfig) -> tuple[Stage, ...]:
 DEMO = {
     "seeds": (940, 1513),
     "folds": {"n_splits": 3},
-    "learner": {"hidden": 256, "epochs": 8},
+    "learner": {"hidden": 256, "epochs": 10, "batch_size": 32},
     "gene_factors": 20,
     "cell_factors": 10,
 }

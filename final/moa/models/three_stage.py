@@ -94,8 +94,8 @@ def stages(config: ThreeStageConfig) -> tuple[Stage, ...]:
 
 DEMO = {
     "seeds": (0,), "folds": {"n_splits": 3}, "gene_factors": 20, "cell_factors": 10, "gene_umap": 5, "cell_umap": 5,
-    "stage1": {"hidden": 256, "epochs": 6}, "stage2": {"hidden": 256, "epochs": 8},
-    "stage3": {"hidden": 128, "epochs": 8},
+    "stage1": {"hidden": 256, "epochs": 6, "batch_size": 32}, "stage2": {"hidden": 256, "epochs": 10, "batch_size": 32},
+    "stage3": {"hidden": 128, "epochs": 10, "batch_size": 32},
 }
 
 RECIPES = (

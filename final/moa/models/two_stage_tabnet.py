@@ -132,7 +132,7 @@ RECIPES = (
         demo={
             "nonscored": {
                 "seeds": (0,), "folds": {"n_splits": 3}, "gene_components": 20, "cell_components": 10, "gene_umap": 5,
-                "cell_umap": 5, "learner": {"hidden": 256, "epochs": 6},
+                "cell_umap": 5, "learner": {"hidden": 256, "epochs": 6, "batch_size": 32},
             },
             "tabnet": {
                 "seeds": (0,), "folds": {"n_splits": 3}, "gene_factors": 20, "cell_factors": 10, "gene_clusters": 10,

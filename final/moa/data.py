@@ -1,0 +1,212 @@
+"""The competition's files as one checked, aligned set of tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from moa.errors import DataError
+from moa.schema import (
+    CP_DOSE, CP_DOSES, CP_TIME, CP_TIMES, CP_TYPE, CP_TYPES, FEATURES, N_NONSCORED, N_SCORED, SAMPLE_SUBMISSION, SIG_ID,
+    TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED, TREATED,
+)
+from moa.tables import Problems, check_choices, check_ids, check_numbers, read_csv
+
+_TEXT = (SIG_ID, CP_TYPE, CP_DOSE)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The competition's tables, all indexed by sig_id.
+
+    Attributes:
+        features: training rows in file order, columns ``schema.FEATURES``; numbers are float64, shape (rows, 875).
+        scored: 0/1 labels of the same rows, uint8, shape (rows, 206).
+        nonscored: likewise, shape (rows, 402); None where it was not asked for.
+        test: features of the test rows, any number.
+        drugs: drug_id of the training rows; None where it was not asked for.
+        sample_submission: the file as a table; None where there is no such file.
+        fingerprint: sha256 by file name, of the files read.
+    """
+
+    features: pd.DataFrame
+    scored: pd.DataFrame
+    nonscored: pd.DataFrame | None
+    test: pd.DataFrame
+    drugs: pd.Series | None
+    sample_submission: pd.DataFrame | None
+    fingerprint: dict[str, str]
+
+    @property
+    def treated(self) -> pd.Series:
+        """True for training rows that were given a drug, False for controls."""
+        return self.features[CP_TYPE] == TREATED
+
+    @property
+    def test_treated(self) -> pd.Series:
+        """The same for test rows."""
+        return self.test[CP_TYPE] == TREATED
+
+
+def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> Dataset:
+    """Read and check the competition files.
+
+    Args:
+        folder: where they are.
+        drugs: read train_drug.csv, which only the drug-aware folds ("new CV") need.
+        nonscored: read train_targets_nonscored.csv.
+
+    Raises:
+        DataError: everything found wrong, in one list.
+    """
+    folder, problems, hashes = Path(folder), Problems(), {}
+
+    def read(name: str, text: tuple[str, ...]) -> pd.DataFrame | None:
+        table, hashes[name] = read_csv(folder / name, text, problems)
+        return table
+
+    train, test = read(TRAIN_FEATURES, _TEXT), read(TEST_FEATURES, _TEXT)
+    scored = read(TRAIN_SCORED, (SIG_ID,))
+    others = read(TRAIN_NONSCORED, (SIG_ID,)) if nonscored else None
+    drug = read(TRAIN_DRUG, (SIG_ID, "drug_id")) if drugs else None
+    sample = read(SAMPLE_SUBMISSION, (SIG_ID,)) if (folder / SAMPLE_SUBMISSION).exists() else None
+
+    train = _features(TRAIN_FEATURES, train, problems)
+    test = _features(TEST_FEATURES, test, problems)
+    scored = _labels(TRAIN_SCORED, scored, N_SCORED, train, problems)
+    others = _labels(TRAIN_NONSCORED, others, N_NONSCORED, train, problems)
+    drug = _drugs(drug, train, problems)
+    sample = _sample(sample, test, scored, problems)
+    if train is not None and test is not None:
+        problems.ids(TEST_FEATURES, test.index.intersection(train.index), f"is in {TRAIN_FEATURES} too")
+    if problems:
+        raise DataError(problems)
+    return Dataset(train, scored, others, test, drug, sample, hashes)
+
+
+def read_features(path: Path) -> pd.DataFrame:
+    """Read and check one features file, such as that of new plates.
+
+    Args:
+        path: csv with sig_id and the 875 feature columns, in any order; any number of rows from 1.
+
+    Returns:
+        shape (rows, 875), indexed by sig_id.
+
+    Raises:
+        DataError: everything found wrong, in one list.
+    """
+    problems = Problems()
+    table, _ = read_csv(Path(path), _TEXT, problems)
+    table = _features(Path(path).name, table, problems)
+    if problems:
+        raise DataError(problems)
+    return table
+
+
+def summary(data: Dataset) -> list[tuple[str, str]]:
+    """A few facts to look at, as (name, value)."""
+    prevalence = data.scored.mean()
+    facts = [
+        ("training rows", f"{len(data.features):,}, treated {data.treated.sum():,}"),
+        ("test rows", f"{len(data.test):,}, treated {data.test_treated.sum():,}"),
+        ("scored targets", f"{data.scored.shape[1]}, {data.scored.to_numpy().sum() / len(data.scored):.2f} positives a row"),
+        ("prevalence of scored targets", f"{prevalence.min():.5f} to {prevalence.max():.5f}, mean {prevalence.mean():.5f}"),
+    ]
+    if data.nonscored is not None:
+        positive = int(data.nonscored.any().sum())
+        facts.append(("nonscored targets", f"{data.nonscored.shape[1]}, {positive} with a positive"))
+    if data.drugs is not None:
+        facts.append(("drugs", f"{data.drugs[data.treated].nunique():,} among treated rows"))
+    return facts
+
+
+def _features(name: str, table: pd.DataFrame | None, problems: Problems) -> pd.DataFrame | None:
+    if table is None:
+        return None
+    before = len(problems)
+    missing = [column for column in FEATURES if column not in table]
+    problems.columns(name, "missing", missing, f"expected {SIG_ID} and {len(FEATURES)} feature columns")
+    extra = [column for column in table if column not in (SIG_ID, *FEATURES)]
+    problems.columns(name, "unknown", extra, f"expected {SIG_ID} and {len(FEATURES)} feature columns, and no other")
+    check_ids(name, table, problems)
+    for column, choices in ((CP_TYPE, CP_TYPES), (CP_TIME, CP_TIMES), (CP_DOSE, CP_DOSES)):
+        if column in table:
+            check_choices(name, table, column, choices, problems)
+    check_numbers(name, table, [column for column in FEATURES[3:] if column in table], problems)
+    if len(problems) > before:
+        return None
+    table = table.set_index(SIG_ID)[list(FEATURES)]
+    kinds = {column: np.float64 for column in FEATURES[3:] if table[column].dtype != np.float64}
+    return table.astype({CP_TIME: np.int64, **kinds})
+
+
+def _labels(
+    name: str, table: pd.DataFrame | None, count: int, features: pd.DataFrame | None, problems: Problems
+) -> pd.DataFrame | None:
+    if table is None:
+        return None
+    before = len(problems)
+    columns = [column for column in table if column != SIG_ID]
+    if len(columns) != count:
+        problems.append(f"{name}: {len(columns)} target columns; expected {count} besides {SIG_ID}")
+    check_ids(name, table, problems)
+    check_numbers(name, table, columns, problems)
+    if len(problems) > before:
+        return None
+    for column in columns:
+        check_choices(name, table, column, (0, 1), problems)
+    if len(problems) > before or features is None:
+        return None
+    table = table.set_index(SIG_ID)
+    _same_ids(name, table.index, TRAIN_FEATURES, features.index, problems)
+    if len(problems) > before:
+        return None
+    table = table.loc[features.index].astype(np.uint8)
+    controls = features.index[(features[CP_TYPE] != TREATED).to_numpy() & table.to_numpy().any(axis=1)]
+    for sig_id in controls[:3]:
+        column = table.columns[table.loc[sig_id].to_numpy().argmax()]
+        problems.append(f"{name}: column '{column}', {SIG_ID} {sig_id}: expected 0, since the row is a control")
+    return table
+
+
+def _drugs(table: pd.DataFrame | None, features: pd.DataFrame | None, problems: Problems) -> pd.Series | None:
+    if table is None:
+        return None
+    before = len(problems)
+    if list(table.columns) != [SIG_ID, "drug_id"]:
+        problems.append(f"{TRAIN_DRUG}: columns {', '.join(table.columns)}; expected {SIG_ID}, drug_id")
+        return None
+    check_ids(TRAIN_DRUG, table, problems)
+    problems.rows(TRAIN_DRUG, "drug_id", table["drug_id"].isna().to_numpy(), table[SIG_ID], "an id, found an empty cell")
+    if len(problems) > before or features is None:
+        return None
+    drugs = table.set_index(SIG_ID)["drug_id"]
+    _same_ids(TRAIN_DRUG, drugs.index, TRAIN_FEATURES, features.index, problems)
+    return drugs.loc[features.index] if len(problems) == before else None
+
+
+def _sample(
+    table: pd.DataFrame | None, test: pd.DataFrame | None, scored: pd.DataFrame | None, problems: Problems
+) -> pd.DataFrame | None:
+    if table is None or test is None or scored is None:
+        return None
+    before = len(problems)
+    check_ids(SAMPLE_SUBMISSION, table, problems)
+    problems.columns(
+        SAMPLE_SUBMISSION, "missing", [c for c in scored if c not in table], f"expected the columns of {TRAIN_SCORED}"
+    )
+    problems.columns(
+        SAMPLE_SUBMISSION, "unknown", [c for c in table if c != SIG_ID and c not in scored],
+        f"expected the columns of {TRAIN_SCORED}",
+    )
+    _same_ids(SAMPLE_SUBMISSION, pd.Index(table[SIG_ID]), TEST_FEATURES, test.index, problems)
+    return table.set_index(SIG_ID) if len(problems) == before else None
+
+
+def _same_ids(name: str, ids: pd.Index, other: str, expected: pd.Index, problems: Problems) -> None:
+    problems.ids(name, expected.difference(ids, sort=False), f"missing, although it is in {other}")
+    problems.ids(name, ids.difference(expected, sort=False), f"not in {other}")

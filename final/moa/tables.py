@@ -1,0 +1,202 @@
+"""Read one csv file of the competition: parsed once, checked in full, every problem told with its place."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+
+from moa.files import replacing, sha256
+from moa.schema import SIG_ID
+
+SHOWN = 3  # places named for one kind of problem in one column
+COLUMNS_SHOWN = 5  # columns named for one kind of problem
+
+
+class Problems(list[str]):
+    """A growing list of what is wrong, in words: file, column, place, and what was expected."""
+
+    def rows(self, name: str, column: str, bad: np.ndarray, ids: pd.Series | None, expected: str, values=None) -> None:
+        """Add one line for the rows where ``bad`` is true, naming the first few."""
+        places = np.flatnonzero(bad)
+        if not len(places):
+            return
+        shown = [
+            f"line {place + 2}"
+            + (f" ({SIG_ID} {ids.iloc[place]})" if ids is not None and isinstance(ids.iloc[place], str) else "")
+            + (f" holds '{values.iloc[place]}'" if values is not None else "")
+            for place in places[:SHOWN]
+        ]
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        self.append(f"{name}: column '{column}', {', '.join(shown)}{more}: expected {expected}")
+
+    def columns(self, name: str, what: str, columns: Iterable[str], fix: str) -> None:
+        """Add one line for columns that should or should not be there."""
+        columns = list(columns)
+        if columns:
+            shown = ", ".join(f"'{column}'" for column in columns[:COLUMNS_SHOWN])
+            more = f" and {len(columns) - COLUMNS_SHOWN} more" if len(columns) > COLUMNS_SHOWN else ""
+            self.append(f"{name}: {what} column {shown}{more}; {fix}")
+
+    def ids(self, name: str, ids: Iterable[str], expected: str) -> None:
+        """Add one line for sig_ids that have no partner in another file."""
+        ids = list(ids)
+        if ids:
+            more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+            self.append(f"{name}: column '{SIG_ID}', {', '.join(map(str, ids[:SHOWN]))}{more}: {expected}")
+
+
+def cache_folder() -> Path:
+    """Where parsed files are kept: ``$MOA_CACHE``, else ``~/.cache/moa``."""
+    return Path(os.environ.get("MOA_CACHE") or Path.home() / ".cache" / "moa")
+
+
+def read_csv(path: Path, text_columns: Iterable[str], problems: Problems) -> tuple[pd.DataFrame | None, str]:
+    """Read a csv file, or its parsed copy of the last time.
+
+    Args:
+        path: the file.
+        text_columns: columns that are text; all others should be numbers.
+        problems: takes what is wrong with the file as a whole.
+
+    Returns:
+        the table (None where it cannot be read) and the file's sha256.
+    """
+    name = path.name
+    try:
+        key = sha256(path)
+    except FileNotFoundError:
+        problems.append(f"{path}: missing; see data/README.md for how to get it")
+        return None, ""
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror})")
+        return None, ""
+    copy = cache_folder() / f"{key}.feather"
+    try:
+        return pyarrow.feather.read_table(copy, memory_map=True).to_pandas(), key
+    except Exception:  # absent, damaged or of another version: parse again
+        pass
+    before = len(problems)
+    table = _parse(path, name, list(text_columns), problems)
+    if table is None:
+        return None, key
+    if len(problems) == before:
+        try:
+            with replacing(copy) as temporary:
+                pyarrow.feather.write_feather(table, temporary, compression="uncompressed")
+        except OSError:
+            pass  # a cache that cannot be written costs time, nothing else
+    return table.to_pandas(), key
+
+
+def _parse(path: Path, name: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header = next(csv.reader(file), [])
+    except (UnicodeDecodeError, csv.Error):
+        problems.append(f"{name}: line 1: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
+        return None
+    if not header:
+        problems.append(f"{name}: the file is empty; expected a header and rows")
+        return None
+    twice = sorted({column for column in header if header.count(column) > 1})
+    problems.columns(name, "repeated", twice, "expected each column once")
+    if twice:
+        return None
+    if SIG_ID not in header:
+        problems.append(f"{name}: line 1: missing column '{SIG_ID}'; expected a csv file with a header")
+        return None
+
+    def parse(threads: bool, on_bad_row: Callable) -> pa.Table:
+        return pyarrow.csv.read_csv(
+            path,
+            pyarrow.csv.ReadOptions(use_threads=threads, block_size=1 << 24),
+            pyarrow.csv.ParseOptions(invalid_row_handler=on_bad_row, ignore_empty_lines=False),
+            pyarrow.csv.ConvertOptions(
+                column_types={column: pa.string() for column in text_columns if column in header},
+                null_values=["", "NA", "NaN", "nan", "null", "None"], strings_can_be_null=True,
+            ),
+        )
+
+    ragged: list[pyarrow.csv.InvalidRow] = []
+
+    def collect(row: pyarrow.csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "skip"
+
+    try:
+        table = parse(True, collect)
+        if ragged:  # once more on one thread, which is the way to learn the line numbers
+            ragged.clear()
+            table = parse(False, collect)
+    except pa.ArrowInvalid as error:
+        table = _parse_mixed(path, name, header, text_columns, problems, error)
+        if table is None:
+            return None
+    if ragged:
+        shown = ", ".join(f"line {row.number} has {row.actual_columns} values" for row in ragged[:SHOWN])
+        more = f" and {len(ragged) - SHOWN} more" if len(ragged) > SHOWN else ""
+        problems.append(
+            f"{name}: {shown}{more}: expected {ragged[0].expected_columns}, one a column (is the file cut short?)"
+        )
+        return None
+    if not table.num_rows:
+        problems.append(f"{name}: holds a header and no rows")
+        return None
+    return table
+
+
+def _parse_mixed(
+    path: Path, name: str, header: list[str], text_columns: list[str], problems: Problems, error: Exception
+) -> pa.Table | None:
+    """Read all as text where a block of the file broke the type guessed before, so that the cell can be named."""
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", na_values=["", "NA", "NaN", "nan"])
+    except UnicodeDecodeError as bad:
+        problems.append(f"{name}: not UTF-8 text (byte {bad.start}); save it as a UTF-8 csv file")
+        return None
+    except Exception:
+        problems.append(f"{name}: not a csv file that can be read ({str(error).splitlines()[0]})")
+        return None
+    for column in header:
+        if column not in text_columns:
+            numbers = pd.to_numeric(frame[column], errors="coerce")
+            if not (numbers.isna() & frame[column].notna()).any():
+                frame[column] = numbers
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def check_ids(name: str, table: pd.DataFrame, problems: Problems) -> None:
+    """sig_ids are there, and there once."""
+    ids = table[SIG_ID]
+    problems.rows(name, SIG_ID, ids.isna().to_numpy(), None, "an id, found an empty cell")
+    problems.rows(name, SIG_ID, (ids.duplicated() & ids.notna()).to_numpy(), ids, "each id once, found it repeated")
+
+
+def check_numbers(name: str, table: pd.DataFrame, columns: list[str], problems: Problems) -> None:
+    """Every cell of ``columns`` is a finite number."""
+    ids = table[SIG_ID]
+    for column in columns:
+        values = table[column]
+        if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+            numbers = pd.to_numeric(values.astype("string"), errors="coerce").astype("float64")
+            problems.rows(name, column, (numbers.isna() & values.notna()).to_numpy(), ids, "a number", values)
+            values = numbers.where(numbers.notna() | table[column].isna(), 0.0)
+        cells = values.to_numpy(np.float64, na_value=np.nan)
+        if not np.isfinite(cells).all():
+            problems.rows(name, column, np.isnan(cells), ids, "a number, found none (empty or NaN)")
+            problems.rows(name, column, np.isinf(cells), ids, "a finite number, found infinity")
+
+
+def check_choices(name: str, table: pd.DataFrame, column: str, choices: tuple, problems: Problems) -> None:
+    """Every cell of the column is one of ``choices``."""
+    values = table[column]
+    bad = ~values.isin(choices).to_numpy()
+    problems.rows(name, column, bad, table[SIG_ID], f"one of {', '.join(map(str, choices))}", values)
