@@ -172,6 +172,20 @@ def _score_table(scores: list[dict[str, str]]) -> Table:
     return table
 
 
+def inference_app(name: str) -> None:
+    """The command line of one model's inference script: ``--data DIR --weights DIR --out DIR [--device D]``."""
+    from moa.recipe import recipe
+    from moa.workflow import predict_model
+
+    def infer(data: DataDir = DATA, weights: Weights = WEIGHTS, out_dir: Out = OUT, device: Device = "auto") -> None:
+        out.print(f"wrote {predict_model(name, data, weights, out_dir, device)}")
+
+    infer.__doc__ = f"Predict with {recipe(name).title}: OOF, test predictions and submission.csv from trained weights."
+    script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    script.command()(infer)
+    run(script)
+
+
 def run(command: typer.Typer) -> None:
     """Run a command line: mistakes of the user are told in a line, without a traceback."""
     try:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-import typer
 
 from moa.blend import apply_blend, load_blend, submission, write_submission
 from moa.data import Dataset, load_dataset
@@ -123,16 +122,3 @@ def blend_submission(blend: str, data: Path, predictions: Path, out: Path) -> tu
     write_submission(submission(mixed, dataset.test, list(mixed.columns)), path, dataset.sample_submission)
     note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
     return path, note
-
-
-def inference_app(name: str) -> None:
-    """The command line of one model's inference script: ``--data DIR --weights DIR --out DIR [--device D]``."""
-    from moa.cli import DATA, OUT, WEIGHTS, DataDir, Device, Out, Weights, run
-
-    def main(data: DataDir = DATA, weights: Weights = WEIGHTS, out: Out = OUT, device: Device = "auto") -> None:
-        print(f"wrote {predict_model(name, data, weights, out, device)}")
-
-    main.__doc__ = f"Predict with {recipe(name).title}: OOF, test predictions and submission.csv from trained weights."
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    run(app)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the package, where it is not installed
 
-from moa.workflow import inference_app  # noqa: E402
+from moa.cli import inference_app  # noqa: E402
 
 if __name__ == "__main__":
     inference_app("simple-nn-old-cv")
