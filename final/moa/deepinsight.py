@@ -1,0 +1,259 @@
+"""DeepInsight (Sharma et al. 2019): give every feature a place on a plane, so that a row becomes an image.
+
+Two scikit-learn transformers, fitted on the training rows of a fold: ``LogScaler`` brings the features to [0, 1], and
+``FeatureMap`` finds each feature's pixel. Source of all settings: write-up, DeepInsight CNNs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy.spatial import ConvexHull, QhullError
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.decomposition import PCA, KernelPCA
+from sklearn.manifold import TSNE
+from sklearn.metrics.pairwise import cosine_distances
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from moa.errors import UserError
+from moa.rendering import CHANNELS, Renderer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Scale to [0, 1] by logarithms, keeping the features' relative sizes ("norm-2" of the DeepInsight paper).
+
+    Each value becomes ``log(x + |column minimum| + 1)``, not below 0, divided by the one largest such value of the
+    training rows. Unseen values are first raised to the training minimum, and not above 1 in the end.
+
+    A quirk of the published formula is kept: it adds the minimum's size, not its negative. A column whose minimum is
+    positive is so moved further away from 0, not down to it.
+
+    Attributes:
+        minimum_: per column, shape (features,).
+        largest_: the one divisor.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> LogScaler:
+        """Learn the column minima and the one maximum from the training rows, shape (rows, features)."""
+        values = validate_data(self, X, dtype=np.float64)
+        self.minimum_ = values.min(axis=0)
+        largest = float(self._log(values).max())
+        self.largest_ = largest if largest > 0 else 1.0  # all-zero training rows stay zero
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Scaled values in [0, 1], float64, same shape."""
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.minimum(self._log(np.maximum(values, self.minimum_)) / self.largest_, 1.0)
+
+    def _log(self, values: np.ndarray) -> np.ndarray:
+        return np.maximum(np.log(values + np.abs(self.minimum_) + 1), 0.0)
+
+
+class FeatureMap(TransformerMixin, BaseEstimator):
+    """Find a pixel for every feature: similar features lie close together.
+
+    The features, as points, are laid out on a plane; the smallest rectangle around them is turned upright; each side
+    is cut into ``resolution`` bins. The bins' edges run from the smallest to the largest value, as published, so the
+    last bin of a side holds the largest value alone.
+
+    Args:
+        resolution: pixels a side, or (height, width).
+        layout: "tsne" (published), "pca", "kernel_pca" or "umap".
+        perplexity, max_iter: of t-SNE; perplexity must be below the number of features.
+        random_state: seeds the layout; the same rows give the same map.
+
+    Attributes:
+        layout_: the plane as laid out, shape (features, 2).
+        rectangle_: the smallest rectangle's corners there, shape (4, 2).
+        coordinates_: the plane turned so that the rectangle stands upright, shape (features, 2).
+        rows_, cols_: pixel of every feature, shape (features,).
+        shape_: (height, width).
+    """
+
+    def __init__(
+        self,
+        resolution: int | tuple[int, int] = 224,
+        layout: str = "tsne",
+        perplexity: float = 5,
+        max_iter: int = 1000,
+        random_state: int = 1120,
+    ):
+        self.resolution = resolution
+        self.layout = layout
+        self.perplexity = perplexity
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> FeatureMap:
+        """Lay out the features of scaled training rows, shape (rows, features).
+
+        Raises:
+            UserError: an unknown layout, or too few features for the perplexity.
+        """
+        values = validate_data(self, X, dtype=np.float64)
+        if self.layout not in LAYOUTS:
+            raise UserError(f"layout '{self.layout}' is unknown; choose one of: {', '.join(LAYOUTS)}")
+        # A single feature has nothing to be near to.
+        points = LAYOUTS[self.layout](values.T, self) if values.shape[1] > 1 else np.zeros((1, 2))
+        self.layout_ = np.asarray(points, np.float64)
+        self.rectangle_, turn = smallest_rectangle(self.layout_)
+        self.coordinates_ = _flatten(self.layout_ @ turn)
+        return self._bin(self.resolution)
+
+    def at(self, resolution: int | tuple[int, int]) -> FeatureMap:
+        """The same layout at another resolution, without fitting it again."""
+        check_is_fitted(self)
+        return copy.copy(self).set_params(resolution=resolution)._bin(resolution)
+
+    def _bin(self, resolution: int | tuple[int, int]) -> FeatureMap:
+        self.shape_ = (resolution, resolution) if np.isscalar(resolution) else tuple(resolution)
+        if min(self.shape_) < 1:
+            raise UserError(f"resolution {resolution} is too small: an image needs at least one pixel a side")
+        self.cols_ = digitize(self.coordinates_[:, 0], self.shape_[1])
+        self.rows_ = digitize(self.coordinates_[:, 1], self.shape_[0])
+        return self
+
+    def renderer(self, **options: Any) -> Renderer:
+        """What draws rows with this map; ``options`` are those of ``moa.rendering.Renderer``."""
+        check_is_fitted(self)
+        return Renderer(self.rows_, self.cols_, self.shape_, **options)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Images of scaled rows, float32, shape (rows, 3, height, width): mean, min and max per pixel."""
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=np.float32, reset=False)
+        return self.renderer()(torch.tensor(values)).numpy()
+
+    def plot(self, ax: Axes | None = None) -> Figure:
+        """Show how many features fall in each pixel, as figure of its own or into given axes."""
+        check_is_fitted(self)
+        figure, (ax,) = _axes(1, ax)
+        counts = np.zeros(self.shape_)
+        np.add.at(counts, (self.rows_, self.cols_), 1)
+        shown = ax.imshow(np.ma.masked_equal(counts, 0), cmap="viridis", interpolation="nearest")
+        figure.colorbar(shown, ax=ax, label="features in the pixel")
+        ax.set_title(f"{len(self.rows_)} features in {int((counts > 0).sum())} of {counts.size} pixels ({self.layout})")
+        return figure
+
+    def plot_image(self, sample: Any, axes: Any = None) -> Figure:
+        """Show the three channels of one scaled row, shape (features,), in a new figure or into three given axes."""
+        check_is_fitted(self)
+        values = torch.as_tensor(np.array(sample, np.float32).reshape(1, -1))
+        figure, axes = _axes(3, axes)
+        for ax, channel, name in zip(axes, self.renderer()(values)[0].numpy(), CHANNELS, strict=True):
+            shown = ax.imshow(channel, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+            ax.set_title(name)
+        figure.colorbar(shown, ax=list(axes))
+        return figure
+
+
+def digitize(values: np.ndarray, bins: int) -> np.ndarray:
+    """Bin of every value, 0 … bins - 1, with edges evenly from the smallest value to the largest."""
+    if np.ptp(values) == 0:
+        return np.zeros(len(values), np.int64)
+    return np.digitize(values, np.linspace(values.min(), values.max(), bins)) - 1
+
+
+def smallest_rectangle(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rectangle of least area around points of a plane, and the matrix that turns it upright.
+
+    One of its sides lies on the convex hull (Freeman & Shapira 1975), so each of the hull's edges is tried. Points on
+    one line, which have no hull, are turned so that the line stands upright or lies level.
+
+    Returns:
+        Corners, shape (4, 2), and ``turn``, shape (2, 2): ``points @ turn`` stands upright.
+    """
+    try:
+        hull = points[ConvexHull(points).vertices]
+        edges = np.roll(hull, -1, axis=0) - hull
+    except (QhullError, ValueError):  # on one line, or fewer than three points
+        hull = points
+        edges = np.linalg.svd(points - points.mean(axis=0), full_matrices=True)[2][:1]
+    angles = np.unique(np.arctan2(edges[:, 1], edges[:, 0]) % (np.pi / 2))
+    cos, sin = np.cos(angles), np.sin(angles)
+    turns = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
+    turned = hull @ turns  # (angles, hull, 2)
+    low, high = turned.min(axis=1), turned.max(axis=1)
+    best = int(np.prod(high - low, axis=1).argmin())
+    (x0, y0), (x1, y1) = low[best], high[best]
+    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ turns[best].T
+    return corners, turns[best]
+
+
+def _flatten(points: np.ndarray) -> np.ndarray:
+    """Make a side exactly constant where only rounding gives it an extent: it must not be cut into bins."""
+    extent = np.ptp(points, axis=0)
+    return np.where(extent <= 1e-9 * extent.max(), points.min(axis=0), points)
+
+
+def _tsne(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
+    """Exact t-SNE on cosine distances, as scikit-learn did it in 2020.
+
+    Today's version squares the distances of every metric but the euclidean; it is given their square root instead, so
+    that squaring gives the cosine distance back. Start and learning rate are the defaults of then.
+    """
+    if len(features) <= settings.perplexity:
+        raise UserError(
+            f"t-SNE with perplexity {settings.perplexity} needs more features than that, there are {len(features)}: "
+            "lower the perplexity or choose another layout"
+        )
+    tsne = TSNE(
+        metric="precomputed",
+        method="exact",
+        perplexity=settings.perplexity,
+        max_iter=settings.max_iter,
+        init="random",
+        learning_rate=200.0,
+        random_state=settings.random_state,
+    )
+    return tsne.fit_transform(np.sqrt(cosine_distances(features)))
+
+
+def _pca(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
+    components = min(2, *features.shape)
+    points = PCA(components, random_state=settings.random_state).fit_transform(features)
+    return np.pad(points, ((0, 0), (0, 2 - components)))
+
+
+def _kernel_pca(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
+    return KernelPCA(2, kernel="rbf", random_state=settings.random_state).fit_transform(features)
+
+
+def _umap(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
+    import umap  # slow to import, and only wanted here
+
+    reducer = umap.UMAP(
+        n_components=2, metric="cosine", n_neighbors=15, n_jobs=1, random_state=settings.random_state
+    )
+    return reducer.fit_transform(features)
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray, FeatureMap], np.ndarray]] = {
+    "tsne": _tsne,
+    "pca": _pca,
+    "kernel_pca": _kernel_pca,
+    "umap": _umap,
+}
+
+
+def _axes(count: int, given: Any) -> tuple[Figure, list[Axes]]:
+    """Given axes, or those of a new figure that pyplot knows nothing of and so need not be closed."""
+    if given is not None:
+        axes = list(np.ravel(given))
+        return axes[0].figure, axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1 + 4.5 * count, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(np.ravel(figure.subplots(1, count)))
