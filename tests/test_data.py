@@ -1,0 +1,253 @@
+"""Reading the competition files: what is right comes in aligned, what is wrong is named with its place."""
+
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moa.data import load_dataset, read_features, summary
+from moa.errors import DataError
+from moa.schema import (
+    CELLS,
+    FEATURES,
+    GENES,
+    SAMPLE_SUBMISSION,
+    TEST_FEATURES,
+    TRAIN_DRUG,
+    TRAIN_FEATURES,
+    TRAIN_NONSCORED,
+    TRAIN_SCORED,
+)
+from moa.synthetic import synthesize
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small") / "data"
+    synthesize(folder, rows=64, test_rows=16, seed=3)
+    return folder
+
+
+@pytest.fixture
+def folder(clean, tmp_path):
+    return shutil.copytree(clean, tmp_path / "data")
+
+
+def edit(path, change):
+    """Change a file as a table of text, so that any cell can hold anything."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    change(table).to_csv(path, index=False)
+
+
+def cell(row, column, value):
+    def change(table):
+        table.loc[row, column] = value
+        return table
+
+    return change
+
+
+def test_everything_is_aligned_by_sig_id_whatever_the_order(clean, folder):
+    expected = load_dataset(clean, drugs=True)
+    for name in (TRAIN_SCORED, TRAIN_NONSCORED, TRAIN_DRUG):
+        edit(folder / name, lambda table: table.sample(frac=1, random_state=0))
+    edit(folder / TRAIN_FEATURES, lambda table: table[list(table.columns[::-1])])
+    found = load_dataset(folder, drugs=True)
+    pd.testing.assert_frame_equal(found.features, expected.features)
+    pd.testing.assert_frame_equal(found.scored, expected.scored)
+    pd.testing.assert_frame_equal(found.nonscored, expected.nonscored)
+    pd.testing.assert_series_equal(found.drugs, expected.drugs)
+    assert list(found.features.columns) == list(FEATURES)
+    assert found.features[[*GENES, *CELLS]].dtypes.eq(np.float64).all() and found.scored.dtypes.eq(np.uint8).all()
+
+
+def test_values_are_those_of_the_file(clean):
+    found = load_dataset(clean)
+    plain = pd.read_csv(clean / TRAIN_FEATURES, index_col="sig_id")
+    np.testing.assert_array_equal(found.features[list(GENES)], plain[list(GENES)])
+    assert (found.treated == (plain["cp_type"] == "trt_cp")).all()
+    assert dict(summary(found))["training rows"].startswith("64")
+
+
+def test_the_second_reading_takes_the_parsed_copy_and_a_damaged_copy_is_made_again(clean, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOA_CACHE", str(tmp_path))
+    first = read_features(clean / TEST_FEATURES)
+    (copy,) = tmp_path.iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("moa.tables._parse", lambda *a: pytest.fail("parsed again"))
+        pd.testing.assert_frame_equal(read_features(clean / TEST_FEATURES), first)
+    copy.write_bytes(b"torn")
+    pd.testing.assert_frame_equal(read_features(clean / TEST_FEATURES), first)
+
+
+def test_a_changed_file_is_not_taken_for_its_old_copy(folder):
+    before = read_features(folder / TEST_FEATURES)
+    edit(folder / TEST_FEATURES, cell(0, "g-0", "1.25"))
+    assert read_features(folder / TEST_FEATURES)["g-0"].iloc[0] == 1.25 != before["g-0"].iloc[0]
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(clean, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MOA_CACHE", str(tmp_path / "file" / "below"))
+    assert len(read_features(clean / TEST_FEATURES)) == 16
+
+
+def test_optional_files(folder):
+    os.remove(folder / SAMPLE_SUBMISSION)
+    os.remove(folder / TRAIN_DRUG)
+    data = load_dataset(folder)
+    assert data.sample_submission is None and data.drugs is None
+    with pytest.raises(DataError, match="train_drug.csv: missing"):
+        load_dataset(folder, drugs=True)
+
+
+def test_features_alone_of_one_row(folder):
+    edit(folder / TEST_FEATURES, lambda table: table.iloc[[4]])
+    assert read_features(folder / TEST_FEATURES).shape == (1, 875)
+
+
+def rewrite(change):
+    """Corrupt a file as bytes."""
+    return lambda path: path.write_bytes(change(path.read_bytes()))
+
+
+def edited(change):
+    return lambda path: edit(path, change)
+
+
+def drop_row(row):
+    return edited(lambda table: table.drop(index=row))
+
+
+def lines(raw, keep):
+    return b"".join(raw.splitlines(keepends=True)[:keep])
+
+
+# name: (file, how it is corrupted, what the message must hold)
+CORRUPTIONS = {
+    "missing file": (TRAIN_FEATURES, os.remove, ["train_features.csv: missing"]),
+    "missing labels": (TRAIN_SCORED, os.remove, ["train_targets_scored.csv: missing"]),
+    "empty file": (TEST_FEATURES, rewrite(lambda raw: b""), ["test_features.csv", "empty"]),
+    "header alone": (TEST_FEATURES, rewrite(lambda raw: lines(raw, 1)), ["test_features.csv", "no rows"]),
+    "binary": (TRAIN_FEATURES, rewrite(lambda raw: bytes(range(256)) * 40), ["train_features.csv", "not UTF-8"]),
+    "a zip by mistake": (TRAIN_SCORED, rewrite(lambda raw: b"PK\x03\x04" + b"\xff" * 99), ["train_targets_scored.csv"]),
+    "another encoding": (
+        TRAIN_FEATURES,
+        rewrite(lambda raw: raw.replace(b"trt_cp", "trt_cp\u00e9".encode("latin-1"), 1)),
+        ["train_features.csv", "UTF-8"],
+    ),
+    "cut in a row": (TRAIN_FEATURES, rewrite(lambda raw: raw[: len(raw) - 3000]), ["train_features.csv", "line 65"]),
+    "cut after a row": (TRAIN_FEATURES, rewrite(lambda raw: lines(raw, 60)), ["train_targets_scored.csv", "not in"]),
+    "a value too many": (
+        TEST_FEATURES,
+        rewrite(lambda raw: raw.replace(b"\n", b",1\n", 2).replace(b",1\n", b"\n", 1)),
+        ["test_features.csv", "line 2 has 877 values", "expected 876"],
+    ),
+    "missing gene": (
+        TRAIN_FEATURES,
+        edited(lambda t: t.drop(columns="g-7")),
+        ["train_features.csv", "missing", "'g-7'"],
+    ),
+    "missing condition": (
+        TEST_FEATURES,
+        edited(lambda t: t.drop(columns="cp_dose")),
+        ["test_features.csv", "'cp_dose'"],
+    ),
+    "extra column": (
+        TRAIN_FEATURES,
+        edited(lambda t: t.assign(extra="1")),
+        ["train_features.csv", "unknown", "'extra'"],
+    ),
+    "index column": (TEST_FEATURES, edited(lambda t: t.reset_index()), ["test_features.csv", "'index'"]),
+    "repeated column": (
+        TEST_FEATURES,
+        rewrite(lambda raw: raw.replace(b"g-1,", b"g-0,", 1)),
+        ["test_features.csv", "repeated", "'g-0'"],
+    ),
+    "no sig_id": (TRAIN_SCORED, edited(lambda t: t.drop(columns="sig_id")), ["train_targets_scored.csv", "'sig_id'"]),
+    "text in numbers": (TRAIN_FEATURES, edited(cell(5, "c-3", "high")), ["'c-3'", "line 7", "'high'", "a number"]),
+    "decimal comma": (TEST_FEATURES, edited(cell(2, "g-9", "0,5")), ["test_features.csv", "'g-9'", "line 4", "'0,5'"]),
+    "not a number": (TRAIN_FEATURES, edited(cell(8, "g-2", "NaN")), ["'g-2'", "line 10", "empty or NaN"]),
+    "empty cell": (TRAIN_FEATURES, edited(cell(9, "c-99", "")), ["'c-99'", "line 11"]),
+    "infinity": (TEST_FEATURES, edited(cell(1, "g-4", "inf")), ["test_features.csv", "'g-4'", "line 3", "infinity"]),
+    "repeated sig_id": (
+        TRAIN_FEATURES,
+        edited(lambda t: cell(3, "sig_id", t.loc[2, "sig_id"])(t)),
+        ["line 5", "repeated"],
+    ),
+    "empty sig_id": (TEST_FEATURES, edited(cell(3, "sig_id", "")), ["test_features.csv", "'sig_id'", "line 5"]),
+    "unknown type": (TRAIN_FEATURES, edited(cell(0, "cp_type", "drug")), ["'cp_type'", "line 2", "'drug'", "trt_cp"]),
+    "unknown time": (TRAIN_FEATURES, edited(cell(1, "cp_time", "36")), ["'cp_time'", "line 3", "'36'", "24, 48, 72"]),
+    "unknown dose": (TEST_FEATURES, edited(cell(1, "cp_dose", "D3")), ["'cp_dose'", "line 3", "'D3'", "D1, D2"]),
+    "label 2": (
+        TRAIN_SCORED,
+        edited(lambda t: cell(4, t.columns[9], "2")(t)),
+        ["train_targets_scored.csv", "line 6", "0, 1"],
+    ),
+    "label one half": (
+        TRAIN_NONSCORED,
+        edited(lambda t: cell(4, t.columns[9], "0.5")(t)),
+        ["nonscored", "line 6", "0, 1"],
+    ),
+    "label text": (TRAIN_SCORED, edited(lambda t: cell(4, t.columns[9], "yes")(t)), ["line 6", "'yes'"]),
+    "fewer targets": (TRAIN_SCORED, edited(lambda t: t.iloc[:, :-1]), ["205 target columns", "expected 206"]),
+    "labels lack a row": (TRAIN_SCORED, drop_row(6), ["train_targets_scored.csv", "missing"]),
+    "features lack a row": (TRAIN_FEATURES, drop_row(6), ["train_targets_scored.csv", "not in train_features.csv"]),
+    "drugs lack a row": (TRAIN_DRUG, drop_row(6), ["train_drug.csv", "missing"]),
+    "drug without id": (TRAIN_DRUG, edited(cell(6, "drug_id", "")), ["train_drug.csv", "'drug_id'", "line 8"]),
+    "drug columns": (
+        TRAIN_DRUG,
+        edited(lambda t: t.rename(columns={"drug_id": "drug"})),
+        ["train_drug.csv", "drug_id"],
+    ),
+    "sample of other rows": (SAMPLE_SUBMISSION, drop_row(0), ["sample_submission.csv", "missing"]),
+    "sample of other targets": (
+        SAMPLE_SUBMISSION,
+        edited(lambda t: t.rename(columns={t.columns[5]: "other"})),
+        ["sample_submission.csv", "'other'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_corrupted_file_is_refused_by_name_and_place(folder, name):
+    file, corrupt, expected = CORRUPTIONS[name]
+    corrupt(folder / file)
+    with pytest.raises(DataError) as caught:
+        load_dataset(folder, drugs=True)
+    assert all(part in str(caught.value) for part in expected), str(caught.value)
+
+
+def test_labelled_controls_and_shared_ids_are_refused(folder):
+    features = pd.read_csv(folder / TRAIN_FEATURES, usecols=["sig_id", "cp_type"])
+    control = features.index[features["cp_type"] == "ctl_vehicle"][0]
+    edit(folder / TRAIN_SCORED, lambda t: cell(control, t.columns[1], "1")(t))
+    with pytest.raises(DataError, match=f"{features['sig_id'][control]}.*control"):
+        load_dataset(folder)
+    edit(folder / TRAIN_SCORED, lambda t: cell(control, t.columns[1], "0")(t))
+    edit(folder / TEST_FEATURES, cell(0, "sig_id", features["sig_id"][0]))
+    with pytest.raises(DataError, match=f"test_features.csv.*{features['sig_id'][0]}.*is in train_features.csv too"):
+        load_dataset(folder)
+
+
+def test_all_problems_are_told_at_once_and_repeats_are_counted(folder):
+    edit(folder / TRAIN_FEATURES, lambda t: t.assign(**{"g-0": "x"}))
+    edit(folder / TEST_FEATURES, cell(0, "cp_time", "1"))
+    edit(folder / TRAIN_SCORED, lambda t: cell(1, t.columns[1], "7")(t))
+    with pytest.raises(DataError) as caught:
+        load_dataset(folder)
+    assert len(caught.value.problems) == 3
+    assert "and 61 more" in caught.value.problems[0]
+
+
+def test_the_command_line_tells_and_writes_nothing(folder, tmp_path, moa_command):
+    edit(folder / TRAIN_FEATURES, cell(5, "c-3", "high"))
+    for arguments in (
+        ["data", "check", folder],
+        ["train", "simple-nn-old-cv", "--data", folder, "--weights", tmp_path / "w"],
+    ):
+        done = moa_command(*arguments, check=False)
+        assert done.returncode == 2 and "'c-3', line 7" in done.stderr
+        assert "Traceback" not in done.stderr + done.stdout and not (tmp_path / "w").exists()
