@@ -33,6 +33,7 @@ class Bar:
                 f"{self.title}: {done:.4g}/{self.total} {note} ({_duration(spent)}{ahead})",
                 highlight=False,
                 markup=False,
+                soft_wrap=True,
             )
 
 

@@ -181,7 +181,9 @@ def _targets_of_drugs(
     # A drug has a handful of targets at most.
     small = np.flatnonzero(np.bincount(drug, minlength=n_drugs)[:n_train_drugs] <= 18)
     for column in np.flatnonzero(labels[:n_train_drugs].sum(axis=0) == 0):
-        labels[rng.choice(small), column] = 1
+        neighbours = labels[:, pathway_of_target == pathway_of_target[column]].any(axis=1)
+        likely = small[neighbours[small]]
+        labels[rng.choice(likely if len(likely) else small), column] = 1
     empty = N_SCORED + rng.choice(N_NONSCORED, EMPTY_NONSCORED, replace=False)
     labels[:, empty] = 0
     return labels

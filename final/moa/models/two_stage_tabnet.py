@@ -135,8 +135,8 @@ RECIPES = (
                 "cell_umap": 5, "learner": {"hidden": 256, "epochs": 6, "batch_size": 32},
             },
             "tabnet": {
-                "seeds": (0,), "folds": {"n_splits": 3}, "gene_factors": 20, "cell_factors": 10, "gene_clusters": 10,
-                "learner": {"epochs": 30, "patience": 10, "batch_size": 256, "milestones": (15, 22)},
+                "seeds": (0,), "folds": {"n_splits": 2}, "gene_factors": 20, "cell_factors": 10, "gene_clusters": 10,
+                "learner": {"epochs": 15, "patience": 5, "batch_size": 256, "milestones": (8, 12)},
             },
         },
     ),

@@ -1,0 +1,76 @@
+"""The download, against a stand-in for the kaggle client."""
+
+import os
+import stat
+import sys
+import zipfile
+
+import pytest
+
+from moa.download import FILES, download
+from moa.errors import UserError
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch):
+    """Put a ``kaggle`` on the path that does what the test says; returns a function that sets its body."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+
+    def set_body(body):
+        script = folder / "kaggle"
+        script.write_text(f"#!/bin/sh\n{body}\n")
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+
+    return set_body
+
+
+def archive(path, names=FILES, extra=()):
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in (*names, *extra):
+            packed.writestr(name, f"content of {name}")
+    return path
+
+
+def test_files_are_fetched_unpacked_and_not_fetched_again(client, tmp_path):
+    packed = archive(tmp_path / "packed.zip", extra=["../evil.txt", "more.csv"])
+    client(f'[ "$4" = lish-moa ] && /bin/cp {packed} "$6/lish-moa.zip"')
+    download(tmp_path / "data")
+    assert sorted(os.listdir(tmp_path / "data")) == sorted(FILES)
+    assert (tmp_path / "data" / FILES[0]).read_text() == f"content of {FILES[0]}"
+    assert not (tmp_path / "evil.txt").exists()
+    client("exit 1")
+    download(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('echo "403 - Forbidden" >&2; exit 1', "accept the competition's rules"),
+        ('echo "OSError: Could not find kaggle.json" >&2; exit 1', "KAGGLE_USERNAME"),
+        ('echo "401 - Unauthorized" >&2; exit 1', "make a token"),
+        ('echo "no route to host" >&2; exit 1', "no route to host"),
+        ("exit 0", "brought no archive"),
+        ('echo torn > "$6/a.zip"', "archive is damaged"),
+    ],
+)
+def test_what_went_wrong_is_explained_and_nothing_is_left(client, tmp_path, body, expected):
+    client(body)
+    with pytest.raises(UserError, match=expected):
+        download(tmp_path / "data")
+    assert os.listdir(tmp_path / "data") == []
+
+
+def test_an_archive_without_a_file_is_refused(client, tmp_path):
+    packed = archive(tmp_path / "packed.zip", names=FILES[:-1])
+    client(f'/bin/cp {packed} "$6/lish-moa.zip"')
+    with pytest.raises(UserError, match=FILES[-1]):
+        download(tmp_path / "data")
+    assert os.listdir(tmp_path / "data") == []
+
+
+def test_without_a_client_it_says_what_to_do(client, tmp_path):
+    with pytest.raises(UserError, match="pip install kaggle"):
+        download(tmp_path / "data")
