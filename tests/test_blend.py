@@ -95,7 +95,7 @@ def test_absent_member_is_an_error_or_renormalised(caplog):
     three = spec(a=0.2, b=0.3, c=0.5)
     with pytest.raises(UserError, match="no predictions of c"):
         apply_blend(three, predictions)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         mixed = apply_blend(three, predictions, missing="renormalise")
     assert "without c" in caplog.text
     pd.testing.assert_frame_equal(mixed, 0.4 * predictions["a"] + 0.6 * predictions["b"])

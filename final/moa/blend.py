@@ -121,7 +121,7 @@ def effective_weights(
         spec: the blend.
         present: names of the models there are predictions of; others than members are ignored.
         missing: "error" refuses an absent member; "renormalise" scales the weights of the others up to the same sum,
-            and logs a warning. A member of weight 0 may always be absent.
+            and logs it. A member of weight 0 may always be absent.
 
     Returns:
         Weight by model, the members of weight above 0 that are present, in the blend's order.
@@ -143,7 +143,7 @@ def effective_weights(
             f"{', '.join(sorted(present)) or 'no model'}"
         )
     scale = weights.sum() / here.sum()
-    _log.warning(
+    _log.info(
         "blend %s: without %s; the weights of %s were multiplied by %.4f",
         spec.name, ", ".join(absent), ", ".join(here.index), scale,
     )

@@ -10,8 +10,23 @@ import pandas as pd
 
 from moa.errors import DataError
 from moa.schema import (
-    CP_DOSE, CP_DOSES, CP_TIME, CP_TIMES, CP_TYPE, CP_TYPES, FEATURES, N_NONSCORED, N_SCORED, SAMPLE_SUBMISSION, SIG_ID,
-    TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED, TREATED,
+    CP_DOSE,
+    CP_DOSES,
+    CP_TIME,
+    CP_TIMES,
+    CP_TYPE,
+    CP_TYPES,
+    FEATURES,
+    N_NONSCORED,
+    N_SCORED,
+    SAMPLE_SUBMISSION,
+    SIG_ID,
+    TEST_FEATURES,
+    TRAIN_DRUG,
+    TRAIN_FEATURES,
+    TRAIN_NONSCORED,
+    TRAIN_SCORED,
+    TREATED,
 )
 from moa.tables import Problems, check_choices, check_ids, check_numbers, read_csv
 
@@ -113,8 +128,14 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
     facts = [
         ("training rows", f"{len(data.features):,}, treated {data.treated.sum():,}"),
         ("test rows", f"{len(data.test):,}, treated {data.test_treated.sum():,}"),
-        ("scored targets", f"{data.scored.shape[1]}, {data.scored.to_numpy().sum() / len(data.scored):.2f} positives a row"),
-        ("prevalence of scored targets", f"{prevalence.min():.5f} to {prevalence.max():.5f}, mean {prevalence.mean():.5f}"),
+        (
+            "scored targets",
+            f"{data.scored.shape[1]}, {data.scored.to_numpy().sum() / len(data.scored):.2f} positives a row",
+        ),
+        (
+            "prevalence of scored targets",
+            f"{prevalence.min():.5f} to {prevalence.max():.5f}, mean {prevalence.mean():.5f}",
+        ),
     ]
     if data.nonscored is not None:
         positive = int(data.nonscored.any().sum())
@@ -181,7 +202,9 @@ def _drugs(table: pd.DataFrame | None, features: pd.DataFrame | None, problems: 
         problems.append(f"{TRAIN_DRUG}: columns {', '.join(table.columns)}; expected {SIG_ID}, drug_id")
         return None
     check_ids(TRAIN_DRUG, table, problems)
-    problems.rows(TRAIN_DRUG, "drug_id", table["drug_id"].isna().to_numpy(), table[SIG_ID], "an id, found an empty cell")
+    problems.rows(
+        TRAIN_DRUG, "drug_id", table["drug_id"].isna().to_numpy(), table[SIG_ID], "an id, found an empty cell"
+    )
     if len(problems) > before or features is None:
         return None
     drugs = table.set_index(SIG_ID)["drug_id"]
@@ -200,7 +223,9 @@ def _sample(
         SAMPLE_SUBMISSION, "missing", [c for c in scored if c not in table], f"expected the columns of {TRAIN_SCORED}"
     )
     problems.columns(
-        SAMPLE_SUBMISSION, "unknown", [c for c in table if c != SIG_ID and c not in scored],
+        SAMPLE_SUBMISSION,
+        "unknown",
+        [c for c in table if c != SIG_ID and c not in scored],
         f"expected the columns of {TRAIN_SCORED}",
     )
     _same_ids(SAMPLE_SUBMISSION, pd.Index(table[SIG_ID]), TEST_FEATURES, test.index, problems)

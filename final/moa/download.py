@@ -12,7 +12,12 @@ from pathlib import Path
 
 from moa.errors import UserError
 from moa.schema import (
-    SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED,
+    SAMPLE_SUBMISSION,
+    TEST_FEATURES,
+    TRAIN_DRUG,
+    TRAIN_FEATURES,
+    TRAIN_NONSCORED,
+    TRAIN_SCORED,
 )
 
 COMPETITION = "lish-moa"
@@ -68,8 +73,8 @@ def _explain(message: str) -> str:
         return f"Kaggle refused the download (403): accept the competition's rules at {PAGE}/rules, then run it again"
     if any(word in text for word in ("401", "unauthorized", "kaggle.json", "credentials", "authenticate")):
         return (
-            "Kaggle does not know you: make a token at https://www.kaggle.com/settings (API, Create New Token) and put it "
-            f"into ~/.kaggle/kaggle.json, or set KAGGLE_USERNAME and KAGGLE_KEY; {BY_HAND}"
+            "Kaggle does not know you: make a token at https://www.kaggle.com/settings (API, Create New Token) and "
+            f"put it into ~/.kaggle/kaggle.json, or set KAGGLE_USERNAME and KAGGLE_KEY; {BY_HAND}"
         )
     last = (message.strip().splitlines() or ["no message"])[-1]
     return f"the kaggle client failed ({last}); try again, {BY_HAND}"

@@ -1,4 +1,4 @@
-"""UMAP (McInnes, Healy & Melville 2018) as a transformer that is stored as plain arrays and treats each row by itself."""
+"""UMAP (McInnes, Healy & Melville 2018) as a transformer: stored as plain arrays, and each row by itself."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TRANSFORM_SEED = 42
 class UMAPEmbedding(TransformerMixin, BaseEstimator):
     """umap-learn's UMAP with its default settings.
 
-    ``fit`` is umap-learn's own, on one thread, so that a seed gives one result. ``transform`` gives a row that was in the
-    fit its fitted place, as umap-learn does for the whole fitted matrix. A new row is placed as umap-learn places it (its
-    neighbours' weighted mean, refined by stochastic gradient descent) with three differences: the neighbours are the
-    exact ones, the number of epochs is fixed, and weights are not compared with those of the other rows. So a row's
+    ``fit`` is umap-learn's own, on one thread, so that a seed gives one result. ``transform`` gives a row that was in
+    the fit its fitted place, as umap-learn does for the whole fitted matrix. A new row is placed as umap-learn places
+    it (its neighbours' weighted mean, refined by stochastic gradient descent) with three differences: the neighbours
+    are the exact ones, the number of epochs is fixed, and weights are not compared with those of the other rows. So a row's
     place depends neither on the other rows nor on their order.
 
     Args:
@@ -36,7 +36,9 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         embedding_: their places, float32, shape (rows, n_components).
     """
 
-    def __init__(self, n_components: int, random_state: int | None = None, n_neighbors: int = 15, min_dist: float = 0.1):
+    def __init__(
+        self, n_components: int, random_state: int | None = None, n_neighbors: int = 15, min_dist: float = 0.1
+    ):
         self.n_components = n_components
         self.random_state = random_state
         self.n_neighbors = n_neighbors
@@ -48,8 +50,11 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
 
         x = np.ascontiguousarray(x, np.float32)
         fitted = UMAP(
-            n_neighbors=min(self.n_neighbors, len(x) - 1), n_components=self.n_components, min_dist=self.min_dist,
-            random_state=self.random_state, n_jobs=1,
+            n_neighbors=min(self.n_neighbors, len(x) - 1),
+            n_components=self.n_components,
+            min_dist=self.min_dist,
+            random_state=self.random_state,
+            n_jobs=1,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # few rows: the spectral start may fall back to a random one
@@ -95,8 +100,20 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         seeds = np.random.RandomState(TRANSFORM_SEED).randint(-(2**31) + 1, 2**31 - 2, 3).astype(np.int64)
         # The library's descent walks over the edges of a row with a random stream of that row.
         return optimize_layout_euclidean(
-            start, self.embedding_.copy(), head, indices[drawn].astype(np.int32), TRANSFORM_EPOCHS, len(self.rows_),
-            (strongest / strengths.clip(1e-30))[drawn].astype(np.float64), self.a_, self.b_, seeds, 1.0, 0.25, 5.0, False,
+            start,
+            self.embedding_.copy(),
+            head,
+            indices[drawn].astype(np.int32),
+            TRANSFORM_EPOCHS,
+            len(self.rows_),
+            (strongest / strengths.clip(1e-30))[drawn].astype(np.float64),
+            self.a_,
+            self.b_,
+            seeds,
+            1.0,
+            0.25,
+            5.0,
+            False,
             tqdm_kwds={"disable": True},
         )
 
@@ -104,7 +121,10 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         """Exact nearest fitted rows: positions and distances, nearest first, shape (rows, neighbors) each."""
         # float64: the distances' differences are small beside the squares they come from.
         blocks = pairwise_distances_chunked(
-            x.astype(np.float64), self.rows_.astype(np.float64), metric="euclidean", working_memory=256,
+            x.astype(np.float64),
+            self.rows_.astype(np.float64),
+            metric="euclidean",
+            working_memory=256,
             reduce_func=lambda block, start: _smallest(block, neighbors),
         )
         parts = list(blocks)

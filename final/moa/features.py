@@ -49,7 +49,9 @@ class GaussianRank(TransformerMixin, BaseEstimator):
         """Learn the quantiles of each column of ``x``, shape (rows, columns)."""
         x = np.asarray(x, np.float64)
         self.ranks_ = QuantileTransformer(
-            n_quantiles=min(self.n_quantiles, len(x)), output_distribution="normal", subsample=None,
+            n_quantiles=min(self.n_quantiles, len(x)),
+            output_distribution="normal",
+            subsample=None,
             random_state=self.random_state,
         ).fit(x)
         self.n_features_in_ = x.shape[1]
@@ -129,9 +131,9 @@ class KMeansOneHot(TransformerMixin, BaseEstimator):
 
     def fit(self, x: np.ndarray, y: Any = None) -> KMeansOneHot:
         """Find the centres in ``x``, shape (rows, columns)."""
-        fitted = KMeans(
-            self.n_clusters, n_init=self.n_init, algorithm="elkan", random_state=self.random_state
-        ).fit(np.asarray(x, np.float64))
+        fitted = KMeans(self.n_clusters, n_init=self.n_init, algorithm="elkan", random_state=self.random_state).fit(
+            np.asarray(x, np.float64)
+        )
         self.centers_ = fitted.cluster_centers_
         self.n_features_in_ = self.centers_.shape[1]
         return self
@@ -221,7 +223,7 @@ def factor_analysis(n_components: int, random_state: int) -> FactorAnalysis:
 def pca(n_components: int, random_state: int) -> PCA:
     """PCA by the exact decomposition.
 
-    The "auto" of 2020 took a randomized one for these shapes and today's takes the covariance; both approximate or equal
-    this, up to rounding, for the leading components.
+    The "auto" of 2020 took a randomized one for these shapes and today's takes the covariance; both approximate or
+    equal this, up to rounding, for the leading components.
     """
     return PCA(n_components, svd_solver="full", random_state=random_state)

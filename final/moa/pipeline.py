@@ -1,8 +1,8 @@
 """Feature pipelines over named columns: which columns go through which transformer, fitted on which rows.
 
 scikit-learn's own ``ColumnTransformer`` fits on one table. Here many transformers are fitted on train and test
-together, some on train alone, and columns are sometimes picked by their place in the table so far; so a pipeline is a list of
-steps over a frame whose columns keep their names.
+together, some on train alone, and columns are sometimes picked by their place in the table so far; so a pipeline is a
+list of steps over a frame whose columns keep their names.
 """
 
 from __future__ import annotations

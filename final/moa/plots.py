@@ -5,28 +5,39 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+# The report swaps these for its page's colours, so that one drawing serves light and dark: use them and no others
+# where the colour lies on the page's ground.
+INK, GRID = "#1b2430", "#c9d1da"
+SERIES = ("#2f6fb0", "#c4552d", "#3c8f5a", "#8a5fb5")
 
-def learning_curves(history: pd.DataFrame) -> Figure:
+
+def learning_curves(history: pd.DataFrame, panel: tuple[float, float] = (5, 3.4)) -> Figure:
     """Training and validation loss by epoch: mean and range over seeds and folds, one panel a stage.
 
     Args:
         history: as ``Runner.history`` gives it.
+        panel: width and height of a panel, inches.
     """
     stages = list(dict.fromkeys(history["stage"]))
-    figure = Figure(figsize=(5 * len(stages), 3.4), layout="constrained")
+    figure = Figure(figsize=(panel[0] * len(stages), panel[1]), layout="constrained")
     for axes, stage in zip(np.atleast_1d(figure.subplots(1, len(stages))), stages, strict=True):
         rows = history[history["stage"] == stage]
-        for name, label in (("train_loss", "training"), ("valid_loss", "validation")):
+        for name, label, colour in zip(("train_loss", "valid_loss"), ("training", "validation"), SERIES, strict=False):
             by_epoch = rows.groupby("epoch")[name]
             mean, low, high = by_epoch.mean(), by_epoch.min(), by_epoch.max()
-            axes.plot(mean.index, mean, label=label)
-            axes.fill_between(mean.index, low, high, alpha=0.2)
+            axes.plot(mean.index, mean, label=label, color=colour, marker="o" if len(mean) == 1 else None)
+            axes.fill_between(mean.index, low, high, alpha=0.2, color=colour, linewidth=0)
         # The first epochs are far above the rest and would flatten what matters.
-        top = rows[["train_loss", "valid_loss"]].to_numpy()
-        axes.set(title=stage, xlabel="epoch", ylabel="log loss", ylim=(top.min() * 0.9, np.quantile(top, 0.9) * 1.1))
-        axes.legend()
+        top = rows[["train_loss", "valid_loss"]].to_numpy(dtype=float)
+        top = top[np.isfinite(top)]
+        if len(top):
+            axes.set_ylim(top.min() * 0.9, np.quantile(top, 0.9) * 1.1)
+        axes.set(title=stage, xlabel="epoch", ylabel="log loss")
+        _dress(axes)
+        axes.legend(labelcolor=INK, frameon=False)
     return figure
 
 
@@ -39,23 +50,112 @@ def correlation_heatmap(correlation: pd.DataFrame, title: str = "") -> Figure:
     side = 2.5 + 0.6 * len(correlation)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.subplots()
-    sns.heatmap(correlation, annot=True, fmt=".2f", vmin=0, vmax=1, cmap="viridis", square=True, ax=axes, cbar=False)
-    axes.set(title=title)
+    # From a round figure below the least: members of a blend lie close together, a scale from 0 would show one colour.
+    least = np.nanmin(correlation.to_numpy(), initial=1.0)
+    sns.heatmap(
+        correlation, annot=True, fmt=".2f", vmin=min(np.floor(least * 10) / 10, 0.9), vmax=1, cmap="viridis",
+        square=True, ax=axes, cbar=False, rasterized=True,
+    )
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.set_xticklabels(axes.get_xticklabels(), rotation=40, ha="right")
+    axes.set(xlabel="", ylabel="")
+    axes.set_title(title, color=INK)
     return figure
 
 
-def score_bars(scores: pd.DataFrame, title: str = "") -> Figure:
-    """Log loss of each model beside the prevalence baseline.
+def score_dots(scores: pd.DataFrame, title: str = "") -> Figure:
+    """Log loss of each prediction beside the prevalence baseline, a line each.
 
     Args:
-        scores: one row a model, columns "log loss" and "prevalence", indexed by title.
+        scores: one row a prediction, columns "log loss" and "prevalence", indexed by title; a boolean column "blend"
+            marks those drawn in the second colour.
     """
-    figure = Figure(figsize=(7, 0.9 + 0.4 * len(scores)), layout="constrained")
+    figure = Figure(figsize=(7, 1.1 + 0.34 * len(scores)), layout="constrained")
     axes = figure.subplots()
-    axes.barh(scores.index, scores["log loss"], color="#3b6ea8", label="model")
-    axes.scatter(scores["prevalence"], scores.index, marker="|", s=300, color="#c03a2b", label="prevalence baseline")
-    axes.invert_yaxis()
-    low = scores.min().min()
-    axes.set(title=title, xlabel="OOF log loss, treated rows (lower is better)", xlim=(low * 0.8, None))
-    axes.legend()
+    place = np.arange(len(scores))
+    axes.hlines(place, scores["log loss"], scores["prevalence"], color=GRID, linewidth=2, zorder=1)
+    axes.scatter(scores["prevalence"], place, marker="|", s=140, color=INK, label="prevalence baseline")
+    blend = scores["blend"].to_numpy(dtype=bool)
+    for chosen, label, colour in ((~blend, "single model", SERIES[0]), (blend, "blend", SERIES[1])):
+        if chosen.any():
+            axes.scatter(scores["log loss"][chosen], place[chosen], s=48, color=colour, label=label, zorder=2)
+    axes.set_yticks(place, scores.index)
+    axes.set_ylim(len(scores) - 0.4, -0.6)
+    axes.set(xlabel="OOF log loss, treated rows (lower is better)")
+    axes.set_title(title, color=INK)
+    _dress(axes, grid="x")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, labelcolor=INK, borderaxespad=0)
     return figure
+
+
+def target_scatter(targets: pd.DataFrame, value: str, label: str, level: float | None = None) -> Figure:
+    """One dot a target: a figure against how common the target is.
+
+    Args:
+        targets: one row a target, columns "positives" (rows) and ``value``; targets without positives are left out.
+        value: the column to show.
+        label: its name on the axis.
+        level: draws a line where a model that knows nothing stands.
+    """
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    known = targets[(targets["positives"] > 0) & targets[value].notna()]
+    if level is not None:
+        axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.scatter(known["positives"], known[value], s=18, alpha=0.65, color=SERIES[0], linewidth=0)
+    axes.set(xscale="log", xlabel="positive rows of the target", ylabel=label)
+    _dress(axes)
+    return figure
+
+
+def calibration_curve(curve: pd.DataFrame, title: str = "") -> Figure:
+    """Observed rate against predicted probability, both on a logarithmic scale: most cells lie near 0.001.
+
+    Args:
+        curve: one row a bin, columns "predicted" (mean), "observed" (rate), "cells" (how many), "low" and "high" (95 %
+            interval of the rate).
+    """
+    figure = Figure(figsize=(4, 3.4), layout="constrained")
+    axes = figure.subplots()
+    shown = curve[curve["observed"] > 0]  # a rate of 0 has no logarithm
+    least = min(curve["predicted"].min(), shown["observed"].min()) if len(shown) else 1e-4
+    ends = [max(least * 0.6, 1e-7), 1.2]
+    axes.plot(ends, ends, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.vlines(shown["predicted"], shown["low"].clip(lower=ends[0]), shown["high"], color=SERIES[0], alpha=0.4)
+    axes.plot(shown["predicted"], shown["observed"], color=SERIES[0], marker="o", markersize=4)
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="predicted", ylabel="observed")
+    axes.set_title(title, color=INK)
+    _dress(axes)
+    return figure
+
+
+def histogram(groups: dict[str, pd.Series], label: str, unit: str, bins: int = 40) -> Figure:
+    """Distributions over each other, on a logarithmic axis.
+
+    Args:
+        groups: positive values by name of the group.
+        label: what the values are.
+        unit: what is counted.
+    """
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    values = np.concatenate([group.to_numpy() for group in groups.values()])
+    edges = np.geomspace(max(values.min(), 1e-6), max(values.max(), 2e-6), bins + 1)
+    for (name, group), colour in zip(groups.items(), SERIES, strict=False):
+        axes.hist(group.clip(edges[0], edges[-1]), edges, alpha=0.6, color=colour, label=f"{name} ({len(group):,})")
+    axes.set(xscale="log", xlabel=label, ylabel=unit)
+    _dress(axes, grid="y")
+    axes.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
+def _dress(axes: Axes, grid: str = "both") -> None:
+    """Quiet frame and grid, everything in the ink of the page."""
+    axes.set_axisbelow(True)
+    axes.grid(axis=grid, color=GRID, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID)
+    axes.tick_params(which="both", color=GRID, labelcolor=INK)
+    axes.minorticks_off() if axes.get_xscale() == "log" else None
+    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+        text.set_color(INK)

@@ -19,8 +19,26 @@ from moa import __version__
 from moa.errors import UserError
 from moa.files import read_json, replacing, write_json
 from moa.schema import (
-    CELLS, CONTROL, CP_DOSE, CP_DOSES, CP_TIME, CP_TIMES, CP_TYPE, GENES, N_NONSCORED, N_SCORED, SAMPLE_SUBMISSION,
-    SIG_ID, TEST_FEATURES, TEST_ROWS, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_ROWS, TRAIN_SCORED, TREATED,
+    CELLS,
+    CONTROL,
+    CP_DOSE,
+    CP_DOSES,
+    CP_TIME,
+    CP_TIMES,
+    CP_TYPE,
+    GENES,
+    N_NONSCORED,
+    N_SCORED,
+    SAMPLE_SUBMISSION,
+    SIG_ID,
+    TEST_FEATURES,
+    TEST_ROWS,
+    TRAIN_DRUG,
+    TRAIN_FEATURES,
+    TRAIN_NONSCORED,
+    TRAIN_ROWS,
+    TRAIN_SCORED,
+    TREATED,
 )
 
 MARKER = "SYNTHETIC.json"

@@ -121,7 +121,8 @@ def _parse(path: Path, name: str, text_columns: list[str], problems: Problems) -
             pyarrow.csv.ParseOptions(invalid_row_handler=on_bad_row, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(
                 column_types={column: pa.string() for column in text_columns if column in header},
-                null_values=["", "NA", "NaN", "nan", "null", "None"], strings_can_be_null=True,
+                null_values=["", "NA", "NaN", "nan", "null", "None"],
+                strings_can_be_null=True,
             ),
         )
 
@@ -158,7 +159,9 @@ def _parse_mixed(
 ) -> pa.Table | None:
     """Read all as text where a block of the file broke the type guessed before, so that the cell can be named."""
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", na_values=["", "NA", "NaN", "nan"])
+        frame = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8", na_values=["", "NA", "NaN", "nan"]
+        )
     except UnicodeDecodeError as bad:
         problems.append(f"{name}: not UTF-8 text (byte {bad.start}); save it as a UTF-8 csv file")
         return None

@@ -29,9 +29,7 @@ class ThreeStageConfig(ModelConfig):
     rank_seed: int = 123
     meta_rank_seed: int = 0
     meta_features: bool = True
-    stage1: MLPLearner = MLPLearner(
-        dropout=(0.15, 0.3, 0.25), epochs=15, pct_start=0.2, target_clip=(0.0005, 0.9995)
-    )
+    stage1: MLPLearner = MLPLearner(dropout=(0.15, 0.3, 0.25), epochs=15, pct_start=0.2, target_clip=(0.0005, 0.9995))
     stage2: MLPLearner = MLPLearner(dropout=(0.15, 0.3, 0.25), epochs=25, pct_start=0.2)
     stage3: MLPLearner = MLPLearner(
         hidden=1024, dropout=(0.15, 0.3, 0.25), epochs=25, pct_start=0.2, target_clip=(0.0005, 0.9995)
@@ -65,15 +63,20 @@ def features(config: ThreeStageConfig, earlier: str | None = None) -> FeaturePip
 
 def predictions_alone(config: ThreeStageConfig, earlier: str) -> FeaturePipeline:
     """The ranked predictions of an earlier stage and nothing else."""
-    return FeaturePipeline([
-        drop("all but predictions", lambda available: [c for c in available if not c.startswith(f"{earlier}:")]),
-        _rank_predictions(config, earlier),
-    ])
+    return FeaturePipeline(
+        [
+            drop("all but predictions", lambda available: [c for c in available if not c.startswith(f"{earlier}:")]),
+            _rank_predictions(config, earlier),
+        ]
+    )
 
 
 def _rank_predictions(config: ThreeStageConfig, earlier: str) -> Step:
     return Step(
-        f"{earlier} rank", GaussianRank(random_state=config.meta_rank_seed), starting(f"{earlier}:"), "in place",
+        f"{earlier} rank",
+        GaussianRank(random_state=config.meta_rank_seed),
+        starting(f"{earlier}:"),
+        "in place",
         fit_on="train",
     )
 
@@ -86,26 +89,44 @@ def stages(config: ThreeStageConfig) -> tuple[Stage, ...]:
         "stage2", "scored", partial(features, config, *uses), config.folds, config.seeds, config.stage2, uses=uses
     )
     third = Stage(
-        "stage3", "scored", partial(predictions_alone, config, "stage2"), config.folds, config.seeds, config.stage3,
+        "stage3",
+        "scored",
+        partial(predictions_alone, config, "stage2"),
+        config.folds,
+        config.seeds,
+        config.stage3,
         uses=("stage2",),
     )
     return (first, second, third) if config.meta_features else (second, third)
 
 
 DEMO = {
-    "seeds": (0,), "folds": {"n_splits": 3}, "gene_factors": 20, "cell_factors": 10, "gene_umap": 5, "cell_umap": 5,
-    "stage1": {"hidden": 256, "epochs": 6, "batch_size": 32}, "stage2": {"hidden": 256, "epochs": 10, "batch_size": 32},
+    "seeds": (0,),
+    "folds": {"n_splits": 3},
+    "gene_factors": 20,
+    "cell_factors": 10,
+    "gene_umap": 5,
+    "cell_umap": 5,
+    "stage1": {"hidden": 256, "epochs": 6, "batch_size": 32},
+    "stage2": {"hidden": 256, "epochs": 10, "batch_size": 32},
     "stage3": {"hidden": 128, "epochs": 10, "batch_size": 32},
 }
 
 RECIPES = (
     Recipe(
-        "three-stage-nn-5fold", "3-stage NN (5 folds)", ThreeStageConfig(), stages,
-        Published(cv=0.01561, public_lb=0.01823, private_lb=0.01618), demo=DEMO,
+        "three-stage-nn-5fold",
+        "3-stage NN (5 folds)",
+        ThreeStageConfig(),
+        stages,
+        Published(cv=0.01561, public_lb=0.01823, private_lb=0.01618),
+        demo=DEMO,
     ),
     Recipe(
-        "three-stage-nn-10fold", "3-stage NN (10 folds)",
-        ThreeStageConfig(folds=Folds(scheme="multilabel", n_splits=10)), stages,
-        Published(cv=0.01546, public_lb=0.01822, private_lb=0.01618), demo=DEMO | {"folds": {"n_splits": 4}},
+        "three-stage-nn-10fold",
+        "3-stage NN (10 folds)",
+        ThreeStageConfig(folds=Folds(scheme="multilabel", n_splits=10)),
+        stages,
+        Published(cv=0.01546, public_lb=0.01822, private_lb=0.01618),
+        demo=DEMO | {"folds": {"n_splits": 4}},
     ),
 )

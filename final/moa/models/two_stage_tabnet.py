@@ -82,11 +82,13 @@ def nonscored_features(config: NonscoredConfig) -> FeaturePipeline:
             Step("g-umap", UMAPEmbedding(config.gene_umap, random_state=config.umap_seed), genes, fit_on="train"),
             Step("c-umap", UMAPEmbedding(config.cell_umap, random_state=config.umap_seed), cells, fit_on="train"),
         ]
-    return FeaturePipeline([
-        *steps,
-        Step("varying", VarianceThreshold(config.least_variance), excluding(CP_TIME, CP_DOSE), "select"),
-        Step("conditions", OneHotConditions(), starting(CP_TIME, CP_DOSE), "replace", own_names=True),
-    ])
+    return FeaturePipeline(
+        [
+            *steps,
+            Step("varying", VarianceThreshold(config.least_variance), excluding(CP_TIME, CP_DOSE), "select"),
+            Step("conditions", OneHotConditions(), starting(CP_TIME, CP_DOSE), "replace", own_names=True),
+        ]
+    )
 
 
 def tabnet_features(config: TabNetConfig, meta_features: bool) -> FeaturePipeline:
@@ -115,27 +117,48 @@ def stages(config: TwoStageConfig) -> tuple[Stage, ...]:
     nonscored, tabnet = config.nonscored, config.tabnet
     uses = ("stage1",) if config.meta_features else ()
     first = Stage(
-        "stage1", "nonscored", partial(nonscored_features, nonscored), nonscored.folds, nonscored.seeds,
+        "stage1",
+        "nonscored",
+        partial(nonscored_features, nonscored),
+        nonscored.folds,
+        nonscored.seeds,
         nonscored.learner,
     )
     second = Stage(
-        "tabnet", "scored", partial(tabnet_features, tabnet, config.meta_features), tabnet.folds, tabnet.seeds,
-        tabnet.learner, uses=uses,
+        "tabnet",
+        "scored",
+        partial(tabnet_features, tabnet, config.meta_features),
+        tabnet.folds,
+        tabnet.seeds,
+        tabnet.learner,
+        uses=uses,
     )
     return (first, second) if config.meta_features else (second,)
 
 
 RECIPES = (
     Recipe(
-        "two-stage-nn-tabnet", "2-stage NN + TabNet", TwoStageConfig(), stages,
+        "two-stage-nn-tabnet",
+        "2-stage NN + TabNet",
+        TwoStageConfig(),
+        stages,
         Published(cv=0.01615, public_lb=0.01837, private_lb=0.01625),
         demo={
             "nonscored": {
-                "seeds": (0,), "folds": {"n_splits": 3}, "gene_components": 20, "cell_components": 10, "gene_umap": 5,
-                "cell_umap": 5, "learner": {"hidden": 256, "epochs": 6, "batch_size": 32},
+                "seeds": (0,),
+                "folds": {"n_splits": 3},
+                "gene_components": 20,
+                "cell_components": 10,
+                "gene_umap": 5,
+                "cell_umap": 5,
+                "learner": {"hidden": 256, "epochs": 6, "batch_size": 32},
             },
             "tabnet": {
-                "seeds": (0,), "folds": {"n_splits": 2}, "gene_factors": 20, "cell_factors": 10, "gene_clusters": 10,
+                "seeds": (0,),
+                "folds": {"n_splits": 2},
+                "gene_factors": 20,
+                "cell_factors": 10,
+                "gene_clusters": 10,
                 "learner": {"epochs": 15, "patience": 5, "batch_size": 256, "milestones": (8, 12)},
             },
         },

@@ -1,0 +1,220 @@
+"""What a report is made of: the data, and for each model its predictions and the facts its training left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moa.blend import BlendSpec, load_blend
+from moa.data import Dataset, load_dataset
+from moa.errors import UserError
+from moa.files import read_json, read_table
+from moa.recipe import Recipe, Stage, recipes
+from moa.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_SCORED
+from moa.synthetic import is_synthetic
+
+#: Where a synthetic data set keeps the answers.
+TRUTH = Path("truth") / "test_targets_scored.csv"
+#: What a row of a learning curve must hold to be drawn.
+CURVE = {"epoch", "train_loss", "valid_loss"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that is not the published one."""
+
+    setting: str
+    used: Any
+    published: Any
+
+
+@dataclass
+class ModelResult:
+    """One model.
+
+    Attributes:
+        name, title: as on the command line, as in tables.
+        recipe: None for predictions of a model that this package does not know.
+        oof: probabilities, shape (training rows covered, targets); None where there is no file.
+        test: probabilities, shape (test rows, targets); None where there is no file.
+        variants: further OOFs kept beside the honest one, by name.
+        manifest: of the trained weights; empty where they are not there.
+        units: one row a finished unit: stage, seed, fold, seconds, device.
+        history: learning curves: stage, seed, fold, epoch, train_loss, valid_loss.
+        planned: number of units of the whole plan, where it is known.
+    """
+
+    name: str
+    title: str
+    recipe: Recipe | None = None
+    oof: pd.DataFrame | None = None
+    test: pd.DataFrame | None = None
+    variants: dict[str, pd.DataFrame] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
+    units: pd.DataFrame = field(default_factory=pd.DataFrame)
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    planned: int | None = None
+
+    @property
+    def profile(self) -> str | None:
+        """The profile of the training run, None where it was not recorded."""
+        return self.manifest.get("profile")
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Settings that are not the published ones."""
+        if self.recipe is None or "settings" not in self.manifest:
+            return []
+        return list(_differences(self.manifest["settings"], self.recipe.config.model_dump(mode="json")))
+
+    @property
+    def seconds(self) -> float:
+        """Training time of the units there are."""
+        return float(self.units["seconds"].sum()) if len(self.units) else 0.0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the sections read.
+
+    Attributes:
+        data: the competition files.
+        folder: where they lie.
+        synthetic: whether they were made by ``moa data synthesize``.
+        truth: 0/1 targets of the test rows, where a synthetic data set brings them.
+        models: those with predictions, in the order of the recipes.
+        blends: the published blends.
+    """
+
+    data: Dataset
+    folder: Path
+    synthetic: bool
+    truth: pd.DataFrame | None
+    models: dict[str, ModelResult]
+    blends: dict[str, BlendSpec]
+
+
+def collect(data: Path, weights: Path, predictions: Path) -> Inputs:
+    """Read what there is.
+
+    Args:
+        data: folder of the competition files.
+        weights: folder of trained weights; may be missing, then learning curves and costs are.
+        predictions: folder with ``<model>/oof.parquet`` and ``<model>/test.parquet``.
+
+    Raises:
+        UserError: there are no OOF predictions, or they are of other rows or targets than the data's.
+    """
+    found = sorted({path.parent.name for kind in ("oof", "test") for path in predictions.glob(f"*/{kind}.parquet")})
+    if not any((predictions / name / "oof.parquet").exists() for name in found):
+        raise UserError(f"{predictions}: holds no <model>/oof.parquet; run `moa predict all --out {predictions}` first")
+    dataset = load_dataset(data, drugs=(data / TRAIN_DRUG).exists(), nonscored=False)
+    known = recipes()
+    order = [name for name in known if name in found] + [name for name in found if name not in known]
+    models = {name: _model(name, known.get(name), dataset, weights / name, predictions / name) for name in order}
+    synthetic = is_synthetic(data)
+    truth = _truth(data / TRUTH, dataset) if synthetic else None
+    return Inputs(dataset, data, synthetic, truth, models, _blends())
+
+
+def _blends() -> dict[str, BlendSpec]:
+    from moa.workflow import BLENDS  # it pulls in the training code, which nothing else here needs
+
+    return {name: load_blend(path) for name, path in BLENDS.items() if path.is_file()}
+
+
+def _truth(path: Path, data: Dataset) -> pd.DataFrame | None:
+    if not path.exists():
+        return None
+    table = pd.read_csv(path, index_col=SIG_ID)
+    return _fitting(table, data.test.index, data.scored.columns, path, TEST_FEATURES).reindex(data.test.index)
+
+
+def _model(name: str, recipe: Recipe | None, data: Dataset, weights: Path, folder: Path) -> ModelResult:
+    result = ModelResult(name, recipe.title if recipe else name, recipe)
+    targets = data.scored.columns
+    if (folder / "oof.parquet").exists():
+        path = folder / "oof.parquet"
+        result.oof = _fitting(read_table(path), data.scored.index, targets, path, TRAIN_SCORED)
+    if (folder / "test.parquet").exists():
+        path = folder / "test.parquet"
+        table = _fitting(read_table(path), data.test.index, targets, path, TEST_FEATURES)
+        lost = data.test.index[data.test_treated].difference(table.index)
+        if len(lost):
+            raise UserError(
+                f"{path}: {len(lost)} treated test rows are missing, the first is {lost[0]!r}; predict again"
+            )
+        result.test = table
+    if (weights / "manifest.json").exists():
+        result.manifest = read_json(weights / "manifest.json")
+        stages = _stages(recipe, result.manifest)
+        result.planned = sum(len(stage.units()) for stage in stages) or None
+        _read_units(result, weights, data, stages)
+    return result
+
+
+def _fitting(table: pd.DataFrame, rows: pd.Index, columns: pd.Index, path: Path, source: str) -> pd.DataFrame:
+    """The table with its columns in the data's order; refuses rows or targets of other data."""
+    strangers = {f"row of {source}": table.index.difference(rows), "scored target": table.columns.difference(columns)}
+    for kind, labels in strangers.items():
+        if len(labels):
+            raise UserError(f"{path}: {labels[0]!r} is no {kind}; these predictions are of other data")
+    lost = columns.difference(table.columns)
+    if len(lost):
+        raise UserError(f"{path}: column {lost[0]!r} is missing; predict again")
+    if not table.index.is_unique:
+        raise UserError(f"{path}: row {table.index[table.index.duplicated()][0]!r} is there twice; predict again")
+    if not len(table):
+        raise UserError(f"{path}: holds no rows; predict again")
+    return table[list(columns)]
+
+
+def _read_units(result: ModelResult, weights: Path, data: Dataset, stages: tuple[Stage, ...]) -> None:
+    """Costs, learning curves and variants of the finished units below a model's weights folder."""
+    units, curves = [], []
+    variants: dict[str, list[pd.DataFrame]] = {}
+    place_of = {stage.name: place for place, stage in enumerate(stages)}
+    for path in sorted(weights.glob("*/seed-*/fold-*/unit.json"), key=lambda path: _unit_order(path, place_of)):
+        facts = read_json(path)
+        place = {"stage": facts["stage"], "seed": facts["seed"], "fold": facts["fold"]}
+        meta = facts.get("meta") or {}
+        device = facts.get("device") or meta.get("device") or result.manifest.get("device")
+        units.append({**place, "seconds": facts["seconds"], "device": device})
+        curves += [{**place, **row} for row in facts.get("history", []) if set(row) >= CURVE]
+        for name in facts.get("variants", []):
+            # The honest one is oof.parquet itself.
+            if name != meta.get("honest_oof"):
+                table = read_table(path.with_name(f"oof-{name}.parquet"))
+                if set(table.columns) == set(data.scored.columns):
+                    variants.setdefault(name, []).append(table)
+    result.units, result.history = pd.DataFrame(units), pd.DataFrame(curves)
+    for name, parts in variants.items():
+        table = pd.concat(parts).groupby(level=0, sort=True).mean()
+        result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, weights, TRAIN_SCORED)
+
+
+def _unit_order(path: Path, place_of: dict[str, int]) -> tuple[int, str, int, int]:
+    stage, seed, fold = path.parts[-4:-1]
+    return place_of.get(stage, len(place_of)), stage, int(seed.removeprefix("seed-")), int(fold.removeprefix("fold-"))
+
+
+def _stages(recipe: Recipe | None, manifest: dict[str, Any]) -> tuple[Stage, ...]:
+    """The stages of the trained configuration; none where they cannot be known."""
+    if recipe is None or "settings" not in manifest:
+        return ()
+    try:
+        return recipe.stages(type(recipe.config).model_validate(manifest["settings"]))
+    except ValueError:  # settings of another version of the package
+        return ()
+
+
+def _differences(used: Any, published: Any, place: str = "") -> Iterator[Difference]:
+    if isinstance(used, dict) and isinstance(published, dict):
+        for name in dict.fromkeys([*published, *used]):
+            yield from _differences(used.get(name), published.get(name), f"{place}.{name}" if place else name)
+    elif used != published:
+        yield Difference(place, used, published)
