@@ -47,6 +47,7 @@ class Renderer:
         if pixel.size == 0 or pixel.min() < 0 or pixel.max() >= height * width:
             raise ValueError(f"every feature must fall in the {height} x {width} image, and there must be one")
         self.n_features = len(pixel)
+        self.pixel_of_feature = self._index(pixel)
 
         occupied, of_feature, counts = np.unique(pixel, return_inverse=True, return_counts=True)
         by_count = np.argsort(-counts, kind="stable")

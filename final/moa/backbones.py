@@ -1,0 +1,254 @@
+"""Convolutional networks of the DeepInsight models: timm's EfficientNet and the resnest package's ResNeSt.
+
+A backbone is a small frozen record of what it is made of. ``build_network`` puts the models' own head on it, and
+``load_pretrained`` fills it with ImageNet weights, from a local folder first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import timm
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file
+from timm.models import load_state_dict_from_hf
+from torch import Tensor, nn
+
+from moa.errors import UserError
+
+WEIGHTS_VARIABLE = "MOA_PRETRAINED"
+
+State = dict[str, Tensor]
+
+
+class EfficientNet(BaseModel):
+    """EfficientNet of timm (Tan & Le 2019); the default is the published B3, noisy student (Xie et al. 2020).
+
+    Attributes:
+        name: timm's name, with the tag of its weights.
+        drop: dropout before the head.
+        drop_connect: rate at the last residual block, rising linearly from 0; timm calls it drop path.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["efficientnet"] = "efficientnet"
+    name: str = "tf_efficientnet_b3.ns_jft_in1k"
+    drop: float = 0.3
+    drop_connect: float = 0.2
+
+    @property
+    def head(self) -> str:
+        """Name of the layer that the head replaces."""
+        return "classifier"
+
+    @property
+    def last_features(self) -> str:
+        """Name of the layer whose output is the last feature map."""
+        return "bn2"
+
+    def build(self) -> nn.Module:
+        """The untrained network with the ImageNet classifier."""
+        return timm.create_model(self.name, drop_rate=self.drop, drop_path_rate=self.drop_connect)
+
+    def files(self) -> dict[str, str]:
+        """File names the weights may have in a local folder, and the addresses they come from."""
+        facts = timm.get_pretrained_cfg(self.name)
+        known = {}
+        if facts is not None and facts.hf_hub_id:
+            known[f"{self.name}.safetensors"] = f"https://huggingface.co/{facts.hf_hub_id}/resolve/main/model.safetensors"
+        if facts is not None and facts.url:
+            known[facts.url.rsplit("/", 1)[-1]] = facts.url
+        return known
+
+    def downloads(self) -> list[Callable[[], State]]:
+        """Ways to fetch the weights, best first."""
+        facts = timm.get_pretrained_cfg(self.name)
+        ways: list[Callable[[], State]] = []
+        if facts is not None and facts.hf_hub_id:
+            hub = facts.hf_hub_id
+            ways.append(lambda: load_state_dict_from_hf(hub, weights_only=True))
+        if facts is not None and facts.url:
+            ways.append(lambda: _from_url(facts.url))
+        return ways
+
+
+class ResNeSt(BaseModel):
+    """ResNeSt, the "fast" kind (Zhang et al. 2020), of the resnest package; the default is resnest50_fast_2s2x40d.
+
+    Attributes:
+        blocks: bottlenecks in each of the four stages.
+        radix, cardinality, width: splits, groups and width of a bottleneck: 2s, 2x and 40d in the name.
+        stem_width: channels of the first convolution.
+        final_drop: dropout before the head: 0 in the published V1, 0.2 in V2.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["resnest"] = "resnest"
+    blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
+    radix: int = 2
+    cardinality: int = 2
+    width: int = 40
+    stem_width: int = 32
+    final_drop: float = 0.0
+
+    @property
+    def head(self) -> str:
+        """Name of the layer that the head replaces."""
+        return "fc"
+
+    @property
+    def last_features(self) -> str:
+        """Name of the layer whose output is the last feature map."""
+        return "layer4"
+
+    @property
+    def name(self) -> str | None:
+        """The package's name of exactly this network, where it has one."""
+        if (self.blocks, self.stem_width) != ((3, 4, 6, 3), 32):
+            return None
+        return f"resnest50_fast_{self.radix}s{self.cardinality}x{self.width}d"
+
+    def build(self) -> nn.Module:
+        """The untrained network with the ImageNet classifier."""
+        # Built from the class: the package's named functions would download in a way that unpickles anything.
+        from resnest.torch.resnet import Bottleneck, ResNet
+
+        return ResNet(
+            Bottleneck,
+            list(self.blocks),
+            radix=self.radix,
+            groups=self.cardinality,
+            bottleneck_width=self.width,
+            deep_stem=True,
+            stem_width=self.stem_width,
+            avg_down=True,
+            avd=True,
+            avd_first=True,
+            final_drop=self.final_drop,
+        )
+
+    def files(self) -> dict[str, str]:
+        """File names the weights may have in a local folder, and the addresses they come from."""
+        from resnest.torch.ablation import resnest_model_urls
+
+        if self.name not in resnest_model_urls:
+            return {}
+        published = resnest_model_urls[self.name]
+        file = published.rsplit("/", 1)[-1]
+        return {file: f"https://github.com/zhanghang1989/ResNeSt/releases/download/weights_step1/{file}"}
+
+    def downloads(self) -> list[Callable[[], State]]:
+        """Ways to fetch the weights, best first: the project's releases, then the address in the package."""
+        from resnest.torch.ablation import resnest_model_urls
+
+        urls = [*self.files().values(), *([resnest_model_urls[self.name]] if self.files() else [])]
+        return [lambda url=url: _from_url(url) for url in urls]
+
+
+Backbone = EfficientNet | ResNeSt
+BACKBONES: dict[str, type[EfficientNet] | type[ResNeSt]] = {"efficientnet": EfficientNet, "resnest": ResNeSt}
+
+
+def build_network(backbone: Backbone, n_targets: int, hidden: int = 512, pretrained: State | None = None) -> nn.Module:
+    """A backbone with the DeepInsight head: Linear(hidden) → ELU → Linear(targets).
+
+    The head's weights are drawn from ±1/sqrt(fan out), as EfficientNet's reference code does for dense layers; its
+    biases start at 0. Draws from torch's global generator: call it inside ``torch.random.fork_rng``.
+
+    Args:
+        pretrained: state of the backbone with its ImageNet classifier, which is then cut off.
+    """
+    network = backbone.build()
+    if pretrained is not None:
+        network.load_state_dict(pretrained)
+    inputs = getattr(network, backbone.head).in_features
+    head = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, n_targets))
+    for layer in (head[0], head[2]):
+        bound = 1 / math.sqrt(layer.out_features)
+        nn.init.uniform_(layer.weight, -bound, bound)
+        nn.init.zeros_(layer.bias)
+    setattr(network, backbone.head, head)
+    return network
+
+
+def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[State, str]:
+    """ImageNet weights of a backbone: from a local folder, else from where timm and resnest keep them.
+
+    Args:
+        folder: where to look first; by default the folder that MOA_PRETRAINED names.
+
+    Returns:
+        The state, and where it came from: file name with its sha256, or "hub".
+
+    Raises:
+        UserError: there are none, or a file is damaged or belongs to another network; it says what to fetch.
+    """
+    if folder is None and os.environ.get(WEIGHTS_VARIABLE):
+        folder = Path(os.environ[WEIGHTS_VARIABLE])
+    files = backbone.files()
+    if not files:
+        raise UserError(f"there are no ImageNet weights for this {backbone.kind}: train it with pretrained=False")
+    names = [f"{backbone.name}.safetensors", f"{backbone.name}.pth", *files]
+    for path in [folder / name for name in names] if folder else []:
+        if path.is_file():
+            state, checksum = _read(path)
+            return _checked(backbone, state, str(path)), f"{path.name} sha256:{checksum}"
+    problems = []
+    for download in backbone.downloads():
+        try:
+            state = download()
+        # Whatever goes wrong with a server, in any of the libraries below, is answered by the one message.
+        except Exception as error:
+            problems.append(f"{type(error).__name__}: {error}".splitlines()[0])
+            continue
+        return _checked(backbone, state, "the downloaded file"), "hub"
+    name, address = next(iter(files.items()))
+    where = f"{folder}" if folder else f"a folder that weights_dir or {WEIGHTS_VARIABLE} names"
+    raise UserError(
+        f"ImageNet weights of {backbone.name} are neither at hand nor to be fetched ({'; '.join(problems)}): "
+        f"download {address} and put it into {where} as {name}, or train from scratch with pretrained=False"
+    )
+
+
+def _read(path: Path) -> tuple[State, str]:
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    # Names of published files end in the first digits of their sha256.
+    wanted = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
+    if wanted and not checksum.startswith(wanted[1]):
+        raise UserError(f"{path} is damaged: its sha256 begins {checksum[:8]}, not {wanted[1]}; fetch it again")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path), checksum
+        return torch.load(path, map_location="cpu", weights_only=True), checksum
+    except Exception as error:
+        raise UserError(f"{path} is no file of weights ({type(error).__name__}); fetch it again") from error
+
+
+def _checked(backbone: Backbone, state: State, source: str) -> State:
+    with torch.random.fork_rng(devices=[]):
+        expected = backbone.build().state_dict()
+    # Old files lack batch norm's counters, which only count.
+    state = {name: value for name, value in expected.items() if name.endswith("num_batches_tracked")} | state
+    wrong = [name for name in expected.keys() | state.keys() if _shape(expected, name) != _shape(state, name)]
+    if wrong:
+        raise UserError(f"{source} does not hold the weights of {backbone.name}: '{min(wrong)}' differs or is missing")
+    return state
+
+
+def _shape(state: State, name: str) -> torch.Size | None:
+    return state[name].shape if name in state else None
+
+
+def _from_url(url: str) -> State:
+    return torch.hub.load_state_dict_from_url(
+        url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+    )
