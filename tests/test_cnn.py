@@ -1,4 +1,4 @@
-"""DeepInsight CNNs: backbones and their weights, one fold under Lightning, kill and resume, explanations."""
+"""DeepInsight CNNs: one fold under Lightning, kill and resume, prediction."""
 
 import multiprocessing
 import os
@@ -10,55 +10,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pydantic import TypeAdapter
-from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-import moa.backbones as backbones
-from moa.attributions import attributions, class_images
-from moa.backbones import EfficientNet, ResNeSt, build_network, load_pretrained
-from moa.cnn import CNNLearner, FittedCNN, Runtime, epoch_seed
+from moa.cnn import CNNLearner, Runtime, epoch_seed
 from moa.cnn_training import Batches, FoldModule, cosine
 from moa.errors import UserError
 from moa.learner import Fold
-from moa.rendering import Renderer
-from naive_images import naive_images
-
-CPU = torch.device("cpu")
-TINY_EFFICIENTNET = EfficientNet(name="test_efficientnet")
-TINY_RESNEST = ResNeSt(blocks=(1, 1, 1, 1), width=4, stem_width=4, final_drop=0.2)
-TINY = CNNLearner(
-    backbone=TINY_EFFICIENTNET,
-    hidden=16,
-    resolution=16,
-    map_iterations=250,
-    epochs=4,
-    batch_size=16,
-    lr=3e-3,
-    swap_probability=0.5,
-    pretrained=False,
-)
-
-
-def tables(rows=80, features=40, targets=3, seed=0):
-    """Features in three conditions and groups that move together; the first target follows the first group."""
-    rng = np.random.default_rng(seed)
-    groups = rng.normal(size=(rows, 4))
-    x = np.c_[rng.integers(0, 2, (rows, 3)), groups.repeat(10, 1)[:, : features - 3]]
-    x = x + 0.2 * rng.normal(size=x.shape)
-    y = np.c_[groups[:, 0] > 0, rng.random((rows, targets - 1)) < 0.2]
-    index = pd.Index([f"id_{i:03d}" for i in range(rows)], name="sig_id")
-    return (
-        pd.DataFrame(x.astype(np.float32), index, [f"f-{i}" for i in range(features)]),
-        pd.DataFrame(y.astype(np.float32), index, [f"moa-{i}" for i in range(targets)]),
-    )
-
-
-def fold_in(scratch, device=CPU, **options):
-    x, y = tables(**options)
-    order = np.random.default_rng(1).permutation(len(x))
-    Path(scratch).mkdir(parents=True, exist_ok=True)
-    return Fold(x, y, order[20:], order[:20], seed=3, fold=1, device=device, scratch=Path(scratch))
+from tiny_cnn import CPU, TINY, TINY_RESNEST, assert_same, fold_in, tables
 
 
 @pytest.fixture(scope="module")
@@ -127,145 +86,6 @@ def test_random_streams_differ_by_seed_fold_epoch_and_purpose():
     assert len({epoch_seed(*place) for place in places}) == len(places)
 
 
-# Backbones
-
-
-def test_efficientnet_has_the_published_rates_and_head():
-    network = build_network(EfficientNet(), n_targets=206)
-    rates = [layer.drop_prob for layer in network.modules() if type(layer).__name__ == "DropPath"]
-    assert network.drop_rate == 0.3
-    assert len(rates) == 25 and rates == sorted(rates) and rates[-1] == pytest.approx(0.2 * 25 / 26)
-    assert sum(p.numel() for p in network.parameters()) == 10_696_232 + 1536 * 512 + 512 + 512 * 206 + 206
-    check_head(network.classifier, 1536)
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.2])
-def test_resnest_is_the_published_one(rate):
-    from resnest.torch.ablation import resnest50_fast_2s2x40d
-
-    network = build_network(ResNeSt(final_drop=rate), n_targets=206)
-    assert (network.drop.p if network.drop else 0.0) == rate
-    published = resnest50_fast_2s2x40d().state_dict()
-    ours = {name: value.shape for name, value in network.state_dict().items() if not name.startswith("fc.")}
-    assert ours == {name: value.shape for name, value in published.items() if not name.startswith("fc.")}
-    check_head(network.fc, 2048)
-
-
-def check_head(head, inputs):
-    assert [type(layer) for layer in head] == [nn.Linear, nn.ELU, nn.Linear]
-    for layer, size in ((head[0], (512, inputs)), (head[2], (206, 512))):
-        assert layer.weight.shape == size
-        assert layer.weight.abs().max() <= size[0] ** -0.5
-        assert layer.weight.std().item() == pytest.approx(size[0] ** -0.5 / 3**0.5, rel=0.02)
-        assert (layer.bias == 0).all()
-
-
-@pytest.mark.parametrize("backbone, size", [(EfficientNet(), 300), (ResNeSt(final_drop=0.2), 224)])
-def test_a_real_size_step(backbone, size):
-    torch.manual_seed(0)
-    network = build_network(backbone, 206).train()
-    rng = np.random.default_rng(0)
-    renderer = Renderer(rng.integers(size, size=875), rng.integers(size, size=875), (size, size))
-    images = renderer(torch.rand(8, 875), reuse=True)
-    assert images.shape == (8, 3, size, size)
-    scores = network(images)
-    assert scores.shape == (8, 206)
-    loss = nn.functional.binary_cross_entropy_with_logits(scores, torch.zeros(8, 206))
-    loss.backward()
-    assert torch.isfinite(loss)
-    gradients = [p.grad for p in network.parameters()]
-    assert all(g is not None and torch.isfinite(g).all() for g in gradients)
-    assert gradients[0].abs().max() > 0
-
-
-# ImageNet weights
-
-
-@pytest.fixture
-def state():
-    torch.manual_seed(5)
-    return TINY_EFFICIENTNET.build().state_dict()
-
-
-@pytest.fixture
-def no_downloads(monkeypatch):
-    def fail(*arguments, **options):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(backbones, "load_state_dict_from_hf", fail)
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
-    monkeypatch.delenv("MOA_PRETRAINED", raising=False)
-
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_local_weights_come_first(tmp_path, state, no_downloads, monkeypatch, suffix):
-    path = tmp_path / f"test_efficientnet{suffix}"
-    if suffix == ".pth":
-        old = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
-        torch.save(old, path)
-    else:
-        save_file(state, path)
-    loaded, origin = load_pretrained(TINY_EFFICIENTNET, tmp_path)
-    assert origin.startswith(path.name + " sha256:") and len(origin.split(":")[1]) == 64
-    network = build_network(TINY_EFFICIENTNET, 206, 512, loaded)
-    assert torch.equal(network.conv_stem.weight, state["conv_stem.weight"])
-    monkeypatch.setenv("MOA_PRETRAINED", str(tmp_path))
-    assert load_pretrained(TINY_EFFICIENTNET)[1] == origin
-
-
-def test_weights_are_fetched_where_none_are_local(state, no_downloads, monkeypatch):
-    monkeypatch.setattr(backbones, "load_state_dict_from_hf", lambda hub, weights_only: state)
-    loaded, origin = load_pretrained(TINY_EFFICIENTNET)
-    assert origin == "hub" and torch.equal(loaded["conv_stem.weight"], state["conv_stem.weight"])
-
-
-@pytest.mark.parametrize(
-    "backbone, file",
-    [
-        (EfficientNet(), "tf_efficientnet_b3.ns_jft_in1k.safetensors"),
-        (ResNeSt(), "resnest50_fast_2s2x40d-9d126481.pth"),
-    ],
-)
-def test_missing_weights_say_what_to_fetch(tmp_path, no_downloads, backbone, file):
-    with pytest.raises(UserError) as caught:
-        load_pretrained(backbone, tmp_path)
-    message = str(caught.value)
-    assert "https://" in message and f"put it into {tmp_path} as {file}" in message and "no route to host" in message
-    assert "\n" not in message
-
-
-class Bomb:
-    def __reduce__(self):
-        return (os.mkdir, ("exploded",))
-
-
-def test_bad_weights_are_refused(tmp_path, state, no_downloads, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="there are no ImageNet weights for this resnest"):
-        load_pretrained(TINY_RESNEST, tmp_path)
-    path = tmp_path / "test_efficientnet.pth"
-    torch.save(Bomb(), path)
-    with pytest.raises(UserError, match="is no file of weights"):
-        load_pretrained(TINY_EFFICIENTNET, tmp_path)
-    assert not Path("exploded").exists()
-    torch.save(state | {"conv_stem.weight": torch.zeros(1)}, path)
-    with pytest.raises(UserError, match="'conv_stem.weight' differs"):
-        load_pretrained(TINY_EFFICIENTNET, tmp_path)
-    damaged = tmp_path / "resnest50_fast_2s2x40d-9d126481.pth"
-    damaged.write_bytes(b"half a file")
-    with pytest.raises(UserError, match="sha256 begins"):
-        load_pretrained(ResNeSt(), tmp_path)
-
-
-def test_learner_starts_from_the_weights(tmp_path, state, no_downloads):
-    save_file(state, tmp_path / "test_efficientnet.safetensors")
-    learner = TINY.model_copy(update={"pretrained": True, "weights_dir": tmp_path})
-    network, origin = learner.start(5, seed=0)
-    assert torch.equal(network.conv_stem.weight, state["conv_stem.weight"]) and "sha256" in origin
-    scratch, origin = TINY.start(5, seed=0)
-    assert origin is None and not torch.equal(scratch.conv_stem.weight, state["conv_stem.weight"])
-
-
 # One fold
 
 
@@ -308,12 +128,6 @@ def test_fit_sees_the_training_rows_alone_and_leaves_everything_as_it_was(whole,
     np.testing.assert_allclose(whole.tensors["scaler.minimum"], fold.x.iloc[fold.train].min())
     other = TINY.fit(Fold(**(vars(fold_in(tmp_path / "other")) | {"seed": 4})))
     assert other.history != whole.history
-
-
-def assert_same(first, second):
-    assert first.history == second.history and first.meta == second.meta
-    assert first.tensors.keys() == second.tensors.keys()
-    assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
 
 
 def test_columns_of_another_table_are_refused(whole):
@@ -373,17 +187,6 @@ def test_a_killed_fold_ends_where_an_uninterrupted_one_does(whole, tmp_path, mon
     trained.clear()
     TINY.model_copy(update={"epochs": 1, "smoothing": 0.0}).fit(fold)
     assert set(trained) == {0}
-
-
-def test_resuming_needs_no_imagenet_weights(tmp_path, state, no_downloads):
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    save_file(state, weights / "test_efficientnet.safetensors")
-    learner = TINY.model_copy(update={"pretrained": True, "weights_dir": weights, "epochs": 1})
-    first = learner.fit(fold_in(tmp_path / "unit"))
-    again = learner.model_copy(update={"weights_dir": None}).fit(fold_in(tmp_path / "unit"))
-    assert_same(first, again)
-    assert "sha256" in again.meta["pretrained"]
 
 
 def test_training_stops_when_the_validation_loss_does_and_stays_stopped(tmp_path, monkeypatch):
@@ -451,86 +254,3 @@ def test_a_fold_on_cuda(tmp_path):
     fitted = TINY.fit(fold_in(tmp_path, device=device))
     p, on_cpu = (TINY.predict(fitted, fold_in(tmp_path).x, where) for where in (device, CPU))
     np.testing.assert_allclose(p, on_cpu, atol=0.03)
-
-
-# Explanations
-
-
-class Probe(nn.Module):
-    """Scores that are known functions of the image: its mean channel's sum, three times that, and its left half's."""
-
-    def __init__(self):
-        super().__init__()
-        self.bn2 = nn.Identity()
-
-    def forward(self, images):
-        mean = self.bn2(images)[:, 0]
-        left = mean[..., : mean.shape[-1] // 2].sum((1, 2))
-        return torch.stack([mean.sum((1, 2)), 3 * mean.sum((1, 2)), left], 1)
-
-
-@pytest.fixture
-def probed(whole):
-    fitted = FittedCNN.restore(whole, CPU)
-    fitted.network = Probe()
-    return fitted
-
-
-def test_gradients_come_back_to_named_features(probed, whole):
-    x, _ = tables()
-    table = attributions(probed, x, ["moa-1", "moa-0", "moa-2"], batch_size=33)
-    assert list(table.index) == list(x.columns) and list(table.columns) == ["moa-1", "moa-0", "moa-2"]
-    pixel = pd.Series([*zip(whole.tensors["map.rows"].tolist(), whole.tensors["map.cols"].tolist(), strict=True)])
-    sharing = pixel.map(pixel.value_counts()).to_numpy()
-    assert sharing.max() > 1
-    np.testing.assert_allclose(table["moa-0"], 1 / sharing, rtol=1e-5)
-    np.testing.assert_allclose(table["moa-1"], 3 / sharing, rtol=1e-5)
-    left = whole.tensors["map.cols"].numpy() < 8
-    np.testing.assert_allclose(table["moa-2"], left / sharing, rtol=1e-5)
-
-
-def test_grad_cam_lights_up_features_by_their_pixel(probed, whole):
-    x, _ = tables()
-    heat = attributions(probed, x.iloc[:1], ["moa-0"], "grad-cam")["moa-0"]
-    mean_channel = probed.renderer(probed.scale(x.iloc[:1]))[0, 0]
-    expected = mean_channel[whole.tensors["map.rows"], whole.tensors["map.cols"]] / mean_channel.max()
-    np.testing.assert_allclose(heat, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("backbone", [TINY_EFFICIENTNET, TINY_RESNEST])
-@pytest.mark.parametrize("method", ["gradient", "grad-cam"])
-def test_explanations_of_real_networks(whole, tmp_path, backbone, method):
-    x, _ = tables(6)
-    network = build_network(backbone, 3, 16)
-    tensors = {name: value for name, value in whole.tensors.items() if not name.startswith("network.")}
-    tensors |= {f"network.{name}": value for name, value in network.state_dict().items()}
-    meta = whole.meta | {"backbone": backbone.model_dump()}
-    fitted = FittedCNN.restore(type(whole)(tensors, meta), CPU)
-    table = attributions(fitted, x, ["moa-2"], method)
-    assert table.shape == (40, 1) and np.isfinite(table).all(axis=None) and (table >= 0).all(axis=None)
-    assert method == "grad-cam" or (table > 0).any(axis=None)
-
-
-def test_explanations_refuse_what_they_do_not_know(probed):
-    x, y = tables(5)
-    with pytest.raises(UserError, match="target 'moa-9'"):
-        attributions(probed, x, ["moa-9"])
-    with pytest.raises(UserError, match="method 'tea leaves'"):
-        attributions(probed, x, ["moa-0"], "tea leaves")
-    with pytest.raises(UserError, match="no rows"):
-        attributions(probed, x.iloc[:0], ["moa-0"])
-    with pytest.raises(UserError, match="no row carries target 'moa-0'"):
-        class_images(probed, x, y * 0, ["moa-0"])
-    with pytest.raises(UserError, match="same rows"):
-        class_images(probed, x, y.iloc[::-1], ["moa-0"])
-
-
-def test_class_images_are_means_of_naive_images(probed, whole):
-    x, y = tables()
-    images = class_images(probed, x, y, ["moa-0", "moa-1"], batch_size=7)
-    chosen = x[y["moa-1"] > 0]
-    naive = naive_images(
-        probed.scale(chosen).numpy(), whole.tensors["map.rows"].numpy(), whole.tensors["map.cols"].numpy(), (16, 16)
-    )
-    assert list(images) == ["moa-0", "moa-1"] and images["moa-1"].shape == (3, 16, 16)
-    np.testing.assert_allclose(images["moa-1"], naive.mean(0), atol=1e-6)

@@ -1,0 +1,163 @@
+"""Backbones of the DeepInsight CNNs: rates, head, real-size steps, and where ImageNet weights come from."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import moa.backbones as backbones
+from moa.backbones import EfficientNet, ResNeSt, build_network, load_pretrained
+from moa.errors import UserError
+from moa.rendering import Renderer
+from tiny_cnn import TINY, TINY_EFFICIENTNET, TINY_RESNEST, assert_same, fold_in
+
+
+def test_efficientnet_has_the_published_rates_and_head():
+    network = build_network(EfficientNet(), n_targets=206)
+    rates = [layer.drop_prob for layer in network.modules() if type(layer).__name__ == "DropPath"]
+    assert network.drop_rate == 0.3
+    assert len(rates) == 25 and rates == sorted(rates) and rates[-1] == pytest.approx(0.2 * 25 / 26)
+    assert sum(p.numel() for p in network.parameters()) == 10_696_232 + 1536 * 512 + 512 + 512 * 206 + 206
+    check_head(network.classifier, 1536)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2])
+def test_resnest_is_the_published_one(rate):
+    from resnest.torch.ablation import resnest50_fast_2s2x40d
+
+    network = build_network(ResNeSt(final_drop=rate), n_targets=206)
+    assert (network.drop.p if network.drop else 0.0) == rate
+    published = resnest50_fast_2s2x40d().state_dict()
+    ours = {name: value.shape for name, value in network.state_dict().items() if not name.startswith("fc.")}
+    assert ours == {name: value.shape for name, value in published.items() if not name.startswith("fc.")}
+    check_head(network.fc, 2048)
+
+
+def check_head(head, inputs):
+    assert [type(layer) for layer in head] == [nn.Linear, nn.ELU, nn.Linear]
+    for layer, size in ((head[0], (512, inputs)), (head[2], (206, 512))):
+        assert layer.weight.shape == size
+        assert layer.weight.abs().max() <= size[0] ** -0.5
+        assert layer.weight.std().item() == pytest.approx(size[0] ** -0.5 / 3**0.5, rel=0.02)
+        assert (layer.bias == 0).all()
+
+
+@pytest.mark.parametrize("backbone, size", [(EfficientNet(), 300), (ResNeSt(final_drop=0.2), 224)])
+def test_a_real_size_step(backbone, size):
+    torch.manual_seed(0)
+    network = build_network(backbone, 206).train()
+    rng = np.random.default_rng(0)
+    renderer = Renderer(rng.integers(size, size=875), rng.integers(size, size=875), (size, size))
+    images = renderer(torch.rand(8, 875), reuse=True)
+    assert images.shape == (8, 3, size, size)
+    scores = network(images)
+    assert scores.shape == (8, 206)
+    loss = nn.functional.binary_cross_entropy_with_logits(scores, torch.zeros(8, 206))
+    loss.backward()
+    assert torch.isfinite(loss)
+    gradients = [p.grad for p in network.parameters()]
+    assert all(g is not None and torch.isfinite(g).all() for g in gradients)
+    assert gradients[0].abs().max() > 0
+
+
+# ImageNet weights
+
+
+@pytest.fixture
+def state():
+    torch.manual_seed(5)
+    return TINY_EFFICIENTNET.build().state_dict()
+
+
+@pytest.fixture
+def no_downloads(monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(backbones, "load_state_dict_from_hf", fail)
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+    monkeypatch.delenv("MOA_PRETRAINED", raising=False)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_local_weights_come_first(tmp_path, state, no_downloads, monkeypatch, suffix):
+    path = tmp_path / f"test_efficientnet{suffix}"
+    if suffix == ".pth":
+        old = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+        torch.save(old, path)
+    else:
+        save_file(state, path)
+    loaded, origin = load_pretrained(TINY_EFFICIENTNET, tmp_path)
+    assert origin.startswith(path.name + " sha256:") and len(origin.split(":")[1]) == 64
+    network = build_network(TINY_EFFICIENTNET, 206, 512, loaded)
+    assert torch.equal(network.conv_stem.weight, state["conv_stem.weight"])
+    monkeypatch.setenv("MOA_PRETRAINED", str(tmp_path))
+    assert load_pretrained(TINY_EFFICIENTNET)[1] == origin
+
+
+def test_weights_are_fetched_where_none_are_local(state, no_downloads, monkeypatch):
+    monkeypatch.setattr(backbones, "load_state_dict_from_hf", lambda hub, weights_only: state)
+    loaded, origin = load_pretrained(TINY_EFFICIENTNET)
+    assert origin == "hub" and torch.equal(loaded["conv_stem.weight"], state["conv_stem.weight"])
+
+
+@pytest.mark.parametrize(
+    "backbone, file",
+    [
+        (EfficientNet(), "tf_efficientnet_b3.ns_jft_in1k.safetensors"),
+        (ResNeSt(), "resnest50_fast_2s2x40d-9d126481.pth"),
+    ],
+)
+def test_missing_weights_say_what_to_fetch(tmp_path, no_downloads, backbone, file):
+    with pytest.raises(UserError) as caught:
+        load_pretrained(backbone, tmp_path)
+    message = str(caught.value)
+    assert "https://" in message and f"put it into {tmp_path} as {file}" in message and "no route to host" in message
+    assert "\n" not in message
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.mkdir, ("exploded",))
+
+
+def test_bad_weights_are_refused(tmp_path, state, no_downloads, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="there are no ImageNet weights for this resnest"):
+        load_pretrained(TINY_RESNEST, tmp_path)
+    path = tmp_path / "test_efficientnet.pth"
+    torch.save(Bomb(), path)
+    with pytest.raises(UserError, match="is no file of weights"):
+        load_pretrained(TINY_EFFICIENTNET, tmp_path)
+    assert not Path("exploded").exists()
+    torch.save(state | {"conv_stem.weight": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="'conv_stem.weight' differs"):
+        load_pretrained(TINY_EFFICIENTNET, tmp_path)
+    damaged = tmp_path / "resnest50_fast_2s2x40d-9d126481.pth"
+    damaged.write_bytes(b"half a file")
+    with pytest.raises(UserError, match="sha256 begins"):
+        load_pretrained(ResNeSt(), tmp_path)
+
+
+def test_learner_starts_from_the_weights(tmp_path, state, no_downloads):
+    save_file(state, tmp_path / "test_efficientnet.safetensors")
+    learner = TINY.model_copy(update={"pretrained": True, "weights_dir": tmp_path})
+    network, origin = learner.start(5, seed=0)
+    assert torch.equal(network.conv_stem.weight, state["conv_stem.weight"]) and "sha256" in origin
+    scratch, origin = TINY.start(5, seed=0)
+    assert origin is None and not torch.equal(scratch.conv_stem.weight, state["conv_stem.weight"])
+
+
+def test_resuming_needs_no_imagenet_weights(tmp_path, state, no_downloads):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    save_file(state, weights / "test_efficientnet.safetensors")
+    learner = TINY.model_copy(update={"pretrained": True, "weights_dir": weights, "epochs": 1})
+    first = learner.fit(fold_in(tmp_path / "unit"))
+    again = learner.model_copy(update={"weights_dir": None}).fit(fold_in(tmp_path / "unit"))
+    assert_same(first, again)
+    assert "sha256" in again.meta["pretrained"]

@@ -1,0 +1,53 @@
+"""A CNN learner that trains in a second, and rows for it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from moa.backbones import EfficientNet, ResNeSt
+from moa.cnn import CNNLearner
+from moa.learner import Fold
+
+CPU = torch.device("cpu")
+TINY_EFFICIENTNET = EfficientNet(name="test_efficientnet")
+TINY_RESNEST = ResNeSt(blocks=(1, 1, 1, 1), width=4, stem_width=4, final_drop=0.2)
+TINY = CNNLearner(
+    backbone=TINY_EFFICIENTNET,
+    hidden=16,
+    resolution=16,
+    map_iterations=250,
+    epochs=4,
+    batch_size=16,
+    lr=3e-3,
+    swap_probability=0.5,
+    pretrained=False,
+)
+
+
+def tables(rows=80, features=40, targets=3, seed=0):
+    """Features in three conditions and groups that move together; the first target follows the first group."""
+    rng = np.random.default_rng(seed)
+    groups = rng.normal(size=(rows, 4))
+    x = np.c_[rng.integers(0, 2, (rows, 3)), groups.repeat(10, 1)[:, : features - 3]]
+    x = x + 0.2 * rng.normal(size=x.shape)
+    y = np.c_[groups[:, 0] > 0, rng.random((rows, targets - 1)) < 0.2]
+    index = pd.Index([f"id_{i:03d}" for i in range(rows)], name="sig_id")
+    return (
+        pd.DataFrame(x.astype(np.float32), index, [f"f-{i}" for i in range(features)]),
+        pd.DataFrame(y.astype(np.float32), index, [f"moa-{i}" for i in range(targets)]),
+    )
+
+
+def fold_in(scratch, device=CPU, **options):
+    x, y = tables(**options)
+    order = np.random.default_rng(1).permutation(len(x))
+    Path(scratch).mkdir(parents=True, exist_ok=True)
+    return Fold(x, y, order[20:], order[:20], seed=3, fold=1, device=device, scratch=Path(scratch))
+
+
+def assert_same(first, second):
+    assert first.history == second.history and first.meta == second.meta
+    assert first.tensors.keys() == second.tensors.keys()
+    assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
