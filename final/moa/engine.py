@@ -1,22 +1,24 @@
 """The training loop of the multilayer perceptrons: one network, one fold, in one page.
 
-This is the readable reference. Data lies on the device once, batches are index lookups, and nothing is read back from
-the device inside an epoch.
+This is the readable reference; ``moa.ensemble`` trains many folds at once to the same result. Data lies on the device
+once, batches are index lookups, and nothing is read back from the device inside an epoch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
+from torch.optim.lr_scheduler import OneCycleLR
 
 from moa.learner import Fitted, Fold
-from moa.networks import BLOCKS, seed_dropout
+from moa.networks import BLOCKS, Perceptron, seed_dropout
 
 
 class MLPLearner(BaseModel):
@@ -48,48 +50,59 @@ class MLPLearner(BaseModel):
     smoothing: float = 0.0
     target_clip: tuple[float, float] | None = None
 
-    def build(self, n_inputs: int, n_targets: int) -> nn.Sequential:
+    def build(self, n_inputs: int, n_targets: int) -> Perceptron:
         """The untrained network; initialised from torch's global generator."""
         return BLOCKS[self.block](n_inputs, n_targets, hidden=self.hidden, dropout=self.dropout)
 
-    def fit(self, fold: Fold) -> Fitted:
-        """Train on one fold; see ``moa.learner.Learner``."""
-        device = fold.device
-        x, y = to_device(fold.x, device), to_device(fold.y, device)
-        if self.target_clip:
-            y = y.clamp(*self.target_clip)
-        train = torch.from_numpy(fold.train).to(device)
-        valid = torch.from_numpy(fold.valid).to(device)
-
+    def initial(self, fold: Fold, dtype: torch.dtype) -> tuple[Perceptron, torch.Generator, torch.Generator]:
+        """A fold's untrained network, and the generators of its dropout masks and of its order of rows."""
         seed = unit_seed(fold.seed, fold.fold)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = self.build(x.shape[1], y.shape[1]).to(device)
-        seed_dropout(network, torch.Generator(device).manual_seed(seed))
-        order = torch.Generator().manual_seed(seed)
+            network = self.build(fold.x.shape[1], fold.y.shape[1]).to(fold.device, dtype)
+        masks = torch.Generator(fold.device).manual_seed(seed)
+        seed_dropout(network, masks)
+        return network, masks, torch.Generator().manual_seed(seed)
 
-        steps = steps_per_epoch(len(train), self.batch_size)
-        optimizer = torch.optim.Adam(network.parameters(), weight_decay=self.weight_decay, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
+    def tables(self, fold: Fold, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """A fold's inputs and clipped targets on its device."""
+        y = to_device(fold.y, fold.device, dtype)
+        return to_device(fold.x, fold.device, dtype), y.clamp(*self.target_clip) if self.target_clip else y
+
+    def optimizer(self, parameters: Iterable[Tensor], steps: int) -> tuple[torch.optim.Adam, OneCycleLR]:
+        """Adam and its schedule for ``steps`` batches an epoch."""
+        adam = torch.optim.Adam(parameters, weight_decay=self.weight_decay, fused=True)
+        schedule = OneCycleLR(
+            adam,
             self.max_lr,
             epochs=self.epochs,
             steps_per_epoch=steps,
             pct_start=self.pct_start,
             div_factor=self.div_factor,
         )
+        return adam, schedule
+
+    def fit(self, fold: Fold, dtype: torch.dtype = torch.float32) -> Fitted:
+        """Train on one fold; see ``moa.learner.Learner``. Double precision is there for comparisons."""
+        device = fold.device
+        x, y = self.tables(fold, dtype)
+        train = torch.from_numpy(fold.train).to(device)
+        valid = torch.from_numpy(fold.valid).to(device)
+        network, _, order = self.initial(fold, dtype)
+        steps = steps_per_epoch(len(train), self.batch_size)
+        adam, schedule = self.optimizer(network.parameters(), steps)
         history: list[dict[str, float]] = []
         best_loss, best_state = float("inf"), {}
         for epoch in range(self.epochs):
             network.train()
-            total = torch.zeros((), device=device)
+            total = torch.zeros((), device=device, dtype=dtype)
             shuffled = train[torch.randperm(len(train), generator=order).to(device)]
             for step in range(steps):
                 rows = shuffled[step * self.batch_size : (step + 1) * self.batch_size]
                 loss = bce_with_logits(network(x[rows]), smooth(y[rows], self.smoothing))
-                optimizer.zero_grad(set_to_none=True)
+                adam.zero_grad(set_to_none=True)
                 loss.backward()
-                optimizer.step()
+                adam.step()
                 schedule.step()
                 total += loss.detach()
 
@@ -111,9 +124,9 @@ class MLPLearner(BaseModel):
         return logits(network.to(device), to_device(x, device)).sigmoid().cpu().numpy()
 
 
-def to_device(table: pd.DataFrame, device: torch.device) -> Tensor:
-    """A table's values as a float32 tensor of their own, shape (rows, columns)."""
-    return torch.tensor(table.to_numpy(np.float32), device=device)
+def to_device(table: pd.DataFrame, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A table's values, rounded to float32, as a tensor of their own, shape (rows, columns)."""
+    return torch.tensor(table.to_numpy(np.float32), device=device, dtype=dtype)
 
 
 def unit_seed(seed: int, fold: int) -> int:
@@ -133,9 +146,10 @@ def smooth(y: Tensor, amount: float) -> Tensor:
 
 
 @torch.no_grad()
-def logits(network: nn.Module, x: Tensor, batch_size: int = 4096) -> Tensor:
-    """Evaluate a network in batches, in evaluation mode; shape (rows, targets)."""
+def logits(network: Perceptron, x: Tensor, batch_size: int = 1024) -> Tensor:
+    """Evaluate a network in batches that stay in the processor's cache, in evaluation mode; shape (rows, targets)."""
     network.eval()
     if not len(x):
         return x.new_zeros(0, 0)
-    return torch.cat([network(part) for part in x.split(batch_size)])
+    evaluate = network.folded()
+    return torch.cat([evaluate(part) for part in x.split(batch_size)])

@@ -1,13 +1,16 @@
 """Walk over a model's units: train those that are not there yet, and turn stored units into predictions.
 
 The unit of work is (model, stage, seed, fold). A run is the set of units that are not on disk, so a killed run goes on
-where it stopped, and several processes may work on one store, a fold each.
+where it stopped, and several processes may work on one store, a fold each. Units trained at once (``moa.ensemble``)
+are stored one after another as soon as their group is done: a kill loses the group in flight, no more.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import pandas as pd
 import torch
 
 from moa.data import Dataset
+from moa.ensemble import fit_group, groups
 from moa.errors import StoreError, UserError
 from moa.files import digest, read_json, write_json, write_table
 from moa.learner import Fold
@@ -143,54 +147,48 @@ class Runner:
             return
         y = self._targets(stage, data).loc[features.index]
         x = self._fit_features(stage, data, features, test, y)
-        splits: dict[int | None, pd.Series] = {}
-        with progress(f"{self.model.name} {stage.name}", len(wanted)) as bar:
-            for done, (seed, fold) in enumerate(wanted):
-                if self.store.has_unit(stage.name, seed, fold):
-                    continue
+        missing = [unit for unit in wanted if not self.store.has_unit(stage.name, *unit)]
+        splits: dict[int | None, np.ndarray] = {}
+
+        def folds() -> Iterator[Fold]:
+            for seed, fold in missing:
                 key = seed if stage.folds.per_seed else None
                 if key not in splits:
-                    splits[key] = stage.folds.split(y, data.drugs, seed)
-                self._train_unit(stage, seed, fold, x, y, splits[key].to_numpy(), bar, done)
+                    splits[key] = stage.folds.split(y, data.drugs, seed).to_numpy()
+                yield self._fold(stage, seed, fold, x, y, splits[key])
 
-    def _train_unit(
-        self,
-        stage: Stage,
-        seed: int,
-        fold: int,
-        x: pd.DataFrame,
-        y: pd.DataFrame,
-        folds: np.ndarray,
-        bar: Bar,
-        done: int,
-    ) -> None:
+        with progress(f"{self.model.name} {stage.name}", len(wanted)) as bar:
+            done = len(wanted) - len(missing)
+            for group in groups(stage.learner, folds()):
+                self._train_group(stage, group, bar, done)
+                done += len(group)
+
+    def _fold(self, stage: Stage, seed: int, fold: int, x: pd.DataFrame, y: pd.DataFrame, folds: np.ndarray) -> Fold:
+        initial = self.store.load_unit(stage.starts_from, seed, fold) if stage.starts_from else None
+        train, valid = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        scratch = self.store.scratch(stage.name, seed, fold)
+        return Fold(x, y, train, valid, seed, fold, self.device, scratch, initial)
+
+    def _train_group(self, stage: Stage, group: list[Fold], bar: Bar, done: int) -> None:
+        """Train and store the units of a group; killed inside, the group's units are those to train again."""
         started = time.perf_counter()
-        initial = None
-        if stage.starts_from:
-            initial = self.store.load_unit(stage.starts_from, seed, fold)
 
-        def on_epoch(epoch: int, epochs: int, row: dict[str, float]) -> None:
-            bar.update(done + (epoch + 1) / epochs, f"seed {seed} fold {fold} valid loss {row['valid_loss']:.5f}")
+        def on_epoch(fold: Fold, epoch: int, epochs: int, row: dict[str, float]) -> None:
+            ahead = len(group) * (epoch + 1) / epochs
+            bar.update(done + ahead, f"seed {fold.seed} fold {fold.fold} valid loss {row['valid_loss']:.5f}")
 
-        work = Fold(
-            x,
-            y,
-            np.flatnonzero(folds != fold),
-            np.flatnonzero(folds == fold),
-            seed,
-            fold,
-            self.device,
-            self.store.scratch(stage.name, seed, fold),
-            initial,
-            on_epoch,
-        )
-        fitted = stage.learner.fit(work)
-        honest = fitted.meta.get("honest_oof")
-        values = fitted.variants[honest] if honest else stage.learner.predict(fitted, x.iloc[work.valid], self.device)
-        oof = pd.DataFrame(values, x.index[work.valid], y.columns)
-        self.store.save_unit(stage.name, seed, fold, fitted, oof, time.perf_counter() - started)
-        best = min(row["valid_loss"] for row in fitted.history)
-        bar.update(done + 1, f"seed {seed} fold {fold} best valid loss {best:.5f}", log=True)
+        group = [replace(fold, on_epoch=partial(on_epoch, fold)) for fold in group]
+        for number, (fold, fitted) in enumerate(zip(group, fit_group(stage.learner, group), strict=True), 1):
+            honest = fitted.meta.get("honest_oof")
+            if honest:
+                values = fitted.variants[honest]
+            else:
+                values = stage.learner.predict(fitted, fold.x.iloc[fold.valid], self.device)
+            oof = pd.DataFrame(values, fold.x.index[fold.valid], fold.y.columns)
+            seconds = (time.perf_counter() - started) / len(group)
+            self.store.save_unit(stage.name, fold.seed, fold.fold, fitted, oof, seconds)
+            best = min(row["valid_loss"] for row in fitted.history)
+            bar.update(done + number, f"seed {fold.seed} fold {fold.fold} best valid loss {best:.5f}", log=True)
 
     def _fit_features(
         self, stage: Stage, data: Dataset, features: pd.DataFrame, test: pd.DataFrame, y: pd.DataFrame

@@ -1,0 +1,304 @@
+"""All members of a stage in one batched network: the (seed, fold) units of a stage differ in nothing but numbers.
+
+Parameters, batch-norm statistics and Adam's moments of M members are stacked along a leading dimension, and a step of
+all of them is one batched product a layer. Each member keeps what makes it itself: its initial weights, its order of
+rows, its dropout stream, its statistics and its best epoch. Member i comes out as ``MLPLearner.fit`` alone would make
+it, up to the rounding of sums taken in another order.
+
+``MOA_ENGINE`` = ``sequential`` or ``ensemble`` overrides the choice by device, ``MOA_COMPILE=1`` runs the step through
+torch.compile (worth its minute of preparation on a GPU only).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
+
+from moa.engine import MLPLearner, smooth, steps_per_epoch
+from moa.errors import UserError
+from moa.learner import Fitted, Fold, Learner
+from moa.matmul import linear, product, scaled_linear
+from moa.networks import SeededDropout, fold_batch_norm, keep_mask, random_words
+
+ENGINES = ("sequential", "ensemble")
+VALIDATION_ROWS = 1024
+
+
+def engine_for(device: torch.device) -> str:
+    """ "ensemble" on a GPU, "sequential" on a CPU, unless ``MOA_ENGINE`` says otherwise.
+
+    A CPU gains nothing from batching at the published width, where one member's products fill it, and one at a time
+    each unit's result does not depend, to the last bit, on which others were left to train.
+    """
+    wanted = os.environ.get("MOA_ENGINE")
+    if wanted and wanted not in ENGINES:
+        raise UserError(f"MOA_ENGINE={wanted}: choose one of: {', '.join(ENGINES)}")
+    return wanted or ("sequential" if device.type == "cpu" else "ensemble")
+
+
+def groups(learner: Learner, folds: Iterable[Fold]) -> Iterator[list[Fold]]:
+    """Gather folds into groups for ``fit_group``; groups of one where they are trained one by one.
+
+    Folds of a group have the same number of steps an epoch, hence the same schedule. ``folds`` may be lazy: no more
+    are drawn than the groups in hand need.
+    """
+    waiting: dict[int, list[Fold]] = {}
+    for fold in folds:
+        together = isinstance(learner, MLPLearner) and engine_for(fold.device) == "ensemble"
+        steps = steps_per_epoch(len(fold.train), learner.batch_size) if together else 0
+        group = waiting.setdefault(steps, [])
+        group.append(fold)
+        if not together or len(group) >= members_at_once(learner, fold):
+            yield waiting.pop(steps)
+    yield from waiting.values()
+
+
+def fit_group(learner: Learner, folds: Sequence[Fold]) -> list[Fitted]:
+    """Train a group of ``groups``; one result a fold."""
+    return [learner.fit(folds[0])] if len(folds) == 1 else fit_together(learner, folds)
+
+
+def members_at_once(learner: MLPLearner, fold: Fold) -> int:
+    """How many members fit into free memory beside the tables; at least one."""
+    with torch.device("meta"):
+        network = learner.build(fold.x.shape[1], fold.y.shape[1])
+    parameters = sum(value.numel() for value in network.parameters())
+    widths = 3 * fold.x.shape[1] + 8 * learner.hidden + 4 * fold.y.shape[1]
+    # Value, gradient, two moments, best epoch, and the normed weight with its gradient; layers' outputs by guess.
+    member = 4 * (7 * parameters + widths * max(learner.batch_size, VALIDATION_ROWS))
+    return max(1, int((0.8 * free_memory(fold.device) - 4 * (fold.x.size + fold.y.size)) / member))
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be taken on a device."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 0  # not told: one member at a time
+
+
+def fit_together(learner: MLPLearner, folds: Sequence[Fold], dtype: torch.dtype = torch.float32) -> list[Fitted]:
+    """Train all folds at once.
+
+    Args:
+        folds: of one stage: the same tables, the same number of steps an epoch.
+        dtype: double precision is there for comparisons.
+
+    Returns:
+        one result a fold, as ``MLPLearner.fit`` returns it.
+    """
+    first, device = folds[0], folds[0].device
+    counts = {steps_per_epoch(len(fold.train), learner.batch_size) for fold in folds}
+    if len(counts) > 1 or any(fold.x is not first.x or fold.y is not first.y for fold in folds):
+        raise ValueError("folds trained together share their tables and their number of steps an epoch")
+    steps = counts.pop()
+    x, y = learner.tables(first, dtype)
+    stack = Stack(learner, folds, dtype)
+    adam, schedule = learner.optimizer(stack.parameters.values(), steps)
+    losses = torch.compile(stack.losses) if os.environ.get("MOA_COMPILE") == "1" else stack.losses
+    batches = [
+        Batch.of(
+            [min(learner.batch_size, len(fold.train) - step * learner.batch_size) for fold in folds], device, dtype
+        )
+        for step in (0, steps - 1)
+    ]
+    valid = nn.utils.rnn.pad_sequence([torch.from_numpy(fold.valid) for fold in folds], batch_first=True).to(device)
+    valid_weights = _mean_weights([len(fold.valid) for fold in folds], device, dtype)
+
+    histories: list[list[dict[str, float]]] = [[] for _ in folds]
+    best_losses = [float("inf")] * len(folds)
+    best = {name: value.detach().clone() for name, value in stack.state().items()}
+    for epoch in range(learner.epochs):
+        total = torch.zeros(len(folds), device=device, dtype=dtype)
+        shuffled = stack.shuffle([fold.train for fold in folds])
+        for step in range(steps):
+            batch = batches[step == steps - 1]
+            rows = shuffled[:, step * learner.batch_size :][:, : batch.rows]
+            loss = losses(x[rows], smooth(y[rows], learner.smoothing), stack.masks(batch), batch.weights, batch.unbias)
+            adam.zero_grad(set_to_none=True)
+            loss.sum().backward()  # no member's loss depends on another's parameters
+            adam.step()
+            schedule.step()
+            total += loss.detach()
+
+        valid_losses = stack.validate(x, y, valid, valid_weights).tolist()
+        improved = []
+        for member, (fold, train, loss) in enumerate(zip(folds, (total / steps).tolist(), valid_losses, strict=True)):
+            row = {"epoch": epoch, "train_loss": train, "valid_loss": loss}
+            histories[member].append(row)
+            fold.on_epoch(epoch, learner.epochs, row)
+            if epoch == 0 or loss < best_losses[member]:
+                best_losses[member] = loss
+                improved.append(member)
+        for name, value in stack.state().items():
+            best[name][improved] = value.detach()[improved]
+    meta = {"n_inputs": x.shape[1], "n_targets": y.shape[1]}
+    return [
+        Fitted({name: value[member].cpu().clone() for name, value in best.items()}, dict(meta), history)
+        for member, history in enumerate(histories)
+    ]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Shape of a step: the members' batches side by side, padded to the longest.
+
+    Attributes:
+        sizes: true rows of each member.
+        rows: the longest.
+        weights: None where all are equal, else 1 / size for true rows and 0 for padding, shape (members, rows, 1).
+        unbias: size / (size - 1), which turns variances into those that batch norm remembers, shape (members, 1).
+    """
+
+    sizes: list[int]
+    rows: int
+    weights: Tensor | None
+    unbias: Tensor
+
+    @classmethod
+    def of(cls, sizes: list[int], device: torch.device, dtype: torch.dtype) -> Batch:
+        """The batch of these sizes."""
+        weights = None if len(set(sizes)) == 1 else _mean_weights(sizes, device, dtype)
+        unbias = torch.tensor([[size / max(size - 1, 1)] for size in sizes], dtype=dtype).to(device)
+        return cls(sizes, max(sizes), weights, unbias)
+
+
+class Stack:
+    """The networks of M folds with every tensor stacked, under the names it has in one network.
+
+    Args:
+        learner: what each member is.
+        folds: one a member.
+        dtype: of the parameters.
+    """
+
+    def __init__(self, learner: MLPLearner, folds: Sequence[Fold], dtype: torch.dtype):
+        members = [learner.initial(fold, dtype) for fold in folds]
+        self.layers = dict(members[0][0].named_children())
+        self.generators, self.orders = [m[1] for m in members], [m[2] for m in members]
+        self.device, self.dtype = folds[0].device, dtype
+        self.dropped: list[tuple[str, int, float]] = []  # name, columns and rate of each dropout
+        for name, layer in self.layers.items():
+            if isinstance(layer, nn.BatchNorm1d):
+                columns = layer.num_features
+            elif isinstance(layer, SeededDropout) and layer.p:
+                self.dropped.append((name, columns, layer.p))
+        networks = [m[0] for m in members]
+        self.parameters = {k: v.requires_grad_() for k, v in _stacked([dict(n.named_parameters()) for n in networks])}
+        self.buffers = dict(_stacked([dict(n.named_buffers()) for n in networks]))
+
+    def state(self) -> dict[str, Tensor]:
+        """All stacked tensors; entry i of each is member i's ``state_dict``."""
+        return {**self.parameters, **self.buffers}
+
+    def shuffle(self, train: Sequence) -> Tensor:
+        """Each member's training rows in its order of a new epoch, shape (members, rows), zero after a member's end."""
+        parts = [
+            torch.from_numpy(rows)[torch.randperm(len(rows), generator=order)]
+            for rows, order in zip(train, self.orders, strict=True)
+        ]
+        return nn.utils.rnn.pad_sequence(parts, batch_first=True).to(self.device)
+
+    def masks(self, batch: Batch) -> dict[str, Tensor]:
+        """Dropout masks of a step, each member's from its own generator, which draws for its own rows alone."""
+        found, members = {}, len(batch.sizes)
+        for name, columns, p in self.dropped:
+            words = torch.zeros(members, random_words(batch.rows * columns), dtype=torch.int64, device=self.device)
+            for own, size, generator in zip(words, batch.sizes, self.generators, strict=True):
+                own[: random_words(size * columns)].random_(-(2**63), None, generator=generator)
+            found[name] = keep_mask(words, (members, batch.rows, columns), p, self.dtype)
+        return found
+
+    def losses(
+        self, x: Tensor, y: Tensor, masks: Mapping[str, Tensor], weights: Tensor | None, unbias: Tensor
+    ) -> Tensor:
+        """The members' mean losses over a batch, shape (members,); moves the running statistics.
+
+        Args:
+            x, y: shapes (members, rows, inputs) and (members, rows, targets).
+            masks: of ``masks``.
+            weights, unbias: of ``Batch``.
+        """
+        # The first batch norm's scale and shift are left to the linear layer where no dropout stands between.
+        lazy = list(self.layers)[1] not in masks
+        for name, layer in self.layers.items():
+            if isinstance(layer, nn.BatchNorm1d):
+                norm = self._of(name)
+                x = self._standardise(norm, layer, x, weights, unbias)
+                if not lazy:
+                    x = torch.addcmul(norm["bias"].unsqueeze(1), x, norm["weight"].unsqueeze(1))
+            elif isinstance(layer, nn.Linear):
+                weight, bias = self._weight(name), self.parameters[f"{name}.bias"]
+                x = scaled_linear(x, norm["weight"], norm["bias"], weight, bias) if lazy else linear(x, weight, bias)
+                lazy = False
+            elif name in masks:
+                x = x * masks[name]
+            elif not isinstance(layer, SeededDropout):
+                x = layer(x)
+        return _mean(bce_with_logits(x, y, reduction="none").mean(2, keepdim=True), weights).flatten()
+
+    @torch.no_grad()
+    def validate(self, x: Tensor, y: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+        """The members' mean losses over padded ``rows`` in evaluation mode, shape (members,)."""
+        steps: list[nn.Module | tuple[Tensor, Tensor]] = []
+        for name, layer in self.layers.items():
+            if isinstance(layer, nn.BatchNorm1d):
+                norm, eps = self._of(name), layer.eps
+            elif isinstance(layer, nn.Linear):
+                steps.append(fold_batch_norm(norm, eps, self._weight(name), self.parameters[f"{name}.bias"]))
+            elif not isinstance(layer, SeededDropout):
+                steps.append(layer)
+        total = torch.zeros(len(rows), device=self.device, dtype=self.dtype)
+        for part, weight in zip(rows.split(VALIDATION_ROWS, 1), weights.split(VALIDATION_ROWS, 1), strict=True):
+            out = x[part]
+            for step in steps:
+                out = step(out) if isinstance(step, nn.Module) else product(out, *step)
+            total += (bce_with_logits(out, y[part], reduction="none").mean(2, keepdim=True) * weight).sum((1, 2))
+        return total
+
+    def _of(self, layer: str) -> dict[str, Tensor]:
+        return {name.split(".")[1]: value for name, value in self.state().items() if name.startswith(f"{layer}.")}
+
+    def _weight(self, name: str) -> Tensor:
+        """A layer's weight, normed where its layer is; norms are by output, so members are just more outputs."""
+        if f"{name}.weight" in self.parameters:
+            return self.parameters[f"{name}.weight"]
+        length, direction = (self.parameters[f"{name}.parametrizations.weight.original{i}"] for i in (0, 1))
+        return torch._weight_norm(direction.flatten(0, 1), length.flatten(0, 1), 0).view_as(direction)
+
+    @staticmethod
+    def _standardise(
+        norm: Mapping[str, Tensor], layer: nn.BatchNorm1d, x: Tensor, weights: Tensor | None, unbias: Tensor
+    ) -> Tensor:
+        """Batch norm without scale and shift; moves the running statistics."""
+        mean = _mean(x, weights)
+        centred = x - mean
+        variance = _mean(centred.square(), weights)
+        with torch.no_grad():
+            norm["running_mean"].lerp_(mean.squeeze(1), layer.momentum)
+            norm["running_var"].lerp_(variance.squeeze(1) * unbias, layer.momentum)
+            norm["num_batches_tracked"].add_(1)
+        return centred * torch.rsqrt(variance + layer.eps)
+
+
+def _stacked(states: Sequence[Mapping[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    for name in states[0]:
+        yield name, torch.stack([state[name].detach() for state in states])
+
+
+def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Mean over rows, kept as a dimension; weighted where some rows are padding."""
+    return values.mean(1, keepdim=True) if weights is None else (values * weights).sum(1, keepdim=True)
+
+
+def _mean_weights(sizes: Sequence[int], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """1 / size in each member's first ``size`` rows, 0 in the padding, shape (members, rows, 1)."""
+    weights = [torch.full((size, 1), 1 / size, dtype=dtype) for size in sizes]
+    return nn.utils.rnn.pad_sequence(weights, batch_first=True).to(device)
