@@ -47,14 +47,14 @@ def correlation_heatmap(correlation: pd.DataFrame, title: str = "") -> Figure:
     Args:
         correlation: square table, models by models.
     """
-    side = 2.5 + 0.6 * len(correlation)
+    side = 2.2 + 0.45 * len(correlation)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.subplots()
     # From a round figure below the least: members of a blend lie close together, a scale from 0 would show one colour.
     least = np.nanmin(correlation.to_numpy(), initial=1.0)
     sns.heatmap(
         correlation, annot=True, fmt=".2f", vmin=min(np.floor(least * 10) / 10, 0.9), vmax=1, cmap="viridis",
-        square=True, ax=axes, cbar=False, rasterized=True,
+        square=True, ax=axes, cbar=False, rasterized=True, annot_kws={"fontsize": 9},
     )
     axes.tick_params(length=0, labelcolor=INK)
     axes.set_xticklabels(axes.get_xticklabels(), rotation=40, ha="right")
@@ -146,6 +146,32 @@ def histogram(groups: dict[str, pd.Series], label: str, unit: str, bins: int = 4
     axes.set(xscale="log", xlabel=label, ylabel=unit)
     _dress(axes, grid="y")
     axes.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
+def stacked_bars(cost: pd.DataFrame) -> Figure:
+    """Training time of each model, stages after each other.
+
+    Args:
+        cost: columns model, stage, seconds; models and stages in the order to draw.
+    """
+    models = list(dict.fromkeys(cost["model"]))
+    figure = Figure(figsize=(7, 1.0 + 0.34 * len(models)), layout="constrained")
+    axes = figure.subplots()
+    top = cost.groupby("model")["seconds"].sum().max()
+    scale, unit = (3600, "hours") if top > 7200 else (60, "minutes") if top > 120 else (1, "seconds")
+    for place, model in enumerate(models):
+        left = 0.0
+        for number, (_, row) in enumerate(cost[cost["model"] == model].iterrows()):
+            width = row["seconds"] / scale
+            axes.barh(place, width, left=left, height=0.6, color=SERIES[number % len(SERIES)])
+            if row["seconds"] > 0.12 * top:
+                axes.text(left + width / 2, place, row["stage"], ha="center", va="center", color="white", fontsize=8)
+            left += width
+    axes.set_yticks(range(len(models)), models)
+    axes.set_ylim(len(models) - 0.4, -0.6)
+    axes.set(xlabel=f"training time, {unit}")
+    _dress(axes, grid="x")
     return figure
 
 

@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
-
+from moa.errors import UserError
 from moa.files import replacing
 from moa.report.inputs import collect
-from moa.report.sections import SECTIONS
+from moa.report.page import Card, Text, render
+from moa.report.scores import Scores
+from moa.report.sections import SECTIONS, MakeSection
+
+__all__ = ["SECTIONS", "write_report"]
+
+SYNTHETIC = Text(
+    "Synthetic data. These scores were made on a generated data set of the competition's schema: they say nothing "
+    "about the competition. The published figures stand beside them only to show where the real ones belong.", "warn",
+)  # fmt: skip
+REAL = Text(
+    "Competition data, taken as given: nothing marks the folder as synthetic. Published figures are those of the "
+    "winners' write-up; compare only rows without remarks."
+)
 
 
-def write_report(data: Path, weights: Path, predictions: Path, out: Path) -> Path:
-    """Write ``OUT/report.html``.
+def write_report(
+    data: Path, weights: Path, predictions: Path, out: Path, sections: Sequence[MakeSection] = SECTIONS
+) -> Path:
+    """Write ``OUT/report.html``, which needs no other file and no network.
 
     Args:
         data: folder of the competition files.
-        weights: folder of trained weights, for learning curves and costs.
-        predictions: folder written by ``moa predict``.
+        weights: folder of trained weights, for learning curves and costs; may lack some or all models.
+        predictions: folder written by ``moa predict``; any models, any part of their rows.
         out: folder for the page.
+        sections: what it shows, in order.
 
     Returns:
         the page's path.
 
     Raises:
-        UserError: there is nothing to report on.
+        UserError: there is nothing to report on, or the predictions are of other data.
     """
     inputs = collect(Path(data), Path(weights), Path(predictions))
-    sections = [section for make in SECTIONS if (section := make(inputs)) is not None]
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
-    page = environment.get_template("page.html").render(inputs=inputs, sections=sections)
+    found = Scores(inputs)
+    if not found.models:
+        raise UserError(f"{predictions}: the OOF predictions cover no treated row; train and predict again")
+    made = [section for make in sections if (section := make(found)) is not None]
+    n_test, n_train = len(inputs.data.test), len(inputs.data.scored)
+    facts = [
+        f"{n_train:,} training rows, {len(found.y):,} treated",
+        f"{n_test:,} test rows",
+        f"{len(found.y.columns)} targets",
+    ]
+    page = render(
+        "Mechanisms of Action: report", SYNTHETIC if inputs.synthetic else REAL, facts, _cards(found), made
+    )
     path = Path(out) / "report.html"
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _cards(found: Scores) -> list[Card]:
+    best = min(found.models.values(), key=lambda p: p.loss / p.baseline)
+    cards = [Card("Best single model, OOF", f"{best.loss:.5f}", best.title)]
+    for name, blend in found.blends.items():
+        spec = found.inputs.blends[name]
+        members = f"{len(found.weights(spec))} of {len(spec.members)} members"
+        if found.coverage(blend) < 1:
+            members += f", {found.coverage(blend):.0%} of the rows"
+        cards.append(Card(f"{blend.title} blend, OOF", f"{blend.loss:.5f}", members))
+    cards.append(Card("Prevalence alone", f"{best.baseline:.5f}", "each target's mean, same rows"))
+    cards.append(Card("Models", str(len(found.inputs.models)), "with predictions here"))
+    return cards

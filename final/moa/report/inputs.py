@@ -14,7 +14,7 @@ from moa.data import Dataset, load_dataset
 from moa.errors import UserError
 from moa.files import read_json, read_table
 from moa.recipe import Recipe, Stage, recipes
-from moa.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_SCORED
+from moa.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
 from moa.synthetic import is_synthetic
 
 #: Where a synthetic data set keeps the answers.

@@ -1,290 +1,274 @@
-"""The sections of the report. Each is a function of the inputs; one that has nothing to show returns None."""
+"""The sections of the report. Each is a function of the scores; one that has nothing to show returns None."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import roc_auc_score
 
-from moa.blend import apply_blend, effective_weights
-from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
-from moa.plots import calibration_curve, correlation_heatmap, learning_curves, score_dots, target_scatter
-from moa.report.inputs import Inputs
+from moa.blend import BlendSpec
+from moa.metrics import prediction_correlation
+from moa.plots import correlation_heatmap, learning_curves, score_dots, stacked_bars
+from moa.report.details import calibration, drugs, targets
+from moa.report.inputs import ModelResult
+from moa.report.page import LOSS, Block, Details, Figures, Section, Table, Text
+from moa.report.scores import Prediction, Scores
 
-
-@dataclass
-class Section:
-    """A heading, a paragraph, tables and figures (PNG as data addresses)."""
-
-    title: str
-    text: str
-    tables: list[pd.DataFrame] = field(default_factory=list)
-    figures: list[str] = field(default_factory=list)
+#: Mean correlation of each submission with the other models' (write-up, the table of Best LB).
+PUBLISHED_CORRELATION = {
+    "three-stage-nn-5fold": 0.77, "two-stage-nn-tabnet": 0.77, "simple-nn-old-cv": 0.81, "simple-nn-new-cv": 0.82,
+    "two-heads": 0.80, "deepinsight-efficientnet-b3": 0.74, "deepinsight-resnest-v2": 0.70,
+}
 
 
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _treated(inputs: Inputs, oof: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Labels and predictions of the treated rows that an OOF covers."""
-    rows = inputs.data.treated.loc[oof.index].to_numpy()
-    oof = oof[rows]
-    return inputs.data.scored.loc[oof.index], oof
-
-
-def _blends(inputs: Inputs, kind: str) -> dict[str, pd.DataFrame]:
-    """OOF or test predictions of the published blends, over the members present and the rows they share."""
-    tables = {name: getattr(model, kind) for name, model in inputs.models.items() if getattr(model, kind) is not None}
-    found = {}
-    for spec in inputs.blends.values():
-        members = {member.model: tables[member.model] for member in spec.members if member.model in tables}
-        if len(members) > 1:
-            shared = list(set.intersection(*(set(table.index) for table in members.values())))
-            members = {name: table.loc[shared] for name, table in members.items()}
-            if shared:
-                found[spec.title] = apply_blend(spec, members, missing="renormalise")
-    return found
-
-
-def scores(inputs: Inputs) -> Section:
-    """OOF log loss of each model and blend, beside the prevalence and the published figure."""
-    data = inputs.data
-    prevalence = data.scored[data.treated]
+def scores(found: Scores) -> Section:
+    """OOF log loss of models, variants and blends, beside the prevalence and the published figures."""
+    predictions = []
+    for name in found.inputs.models:
+        predictions += [found.models[name]] if name in found.models else []
+        predictions += [p for key, p in found.variants.items() if key.startswith(f"{name}/")]
+    predictions += list(found.blends.values())
     rows = []
-
-    def add(title: str, oof: pd.DataFrame, blend: bool, **more: object) -> None:
-        y, p = _treated(inputs, oof)
-        complete = len(y) == int(data.treated.sum())
+    for p in predictions:
+        treated, whole = found.test_losses(p.test)
         rows.append(
             {
-                "title": title,
-                "log loss": log_loss(y, p),
-                "all rows": competition_log_loss(data.scored, oof, data.treated) if complete else np.nan,
-                "prevalence": log_loss(y, prevalence_baseline(prevalence, y.index)),
-                "rows covered": f"{len(y) / data.treated.sum():.0%}",
-                "blend": blend,
-                **more,
+                "prediction": f"↳ {p.title.split(': ')[-1]} (leaks)" if p.kind == "variant" else p.title,
+                "OOF, treated rows": p.loss,
+                "prevalence alone": p.baseline,
+                "gain": p.gain,
+                "OOF, all rows": found.all_rows(p),
+                "published": _published(found, p),
+                "test, treated": treated,
+                "test, all rows": whole,
+                "remarks": ", ".join(_remarks(found, p)),
             }
         )
-
-    for model in inputs.models.values():
-        if model.oof is None:
-            continue
-        published = model.recipe.published if model.recipe else None
-        add(
-            model.title,
-            model.oof,
-            False,
-            **{
-                "published CV": published.cv if published else np.nan,
-                "its rows": published.cv_rows if published else "",
-                "profile": model.profile or "",
-                "units": f"{len(model.units)} of {model.planned}" if model.planned else "",
-            },
-        )
-        for name, variant in model.variants.items():
-            add(f"{model.title}, {name} (leaks: fitted on the validation fold)", variant, False)
-    for title, oof in _blends(inputs, "oof").items():
-        published = next(spec.published.oof for spec in inputs.blends.values() if spec.title == title)
-        add(title, oof, True, **{"published CV": published or np.nan, "its rows": "treated" if published else ""})
-    table = pd.DataFrame(rows).set_index("title")
-    figure = score_dots(table)
-    table = table.drop(columns="blend").rename_axis(None)
-    for column in ("log loss", "all rows", "prevalence", "published CV"):
-        table[column] = table[column].map(lambda value: f"{value:.5f}" if pd.notna(value) else "–")
-    table = table.rename(columns={"log loss": "treated rows"}).fillna("")
-    text = (
-        "Out-of-fold log loss; lower is better. 'All rows' counts control rows with prediction 0, as the competition "
-        "does, and is given once every fold is there. Row-wise and drug-aware folds ask different questions and are not "
-        "comparable. Blends are over the members present, their published weights scaled up to 1."
-    )
-    return Section("Scores", text, [table], [_png(figure)])
-
-
-def test_scores(inputs: Inputs) -> Section | None:
-    """Test log loss, which only synthetic data can tell."""
-    if inputs.truth is None:
-        return None
-    tables = {model.title: model.test for model in inputs.models.values() if model.test is not None}
-    tables |= _blends(inputs, "test")
-    rows = {
-        title: f"{competition_log_loss(inputs.truth, table, inputs.data.test_treated):.5f}"
-        for title, table in tables.items()
-    }
-    table = pd.DataFrame({"all test rows": pd.Series(rows, dtype=object)})
-    return Section("Test rows", "Log loss against the truth, which synthetic data keep apart.", [table])
-
-
-def weights(inputs: Inputs) -> Section:
-    """What each blend is made of."""
-    tables = []
-    for spec in inputs.blends.values():
-        present = [name for name, model in inputs.models.items() if model.test is not None]
-        if not set(present) & set(spec.weights.index):
-            continue
-        used = effective_weights(spec, present, missing="renormalise")
-        table = pd.DataFrame({f"{spec.title}: published": spec.weights, "used here": used}).reindex(spec.weights.index)
-        tables.append(table.map(lambda value: f"{value:.4f}" if pd.notna(value) else "–").rename_axis(None))
-    return Section("Blend weights", "Published weights, and those of the members that are present.", tables)
-
-
-def correlations(inputs: Inputs) -> Section | None:
-    """How alike the models' predictions are, on OOF and on test rows."""
-    figures = []
-    for kind, label in (("oof", "OOF"), ("test", "test")):
-        tables = {model.title: getattr(model, kind) for model in inputs.models.values()}
-        tables = {title: table for title, table in tables.items() if table is not None}
-        if len(tables) < 2:
-            continue
-        shared = sorted(set.intersection(*(set(table.index) for table in tables.values())))
-        treated = inputs.data.treated if kind == "oof" else inputs.data.test_treated
-        shared = [row for row in shared if treated[row]]
-        if len(shared) > 1:
-            found = prediction_correlation({title: table.loc[shared] for title, table in tables.items()})
-            figures.append(_png(correlation_heatmap(found, f"{label} predictions")))
-    text = "Correlation of predictions over treated rows and targets: the less alike, the more a blend gains."
-    return Section("Correlations", text, [], figures) if figures else None
-
-
-BUCKETS = ((0, 0.001), (0.001, 0.002), (0.002, 0.005), (0.005, 0.02), (0.02, 1.0))
-
-
-def targets(inputs: Inputs) -> Section | None:
-    """Log loss and AUC by how common a target is, for the best model."""
-    best = _best(inputs)
-    if best is None:
-        return None
-    title, y, p = best
-    positives = y.sum()
-    facts = pd.DataFrame(
+    frame = pd.DataFrame(rows)
+    if found.inputs.truth is None:
+        frame = frame.drop(columns=["test, treated", "test, all rows"])
+    losses = ["OOF, treated rows", "prevalence alone", "OOF, all rows", "test, treated", "test, all rows"]
+    formats = {name: LOSS for name in losses if name in frame} | {"gain": ".1%", "published": str}
+    quiet = [i for i, p in enumerate(predictions) if p.kind == "variant"]
+    bold = [name for name in formats if name in losses and name != "prevalence alone"] if found.comparable else []
+    dots = pd.DataFrame(
         {
-            "positives": positives,
-            "log loss": column_log_loss(y, p),
-            "prevalence": column_log_loss(y, prevalence_baseline(y, y.index)),
-            "AUC": [
-                roc_auc_score(y[name], p[name]) if 0 < count < len(y) else np.nan for name, count in positives.items()
-            ],
-        }
+            "log loss": [p.loss for p in predictions],
+            "prevalence": [p.baseline for p in predictions],
+            "blend": [p.kind == "blend" for p in predictions],
+        },
+        index=[f"{p.title} (leaks)" if p.kind == "variant" else p.title for p in predictions],
     )
-    share = positives / len(y)
+    blocks: list[Block] = [
+        Table.of(frame, formats, lowest=bold, quiet=quiet),
+        Figures([(score_dots(dots), "Each prediction beside the prevalence alone")], column=720, least=420),
+    ]
+    if quiet:
+        blocks.insert(1, Text(
+            "Rows marked “leaks” are further out-of-fold predictions that the original used: their last phase was "
+            "fitted on the validation fold itself, so they look better than they are. No blend here uses them.", "warn",
+        ))  # fmt: skip
+    if found.inputs.truth is not None:
+        treated, whole = found.test_baseline
+        blocks.append(Text(f"Prevalence alone on the test rows: {treated:.5f} treated, {whole:.5f} all rows."))
+    absent = [m.title for name, m in found.inputs.models.items() if name not in found.models]
+    if absent:
+        blocks.append(Text(f"Only test predictions, hence no out-of-fold score: {', '.join(absent)}."))
+    return Section(
+        "scores", "Scores",
+        "Out-of-fold (OOF) log loss beside that of predicting each target's prevalence, on the same rows; gain is the "
+        "part of the latter that is gone. “All rows” counts controls with prediction 0, as the competition does. "
+        "Row-wise and drug-aware folds ask different questions: their figures are not comparable.",
+        blocks,
+    )  # fmt: skip
+
+
+def _published(found: Scores, p: Prediction) -> str:
+    """The winners' OOF figure and the rows it counts."""
+    if p.kind == "blend":
+        figure = found.inputs.blends[p.key].published.oof
+        return f"{figure:g} (treated)" if figure else "–"
+    recipe = found.inputs.models[p.key].recipe if p.kind == "model" else None
+    return f"{recipe.published.cv:.5f} ({recipe.published.cv_rows})" if recipe else "–"
+
+
+def _remarks(found: Scores, p: Prediction) -> list[str]:
+    """What keeps a figure from being compared with the published one."""
+    remarks = []
+    if found.coverage(p) < 1:
+        remarks.append(f"{found.coverage(p):.0%} of the treated rows")
+    if p.kind == "blend":
+        spec = found.inputs.blends[p.key]
+        present = len(found.weights(spec))
+        if present < len(spec.members):
+            remarks.append(f"{present} of {len(spec.members)} members")
+    elif p.kind == "model":
+        remarks += deviations(found.inputs.models[p.key])
+    return remarks
+
+
+def deviations(model: ModelResult) -> list[str]:
+    """The deviations from the published run that move a score most, in a few words each.
+
+    The whole list is in `ModelResult.differences`.
+    """
+    words = [f"{model.profile} profile"] if model.profile not in (None, "kaggle") else []
+    if model.planned and len(model.units) < model.planned:
+        words.append(f"{len(model.units)} of {model.planned} units trained")
+    for difference in model.differences:
+        setting, used, published = difference.setting.split(".")[-1], difference.used, difference.published
+        if setting.endswith("seeds") and isinstance(used, list) and isinstance(published, list):
+            words.append(f"{len(used)} of {len(published)} seeds" if len(used) != len(published) else "other seeds")
+        elif setting.endswith("n_splits"):
+            words.append(f"{used} folds instead of {published}")
+        elif setting == "pretrained" and not used:
+            words.append("untrained backbone")
+    return list(dict.fromkeys(words))
+
+
+def blends(found: Scores) -> Section | None:
+    """Weights of the blends, and how each does beside its members on the same rows."""
+    specs = [found.inputs.blends[name] for name in found.blends]
+    if not specs:
+        return None
+    blocks: list[Block] = [_weights(found, spec) for spec in specs]
+    return Section(
+        "blends", "Blends",
+        "Published weights, and those used here: where members are missing, the others' weights are scaled up to 1. "
+        "Members are scored on the rows that all of them cover.",
+        blocks,
+    )  # fmt: skip
+
+
+def _weights(found: Scores, spec: BlendSpec) -> Table:
+    blend, used = found.blends[spec.name], found.weights(spec)
     rows = []
-    for low, high in BUCKETS:
-        part = facts[(share > low) & (share <= high)]
-        if len(part):
+    for member in spec.members:
+        single = found.models.get(member.model)
+        model = found.inputs.models.get(member.model)
+        loss = single.loss_on(blend.table.index) if single else np.nan
+        rows.append((model.title if model else f"{member.model} (absent)", member.weight, used.get(member.model), loss))
+    rows.append(("the blend", sum(member.weight for member in spec.members), used.sum(), blend.loss))
+    frame = pd.DataFrame(rows, columns=["member", "published weight", "used here", "OOF, treated rows"])
+    caption = f"{spec.title}: {len(blend.table):,} treated rows"
+    formats = {"published weight": ".4f", "used here": ".4f", "OOF, treated rows": LOSS}
+    quiet = [i for i, row in enumerate(rows[:-1]) if row[2] is None]
+    return Table.of(frame, formats, ["OOF, treated rows"], quiet=quiet, caption=caption)
+
+
+def correlations(found: Scores) -> Section | None:
+    """How alike the models' predictions are, on OOF and on test rows."""
+    data, titles = found.inputs.data, {name: model.title for name, model in found.inputs.models.items()}
+    treated = data.test.index[data.test_treated]
+    rows = found.common_rows(found.models)
+    oof = {name: p.table.loc[rows] for name, p in found.models.items()} if len(rows) > 1 else {}
+    test = {n: m.test.loc[treated] for n, m in found.inputs.models.items() if m.test is not None}
+    figures, means = [], {}
+    for label, tables in (("OOF", oof), ("test", test)):
+        if len(tables) > 1 and len(next(iter(tables.values()))) > 1:
+            table = prediction_correlation(tables)
+            means[label] = table["mean_with_others"]
+            square = table[list(tables)].rename(index=titles, columns=titles).rename_axis(None)
+            caption = f"{label} predictions, {len(next(iter(tables.values()))):,} treated rows"
+            figures.append((correlation_heatmap(square), caption))
+    if not figures:
+        return None
+    frame = pd.DataFrame(means)
+    frame.insert(0, "model", [titles[name] for name in frame.index])
+    frame["published (test)"] = [PUBLISHED_CORRELATION.get(name, np.nan) for name in frame.index]
+    formats = dict.fromkeys([*means, "published (test)"], ".2f")
+    wide = len(frame) > 5
+    return Section(
+        "correlation", "Correlation",
+        "Pearson correlation over all cells of treated rows. Models that err differently gain most from blending.",
+        [
+            Figures(figures, column=460 if wide else 340, least=440 if wide else 260),
+            Table.of(frame, formats, caption="Mean correlation with the other models"),
+        ],
+    )  # fmt: skip
+
+
+def curves(found: Scores) -> Section | None:
+    """Learning curves, a panel for each stage of each model."""
+    figures = []
+    for model in found.inputs.models.values():
+        if not len(model.history):
+            continue
+        for stage, rows in model.history.groupby("stage", sort=False):
+            units = len(rows.drop_duplicates(["seed", "fold"]))
+            figure = learning_curves(rows, panel=(4, 2.8))
+            figure.axes[0].set_title("")
+            figures.append((figure, f"{model.title}, {stage}: {units} unit{'s' if units != 1 else ''}"))
+    if not figures:
+        return None
+    lead = (
+        "Lines are means over seeds and folds, bands reach from the lowest to the highest. Training loss is taken with "
+        "dropout, and with label smoothing where the model has it, so it may lie above the validation loss."
+    )
+    return Section("curves", "Learning curves", lead, [Figures(figures, column=290)])
+
+
+def cost(found: Scores) -> Section | None:
+    """Training time, and what was not done as published."""
+    models = [model for model in found.inputs.models.values() if len(model.units)]
+    if not models:
+        return None
+    rows = []
+    for model in models:
+        for stage, units in model.units.groupby("stage", sort=False):
+            devices = sorted({str(name) for name in units["device"].dropna()})
             rows.append(
                 {
-                    "prevalence": f"{low:.1%} – {high:.1%}",
-                    "targets": len(part),
-                    "log loss": f"{part['log loss'].mean():.5f}",
-                    "of prevalence alone": f"{part['prevalence'].mean():.5f}",
-                    "mean AUC": f"{part['AUC'].mean():.3f}",
+                    "model": model.title,
+                    "stage": stage,
+                    "units": len(units),
+                    "seconds a unit": units["seconds"].mean(),
+                    "together": _duration(units["seconds"].sum()),
+                    "device": ", ".join(devices) or None,
                 }
             )
-    table = pd.DataFrame(rows).set_index("prevalence").rename_axis(None)
-    figures = [
-        _png(target_scatter(facts, "AUC", "AUC", level=0.5)),
-        _png(calibration_curve(calibration(y, p), "Calibration")),
+    frame = pd.DataFrame(rows)
+    if frame["device"].isna().all():
+        frame = frame.drop(columns="device")
+    seconds = [(row["model"], row["stage"], row["units"] * row["seconds a unit"]) for row in rows]
+    bars = stacked_bars(pd.DataFrame(seconds, columns=["model", "stage", "seconds"]))
+    total = sum(model.seconds for model in models)
+    blocks: list[Block] = [
+        Figures([(bars, "Training time by model and stage")], column=720, least=420),
+        Table.of(frame, {"units": "d", "seconds a unit": ",.1f", "together": str}),
     ]
-    return Section("Targets", f"By how common a target is: {title}, treated rows, out of fold.", [table], figures)
-
-
-def calibration(y: pd.DataFrame, p: pd.DataFrame, bins: int = 20) -> pd.DataFrame:
-    """Observed rate by predicted probability, in bins of equally many cells; 95 % intervals by the normal law."""
-    predicted, observed = p.to_numpy(np.float64).ravel(), y.to_numpy(np.float64).ravel()
-    order = predicted.argsort()
-    parts = [(predicted[part], observed[part]) for part in np.array_split(order, bins) if len(part)]
-    curve = pd.DataFrame([{"predicted": a.mean(), "observed": b.mean(), "cells": len(a)} for a, b in parts])
-    error = 1.96 * np.sqrt(curve["observed"] * (1 - curve["observed"]) / curve["cells"])
-    return curve.assign(low=(curve["observed"] - error).clip(lower=0), high=curve["observed"] + error)
-
-
-def drugs(inputs: Inputs) -> Section | None:
-    """Which drugs are hardest, where it is known which row was given which drug."""
-    best = _best(inputs)
-    if inputs.data.drugs is None or best is None:
-        return None
-    title, y, p = best
-    clipped = p.to_numpy(np.float64).clip(1e-15, 1 - 1e-15)
-    cells = -np.where(y.to_numpy() == 1, np.log(clipped), np.log(1 - clipped))
-    by_row = pd.DataFrame(
-        {
-            "drug": inputs.data.drugs.loc[y.index],
-            "loss": cells.mean(axis=1),
-            "targets": y.sum(axis=1),
-        }
-    )
-    by_drug = by_row.groupby("drug").agg(rows=("loss", "size"), targets=("targets", "max"), loss=("loss", "mean"))
-    kinds = by_drug.assign(kind=np.where(by_drug["rows"] > 18, "more than 18 rows", "up to 18 rows")).groupby("kind")
-    summary = kinds.agg(drugs=("rows", "size"), rows=("rows", "sum"), loss=("loss", "mean")).rename_axis(None)
-    worst = by_drug.nlargest(10, "loss").rename_axis(None)
-    text = f"Mean log loss of each drug's rows, and the ten hardest drugs: {title}."
-    return Section("Drugs", text, [summary.round({"loss": 5}), worst.round({"loss": 5})])
-
-
-def curves(inputs: Inputs) -> Section | None:
-    """Learning curves, a figure a model."""
-    figures = []
-    for model in inputs.models.values():
-        if len(model.history):
-            figure = learning_curves(model.history, panel=(3.6, 2.8))
-            figure.suptitle(model.title)
-            figures.append(_png(figure))
-    text = "Training and validation loss by epoch; lines are means, bands reach over seeds and folds."
-    return Section("Learning curves", text, [], figures) if figures else None
-
-
-def cost(inputs: Inputs) -> Section | None:
-    """Training time."""
-    rows = {
-        model.title: {"units": len(model.units), "training": f"{model.seconds:,.0f} s"}
-        for model in inputs.models.values()
-        if len(model.units)
-    }
-    if not rows:
-        return None
-    return Section("Cost", "Time of the stored units on the machine that trained them.", [pd.DataFrame(rows).T])
-
-
-def settings(inputs: Inputs) -> Section | None:
-    """Settings that are not the published ones."""
-    rows = [
-        {"model": model.title, "setting": one.setting, "used": str(one.used), "published": str(one.published)}
-        for model in inputs.models.values()
-        for one in model.differences
+    differences = [
+        {"model": m.title, "setting": one.setting, "here": _short(one.used), "published": _short(one.published)}
+        for m in models
+        for one in m.differences
     ]
-    if not rows:
-        return None
-    table = pd.DataFrame(rows).set_index("model").rename_axis(None)
-    return Section("Settings that differ from the published ones", "Everything else is as published.", [table])
+    if differences:
+        summary = f"Settings that differ from the published ones: {len(differences)}"
+        blocks.append(Details(summary, [Table.of(pd.DataFrame(differences))]))
+    versions = models[0].manifest.get("versions", {})
+    if versions:
+        blocks.append(Details("Versions", [Text(", ".join(f"{name} {number}" for name, number in versions.items()))]))
+    return Section(
+        "cost", "Training run",
+        f"Time spent training the units there are: {_duration(total)}; feature fitting is not counted. A unit is one "
+        "(stage, seed, fold).",
+        blocks,
+    )  # fmt: skip
 
 
-def _best(inputs: Inputs) -> tuple[str, pd.DataFrame, pd.DataFrame] | None:
-    """The model of the lowest OOF log loss among those that cover most rows."""
-    found = [(model.title, *_treated(inputs, model.oof)) for model in inputs.models.values() if model.oof is not None]
-    found = [(title, y, p) for title, y, p in found if len(y)]
-    most = max((len(y) for _, y, _ in found), default=0)
-    full = [(title, y, p) for title, y, p in found if len(y) == most]
-    return min(full, key=lambda one: log_loss(one[1], one[2])) if full else None
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-#: A further page of the report is one more function here.
-SECTIONS: tuple[Callable[[Inputs], Section | None], ...] = (
-    scores,
-    test_scores,
-    weights,
-    correlations,
-    targets,
-    drugs,
-    curves,
-    cost,
-    settings,
-)
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+#: A function of the scores that gives a section, or None where it has nothing to show.
+MakeSection = Callable[[Scores], Section | None]
+#: The page in its order. A further part of the report is one more function here, or in `write_report`'s ``sections``.
+SECTIONS: tuple[MakeSection, ...] = (scores, blends, correlations, curves, targets, calibration, drugs, cost)

@@ -1,0 +1,128 @@
+"""The sections that look closely: at targets, probabilities and drugs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from moa.plots import calibration_curve, histogram, target_scatter
+from moa.report.page import LOSS, Block, Details, Figures, Section, Table
+from moa.report.scores import BUCKETS, SMALL_DRUG_ROWS, Scores
+
+#: Length of the lists of best and worst.
+_WORST = 10
+
+
+def targets(found: Scores) -> Section:
+    """Log loss and AUC by how common a target is, and target by target."""
+    reference, table = found.reference, found.targets
+    chosen = {words: table.index[found.buckets == words] for _, words in BUCKETS}
+    chosen = {words: names for words, names in chosen.items() if len(names)}
+    losses = [("prevalence alone", *(reference.baseline_losses[names].mean() for names in chosen.values()))]
+    losses += [(p.title, *(p.losses[n].mean() for n in chosen.values())) for p in found.everything.values()]
+    aucs = [(p.title, *(p.aucs[names].mean() for names in chosen.values())) for p in found.everything.values()]
+    headings = [f"{words} ({len(names)})" for words, names in chosen.items()]
+    known = table[table["positives"] > 0].assign(target=lambda frame: frame.index)
+    lead = f"How well rare and common targets are told. Dots and ranked targets: {reference.title}, treated rows."
+    without = len(table) - len(known)
+    if without:
+        lead += f" {without} target{'s have' if without > 1 else ' has'} no positive row here, and no AUC."
+    dots = [
+        (target_scatter(table, "auc", "AUC", 0.5), "AUC of each target; the dashed line is chance"),
+        (
+            target_scatter(table.assign(percent=100 * table["gain"]), "percent", "gain, %", 0.0),
+            "Gain over the target's prevalence; below the line the prevalence alone is better",
+        ),
+    ]
+    blocks: list[Block] = [
+        Table.of(
+            pd.DataFrame(losses, columns=["prediction", *headings]),
+            dict.fromkeys(headings, LOSS),
+            lowest=headings if found.comparable else (),
+            caption="Mean log loss by the target's prevalence (number of targets)",
+        ),
+        Table.of(
+            pd.DataFrame(aucs, columns=["prediction", *headings]),
+            dict.fromkeys(headings, ".3f"),
+            highest=headings if found.comparable else (),
+            caption="Mean AUC, likewise; 0.5 is chance",
+        ),
+        Figures(dots, column=340),
+        _ranked(known.nlargest(_WORST, "gain"), "Targets with the largest gain"),
+        _ranked(known.nsmallest(_WORST, "gain"), "Targets with the smallest gain"),
+        _every_target(found, known.sort_values("positives", ascending=False)),
+    ]
+    return Section("targets", "Targets", lead, blocks)
+
+
+def _every_target(found: Scores, known: pd.DataFrame) -> Details:
+    losses = {"prevalence alone": known["baseline"]}
+    losses |= {p.title: p.losses[known.index] for p in found.everything.values()}
+    frame = known[["target", "positives"]].assign(**losses)
+    table = Table.of(frame, {"positives": "d"} | dict.fromkeys(losses, LOSS))
+    return Details(f"Log loss of all {len(known)} targets with a positive row, every model", [table])
+
+
+def _ranked(table: pd.DataFrame, caption: str) -> Table:
+    names = {"target": "target", "positives": "positive rows", "baseline": "prevalence alone", "log_loss": "log loss",
+             "gain": "gain", "auc": "AUC"}  # fmt: skip
+    formats = {"positive rows": "d", "prevalence alone": LOSS, "log loss": LOSS, "gain": ".1%", "AUC": ".3f"}
+    return Table.of(table[list(names)].rename(columns=names), formats, caption=caption)
+
+
+def calibration(found: Scores) -> Section:
+    """Observed rate against predicted probability."""
+    figures, rows = [], []
+    for p in found.everything.values():
+        figures.append((calibration_curve(p.calibration), p.title))
+        cells = p.calibration["cells"]
+        predicted = float((p.calibration["predicted"] * cells).sum())
+        observed = float((p.calibration["observed"] * cells).sum())
+        rows.append((p.title, predicted, observed, predicted / observed if observed else np.nan))
+    frame = pd.DataFrame(rows, columns=["prediction", "labels predicted", "labels there are", "ratio"])
+    formats = {"labels predicted": ",.0f", "labels there are": ",.0f", "ratio": ".3f"}
+    return Section(
+        "calibration", "Calibration",
+        "Of the cells given a probability, how many are positive? Both axes are logarithmic, two bins a decade; "
+        "bars are 95 % intervals, and bins without a positive are not drawn. Above the dashed "
+        "line the model is too shy.",
+        [Figures(figures, column=250), Table.of(frame, formats, caption="Sum of the probabilities, and of the labels")],
+    )  # fmt: skip
+
+
+def drugs(found: Scores) -> Section | None:
+    """Which drugs are hardest, and how small and large drugs differ."""
+    table = found.drugs
+    if table is None:
+        return None
+    reference = found.reference
+    sizes = pd.DataFrame(
+        [{"prediction": p.title, **found.by_drug_size(p)} for p in found.everything.values()]
+    ).rename(columns={"small": f"drugs of up to {SMALL_DRUG_ROWS} rows", "large": "larger drugs"})
+    formats = dict.fromkeys(sizes.columns[1:], LOSS)
+    small = table["rows"] <= SMALL_DRUG_ROWS
+    labelled = table["moa"] != ""
+    groups = {"with a mechanism": table.loc[labelled, "log_loss"], "without": table.loc[~labelled, "log_loss"]}
+    spread = histogram({name: group for name, group in groups.items() if len(group)}, "log loss of a drug", "drugs")
+    worst = table.nlargest(_WORST, "log_loss").reset_index()
+    worst["gain"] = 1 - worst["log_loss"] / worst["baseline"]
+    names = {"drug_id": "drug", "rows": "rows", "log_loss": "log loss", "baseline": "prevalence alone", "gain": "gain",
+             "moa": "mechanisms"}  # fmt: skip
+    return Section(
+        "drugs", "Drugs",
+        f"{len(table):,} drugs, {int((~small).sum())} of them with more than {SMALL_DRUG_ROWS} treated rows, which the "
+        "drug-aware folds split by rows. Rows of one drug share their labels, so a drug is told as a whole or missed.",
+        [
+            Table.of(sizes, formats, caption="Mean log loss of the rows of small and of large drugs"),
+            Figures(
+                [(spread, f"{reference.title}: drugs with and without one of the scored mechanisms")],
+                column=520,
+                least=340,
+            ),
+            Table.of(
+                worst[list(names)].rename(columns=names),
+                {"rows": "d", "log loss": LOSS, "prevalence alone": LOSS, "gain": ".1%"},
+                caption=f"The hardest drugs for {reference.title}",
+            ),
+        ],
+    )  # fmt: skip

@@ -1,0 +1,295 @@
+"""The figures behind the report, each computed once: by prediction, target, drug and probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from moa.blend import BlendSpec, apply_blend, effective_weights
+from moa.metrics import CLIP, column_log_loss, competition_log_loss, prevalence_baseline, treated_log_loss
+from moa.report.inputs import Inputs
+
+#: Upper bounds of prevalence among treated rows, and the words for them.
+BUCKETS = (
+    (0.0005, "under 0.05 %"),
+    (0.002, "0.05 – 0.2 %"),
+    (0.005, "0.2 – 0.5 %"),
+    (0.01, "0.5 – 1 %"),
+    (1.0, "over 1 %"),
+)
+#: Drugs with more treated rows than this count as large (write-up, new CV).
+SMALL_DRUG_ROWS = 18
+#: Bins of the calibration curve: two a decade.
+CALIBRATION_EDGES = np.logspace(-6, 0, 13)
+
+
+@dataclass
+class Prediction:
+    """OOF predictions of a model, a variant of it, or a blend, on treated rows, with what is measured on them.
+
+    Attributes:
+        key: name of the model or blend; a variant is "model/variant".
+        title: as in tables.
+        kind: "model", "variant" or "blend".
+        table: probabilities of the treated rows covered, shape (rows, targets).
+        y: 0/1 labels of the same rows in the same order.
+        test: probabilities of the test rows, where there are any.
+    """
+
+    key: str
+    title: str
+    kind: str
+    table: pd.DataFrame
+    y: pd.DataFrame
+    prevalence: pd.Series
+    test: pd.DataFrame | None = None
+
+    @cached_property
+    def losses(self) -> pd.Series:
+        """Log loss by target."""
+        return column_log_loss(self.y, self.table)
+
+    @cached_property
+    def baseline_losses(self) -> pd.Series:
+        """Log loss by target of predicting each target's prevalence, on the same rows."""
+        rate = self.y.to_numpy(dtype=np.float64).mean(axis=0)
+        known = self.prevalence.clip(CLIP, 1 - CLIP)
+        return -(rate * np.log(known) + (1 - rate) * np.log1p(-known))
+
+    @cached_property
+    def aucs(self) -> pd.Series:
+        """Area under the ROC curve by target; NaN where a target has no positive or no negative row."""
+        return column_auc(self.y, self.table)
+
+    @property
+    def loss(self) -> float:
+        """Log loss of the rows covered."""
+        return float(self.losses.mean())
+
+    def loss_on(self, rows: pd.Index) -> float:
+        """Log loss of some of the rows covered."""
+        if len(rows) == len(self.table):
+            return self.loss
+        return float(column_log_loss(self.y.loc[rows], self.table.loc[rows]).mean())
+
+    @property
+    def baseline(self) -> float:
+        """Log loss of the prevalence baseline on the same rows."""
+        return float(self.baseline_losses.mean())
+
+    @property
+    def gain(self) -> float:
+        """The part of the baseline's log loss that is gone: 0 for the baseline itself, negative for worse."""
+        return 1 - self.loss / self.baseline
+
+    @cached_property
+    def row_losses(self) -> pd.Series:
+        """Log loss by row, mean over targets."""
+        p = np.clip(self.table.to_numpy(dtype=np.float64), CLIP, 1 - CLIP)
+        cells = np.log(np.where(self.y.to_numpy() == 1, p, 1 - p))
+        return pd.Series(-cells.mean(axis=1), index=self.y.index)
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """See `calibration_table`."""
+        return calibration_table(self.y, self.table)
+
+
+def column_auc(y: pd.DataFrame, p: pd.DataFrame) -> pd.Series:
+    """Area under the ROC curve of each target, ties counted half (Mann-Whitney); NaN with one class alone.
+
+    All columns at once: a call of scikit-learn a target would take ten times as long over ten models.
+    """
+    positive = y.to_numpy() == 1
+    n_positive = positive.sum(axis=0).astype(np.float64)
+    n_negative = len(y) - n_positive
+    ranks = rankdata(p.to_numpy(), axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wins = (ranks * positive).sum(axis=0) - n_positive * (n_positive + 1) / 2
+        return pd.Series(
+            np.where((n_positive > 0) & (n_negative > 0), wins / (n_positive * n_negative), np.nan), y.columns
+        )
+
+
+def calibration_table(y: pd.DataFrame, p: pd.DataFrame) -> pd.DataFrame:
+    """Mean prediction against observed rate over all cells, binned by prediction, two bins a decade.
+
+    Returns:
+        One row a bin that holds cells: predicted, observed, cells, low, high (95 % Wilson interval of the
+        rate; cells of one row are not independent, so it is a little narrow).
+    """
+    values = p.to_numpy(dtype=np.float64).ravel()
+    place = np.searchsorted(CALIBRATION_EDGES[1:-1], values, side="right")
+    size = len(CALIBRATION_EDGES) - 1
+    cells = np.bincount(place, minlength=size)
+    predicted = np.bincount(place, values, minlength=size)
+    observed = np.bincount(place, y.to_numpy(dtype=np.float64).ravel(), minlength=size)
+    keep = cells > 0
+    n, rate = cells[keep], observed[keep] / cells[keep]
+    z = 1.96
+    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
+    return pd.DataFrame(
+        {"predicted": predicted[keep] / n, "observed": rate, "cells": n, "low": centre - half, "high": centre + half}
+    )
+
+
+class Scores:
+    """Figures of all predictions.
+
+    Attributes:
+        inputs: what was read.
+        y: labels of all treated training rows.
+        prevalence: rate of each target among them.
+        models, variants, blends: predictions by key.
+    """
+
+    def __init__(self, inputs: Inputs):
+        self.inputs = inputs
+        data = inputs.data
+        self.y = data.scored[data.treated]
+        self.prevalence = self.y.astype(np.float64).mean()
+        self.models: dict[str, Prediction] = {}
+        self.variants: dict[str, Prediction] = {}
+        for name, model in inputs.models.items():
+            if model.oof is not None:
+                self._add(self.models, name, model.title, "model", model.oof, model.test)
+            for variant, table in model.variants.items():
+                self._add(self.variants, f"{name}/{variant}", f"{model.title}: {variant}", "variant", table)
+        self.blends = {name: blend for name, spec in inputs.blends.items() if (blend := self._blend(spec)) is not None}
+
+    def _add(self, group: dict[str, Prediction], key: str, title: str, kind: str, oof: pd.DataFrame, test=None) -> None:
+        rows = self.y.index[self.y.index.isin(oof.index)]
+        if len(rows):
+            group[key] = Prediction(key, title, kind, oof.loc[rows], self.y.loc[rows], self.prevalence, test)
+
+    def _blend(self, spec: BlendSpec) -> Prediction | None:
+        """The blend of the members there are, on the treated rows that all of them cover."""
+        members = {m.model: self.models[m.model] for m in spec.members if m.model in self.models}
+        if not members or not any(m.weight for m in spec.members if m.model in members):
+            return None
+        rows = self.common_rows(members)
+        if not len(rows):
+            return None
+        table = apply_blend(spec, {name: m.table.loc[rows] for name, m in members.items()}, missing="renormalise")
+        test = None
+        if all(m.test is not None for m in members.values()):
+            index = self.inputs.data.test.index[self.inputs.data.test_treated]
+            test = apply_blend(spec, {name: m.test.loc[index] for name, m in members.items()}, missing="renormalise")
+        return Prediction(spec.name, spec.title, "blend", table, self.y.loc[rows], self.prevalence, test)
+
+    def common_rows(self, predictions: dict[str, Prediction]) -> pd.Index:
+        """Treated rows that every one of them covers, in the data's order."""
+        rows = self.y.index
+        for prediction in predictions.values():
+            if len(prediction.table) != len(self.y):
+                rows = rows[rows.isin(prediction.table.index)]
+        return rows
+
+    @property
+    def comparable(self) -> bool:
+        """Whether all models and blends are scored on the same rows, so that a best one can be named."""
+        return len({len(p.table) for p in self.everything.values()}) == 1
+
+    def weights(self, spec: BlendSpec) -> pd.Series:
+        """A blend's weights over the members there are; empty where there is none."""
+        present = [m.model for m in spec.members if m.model in self.models and m.weight]
+        return effective_weights(spec, present, "renormalise") if present else pd.Series(dtype=np.float64)
+
+    @property
+    def everything(self) -> dict[str, Prediction]:
+        """Models and blends, without the variants, which leak."""
+        return {**self.models, **self.blends}
+
+    @cached_property
+    def reference(self) -> Prediction:
+        """The prediction that is looked at closely: the better blend of two members or more, else the best model."""
+        wide = [blend for name, blend in self.blends.items() if len(self.weights(self.inputs.blends[name])) > 1]
+        return min(wide or self.models.values(), key=lambda prediction: prediction.loss / prediction.baseline)
+
+    # -- scores -------------------------------------------------------------------------------------------------------
+
+    def coverage(self, prediction: Prediction) -> float:
+        """Part of the treated training rows that a prediction covers."""
+        return len(prediction.table) / len(self.y)
+
+    def all_rows(self, prediction: Prediction) -> float:
+        """OOF log loss over all training rows with the controls at 0; NaN where treated rows are missing."""
+        if self.coverage(prediction) < 1:
+            return float("nan")
+        return competition_log_loss(self.inputs.data.scored, prediction.table, self.inputs.data.treated)
+
+    def test_losses(self, test: pd.DataFrame | None) -> tuple[float, float]:
+        """Log loss on the test rows, treated and all; NaN where the truth is not known."""
+        if test is None or self.inputs.truth is None:
+            return float("nan"), float("nan")
+        treated = self.inputs.data.test_treated
+        truth = self.inputs.truth.loc[treated.index]
+        return treated_log_loss(truth, test, treated), competition_log_loss(truth, test, treated)
+
+    @cached_property
+    def test_baseline(self) -> tuple[float, float]:
+        """`test_losses` of the training prevalence."""
+        return self.test_losses(prevalence_baseline(self.y, self.inputs.data.test.index))
+
+    # -- targets ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def buckets(self) -> pd.Series:
+        """The words of each target's prevalence bucket."""
+        edges = [-1.0, *(bound for bound, _ in BUCKETS)]
+        return pd.cut(self.prevalence, edges, labels=[words for _, words in BUCKETS])
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """One row a target for the reference: positives, prevalence, baseline, log_loss, gain, auc."""
+        reference = self.reference
+        table = pd.DataFrame(
+            {
+                "positives": self.y.sum().astype(int),
+                "prevalence": self.prevalence,
+                "baseline": reference.baseline_losses,
+                "log_loss": reference.losses,
+                "auc": reference.aucs,
+            }
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            table["gain"] = (1 - table["log_loss"] / table["baseline"]).where(table["positives"] > 0)
+        return table
+
+    # -- drugs --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def drugs(self) -> pd.DataFrame | None:
+        """One row a drug for the reference: rows, log_loss, baseline, moa (its labels); None without train_drug.csv."""
+        if self.inputs.data.drugs is None:
+            return None
+        reference = self.reference
+        drug = self.inputs.data.drugs.loc[reference.y.index]
+        p = self.prevalence.clip(CLIP, 1 - CLIP)
+        # y·log p + (1-y)·log(1-p), linear in y: one product a row.
+        baseline = -(reference.y.astype(np.float64) @ np.log(p / (1 - p)) + np.log1p(-p).sum()) / len(p)
+        rows = pd.DataFrame({"log_loss": reference.row_losses, "baseline": baseline})
+        table = rows.groupby(drug.to_numpy()).mean()
+        table["rows"] = self.drug_rows.reindex(table.index)
+        table["covered"] = drug.value_counts().reindex(table.index)
+        labels = reference.y.groupby(drug.to_numpy()).max() > 0
+        names = np.asarray(labels.columns)
+        table["moa"] = [", ".join(names[row]) for row in labels.loc[table.index].to_numpy()]
+        return table.rename_axis("drug_id")
+
+    @cached_property
+    def drug_rows(self) -> pd.Series:
+        """Treated rows of each drug in the whole training set."""
+        return self.inputs.data.drugs.loc[self.y.index].value_counts()
+
+    def by_drug_size(self, prediction: Prediction) -> dict[str, float]:
+        """Mean row log loss over rows of small and of large drugs; NaN where there are none."""
+        rows = self.inputs.data.drugs.loc[prediction.y.index].map(self.drug_rows)
+        small = rows.to_numpy() <= SMALL_DRUG_ROWS
+        losses = prediction.row_losses
+        return {"small": float(losses[small].mean()), "large": float(losses[~small].mean())}
