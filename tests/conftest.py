@@ -1,4 +1,4 @@
-"""Shared by all tests: a small synthetic data set of the full schema, and Simple NN weights trained on it once."""
+"""Shared by all tests: a small synthetic data set of the full schema, and weights of every model trained on it once."""
 
 import os
 import subprocess
@@ -48,10 +48,8 @@ def moa_command():
 
 
 @pytest.fixture(scope="session")
-def simple_weights(tmp_path_factory, data_dir, moa_command):
-    """Weights of both Simple NNs, demo profile, trained by the command line."""
+def demo_weights(tmp_path_factory, data_dir, moa_command):
+    """Weights of every model, demo profile, trained by the command line."""
     weights = tmp_path_factory.mktemp("weights")
-    moa_command(
-        "train", "simple-nn-old-cv", "simple-nn-new-cv", "--profile", "demo", "--data", data_dir, "--weights", weights
-    )
+    moa_command("train", "all", "--profile", "demo", "--data", data_dir, "--weights", weights, "--device", "cpu")
     return weights

@@ -63,7 +63,7 @@ def test_inference_scripts_explain_themselves_and_refuse_bad_input(script, tmp_p
     assert wrong.returncode == 2 and "Traceback" not in wrong.stderr and str(tmp_path) in wrong.stderr
 
 
-def test_from_weights_to_submission(simple_weights, data_dir, tmp_path, moa_command):
+def test_from_weights_to_submission(demo_weights, data_dir, tmp_path, moa_command):
     for name in ("simple-nn-old-cv", "simple-nn-new-cv"):
         script = FINAL / "Best LB" / "Inference" / f"{name}.py"
         subprocess.run(
@@ -73,7 +73,7 @@ def test_from_weights_to_submission(simple_weights, data_dir, tmp_path, moa_comm
                 "--data",
                 data_dir,
                 "--weights",
-                simple_weights,
+                demo_weights,
                 "--out",
                 tmp_path / "predictions",
             ],
@@ -94,7 +94,7 @@ def test_from_weights_to_submission(simple_weights, data_dir, tmp_path, moa_comm
     assert (mixed[control] == 0).all(axis=None) and (mixed[~control] > 0).all(axis=None)
 
 
-def test_report_shows_scores_beside_the_published_ones(simple_weights, data_dir, tmp_path, moa_command):
+def test_report_shows_scores_beside_the_published_ones(demo_weights, data_dir, tmp_path, moa_command):
     moa_command(
         "predict",
         "simple-nn-old-cv",
@@ -102,7 +102,7 @@ def test_report_shows_scores_beside_the_published_ones(simple_weights, data_dir,
         "--data",
         data_dir,
         "--weights",
-        simple_weights,
+        demo_weights,
         "--out",
         tmp_path / "predictions",
     )
@@ -111,7 +111,7 @@ def test_report_shows_scores_beside_the_published_ones(simple_weights, data_dir,
         "--data",
         data_dir,
         "--weights",
-        simple_weights,
+        demo_weights,
         "--predictions",
         tmp_path / "predictions",
         "--out",

@@ -23,14 +23,14 @@ def test_notebooks_are_kept_clean_and_short(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
-def test_training_notebooks_run(path, data_dir, simple_weights, tmp_path):
+def test_training_notebooks_run(path, data_dir, demo_weights, tmp_path):
     # The weights of the session are used where there are some: what is tested is the notebook, not training again.
     papermill.execute_notebook(
         path,
         tmp_path / "out.ipynb",
         cwd=path.parent,
         progress_bar=False,
-        parameters={"profile": "demo", "data": str(data_dir), "weights": str(simple_weights), "device": "cpu"},
+        parameters={"profile": "demo", "data": str(data_dir), "weights": str(demo_weights), "device": "cpu"},
     )
     cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
     outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
