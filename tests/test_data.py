@@ -60,6 +60,7 @@ def test_everything_is_aligned_by_sig_id_whatever_the_order(clean, folder):
     pd.testing.assert_frame_equal(found.nonscored, expected.nonscored)
     pd.testing.assert_series_equal(found.drugs, expected.drugs)
     assert list(found.features.columns) == list(FEATURES)
+    assert found.targets == list(pd.read_csv(clean / TRAIN_SCORED, nrows=0).columns[1:])
     assert found.features[[*GENES, *CELLS]].dtypes.eq(np.float64).all() and found.scored.dtypes.eq(np.uint8).all()
 
 
@@ -99,7 +100,7 @@ def test_optional_files(folder):
     os.remove(folder / TRAIN_DRUG)
     data = load_dataset(folder)
     assert data.sample_submission is None and data.drugs is None
-    with pytest.raises(DataError, match="train_drug.csv: missing"):
+    with pytest.raises(DataError, match="train_drug.csv: missing; only the models on drug-aware folds"):
         load_dataset(folder, drugs=True)
 
 
@@ -202,6 +203,11 @@ CORRUPTIONS = {
         edited(lambda t: t.rename(columns={"drug_id": "drug"})),
         ["train_drug.csv", "drug_id"],
     ),
+    "sample without an id": (
+        SAMPLE_SUBMISSION,
+        edited(cell(0, "sig_id", "")),
+        ["1 problem ", "sample_submission.csv", "'sig_id'", "line 2"],
+    ),
     "sample of other rows": (SAMPLE_SUBMISSION, drop_row(0), ["sample_submission.csv", "missing"]),
     "sample of other targets": (
         SAMPLE_SUBMISSION,
@@ -230,6 +236,25 @@ def test_labelled_controls_and_shared_ids_are_refused(folder):
     edit(folder / TEST_FEATURES, cell(0, "sig_id", features["sig_id"][0]))
     with pytest.raises(DataError, match=f"test_features.csv.*{features['sig_id'][0]}.*is in train_features.csv too"):
         load_dataset(folder)
+
+
+def test_many_labelled_controls_are_counted(folder):
+    def first_six_are_controls(table):
+        table.loc[:5, "cp_type"] = "ctl_vehicle"
+        return table
+
+    edit(folder / TRAIN_FEATURES, first_six_are_controls)
+    edit(folder / TRAIN_SCORED, lambda t: t.assign(**{c: "0" for c in t.columns[1:]}))
+    edit(folder / TRAIN_NONSCORED, lambda t: t.assign(**{c: "0" for c in t.columns[1:]}))
+    edit(folder / TRAIN_SCORED, lambda t: t.assign(**{t.columns[4]: "1"}))
+    ids = pd.read_csv(folder / TRAIN_FEATURES, usecols=["sig_id", "cp_type"], index_col="sig_id")
+    controls = ids.index[ids["cp_type"] == "ctl_vehicle"]
+    column = pd.read_csv(folder / TRAIN_SCORED, nrows=0).columns[4]
+    with pytest.raises(DataError) as caught:
+        load_dataset(folder)
+    (problem,) = caught.value.problems
+    assert all(f"column '{column}', sig_id {sig_id}" in problem for sig_id in controls[:3])
+    assert controls[3] not in problem and f"and {len(controls) - 3} more rows" in problem
 
 
 def test_all_problems_are_told_at_once_and_repeats_are_counted(folder):

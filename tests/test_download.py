@@ -9,6 +9,7 @@ import pytest
 
 from moa.download import FILES, download
 from moa.errors import UserError
+from moa.schema import TEST_FEATURES
 
 
 @pytest.fixture
@@ -45,10 +46,29 @@ def test_files_are_fetched_unpacked_and_not_fetched_again(client, tmp_path):
     download(tmp_path / "data")
 
 
+def test_what_is_lacking_is_fetched_and_what_is_there_is_kept(client, tmp_path):
+    packed = archive(tmp_path / "packed.zip")
+    client(f'/bin/cp {packed} "$6/lish-moa.zip"')
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / TEST_FEATURES).write_text("my own plates")
+    download(tmp_path / "data")
+    assert sorted(os.listdir(tmp_path / "data")) == sorted(FILES)
+    assert (tmp_path / "data" / TEST_FEATURES).read_text() == "my own plates"
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
+        # The client of today tells a refusal on stdout, with nothing on stderr.
+        ('echo "403 Client Error: Forbidden for url: https://..."; exit 1', "accept the competition's rules"),
+        ('echo "401 Client Error: Unauthorized for url: https://..."; exit 1', "make a token"),
         ('echo "403 - Forbidden" >&2; exit 1', "accept the competition's rules"),
+        ('echo "Error: Missing key in configuration."; exit 1', "make a token"),
+        (  # line numbers of a traceback are no status
+            r"""printf '  File "a.py", line 403, in get\n  File "b.py", line 401, in f\nTimeout: slow\n' >&2; exit 1""",
+            r"client failed \(Timeout: slow\)",
+        ),
+        ("exit 1", "no message"),
         ('echo "OSError: Could not find kaggle.json" >&2; exit 1', "KAGGLE_USERNAME"),
         ('echo "401 - Unauthorized" >&2; exit 1', "make a token"),
         ('echo "no route to host" >&2; exit 1', "no route to host"),
@@ -69,6 +89,27 @@ def test_an_archive_without_a_file_is_refused(client, tmp_path):
     with pytest.raises(UserError, match=FILES[-1]):
         download(tmp_path / "data")
     assert os.listdir(tmp_path / "data") == []
+
+
+def test_a_flipped_bit_in_the_archive_is_noticed(client, tmp_path):
+    packed = archive(tmp_path / "packed.zip")
+    raw = bytearray(packed.read_bytes())
+    raw[raw.index(b"content of")] ^= 1
+    packed.write_bytes(raw)
+    client(f'/bin/cp {packed} "$6/lish-moa.zip"')
+    with pytest.raises(UserError, match="archive is damaged"):
+        download(tmp_path / "data")
+    assert os.listdir(tmp_path / "data") == []
+
+
+def test_a_folder_that_is_a_file_and_a_client_that_cannot_run_are_explained(client, tmp_path):
+    client("exit 0")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file: the download cannot be written"):
+        download(tmp_path / "file")
+    (tmp_path / "bin" / "kaggle").write_text("#!/no/such/interpreter\n")
+    with pytest.raises(UserError, match="kaggle: cannot be run"):
+        download(tmp_path / "data")
 
 
 def test_without_a_client_it_says_what_to_do(client, tmp_path):

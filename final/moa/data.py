@@ -28,7 +28,7 @@ from moa.schema import (
     TRAIN_SCORED,
     TREATED,
 )
-from moa.tables import Problems, check_choices, check_ids, check_numbers, read_csv
+from moa.tables import SHOWN, Problems, check_choices, check_ids, check_numbers, read_csv
 
 _TEXT = (SIG_ID, CP_TYPE, CP_DOSE)
 
@@ -65,6 +65,11 @@ class Dataset:
         """The same for test rows."""
         return self.test[CP_TYPE] == TREATED
 
+    @property
+    def targets(self) -> list[str]:
+        """Names of the scored targets, in the file's order."""
+        return list(self.scored.columns)
+
 
 def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> Dataset:
     """Read and check the competition files.
@@ -86,7 +91,11 @@ def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> D
     train, test = read(TRAIN_FEATURES, _TEXT), read(TEST_FEATURES, _TEXT)
     scored = read(TRAIN_SCORED, (SIG_ID,))
     others = read(TRAIN_NONSCORED, (SIG_ID,)) if nonscored else None
-    drug = read(TRAIN_DRUG, (SIG_ID, "drug_id")) if drugs else None
+    drug = None
+    if drugs and (folder / TRAIN_DRUG).exists():
+        drug = read(TRAIN_DRUG, (SIG_ID, "drug_id"))
+    elif drugs:
+        problems.append(f"{folder / TRAIN_DRUG}: missing; only the models on drug-aware folds (new CV) need it")
     sample = read(SAMPLE_SUBMISSION, (SIG_ID,)) if (folder / SAMPLE_SUBMISSION).exists() else None
 
     train = _features(TRAIN_FEATURES, train, problems)
@@ -188,9 +197,11 @@ def _labels(
         return None
     table = table.loc[features.index].astype(np.uint8)
     controls = features.index[(features[CP_TYPE] != TREATED).to_numpy() & table.to_numpy().any(axis=1)]
-    for sig_id in controls[:3]:
-        column = table.columns[table.loc[sig_id].to_numpy().argmax()]
-        problems.append(f"{name}: column '{column}', {SIG_ID} {sig_id}: expected 0, since the row is a control")
+    if len(controls):
+        first = table.loc[controls[:SHOWN]].idxmax(axis=1)  # one column a row is enough to find it by
+        places = "; ".join(f"column '{column}', {SIG_ID} {sig_id}" for sig_id, column in first.items())
+        more = f" and {len(controls) - SHOWN} more rows" if len(controls) > SHOWN else ""
+        problems.append(f"{name}: {places}{more}: expected 0, since the row is a control")
     return table
 
 
@@ -228,7 +239,8 @@ def _sample(
         [c for c in table if c != SIG_ID and c not in scored],
         f"expected the columns of {TRAIN_SCORED}",
     )
-    _same_ids(SAMPLE_SUBMISSION, pd.Index(table[SIG_ID]), TEST_FEATURES, test.index, problems)
+    if table[SIG_ID].notna().all():  # an empty id is told above
+        _same_ids(SAMPLE_SUBMISSION, pd.Index(table[SIG_ID]), TEST_FEATURES, test.index, problems)
     return table.set_index(SIG_ID) if len(problems) == before else None
 
 

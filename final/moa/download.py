@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from moa.errors import UserError
@@ -27,54 +29,78 @@ BY_HAND = f"or download the files by hand from {PAGE}/data"
 
 
 def download(folder: Path) -> None:
-    """Fetch the six files into ``folder``; returns at once where all are there.
+    """Fetch those of the six files that are not in ``folder``; a file that is there is never written over.
 
     Raises:
         UserError: no client, no token, rules not accepted, or the download failed; the message says what to do.
     """
     folder = Path(folder)
-    if all((folder / name).is_file() for name in FILES):
+    lacking = [name for name in FILES if not (folder / name).is_file()]
+    if not lacking:
         return
     # The client of the environment that runs this, whether or not that environment is activated.
     client = shutil.which("kaggle", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if client is None:
         raise UserError(f"the kaggle client is not installed: pip install kaggle, {BY_HAND}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
-        command = [client, "competitions", "download", "-c", COMPETITION, "-p", temporary]
-        done = subprocess.run(command, stdout=None, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise UserError(_explain(done.stderr))
-        archives = sorted(Path(temporary).glob("*.zip"))
-        if not archives:
-            raise UserError(f"the kaggle client brought no archive; try again, {BY_HAND}")
-        _unpack(archives[0], Path(temporary), folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
+            _fetch(client, Path(temporary))
+            archives = sorted(Path(temporary).glob("*.zip"))
+            if not archives:
+                raise UserError(f"the kaggle client brought no archive; try again, {BY_HAND}")
+            _unpack(archives[0], lacking, Path(temporary), folder)
+    except OSError as error:
+        raise UserError(f"{folder}: the download cannot be written ({error.strerror or error})") from None
 
 
-def _unpack(archive: Path, temporary: Path, folder: Path) -> None:
-    """Move the wanted files into the folder, each whole or not at all; other names in the archive are not touched."""
+def _fetch(client: str, target: Path) -> None:
+    command = [client, "competitions", "download", "-c", COMPETITION, "-p", str(target)]
+    try:
+        # Refusals of the server come on stdout, a missing token as a traceback on stderr.
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise UserError(f"{client}: cannot be run ({error.strerror}); install it anew, {BY_HAND}") from None
+    if done.returncode:
+        raise UserError(_explain(done.stdout))
+
+
+def _unpack(archive: Path, wanted: list[str], temporary: Path, folder: Path) -> None:
+    """Move the wanted files into the folder, each whole or not at all.
+
+    Only members of exactly these names are read, so that no path in the archive can lead out of the folder.
+    """
     try:
         with zipfile.ZipFile(archive) as packed:
-            lost = [name for name in FILES if name not in packed.namelist()]
+            lost = [name for name in wanted if name not in packed.namelist()]
             if lost:
                 raise UserError(f"{archive.name}: holds no {', '.join(lost)}; {BY_HAND}")
-            for name in FILES:
+            for name in wanted:
                 with packed.open(name) as source, (temporary / name).open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise UserError(f"{archive.name}: the archive is damaged; run the command again") from None
-    for name in FILES:
+    for name in wanted:
         os.replace(temporary / name, folder / name)
 
 
 def _explain(message: str) -> str:
-    text = message.lower()
-    if "403" in text or "forbidden" in text:
+    # Indented lines are a traceback's frames, whose line numbers must not be taken for a status.
+    lines = [line.strip() for line in message.splitlines() if line.strip() and not line.startswith(" ")]
+    text = "\n".join(lines).lower()
+    if re.search(r"\b403\b|forbidden", text):
         return f"Kaggle refused the download (403): accept the competition's rules at {PAGE}/rules, then run it again"
-    if any(word in text for word in ("401", "unauthorized", "kaggle.json", "credentials", "authenticate")):
+    if re.search(r"\b401\b|unauthorized|kaggle\.json|credentials|authenticate|in configuration", text):
         return (
             "Kaggle does not know you: make a token at https://www.kaggle.com/settings (API, Create New Token) and "
             f"put it into ~/.kaggle/kaggle.json, or set KAGGLE_USERNAME and KAGGLE_KEY; {BY_HAND}"
         )
-    last = (message.strip().splitlines() or ["no message"])[-1]
-    return f"the kaggle client failed ({last}); try again, {BY_HAND}"
+    return f"the kaggle client failed ({lines[-1] if lines else 'no message'}); try again, {BY_HAND}"
