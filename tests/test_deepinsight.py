@@ -90,7 +90,9 @@ def test_tsne_sees_the_cosine_distance_itself(monkeypatch):
 @pytest.mark.filterwarnings("ignore")  # UMAP tells that a seed means one thread
 def test_layouts_put_similar_features_together_and_repeat(layout):
     x = LogScaler().fit_transform(grouped_rows())
+    threads = torch.get_num_threads()
     first = FeatureMap((20, 30), layout=layout).fit(x)
+    assert torch.get_num_threads() == threads  # numba would change it
     again = clone(first).fit(x)
     np.testing.assert_array_equal(first.rows_, again.rows_)
     np.testing.assert_array_equal(first.layout_, again.layout_)

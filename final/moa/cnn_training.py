@@ -53,7 +53,7 @@ def train(learner: CNNLearner, fold: Fold, scaled: pd.DataFrame, feature_map: Fe
     cuda = fold.device.type == "cuda"
     one = [fold.device.index or 0] if cuda else 1
     devices = list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices
-    with _quiet():
+    with _quiet(), _own_threads():
         trainer = pl.Trainer(
             accelerator="gpu" if cuda else "cpu",
             devices=one if devices == 1 else devices,
@@ -182,11 +182,13 @@ class FoldModule(pl.LightningModule):
 
     # The best epoch travels inside the one checkpoint, so that a kill between two files cannot part them.
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["moa"] = {name: getattr(self, name) for name in self._kept}
+        checkpoint["moa"] = {name: getattr(self, name) for name in self._kept} | {"threads": torch.get_num_threads()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         for name in self._kept:
             setattr(self, name, checkpoint["moa"][name])
+        # Sums are split by thread, so another number of them would end in other last digits.
+        torch.set_num_threads(checkpoint["moa"]["threads"])
 
     _kept = ("history", "best_loss", "best_epoch", "best_state", "origin")
 
@@ -250,6 +252,16 @@ def _logger(learner: CNNLearner, fold: Fold) -> TensorBoardLogger | bool:
         return False
     folder = fold.scratch / "tensorboard" if folder is True else folder
     return TensorBoardLogger(folder, name=f"seed-{fold.seed}", version=f"fold-{fold.fold}")
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """Give back torch's number of threads, which a checkpoint may have changed."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

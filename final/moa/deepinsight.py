@@ -235,7 +235,11 @@ def _umap(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
     reducer = umap.UMAP(
         n_components=2, metric="cosine", n_neighbors=15, n_jobs=1, random_state=settings.random_state
     )
-    return reducer.fit_transform(features)
+    threads = torch.get_num_threads()
+    try:
+        return reducer.fit_transform(features)
+    finally:
+        torch.set_num_threads(threads)  # numba sets it for the whole process, and torch's sums depend on it
 
 
 LAYOUTS: dict[str, Callable[[np.ndarray, FeatureMap], np.ndarray]] = {

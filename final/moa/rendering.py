@@ -149,7 +149,7 @@ class SwapNoise:
         Returns:
             Shape (batch, features).
         """
-        batch = x[rows]
+        batch = x.index_select(0, rows)
         candidates = x.shape[1] - self.first
         taken = min(int(self.fraction * x.shape[1]), candidates)
         if len(x) < 2 or taken < 1 or self.probability <= 0:

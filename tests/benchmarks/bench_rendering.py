@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,10 @@ BACKBONE = {224: "resnest", 300: "efficientnet"}
 
 
 def table(rows: int = 1024, features: int = 875, seed: int = 0) -> np.ndarray:
-    """Correlated rows of the real width: 40 hidden causes behind all features, shape (rows, features)."""
+    """Rows of the real width with 40 hidden causes and some near twins that share a pixel, shape (rows, features)."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, 40)) @ rng.normal(size=(40, features)) / 6 + rng.normal(size=(rows, features))
+    x[:, 10::5] = x[:, 9:-1:5] + 0.001 * rng.normal(size=x[:, 10::5].shape)
     x[:, :3] = rng.integers(0, 3, size=(rows, 3)) / 2
     return x
 
@@ -81,9 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, float | str]]
         placed = fitted.at(resolution)
         batch = options.batch or BATCH.get(resolution, 64)
         few = scaled[:16]
-        start = time.perf_counter()
         naive = naive_images(few, placed.rows_, placed.cols_, placed.shape_)
-        naive_rate = len(few) / (time.perf_counter() - start)
+        naive_rate = len(few) / seconds(partial(naive_images, few, placed.rows_, placed.cols_, placed.shape_), "cpu", 7)
         for device in options.device:
             renderer = placed.renderer(device=device)
             x = torch.tensor(scaled, dtype=torch.float32, device=device)
@@ -103,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, float | str]]
                     "device": device,
                     "resolution": resolution,
                     "batch": batch,
+                    "pixels": len(renderer.pixels),
                     "way": way,
                     "naive_per_s": naive_rate,
                     "images_per_s": rate,
