@@ -31,7 +31,13 @@ Format = str | Callable[[object], str]
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `Markup` passes as HTML, anything else is escaped."""
+    """A paragraph.
+
+    Attributes:
+        text: escaped, unless it is ``markupsafe.Markup``.
+        tone: "warn" sets it off.
+        kind: tells the template what it is, in every block.
+    """
 
     text: str
     tone: str = ""
@@ -188,4 +194,4 @@ def _cell(value: object, form: Format | None) -> str:
         return "–"
     if callable(form):
         return form(value)
-    return format(value, form) if form else value if isinstance(value, Markup) else str(value)
+    return format(value, form) if form else str(value)

@@ -146,9 +146,9 @@ def _weights(found: Scores, spec: BlendSpec) -> Table:
     rows = []
     for member in spec.members:
         single = found.models.get(member.model)
-        model = found.inputs.models.get(member.model)
         loss = single.loss_on(blend.table.index) if single else np.nan
-        rows.append((model.title if model else f"{member.model} (absent)", member.weight, used.get(member.model), loss))
+        title = single.title if single else f"{member.model} (absent)"
+        rows.append((title, member.weight, used.get(member.model), loss))
     rows.append(("the blend", sum(member.weight for member in spec.members), used.sum(), blend.loss))
     frame = pd.DataFrame(rows, columns=["member", "published weight", "used here", "OOF, treated rows"])
     caption = f"{spec.title}: {len(blend.table):,} treated rows"

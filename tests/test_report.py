@@ -1,0 +1,388 @@
+"""The report: its figures against the metrics, any part of the models, nothing from outside the page."""
+
+import dataclasses
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import roc_auc_score
+
+from moa.data import load_dataset
+from moa.errors import UserError
+from moa.files import write_json, write_table
+from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
+from moa.plots import INK, SERIES, correlation_heatmap, learning_curves
+from moa.recipe import recipe
+from moa.report import SECTIONS, write_report
+from moa.report.inputs import TRUTH, collect
+from moa.report.page import Section, Table, Text, svg
+from moa.report.scores import Scores, calibration_table, column_auc
+
+OLD, NEW, FIVE = "simple-nn-old-cv", "simple-nn-new-cv", "three-stage-nn-5fold"
+TITLES = {name: recipe(name).title for name in (OLD, NEW, FIVE)}
+FAKE = "a <new> model"
+
+
+class Page(HTMLParser):
+    """The cells of the tables of each section, and every attribute of the page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text, self.sections, self.attributes, self.words = text, {}, [], {}
+        self._section, self._cell = None, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag == "section":
+            self._section = dict(attrs)["id"]
+            self.sections[self._section], self.words[self._section] = [], ""
+        elif tag == "table":
+            self.sections[self._section].append([])
+        elif tag == "tr":
+            self.sections[self._section][-1].append([])
+        elif tag in ("td", "th"):
+            self._cell = ""
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.sections[self._section][-1][-1].append(self._cell)
+            self._cell = None
+
+    def handle_data(self, data):
+        if self._cell is not None:
+            self._cell += data
+        if self._section:
+            self.words[self._section] += data
+
+    def table(self, section, number=0):
+        head, *rows = self.sections[section][number]
+        return pd.DataFrame(rows, columns=head).set_index(head[0])
+
+
+def fake(y, seed):
+    """Probabilities that know something of the labels."""
+    rng = np.random.default_rng(seed)
+    logit = -5 + 3.0 * y.to_numpy() + rng.normal(0, 0.7, y.shape)
+    return pd.DataFrame(1 / (1 + np.exp(-logit)), y.index, y.columns).astype(np.float32)
+
+
+def write_weights(folder, name, oof, profile="demo", leaky=False):
+    """A manifest and units as training leaves them, without weights."""
+    config = recipe(name).configure(profile)
+    settings = config.model_dump(mode="json")
+    write_json(folder / name / "manifest.json", {"model": name, "profile": profile, "settings": settings})
+    for stage in recipe(name).stages(config):
+        for seed, fold in stage.units():
+            unit = folder / name / stage.name / f"seed-{seed}" / f"fold-{fold}"
+            history = [{"epoch": e, "train_loss": 0.5 / (e + 1), "valid_loss": 0.6 / (e + 1)} for e in range(3)]
+            facts = {"stage": stage.name, "seed": seed, "fold": fold, "seconds": 30.0, "history": history}
+            if leaky:
+                rows = oof.iloc[fold :: stage.folds.n_splits]
+                facts |= {"variants": ["honest", "looped"], "meta": {"honest_oof": "honest"}}
+                write_table(unit / "oof-honest.parquet", rows)
+                write_table(unit / "oof-looped.parquet", rows * 0.5)
+            write_json(unit / "unit.json", facts)
+
+
+@pytest.fixture(scope="module")
+def data(data_dir):
+    return load_dataset(data_dir, drugs=True, nonscored=False)
+
+
+@pytest.fixture(scope="module")
+def truth(data_dir):
+    return pd.read_csv(data_dir / TRUTH, index_col="sig_id")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, data_dir, data, truth):
+    """Four models: one over all rows, one with leaking variants, one over half of the rows, one of unknown name."""
+    folder = tmp_path_factory.mktemp("run")
+    treated = data.scored[data.treated]
+    oofs = {
+        OLD: fake(treated, 1),
+        NEW: fake(data.scored, 2).sample(frac=1, random_state=0),
+        FIVE: fake(treated, 3).iloc[: len(treated) // 2],
+        FAKE: fake(treated, 4),
+    }
+    for seed, (name, oof) in enumerate(oofs.items()):
+        test = fake(truth.loc[data.test.index], 10 + seed)
+        test[~data.test_treated] = 0
+        write_table(folder / "predictions" / name / "oof.parquet", oof)
+        write_table(folder / "predictions" / name / "test.parquet", test)
+    write_weights(folder / "weights", OLD, oofs[OLD], leaky=True)
+    write_weights(folder / "weights", FIVE, oofs[FIVE], profile="kaggle")
+    page = write_report(data_dir, folder / "weights", folder / "predictions", folder)
+    tests = {name: pd.read_parquet(folder / "predictions" / name / "test.parquet") for name in oofs}
+    return folder, oofs, tests, Page(page.read_text(encoding="utf-8"))
+
+
+def test_scores_are_those_of_the_metrics(run, data, truth):
+    _, oofs, tests, page = run
+    table, treated = page.table("scores"), data.scored[data.treated]
+    for name in (OLD, NEW, FIVE, FAKE):
+        row = table.loc[TITLES.get(name, name)]
+        y = treated.loc[treated.index.isin(oofs[name].index)]
+        assert row["OOF, treated rows"] == f"{log_loss(y, oofs[name].loc[y.index]):.5f}"
+        baseline = log_loss(y, prevalence_baseline(treated, y.index))
+        assert row["prevalence alone"] == f"{baseline:.5f}"
+        assert row["gain"] == f"{1 - log_loss(y, oofs[name].loc[y.index]) / baseline:.1%}"
+        assert row["test, all rows"] == f"{competition_log_loss(truth, tests[name], data.test_treated):.5f}"
+        if name == FIVE:
+            assert row["OOF, all rows"] == "–"
+        else:
+            assert row["OOF, all rows"] == f"{competition_log_loss(data.scored, oofs[name], data.treated):.5f}"
+    assert table.loc[TITLES[OLD], "published"].startswith("0.01585")
+    assert table.loc[FAKE, "published"] == "–"
+
+
+def test_remarks_name_what_is_not_as_published(run):
+    *_, page = run
+    remarks = page.table("scores")["remarks"]
+    assert remarks[TITLES[OLD]] == "demo profile, 2 of 6 seeds, 3 folds instead of 5"
+    assert remarks[TITLES[FIVE]].startswith("50% of the treated rows") and "profile" not in remarks[TITLES[FIVE]]
+    assert remarks["Best LB"] == "50% of the treated rows, 3 of 7 members"
+    assert "learner.hidden" in page.words["cost"] and "2048" in page.words["cost"], "every setting in the long list"
+
+
+def test_leaking_variants_stand_beside_the_honest_oof_and_nowhere_else(run, data):
+    _, oofs, _, page = run
+    table = page.table("scores")
+    place = table.index.get_loc("↳ looped (leaks)")
+    assert table.index[place - 1] == TITLES[OLD]
+    treated = data.scored[data.treated]
+    assert table.iloc[place]["OOF, treated rows"] == f"{log_loss(treated, oofs[OLD] * np.float32(0.5)):.5f}"
+    assert not any("honest" in name for name in table.index), "the honest variant is the OOF itself"
+    assert "fitted on the validation fold" in page.words["scores"]
+    others = "".join(words for name, words in page.words.items() if name != "scores")
+    assert "looped" not in others
+
+
+def test_blend_is_the_renormalised_mean_on_the_rows_shared(run, data, truth):
+    _, oofs, tests, page = run
+    weights = {OLD: 0.09, NEW: 0.09, FIVE: 0.333}
+    total = sum(weights.values())
+    rows = [row for row in data.scored.index[data.treated] if row in set(oofs[FIVE].index)]
+    mixed = sum(w / total * oofs[name].loc[rows].astype(float) for name, w in weights.items())
+    assert page.table("scores").loc["Best LB", "OOF, treated rows"] == f"{log_loss(data.scored.loc[rows], mixed):.5f}"
+    test = sum(w / total * tests[name].astype(float) for name, w in weights.items())
+    expected = f"{competition_log_loss(truth, test, data.test_treated):.5f}"
+    assert page.table("scores").loc["Best LB", "test, all rows"] == expected
+    table = page.table("blends")
+    for name, weight in weights.items():
+        assert table.loc[TITLES[name], "published weight"] == f"{weight:.4f}"
+        assert table.loc[TITLES[name], "used here"] == f"{weight / total:.4f}"
+        single = log_loss(data.scored.loc[rows], oofs[name].loc[rows])
+        assert table.loc[TITLES[name], "OOF, treated rows"] == f"{single:.5f}", "members on the same rows"
+    absent = table[table["used here"] == "–"]
+    assert len(absent) == 4 and all("(absent)" in name for name in absent.index)
+    assert (absent["OOF, treated rows"] == "–").all()
+    assert len(page.sections["blends"]) == 1, "Best CV has no member here"
+
+
+def test_correlations(run, data):
+    _, oofs, tests, page = run
+    treated = data.test.index[data.test_treated]
+    expected = prediction_correlation({name: table.loc[treated] for name, table in tests.items()})["mean_with_others"]
+    table = page.table("correlation")
+    assert table.loc[TITLES[NEW], "test"] == f"{expected[NEW]:.2f}"
+    assert table.loc[TITLES[NEW], "published (test)"] == "0.82"
+    assert f"OOF predictions, {len(oofs[FIVE])} treated rows" in page.words["correlation"]
+
+
+def test_learning_curves_and_costs_come_from_the_units(run):
+    *_, page = run
+    assert f"{TITLES[OLD]}, nn: 6 units" in page.words["curves"]
+    assert f"{TITLES[FIVE]}, stage1: 25 units" in page.words["curves"]
+    table = page.table("cost")
+    assert list(table.index) == [TITLES[OLD]] + [TITLES[FIVE]] * 3
+    assert list(table["stage"]) == ["nn", "stage1", "stage2", "stage3"], "in the order of training"
+    assert table["together"].iloc[0] == "3 min" and table["together"].iloc[1] == "12 min"
+
+
+def test_the_page_needs_nothing_from_outside(run):
+    *_, page = run
+    assert "http" not in page.text and "<script" not in page.text and "@import" not in page.text
+    for _tag, name, value in page.attributes:
+        if name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+            assert value.startswith(("#", "data:")), value
+    assert not re.search(r"url\((?!#)", page.text)
+    identities = [value for _, name, value in page.attributes if name == "id"]
+    assert len(identities) == len(set(identities)) > 100
+    anchors = {value[1:] for tag, name, value in page.attributes if tag == "a" and name == "href"}
+    assert anchors == set(page.sections) and anchors <= set(identities)
+
+
+def test_it_says_that_data_are_synthetic_and_escapes_names(run):
+    *_, page = run
+    assert "Synthetic data" in page.text and "nothing about the competition" in page.text
+    assert FAKE not in page.text and "a &lt;new&gt; model" in page.text
+    drawings = page.text.split("</head>")[1]
+    assert INK not in drawings and SERIES[0] not in drawings and "var(--series-1)" in drawings, "the page's colours"
+    assert "prefers-color-scheme: dark" in page.text and "width=device-width" in page.text
+
+
+def test_target_figures(run, data_dir, data):
+    folder, oofs, _, page = run
+    scores = Scores(collect(data_dir, folder / "weights", folder / "predictions"))
+    assert scores.reference.key == "best-lb", "a blend of several members is looked at closely"
+    treated = data.scored[data.treated]
+    single = scores.models[OLD]
+    pd.testing.assert_series_equal(single.losses, column_log_loss(treated, oofs[OLD]))
+    half = scores.models[FIVE]
+    expected = column_log_loss(half.y, prevalence_baseline(treated, half.y.index))
+    np.testing.assert_allclose(half.baseline_losses, expected, rtol=1e-12)
+    table = scores.targets
+    assert (table["positives"] == treated.sum()).all()
+    # The bucket table, from the labels alone.
+    rate = treated.mean()
+    chosen = rate.index[(rate > 0.005) & (rate <= 0.01)]
+    assert len(chosen)
+    cell = page.table("targets").loc[TITLES[OLD], f"0.5 – 1 % ({len(chosen)})"]
+    assert cell == f"{single.losses[chosen].mean():.5f}"
+    buckets = page.table("targets")
+    assert sum(int(re.search(r"\((\d+)\)", name)[1]) for name in buckets.columns) == 206
+
+
+def test_auc_is_scikit_learns_with_ties_and_one_class():
+    rng = np.random.default_rng(0)
+    y = pd.DataFrame((rng.random((300, 4)) < 0.1).astype(np.uint8), columns=list("abcd"))
+    y["c"], y["d"] = 0, 1
+    p = pd.DataFrame(rng.random((300, 4)).round(1).astype(np.float32), columns=list("abcd"))
+    auc = column_auc(y, p)
+    for name in "ab":
+        assert auc[name] == pytest.approx(roc_auc_score(y[name], p[name]), abs=1e-12)
+    assert auc[["c", "d"]].isna().all()
+
+
+def test_calibration_counts_every_cell_once():
+    y = pd.DataFrame({"a": [0, 1, 0, 0], "b": [1, 0, 0, 0]})
+    p = pd.DataFrame({"a": [0.5, 0.9, 0.002, 0.0025], "b": [0.6, 0.002, 1.0, 0.0]})
+    table = calibration_table(y, p)
+    # Two bins a decade: [0, 10^-5.5), [10^-3, 10^-2.5), [10^-0.5, 1]
+    assert list(table["cells"]) == [1, 3, 4]
+    np.testing.assert_allclose(table["predicted"], [0, (0.002 + 0.0025 + 0.002) / 3, (0.5 + 0.9 + 0.6 + 1) / 4])
+    np.testing.assert_allclose(table["observed"], [0, 0, 0.5])
+    # Wilson's interval of 2 in 4, from the textbook: 0.150 to 0.850
+    assert table[["low", "high"]].iloc[2].tolist() == pytest.approx([0.1500, 0.8500], abs=1e-4)
+
+
+def test_drugs(run, data_dir, data):
+    folder, *_ = run
+    scores = Scores(collect(data_dir, folder / "weights", folder / "predictions"))
+    reference, table = scores.reference, scores.drugs
+    drug = table.index[3]
+    rows = reference.y.index[data.drugs.loc[reference.y.index] == drug]
+    labels = reference.y.loc[rows].to_numpy().ravel()
+    expected = sklearn_log_loss(labels, reference.table.loc[rows].to_numpy().ravel(), labels=[0, 1])
+    assert table.loc[drug, "log_loss"] == pytest.approx(expected, rel=1e-6)
+    alone = np.tile(scores.prevalence, len(rows))
+    assert table.loc[drug, "baseline"] == pytest.approx(sklearn_log_loss(labels, alone, labels=[0, 1]), rel=1e-6)
+    assert table.loc[drug, "moa"] == ", ".join(reference.y.columns[reference.y.loc[rows].any()])
+    # Nineteen treated rows of one drug: it is large then, and its rows are told apart from all others.
+    together = scores.y.index[5:24]
+    merged = data.drugs.mask(data.drugs.index.isin(together), "large")
+    scores = Scores(dataclasses.replace(scores.inputs, data=dataclasses.replace(data, drugs=merged)))
+    whole = scores.models[OLD]
+    small = ~whole.y.index.isin(together)
+    large = log_loss(whole.y[~small], whole.table[~small])
+    assert scores.by_drug_size(whole)["large"] == pytest.approx(large, rel=1e-9)
+    assert scores.by_drug_size(whole)["small"] == pytest.approx(log_loss(whole.y[small], whole.table[small]), rel=1e-9)
+
+
+def test_one_model_alone_without_weights_drugs_or_truth(run, data_dir, tmp_path):
+    folder, oofs, _, _ = run
+    real = tmp_path / "data"
+    shutil.copytree(data_dir, real, ignore=shutil.ignore_patterns("truth", "SYNTHETIC.json", "train_drug.csv"))
+    write_table(tmp_path / "predictions" / OLD / "oof.parquet", oofs[OLD])
+    text = write_report(real, tmp_path / "none", tmp_path / "predictions", tmp_path).read_text(encoding="utf-8")
+    page = Page(text)
+    assert set(page.sections) == {"scores", "blends", "targets", "calibration"}
+    assert "Synthetic data" not in text and "test, all rows" not in page.table("scores").columns
+    assert page.table("scores").loc["Best LB", "remarks"] == "1 of 7 members"
+
+
+def test_a_further_section_is_one_function(run, data_dir, tmp_path):
+    folder, *_ = run
+    seen = []
+
+    def more(scores):
+        seen.append(scores)
+        table = Table.of(pd.DataFrame({"pixel": ["a", "b"], "weight": [0.25, np.nan]}), {"weight": ".2f"})
+        return Section("map", "Feature map", "lead", [Text("words"), table])
+
+    sections = [SECTIONS[0], more, lambda _: None]
+    path = write_report(data_dir, folder / "weights", folder / "predictions", tmp_path, sections)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert list(page.sections) == ["scores", "map"] and isinstance(seen[0], Scores)
+    assert page.table("map")["weight"].tolist() == ["0.25", "–"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda oof: None, "holds no <model>/oof.parquet"),
+        (lambda oof: oof.rename(index={oof.index[2]: "id_elsewhere"}), "'id_elsewhere' is no row of train_targets"),
+        (lambda oof: oof.rename(columns={oof.columns[5]: "other_moa"}), "'other_moa' is no scored target"),
+        (lambda oof: oof.iloc[:, :-1], "is missing; predict again"),
+        (lambda oof: pd.concat([oof, oof.iloc[:1]]), "is there twice"),
+        (lambda oof: oof.iloc[:0], "holds no rows"),
+        (lambda oof: oof.mask(oof.index.to_series() == oof.index[7]), "expected a probability"),
+        ("not parquet", "damaged or not a parquet table"),
+    ],
+)
+def test_mistakes_are_told(run, data_dir, tmp_path, spoil, message):
+    _, oofs, _, _ = run
+    path = tmp_path / "predictions" / OLD / "oof.parquet"
+    path.parent.mkdir(parents=True)
+    if isinstance(spoil, str):
+        path.write_text(spoil)
+    elif (table := spoil(oofs[OLD])) is not None:
+        write_table(path, table)
+    with pytest.raises(UserError, match=re.escape(message)):
+        write_report(data_dir, tmp_path / "weights", tmp_path / "predictions", tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_controls_alone_and_lost_test_rows_are_told(run, data_dir, data, tmp_path):
+    _, oofs, tests, _ = run
+    controls = oofs[NEW].loc[data.treated.index[~data.treated]]
+    write_table(tmp_path / "predictions" / NEW / "oof.parquet", controls)
+    with pytest.raises(UserError, match="cover no treated row"):
+        write_report(data_dir, tmp_path, tmp_path / "predictions", tmp_path)
+    write_table(tmp_path / "predictions" / NEW / "test.parquet", tests[NEW][data.test_treated].iloc[1:])
+    with pytest.raises(UserError, match="1 treated test rows are missing"):
+        write_report(data_dir, tmp_path, tmp_path / "predictions", tmp_path)
+
+
+def test_drawings_keep_apart_and_serve_the_notebooks():
+    history = pd.DataFrame(
+        [
+            {"stage": stage, "seed": 0, "fold": fold, "epoch": epoch, "train_loss": 1 / (epoch + 1), "valid_loss": 0.5}
+            for stage in ("first", "second") for fold in (0, 1) for epoch in range(4)
+        ]
+    )  # fmt: skip
+    figure = learning_curves(history)
+    assert [axes.get_title() for axes in figure.axes] == ["first", "second"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [1, 1 / 2, 1 / 3, 1 / 4]
+    square = pd.DataFrame([[1, 0.8], [0.8, 1]], ["a", "b"], ["a", "b"])
+    one, two = (svg(correlation_heatmap(square), prefix) for prefix in ("one", "two"))
+    assert one.startswith("<svg") and "0.80" in one and "data:image/png;base64," in one
+    names = [set(re.findall(r'id="([^"]+)"', text)) for text in (one, two)]
+    assert names[0] and not names[0] & names[1]
+    assert all(name in names[0] for name in re.findall(r'(?:href="#|url\(#)([^")]+)', one))
+
+
+def test_table_marks_the_best_of_the_rows_that_count():
+    frame = pd.DataFrame({"model": ["a", "b", "c", "d"], "loss": [0.3, 0.1, np.nan, 0.2]})
+    table = Table.of(frame, {"loss": ".1f"}, lowest=["loss"], quiet=[1])
+    assert table.best == {(3, 1)} and table.numbers == {1}
+    assert [row[1] for row in table.rows] == ["0.3", "0.1", "–", "0.2"]
+    assert not Table.of(frame.iloc[:1], {"loss": ".1f"}, lowest=["loss"]).best, "one row alone is no best"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        table.caption = "other"
