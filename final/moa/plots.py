@@ -34,7 +34,7 @@ def learning_curves(history: pd.DataFrame, panel: tuple[float, float] = (5, 3.4)
         top = rows[["train_loss", "valid_loss"]].to_numpy(dtype=float)
         top = top[np.isfinite(top)]
         if len(top):
-            axes.set_ylim(top.min() * 0.9, np.quantile(top, 0.9) * 1.1)
+            axes.set_ylim(top.min() * 0.9, np.quantile(top, 0.75) * 1.2)
         axes.set(title=stage, xlabel="epoch", ylabel="log loss")
         _dress(axes)
         axes.legend(labelcolor=INK, frameon=False)
