@@ -45,9 +45,8 @@ class GaussianRank(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Bend each column into a normal distribution by its ranks ("RankGauss").
 
     Bit for bit scikit-learn's ``QuantileTransformer(n_quantiles, output_distribution="normal", subsample=None)``, one a
-    column, but a few times faster, and one array instead of hundreds of objects. Since scikit-learn 1.5 that class
-    looks at 10,000 random rows by default; 2020's took up to 100,000, so that all rows of the competition counted:
-    here too.
+    column, in about half the processor time, and one array instead of hundreds of objects. Today that class looks at
+    10,000 random rows by default; 2020's took up to 100,000, so that all rows of the competition counted: here too.
 
     Args:
         n_quantiles: points of the fitted distribution function; fewer where there are fewer rows.
@@ -374,9 +373,9 @@ def pca(n_components: int, random_state: int) -> PCA:
     """PCA by the randomized decomposition, which "auto" chose in 2020 for all the shapes of this solution but one.
 
     Since 1.5 "auto" takes the exact covariance for long tables. The two are not the same up to rounding: where the
-    spectrum is flat the last components of the randomized one are only near the exact ones, and depend on
+    spectrum is flat the last components of the randomized one can be far from the exact ones, and depend on
     ``random_state``. The one exception, 100 components of 100 columns, was exact and is so with the randomized one as
-    well. Signs are fixed otherwise than in 2020 (by the components, not the scores), which no model minds.
+    well. The signs of components may differ from 2020's, which no model minds.
     """
     return PCA(
         n_components, svd_solver="randomized", iterated_power="auto", n_oversamples=10, power_iteration_normalizer="LU",
