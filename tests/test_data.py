@@ -79,8 +79,13 @@ def test_the_second_reading_takes_the_parsed_copy_and_a_damaged_copy_is_made_aga
     with monkeypatch.context() as patch:
         patch.setattr("moa.tables._parse", lambda *a: pytest.fail("parsed again"))
         pd.testing.assert_frame_equal(read_features(clean / TEST_FEATURES), first)
-    copy.write_bytes(b"torn")
-    pd.testing.assert_frame_equal(read_features(clean / TEST_FEATURES), first)
+    good = copy.read_bytes()
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 64  # in the numbers: the copy can still be parsed
+    for damaged in (b"torn", good[:-100], bytes(flipped)):
+        copy.write_bytes(damaged)
+        pd.testing.assert_frame_equal(read_features(clean / TEST_FEATURES), first)
+        assert copy.read_bytes() == good
 
 
 def test_a_changed_file_is_not_taken_for_its_old_copy(folder):
@@ -93,6 +98,30 @@ def test_a_cache_that_cannot_be_written_is_no_error(clean, tmp_path, monkeypatch
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MOA_CACHE", str(tmp_path / "file" / "below"))
     assert len(read_features(clean / TEST_FEATURES)) == 16
+
+
+def test_a_user_without_a_home_is_no_error(clean, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MOA_CACHE")
+    monkeypatch.setattr("moa.tables.Path.home", no_home)
+    assert len(read_features(clean / TEST_FEATURES)) == 16
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: b"\xef\xbb\xbf" + raw,  # the byte order mark of spreadsheets
+        lambda raw: raw + b"\n\n",
+        lambda raw: raw.rstrip(),
+        lambda raw: raw.replace(b"\n", b"\r\n"),
+    ],
+    ids=["byte order mark", "blank lines at the end", "no line end at the end", "windows"],
+)
+def test_harmless_differences_change_nothing(clean, folder, change):
+    rewrite(change)(folder / TEST_FEATURES)
+    pd.testing.assert_frame_equal(read_features(folder / TEST_FEATURES), read_features(clean / TEST_FEATURES))
 
 
 def test_optional_files(folder):
@@ -139,6 +168,17 @@ CORRUPTIONS = {
         rewrite(lambda raw: raw.replace(b"trt_cp", "trt_cp\u00e9".encode("latin-1"), 1)),
         ["train_features.csv", "UTF-8"],
     ),
+    "another encoding in a number": (
+        TRAIN_FEATURES,
+        rewrite(lambda raw: raw.rstrip() + b"\xe9\n"),
+        ["train_features.csv: line 65", "UTF-8"],
+    ),
+    "blank line between rows": (
+        TRAIN_FEATURES,
+        rewrite(lambda raw: raw.replace(b"\n", b"\n\n", 2).replace(b"\n\n", b"\n", 1)),
+        ["1 problem ", "train_features.csv: line 3: blank"],
+    ),
+    "quote left open": (TEST_FEATURES, rewrite(lambda raw: b'"' + raw), ["test_features.csv: line 1"]),
     "cut in a row": (TRAIN_FEATURES, rewrite(lambda raw: raw[: len(raw) - 3000]), ["train_features.csv", "line 65"]),
     "cut after a row": (TRAIN_FEATURES, rewrite(lambda raw: lines(raw, 60)), ["train_targets_scored.csv", "not in"]),
     "a value too many": (
@@ -181,6 +221,11 @@ CORRUPTIONS = {
     "empty sig_id": (TEST_FEATURES, edited(cell(3, "sig_id", "")), ["test_features.csv", "'sig_id'", "line 5"]),
     "unknown type": (TRAIN_FEATURES, edited(cell(0, "cp_type", "drug")), ["'cp_type'", "line 2", "'drug'", "trt_cp"]),
     "unknown time": (TRAIN_FEATURES, edited(cell(1, "cp_time", "36")), ["'cp_time'", "line 3", "'36'", "24, 48, 72"]),
+    "word among times": (
+        TRAIN_FEATURES,
+        edited(cell(1, "cp_time", "24h")),
+        ["'cp_time', line 3 (", "holds '24h': expected"],
+    ),
     "unknown dose": (TEST_FEATURES, edited(cell(1, "cp_dose", "D3")), ["'cp_dose'", "line 3", "'D3'", "D1, D2"]),
     "label 2": (
         TRAIN_SCORED,
@@ -236,6 +281,15 @@ def test_labelled_controls_and_shared_ids_are_refused(folder):
     edit(folder / TEST_FEATURES, cell(0, "sig_id", features["sig_id"][0]))
     with pytest.raises(DataError, match=f"test_features.csv.*{features['sig_id'][0]}.*is in train_features.csv too"):
         load_dataset(folder)
+
+
+def test_many_columns_alike_share_a_line(folder):
+    edit(folder / TRAIN_FEATURES, lambda t: t.assign(**dict.fromkeys(GENES, "x"), **dict.fromkeys(CELLS, "")))
+    with pytest.raises(DataError) as caught:
+        load_dataset(folder)
+    text, empty = caught.value.problems[:6], caught.value.problems[6:]
+    assert "'g-4'" in text[4] and "767 more columns up to 'g-771'" in text[5] and text[5].endswith("a number")
+    assert "'c-4'" in empty[4] and "95 more columns up to 'c-99'" in empty[5] and len(empty) == 6
 
 
 def test_many_labelled_controls_are_counted(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +17,9 @@ import pyarrow.feather
 from moa.files import replacing, sha256
 from moa.schema import SIG_ID
 
+_FORMAT = "1.feather"  # raise the number when parsing changes, so that older copies are made again
+_HEAD = 64  # bytes before the table in a copy: the sha256 of the rest, in hex, which keeps the rest aligned
+
 SHOWN = 3  # places named for one kind of problem in one column
 COLUMNS_SHOWN = 5  # columns named for one kind of problem
 
@@ -23,15 +27,30 @@ COLUMNS_SHOWN = 5  # columns named for one kind of problem
 class Problems(list[str]):
     """A growing list of what is wrong, in words: file, column, place, and what was expected."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], int] = {}  # columns with one kind of problem
+        self._rest: dict[tuple[str, str], int] = {}  # the line that counts those not shown
+
     def rows(self, name: str, column: str, bad: np.ndarray, ids: pd.Series | None, expected: str, values=None) -> None:
-        """Add one line for the rows where ``bad`` is true, naming the first few."""
+        """Add one line for the rows where ``bad`` is true, naming the first few; many columns alike share one line."""
         places = np.flatnonzero(bad)
         if not len(places):
             return
+        kind = (name, expected)
+        self._told[kind] = self._told.get(kind, 0) + 1
+        rest = self._told[kind] - COLUMNS_SHOWN
+        if rest > 0:
+            line = f"{name}: {rest} more column{'s' if rest > 1 else ''} up to '{column}' likewise: expected {expected}"
+            if rest == 1:
+                self._rest[kind] = len(self)
+                self.append(line)
+            self[self._rest[kind]] = line
+            return
         shown = [
             f"line {place + 2}"
-            + (f" ({SIG_ID} {ids.iloc[place]})" if ids is not None and isinstance(ids.iloc[place], str) else "")
-            + (f" holds '{values.iloc[place]}'" if values is not None else "")
+            + (f" ({SIG_ID} {_shown(ids.iloc[place])})" if ids is not None and isinstance(ids.iloc[place], str) else "")
+            + ("" if values is None else _held(values.iloc[place]))
             for place in places[:SHOWN]
         ]
         more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
@@ -50,12 +69,48 @@ class Problems(list[str]):
         ids = list(ids)
         if ids:
             more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-            self.append(f"{name}: column '{SIG_ID}', {', '.join(map(str, ids[:SHOWN]))}{more}: {expected}")
+            self.append(f"{name}: column '{SIG_ID}', {', '.join(map(_shown, ids[:SHOWN]))}{more}: {expected}")
+
+
+def _shown(value: object) -> str:
+    """A cell on one line, cut where it is long."""
+    text = repr(str(value))[1:-1]
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _held(value: object) -> str:
+    return " is empty" if pd.isna(value) else f" holds '{_shown(value)}'"
 
 
 def cache_folder() -> Path:
     """Where parsed files are kept: ``$MOA_CACHE``, else ``~/.cache/moa``."""
     return Path(os.environ.get("MOA_CACHE") or Path.home() / ".cache" / "moa")
+
+
+def _recall(key: str) -> pa.Table | None:
+    """The parsed copy; None where it is absent, damaged or of another version."""
+    try:
+        with pa.memory_map(str(cache_folder() / f"{key}.{_FORMAT}")) as file:
+            copy = file.read_buffer()
+        # Feather carries no checksum of its own: a flipped bit would come back as another number.
+        if hashlib.sha256(copy[_HEAD:]).hexdigest().encode() != copy[:_HEAD].to_pybytes():
+            return None
+        return pyarrow.feather.read_table(pa.BufferReader(copy[_HEAD:]))
+    except Exception:
+        return None
+
+
+def _keep(key: str, table: pa.Table) -> None:
+    """Write the parsed copy, where that can be done."""
+    try:
+        sink = pa.BufferOutputStream()
+        pyarrow.feather.write_feather(table, sink, compression="uncompressed")
+        body = sink.getvalue()
+        with replacing(cache_folder() / f"{key}.{_FORMAT}") as temporary, temporary.open("wb") as file:
+            file.write(hashlib.sha256(body).hexdigest().encode())
+            file.write(body)
+    except (OSError, RuntimeError, pa.ArrowException):
+        pass  # a cache that cannot be written, or no home to write it in, costs time and nothing else
 
 
 def read_csv(path: Path, text_columns: Iterable[str], problems: Problems) -> tuple[pd.DataFrame | None, str]:
@@ -78,30 +133,39 @@ def read_csv(path: Path, text_columns: Iterable[str], problems: Problems) -> tup
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror})")
         return None, ""
-    copy = cache_folder() / f"{key}.feather"
-    try:
-        return pyarrow.feather.read_table(copy, memory_map=True).to_pandas(), key
-    except Exception:  # absent, damaged or of another version: parse again
-        pass
+    copy = _recall(key)
+    if copy is not None:
+        return copy.to_pandas(), key
     before = len(problems)
     table = _parse(path, name, list(text_columns), problems)
     if table is None:
         return None, key
     if len(problems) == before:
-        try:
-            with replacing(copy) as temporary:
-                pyarrow.feather.write_feather(table, temporary, compression="uncompressed")
-        except OSError:
-            pass  # a cache that cannot be written costs time, nothing else
+        _keep(key, table)
     return table.to_pandas(), key
 
 
+def _bad_line(path: Path) -> int | None:
+    """Number of the first line that is not UTF-8 text."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.isascii() or line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return None
+
+
 def _parse(path: Path, name: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
+    number = _bad_line(path)
+    if number is not None:
+        problems.append(f"{name}: line {number}: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
+        return None
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a byte order mark first
             header = next(csv.reader(file), [])
-    except (UnicodeDecodeError, csv.Error):
-        problems.append(f"{name}: line 1: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
+    except csv.Error as error:
+        problems.append(f"{name}: line 1: not a csv header ({error}); is a quote left open?")
         return None
     if not header:
         problems.append(f"{name}: the file is empty; expected a header and rows")
@@ -138,6 +202,7 @@ def _parse(path: Path, name: str, text_columns: list[str], problems: Problems) -
             ragged.clear()
             table = parse(False, collect)
     except pa.ArrowInvalid as error:
+        ragged.clear()  # the first pass knows no line numbers; short rows come back below as empty cells
         table = _parse_mixed(path, name, header, text_columns, problems, error)
         if table is None:
             return None
@@ -148,10 +213,28 @@ def _parse(path: Path, name: str, text_columns: list[str], problems: Problems) -
             f"{name}: {shown}{more}: expected {ragged[0].expected_columns}, one a column (is the file cut short?)"
         )
         return None
-    if not table.num_rows:
+    table = _without_blank_lines(name, table, problems)
+    if table is not None and not table.num_rows:
         problems.append(f"{name}: holds a header and no rows")
         return None
     return table
+
+
+def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.Table | None:
+    """Let blank lines at the end go; tell those between rows, which are a sign of damage."""
+    suspects = np.flatnonzero(table[SIG_ID].is_null().to_numpy())
+    empty = table.take(suspects).to_pandas().isna().all(axis=1).to_numpy() if len(suspects) else np.zeros(0, bool)
+    blank = set(suspects[empty].tolist())
+    rows = table.num_rows
+    while rows - 1 in blank:
+        rows -= 1
+        blank.remove(rows)
+    if blank:
+        shown = ", ".join(f"line {row + 2}" for row in sorted(blank)[:SHOWN])
+        more = f" and {len(blank) - SHOWN} more" if len(blank) > SHOWN else ""
+        problems.append(f"{name}: {shown}{more}: blank; expected {table.num_columns} values, one a column")
+        return None
+    return table.slice(0, rows)
 
 
 def _parse_mixed(
@@ -160,11 +243,8 @@ def _parse_mixed(
     """Read all as text where a block of the file broke the type guessed before, so that the cell can be named."""
     try:
         frame = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8", na_values=["", "NA", "NaN", "nan"]
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", na_values=["", "NA", "NaN", "nan"]
         )
-    except UnicodeDecodeError as bad:
-        problems.append(f"{name}: not UTF-8 text (byte {bad.start}); save it as a UTF-8 csv file")
-        return None
     except Exception:
         problems.append(f"{name}: not a csv file that can be read ({str(error).splitlines()[0]})")
         return None
@@ -202,4 +282,8 @@ def check_choices(name: str, table: pd.DataFrame, column: str, choices: tuple, p
     """Every cell of the column is one of ``choices``."""
     values = table[column]
     bad = ~values.isin(choices).to_numpy()
+    if isinstance(choices[0], int) and not pd.api.types.is_numeric_dtype(values):
+        # One word among numbers makes the whole column text: only the word is wrong.
+        numbers = pd.to_numeric(values.astype("string"), errors="coerce").isin(choices).to_numpy()
+        bad = bad if numbers.all() else ~numbers
     problems.rows(name, column, bad, table[SIG_ID], f"one of {', '.join(map(str, choices))}", values)
