@@ -336,7 +336,8 @@ class Runner:
         return features[CP_TYPE] == TREATED
 
     def _rows(self, features: pd.DataFrame) -> pd.DataFrame:
-        return features[self._treated(features)] if self.model.rows == "treated" else features
+        """The rows the model works on; models of all rows take them by sig_id, as the original did."""
+        return features[self._treated(features)] if self.model.rows == "treated" else features.sort_index()
 
     def _targets(self, stage: Stage, data: Dataset) -> pd.DataFrame:
         if stage.targets == "scored":
