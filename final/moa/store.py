@@ -93,8 +93,9 @@ class SharedFits:
         payload = skops.io.dumps(fitted)
         with replacing(self._path(key)) as temporary:
             temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
-        self._loaded[key] = fitted
-        return fitted, key
+        # The stored copy and not the fit itself: arrays come back in another memory order, which can change a product's
+        # last bit, and a fresh process must predict what was predicted at training.
+        return self.load(key), key
 
     def load(self, key: str) -> Any:
         """Read a fit.

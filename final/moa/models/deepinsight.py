@@ -6,7 +6,7 @@ says that V2 of the ResNeSt has another seed; the notebooks gave both the same, 
 
 from __future__ import annotations
 
-from moa.backbones import EfficientNet, ResNeSt
+from moa.backbones import ResNeSt
 from moa.cnn import CNNLearner
 from moa.features import RawInputs
 from moa.folds import Folds
