@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import skops.io
 import torch
-from moa.features import GaussianRank
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
 from moa.errors import StoreError
+from moa.features import GaussianRank
 from moa.files import digest, read_json, read_table, replacing, write_json, write_table
 from moa.learner import Fitted
 from moa.store import ModelStore, SharedFits
