@@ -46,7 +46,11 @@ TRUTH = Path("truth") / "test_targets_scored.csv"
 LEAST_ROWS = 60
 
 CONTROL_SHARE, TEST_CONTROL_SHARE = 1866 / TRAIN_ROWS, 358 / TEST_ROWS
+# Raised whenever the same seed would give other files.
+WORLD = 2
 PATHWAYS = 120
+# Share of a drug's pathways that answer in the opposite direction.
+MIRRORED = 0.35
 # Nonscored targets without a positive, in the competition.
 EMPTY_NONSCORED = 71
 ROWS_OF_A_DRUG = 6
@@ -70,7 +74,7 @@ def synthesize(folder: Path, rows: int = TRAIN_ROWS, test_rows: int = TEST_ROWS,
     folder = Path(folder)
     if rows < LEAST_ROWS or test_rows < 1:
         raise UserError(f"synthetic data need at least {LEAST_ROWS} training rows and 1 test row")
-    asked = {"rows": rows, "test_rows": test_rows, "seed": seed, "version": __version__}
+    asked = {"rows": rows, "test_rows": test_rows, "seed": seed, "version": __version__, "world": WORLD}
     if is_synthetic(folder):
         if read_json(folder / MARKER) == asked:
             return
@@ -148,6 +152,8 @@ def _samples(rng: np.random.Generator, world: _World, rows: int, test_rows: int)
         strength[hit, pathway] = np.maximum(strength[hit, pathway], rng.gamma(4.0, 0.25, hit.sum()))
     # Every drug does something besides, and many do nothing that has a label.
     strength += (rng.random(strength.shape) < 0.012) * rng.gamma(2.0, 0.25, strength.shape)
+    # Agonist and antagonist may share a label and mirror each other's response: no linear model sees both.
+    strength *= np.where(rng.random(strength.shape) < MIRRORED, -1, 1)
 
     def expand(of_row: np.ndarray, controls: int) -> _Sample:
         of_row = np.concatenate([of_row, np.full(controls, -1)])
@@ -218,7 +224,7 @@ def _write_features(path: Path, rng: np.random.Generator, world: _World, sample:
     values[:, :n_genes] += 0.85 * noise[:, :n_genes]
     values[:, n_genes:] += 0.55 * noise[:, n_genes:]
     # Dying cells die together, and die of many things: the heavy negative tail.
-    killing = np.maximum(sample.activity @ world.toxicity - 0.4, 0) * rng.gamma(2.0, 0.5, n)
+    killing = np.maximum(np.abs(sample.activity) @ world.toxicity - 0.4, 0) * rng.gamma(2.0, 0.5, n)
     values[:, n_genes:] -= 0.8 * killing[:, None] * rng.gamma(6.0, 1 / 6, (n, len(CELLS)))
     values = np.clip(values, -10, 10)
     columns = {

@@ -1,0 +1,46 @@
+"""The command line: ``moa data | train | predict | blend | report``. Every command is a few calls into the package.
+
+Each module here holds an ``app``: a named group of commands, or single ones that join the top level.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from moa.cli import blends, data, models, report
+from moa.cli.models import inference_app
+from moa.errors import UserError
+
+__all__ = ["app", "inference_app", "main", "run"]
+
+app = typer.Typer(
+    help="Mechanisms of Action prediction: the winning Kaggle solution, from data to submission.csv.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.add_typer(data.app, name="data")
+app.add_typer(models.app)
+app.add_typer(blends.app, name="blend")
+app.add_typer(report.app)
+
+
+def run(command: typer.Typer) -> None:
+    """Run a command line: mistakes of the user are told in a line, without a traceback."""
+    try:
+        command()
+    except UserError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; finished units are kept, run the same command to go on")
+        sys.exit(130)
+
+
+def main() -> None:
+    """Entry point of ``moa``."""
+    run(app)

@@ -1,0 +1,50 @@
+"""``moa data``: get, make and check the competition files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from moa.cli.options import DATA, group, out
+
+app = group("Get, make and check the competition files.")
+
+
+@app.command("check")
+def data_check(folder: Annotated[Path, typer.Argument(help="Folder of the competition files.")] = DATA) -> None:
+    """Read the files, hold them against the schema, and list every problem found."""
+    from moa.data import load_dataset, summary
+    from moa.schema import TRAIN_DRUG, TRAIN_NONSCORED
+
+    dataset = load_dataset(folder, drugs=(folder / TRAIN_DRUG).exists(), nonscored=(folder / TRAIN_NONSCORED).exists())
+    table = Table(title=f"{folder}: all files are as they should be", show_header=False)
+    for name, value in summary(dataset):
+        table.add_row(name, value)
+    out.print(table)
+
+
+@app.command("synthesize")
+def data_synthesize(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    rows: Annotated[int, typer.Option(help="Training rows.")] = 23_814,
+    test_rows: Annotated[int, typer.Option(help="Test rows.")] = 3_982,
+    seed: Annotated[int, typer.Option(help="Another seed, another data set.")] = 0,
+) -> None:
+    """Make a synthetic data set of the competition's exact schema, with a signal that can be learned."""
+    from moa.synthetic import synthesize
+
+    with out.status(f"writing {rows:,} + {test_rows:,} synthetic rows to {folder}"):
+        synthesize(folder, rows=rows, test_rows=test_rows, seed=seed)
+    out.print(f"{folder}: synthetic data, {rows:,} training and {test_rows:,} test rows")
+
+
+@app.command("download")
+def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = DATA) -> None:
+    """Download the real competition files with the kaggle client and your token."""
+    from moa.download import download
+
+    download(folder)
+    out.print(f"{folder}: competition files are there; now run: moa data check {folder}")

@@ -1,0 +1,83 @@
+"""``moa models | train | predict`` and the inference scripts: the single models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+from rich.table import Table
+
+from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Device, Models, Out, Weights, out, score_table
+
+app = typer.Typer()
+
+
+@app.command("models")
+def list_models() -> None:
+    """List the single models and the winners' published figures."""
+    from moa.recipe import recipes
+
+    table = Table(title="Single models, with the winners' published log losses")
+    for column in ("name", "model", "CV", "public LB", "private LB"):
+        table.add_column(column)
+    for model in recipes().values():
+        figures = model.published
+        cv = f"{figures.cv:.5f}" + (" *" if figures.cv_rows == "treated" else "")
+        table.add_row(model.name, model.title, cv, f"{figures.public_lb:.5f}", f"{figures.private_lb:.5f}")
+    out.print(table)
+    out.print("* scored on treated rows only")
+
+
+@app.command()
+def train(
+    models: Models,
+    data: DataDir = DATA,
+    weights: Weights = WEIGHTS,
+    device: Device = "auto",
+    profile: Annotated[
+        str, typer.Option(help="kaggle: published settings; demo: minutes on two CPU cores.")
+    ] = "kaggle",
+    seeds: Annotated[Optional[int], typer.Option(help="Train the first so many seeds.", min=1)] = None,  # noqa: UP045
+    folds: Annotated[Optional[int], typer.Option(help="Train the first so many folds.", min=1)] = None,  # noqa: UP045
+    fold: Annotated[Optional[int], typer.Option(help="Train this fold alone (array jobs).", min=0)] = None,  # noqa: UP045
+    stage: Annotated[Optional[str], typer.Option(help="Train this stage alone.")] = None,  # noqa: UP045
+) -> None:
+    """Train what is not trained yet; a run that was killed goes on where it stopped."""
+    from moa.recipe import recipe
+    from moa.runner import Selection
+    from moa.workflow import expand_models, train_models
+
+    selection = Selection(seeds=seeds, folds=folds, fold=fold, stage=stage)
+    results = train_models([recipe(name) for name in expand_models(models)], data, weights, profile, device, selection)
+    out.print(score_table(results))
+
+
+@app.command()
+def predict(
+    models: Models,
+    data: DataDir = DATA,
+    weights: Weights = WEIGHTS,
+    out_dir: Out = OUT,
+    device: Device = "auto",
+) -> None:
+    """Turn trained weights into OOF and test predictions and a submission, a folder a model."""
+    from moa.workflow import expand_models, predict_model
+
+    for name in expand_models(models):
+        path = predict_model(name, data, weights, out_dir, device)
+        out.print(f"{name}: wrote {path}")
+
+
+def inference_app(name: str) -> None:
+    """The command line of one model's inference script: ``--data DIR --weights DIR --out DIR [--device D]``."""
+    from moa.cli import run
+    from moa.recipe import recipe
+    from moa.workflow import predict_model
+
+    def infer(data: DataDir = DATA, weights: Weights = WEIGHTS, out_dir: Out = OUT, device: Device = "auto") -> None:
+        out.print(f"wrote {predict_model(name, data, weights, out_dir, device)}")
+
+    infer.__doc__ = f"Predict with {recipe(name).title}: OOF, test predictions and submission.csv from trained weights."
+    script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    script.command()(infer)
+    run(script)

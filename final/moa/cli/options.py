@@ -1,0 +1,35 @@
+"""What the commands share: their options, default folders and the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+out = Console()
+
+DataDir = Annotated[Path, typer.Option("--data", help="Folder of the competition files.", show_default=True)]
+Weights = Annotated[Path, typer.Option("--weights", help="Folder of trained weights.", show_default=True)]
+Out = Annotated[Path, typer.Option("--out", help="Folder for predictions and submissions.", show_default=True)]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", show_default=True)]
+Models = Annotated[list[str], typer.Argument(help="Models by name, a blend by name (best-lb, best-cv), or 'all'.")]
+
+DATA, WEIGHTS, OUT = Path("data"), Path("output/weights"), Path("output/predictions")
+
+
+def group(text: str) -> typer.Typer:
+    """A group of commands that shows its help when called bare."""
+    return typer.Typer(help=text, no_args_is_help=True)
+
+
+def score_table(scores: list[dict[str, str]]) -> Table:
+    """Rows of ``moa.workflow.score_row`` as a table."""
+    table = Table(title="OOF log loss")
+    for column in scores[0]:
+        table.add_column(column)
+    for row in scores:
+        table.add_row(*row.values())
+    return table
