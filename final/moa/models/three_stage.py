@@ -126,7 +126,8 @@ RECIPES = (
         "3-stage NN (10 folds)",
         ThreeStageConfig(folds=Folds(scheme="multilabel", n_splits=10)),
         stages,
-        Published(cv=0.01546, public_lb=0.01822, private_lb=0.01618),
+        # The same figure as the OOF behind the Best CV blend, which counts treated rows.
+        Published(cv=0.01546, public_lb=0.01822, private_lb=0.01618, cv_rows="treated"),
         demo=DEMO | {"folds": {"n_splits": 4}},
     ),
 )
