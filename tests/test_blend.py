@@ -10,6 +10,7 @@ import yaml
 
 from moa.blend import BlendSpec, apply_blend, effective_weights, load_blend, save_blend, submission, write_submission
 from moa.errors import UserError
+from moa.recipe import recipes
 
 FINAL = Path(__file__).parents[1] / "final"
 MODELS = {
@@ -34,15 +35,35 @@ def test_features():
 
 
 def test_published_files():
+    """Weights as the write-up prints them, members as this package names them."""
     lb, cv = load_blend(FINAL / "Best LB" / "blend.yaml"), load_blend(FINAL / "Best CV" / "blend.yaml")
-    assert (len(lb.members), len(cv.members)) == (7, 5)
-    assert set(lb.weights.index) | set(cv.weights.index) == MODELS
+    assert lb.weights.to_dict() == {
+        "three-stage-nn-5fold": 0.333, "two-stage-nn-tabnet": 0.10, "simple-nn-old-cv": 0.09,
+        "simple-nn-new-cv": 0.09, "two-heads": 0.09, "deepinsight-efficientnet-b3": 0.162,
+        "deepinsight-resnest-v2": 0.135,
+    }
+    assert cv.weights.to_dict() == {
+        "three-stage-nn-10fold": 0.36704255, "two-heads-v2": 0.0808577, "deepinsight-efficientnet-b3": 0.17120266,
+        "deepinsight-resnest-v1": 0.10876667, "deepinsight-resnest-v2": 0.27213043,
+    }
     assert lb.weights.sum() == pytest.approx(1.0, abs=1e-12)
-    assert lb.weights["three-stage-nn-5fold"] == 0.333
-    assert lb.weights["simple-nn-old-cv"] == lb.weights["simple-nn-new-cv"] == 0.09
-    assert cv.weights["deepinsight-resnest-v2"] == 0.27213043
+    assert cv.weights.sum() == pytest.approx(1.00000001, abs=1e-12), "eight printed digits"
+    assert set(lb.weights.index) | set(cv.weights.index) == MODELS
     assert (lb.published.public_lb, lb.published.private_lb, lb.published.oof) == (0.01808, 0.01599, None)
     assert (cv.published.public_lb, cv.published.private_lb, cv.published.oof) == (None, 0.01601, 0.015107)
+
+
+def test_single_losses_behind_the_published_search():
+    """The search's single OOF losses, printed with six digits, are the members' published CV, printed with five."""
+    searched = {
+        "three-stage-nn-10fold": 0.015461, "two-heads-v2": 0.015660, "deepinsight-efficientnet-b3": 0.016016,
+        "deepinsight-resnest-v1": 0.015819, "deepinsight-resnest-v2": 0.015756,
+    }
+    known = recipes()
+    for name in searched.keys() & known.keys():
+        assert known[name].published.cv_rows == "treated", name
+        assert known[name].published.cv == pytest.approx(searched[name], abs=5.1e-6), name
+    assert load_blend(FINAL / "Best CV" / "blend.yaml").published.oof < min(searched.values())
 
 
 def test_save_and_load(tmp_path):

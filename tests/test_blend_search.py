@@ -3,12 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from moa.blend import apply_blend
+from moa.blend import apply_blend, load_blend
 from moa.blend_loss import SMALL, BlendLoss, slsqp, tpe
-from moa.blend_search import Oof, search
+from moa.blend_search import Oof, comparable_rows, search
+from moa.cli import app
 from moa.errors import UserError
+from moa.files import read_table, write_table
 from moa.metrics import all_to_treated, competition_log_loss, log_loss, treated_to_all
+from moa.workflow import blend_submission
 
 PLANTED = np.array([0.5, 0.0, 0.3, 0.2])
 
@@ -197,9 +201,33 @@ def test_mixed_schemes_are_refused(data):
     mixed = [Oof("new-cv", oofs[0].predictions, "drug-aware-5"), *oofs[1:]]
     with pytest.raises(UserError, match="new-cv.*not comparable.*unseen"):
         search(mixed, y, treated)
-    assert search(mixed, y, treated, methods=["slsqp"], folds=2, bootstrap=10, allow_mixed=True).weights.size == 4
+    assert search(mixed, y, treated, methods=["slsqp"], folds=2, bootstrap=10, mixed="allow").weights.size == 4
     row_wise = [Oof("k", oofs[0].predictions, "kfold-10"), *oofs[1:]]
     assert search(row_wise, y, treated, methods=["slsqp"], folds=2, bootstrap=10).weights.size == 4
+
+
+def test_mixed_schemes_meet_on_comparable_rows(data):
+    """Only rows of drugs that both have seen (over 18 rows) or neither (one row) count."""
+    oofs, y, treated = data
+    rows = y.index[treated]
+    number = pd.Series(np.arange(len(rows)), index=rows)
+    drugs = "single-" + number.astype(str)
+    drugs[number % 3 == 0] = "large-" + (number // 60).clip(upper=57).astype(str)  # of 20 rows or more
+    drugs[number % 3 == 2] = "pair-" + (number // 6).astype(str)
+    drugs = drugs.reindex(y.index).fillna("vehicle")
+    kept = comparable_rows(drugs[treated])
+    assert set(kept) == set(rows[number % 3 < 2])
+    spoilt = oofs[0].predictions.copy()
+    spoilt.loc[rows.difference(kept)] = 0.99
+    options = {"methods": ["slsqp"], "folds": 2, "bootstrap": 10, "groups": drugs, "mixed": "comparable"}
+    mixed = [Oof("model-0", spoilt, "drug-aware-5"), *oofs[1:]]
+    found = search(mixed, y, treated, **options)
+    assert found.n_rows == len(kept)
+    np.testing.assert_allclose(found.weights, PLANTED, atol=0.06)
+    same_kind = search(oofs, y, treated, **options)
+    assert same_kind.n_rows == len(rows), "nothing to make comparable"
+    with pytest.raises(UserError, match="train_drug.csv is needed"):
+        search(mixed, y, treated, **(options | {"groups": None}))
 
 
 def test_per_target_weights_follow_targets_and_shrink():
@@ -241,6 +269,7 @@ def test_groups_widen_the_interval(data):
         ({"folds": 1}, "nested folds"),
         ({"oofs": 1}, "at least two"),
         ({"scheme": "five"}, "unknown scheme"),
+        ({"mixed": "yes"}, "mixed folds: 'yes' is unknown"),
     ],
 )
 def test_wrong_options(data, change, message):
@@ -250,3 +279,72 @@ def test_wrong_options(data, change, message):
     oofs = [Oof(o.name, o.predictions, scheme or o.scheme) for o in oofs]
     with pytest.raises(UserError, match=message):
         search(oofs, y, treated, **change)
+
+
+@pytest.fixture(scope="module")
+def planted_predictions(dataset, tmp_path_factory):
+    """A predictions folder whose members are truths behind noise: those named first know more."""
+    folder = tmp_path_factory.mktemp("planted")
+    rng = np.random.default_rng(3)
+    y = dataset.scored.to_numpy()
+    models = {"deepinsight-resnest-v1": 0.3, "three-stage-nn-10fold": 0.2, "simple-nn-new-cv": 0.1}
+    for name, signal in models.items():
+        p = np.clip((0.004 + signal * y * rng.random(y.shape)) * np.exp(rng.normal(0, 0.7, y.shape)), 1e-5, 0.9)
+        table = pd.DataFrame(p.astype(np.float32), dataset.scored.index, dataset.scored.columns)
+        write_table(folder / name / "oof.parquet", table if name.startswith("deep") else table[dataset.treated])
+        test = pd.DataFrame(rng.random((len(dataset.test), y.shape[1])) / 9, dataset.test.index, table.columns)
+        write_table(folder / name / "test.parquet", test)
+    return folder
+
+
+def run_search(data_dir, predictions, *arguments):
+    folders = ["--data", data_dir, "--predictions", predictions, "--weights", "/nowhere"]
+    done = CliRunner().invoke(app, ["blend", "search", *map(str, [*arguments, *folders])])
+    return done, " ".join(done.output.split())
+
+
+def test_command_line_searches_and_writes_a_blend_that_can_be_applied(data_dir, planted_predictions, tmp_path):
+    methods = ["--method", "slsqp", "--method", "per-target", "--method", "tpe", "--trials", "10", "--bootstrap", "50"]
+    path = tmp_path / "My Blend.yaml"
+    done, text = run_search(data_dir, planted_predictions, "best-cv", "--folds", 2, "--out", path, *methods)
+    assert done.exit_code == 0, done
+    assert "without" in text and "deepinsight-resnest-v2" in text, "members that are missing are said"
+    for word in ("best-single", "equal", "per-target", "tpe", "multilabel-10", "95 % interval", "optimistic"):
+        assert word in text
+    spec = load_blend(path)
+    assert spec.name == "my-blend" and set(spec.weights.index) <= {"deepinsight-resnest-v1", "three-stage-nn-10fold"}
+    assert spec.weights.sum() == pytest.approx(1.0, abs=1e-9)
+    written, _ = blend_submission(str(path), data_dir, planted_predictions, tmp_path)
+    mixed = pd.read_csv(written, index_col="sig_id")
+    parts = sum(
+        weight * read_table(planted_predictions / model / "test.parquet") for model, weight in spec.weights.items()
+    )
+    treated = (mixed > 0).all(axis=1)
+    np.testing.assert_allclose(mixed[treated], parts.loc[mixed.index][treated], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["best-cv", "simple-nn-new-cv"], "simple-nn-new-cv (drug-aware-5)"),
+        (["three-stage-nn-10fold"], "OOF predictions of three-stage-nn-10fold; a blend needs at least two"),
+        (["best-cv", "simple-nn-old-cv"], "simple-nn-old-cv/oof.parquet: not found"),
+        (["best-cv", "--free", "--out", "x.yaml"], "a blend file holds one weight a model"),
+        (["best-cv", "--method", "per-target", "--out", "x.yaml"], "a blend file holds one weight a model"),
+        (["best-cv", "--method", "newton"], "newton is unknown"),
+        (["best-cv", "--mixed", "maybe"], "'maybe' is unknown"),
+    ],
+)
+def test_command_line_refuses_with_the_reason(data_dir, planted_predictions, arguments, message):
+    done, _ = run_search(data_dir, planted_predictions, *arguments)
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+
+
+def test_command_line_searches_mixed_folds_on_comparable_rows(data_dir, dataset, planted_predictions):
+    models = ["simple-nn-new-cv", "three-stage-nn-10fold"]
+    done, text = run_search(data_dir, planted_predictions, *models, "--mixed", "comparable", "--folds", 2)
+    drugs = dataset.drugs[dataset.treated]
+    size = drugs.map(drugs.value_counts())
+    assert done.exit_code == 0, done
+    assert f"over {((size == 1) | (size > 18)).sum():,} treated rows" in text

@@ -23,6 +23,7 @@ SCRIPTS = sorted(FINAL.glob("*/Inference/*.py"))
         "predict",
         "blend",
         "blend apply",
+        "blend search",
         "report",
     ],
 )

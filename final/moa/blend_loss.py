@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy.optimize import minimize
@@ -106,8 +106,20 @@ def slsqp(
     return weights if objective(weights)[0] <= 1.0 + 1e-12 else start  # never worse than the start
 
 
-def tpe(loss: BlendLoss, members: int, trials: int = TPE_TRIALS, simplex: bool = True, seed: int = 0) -> np.ndarray:
-    """Weights by Optuna's TPE, each drawn from [0, 1]; divided by their sum where ``simplex``."""
+def tpe(
+    loss: BlendLoss, members: int, trials: int = TPE_TRIALS, simplex: bool = True, seed: int = 0,
+    on_trial: Callable[[int], None] = lambda done: None,
+) -> np.ndarray:
+    """Weights by Optuna's TPE, each drawn from [0, 1]; divided by their sum where ``simplex``.
+
+    Args:
+        loss: the loss to minimise.
+        members: number of members.
+        trials: how many weights are tried.
+        simplex: whether they sum to 1.
+        seed: of the sampler.
+        on_trial: called after each trial with how many are done.
+    """
     import optuna  # slow to import, and needed here alone
 
     def weights_of(values: Iterable[float]) -> np.ndarray:
@@ -121,7 +133,7 @@ def tpe(loss: BlendLoss, members: int, trials: int = TPE_TRIALS, simplex: bool =
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        study.optimize(objective, n_trials=trials)
+        study.optimize(objective, n_trials=trials, callbacks=[lambda _, trial: on_trial(trial.number + 1)])
     finally:
         optuna.logging.set_verbosity(verbosity)
     return weights_of(study.best_params[f"w{i:02d}"] for i in range(members))

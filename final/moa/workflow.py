@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from moa.blend import apply_blend, load_blend, submission, write_submission
+from moa.blend_search import Oof, SearchResult, search
 from moa.data import Dataset, load_dataset
 from moa.errors import UserError
 from moa.files import read_table, write_table
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.recipe import Recipe, recipe, recipes
 from moa.runner import Runner, Selection, needs, open_runner, pick_device
+from moa.schema import TRAIN_DRUG
 
 # The submissions' folders, beside the package in a checkout.
 FINAL = Path(__file__).resolve().parents[1]
@@ -97,6 +100,49 @@ def predict_model(name: str, data: Path, weights: Path, out: Path, device: str =
         submission(test, dataset.test, list(test.columns)), folder / "submission.csv", dataset.sample_submission
     )
     return folder
+
+
+def search_weights(
+    names: list[str], data: Path, predictions: Path, weights: Path, whole_drugs: bool | None = None, **options: Any
+) -> tuple[SearchResult, dict[str, str], list[str]]:
+    """Search blend weights on the OOF predictions of models and of members of blends.
+
+    Args:
+        names: models, blends or "all", as ``expand_models`` takes them.
+        data, predictions, weights: folders of the competition files, of ``NAME/oof.parquet``, and of the manifests
+            that say which folds made them; a model without a manifest is taken to have its published folds.
+        whole_drugs: keep drugs whole in the nested folds and in the bootstrap; None: where train_drug.csv is there.
+        options: further arguments of ``moa.blend_search.search``.
+
+    Returns:
+        what was found, the scheme of each member's folds, and the members of blends that have no OOF predictions.
+
+    Raises:
+        UserError: a model asked for by its own name has no predictions, or the search refuses them.
+    """
+    if whole_drugs is None:
+        whole_drugs = (data / TRAIN_DRUG).exists()
+    members = expand_models(names)
+    paths = {name: predictions / name / "oof.parquet" for name in members}
+    absent = [name for name in members if name not in names and not paths[name].exists()]
+    present = [name for name in members if name not in absent]
+    if len(present) < 2:
+        raise UserError(
+            f"{predictions}: holds OOF predictions of {', '.join(present) or 'no model asked for'}; a blend needs at "
+            f"least two, so run `moa predict {' '.join(names)}` first"
+        )
+    dataset = load_dataset(data, drugs=whole_drugs or options.get("mixed") == "comparable", nonscored=False)
+    schemes = {name: _scheme(name, weights) for name in present}
+    oofs = [Oof(name, read_table(paths[name]), schemes[name], recipe(name).rows) for name in present]
+    found = search(oofs, dataset.scored, dataset.treated, groups=dataset.drugs, **options)
+    return found, schemes, absent
+
+
+def _scheme(name: str, weights: Path) -> str:
+    """The folds behind a model's OOF, as in "drug-aware-5"."""
+    model = recipe(name)
+    trained = (weights / name / "manifest.json").exists()
+    return Runner(model, weights, None if trained else model.config).last.folds.label
 
 
 def blend_submission(blend: str, data: Path, predictions: Path, out: Path) -> tuple[Path, str]:
