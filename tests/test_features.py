@@ -162,7 +162,11 @@ def test_selection_of_the_competition_s_columns_keeps_218():
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(100, 872)), generator.integers(0, 2, 100)
     assert TTestSelector().fit(x, y).get_support().sum() == 218
-    assert TTestSelector(keep_quantile=0.5127).fit(x, y).get_support().sum() == 447
+    chosen = TTestSelector(n_columns=447).fit(x, y)
+    assert chosen.get_support().sum() == 447
+    assert chosen.p_values_[chosen.get_support()].max() <= chosen.p_values_[~chosen.get_support()].min()
+    with pytest.raises(UserError, match="873 columns are wanted, and 872 hold"):
+        TTestSelector(n_columns=873).fit(x, y)
 
 
 def test_reductions_spell_out_the_defaults_of_2020(x):

@@ -210,7 +210,8 @@ class Runner:
                 )
             return FeaturePipeline.restore(description["pipeline"], self.store.fits).transform(train_frame)
         pipeline = stage.features()
-        labelled = y.to_numpy().any(axis=1).astype(np.int64)
+        # For selectors: does the sample have any mechanism of action? All stages of a model are told the same.
+        labelled = data.scored.loc[features.index].to_numpy().any(axis=1).astype(np.int64)
         with progress(f"{self.model.name} {stage.name} features", len(pipeline.steps)) as bar:
             x, _ = pipeline.fit_transform(
                 train_frame, test_frame, self.store.fits, labelled, lambda name, done, total: bar.update(done, name)

@@ -1,0 +1,173 @@
+"""The two-heads residual network and its training, in PyTorch, held to the Keras the original was written in.
+
+Source: write-up, 2-heads ResNet. What Keras does otherwise than PyTorch, and is kept:
+
+- batch norm: momentum 0.99, eps 1e-3, and the *biased* batch variance in the moving average (``KerasBatchNorm``);
+- dense kernels are glorot-uniform with zero biases, the selu ones LeCun-normal, truncated at two deviations;
+- Adam's eps stands inside the bias correction (``KerasAdam``); Adadelta's rule is PyTorch's, with rho 0.95, eps 1e-7;
+- labels are smoothed in the validation loss too, which stops training and lowers the learning rate;
+- early stopping counts an epoch as better from ``min_delta`` on, and the plateau rule from Keras's own 1e-4 on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from moa.matmul import linear
+from moa.networks import SeededDropout
+
+KERAS_EPS = 1e-7
+# Keras's ReduceLROnPlateau: its default min_delta, which the original left alone.
+PLATEAU_DELTA = 1e-4
+
+
+class KerasBatchNorm(nn.BatchNorm1d):
+    """Batch norm over rows with Keras's constants; its moving variance averages the biased batch variance."""
+
+    def __init__(self, num_features: int):
+        super().__init__(num_features, eps=1e-3, momentum=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        out, mean, scale = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(scale.pow(-2) - self.eps, self.momentum)
+        return out
+
+
+class Dense(nn.Linear):
+    """A linear layer initialised as Keras does: glorot-uniform, or LeCun-normal before selu."""
+
+    def __init__(self, n_inputs: int, n_outputs: int, lecun: bool = False):
+        self.lecun = lecun
+        super().__init__(n_inputs, n_outputs)
+
+    def reset_parameters(self) -> None:
+        if self.lecun:
+            # Keras draws from a normal distribution cut at two deviations, widened to a variance of 1 / inputs.
+            deviation = math.sqrt(1 / self.in_features) / 0.87962566103423978
+            nn.init.trunc_normal_(self.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+        else:
+            nn.init.xavier_uniform_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+
+def _layers(n_inputs: int, widths: tuple[int, ...], activations: tuple[type[nn.Module], ...]) -> nn.Sequential:
+    """Batch norm, dense layer and activation, once a width."""
+    layers: list[nn.Module] = []
+    for width, activation in zip(widths, activations, strict=True):
+        layers += [KerasBatchNorm(n_inputs), Dense(n_inputs, width, lecun=activation is nn.SELU), activation()]
+        n_inputs = width
+    return nn.Sequential(*layers)
+
+
+class TwoHeads(nn.Module):
+    """Two inputs, four residual blocks on concatenations of what came before, and a head.
+
+    Args:
+        first, second: columns of the two inputs.
+        n_targets: outputs.
+        width: of the wide dense layers (512); the narrow ones have half of it.
+        bottleneck: width of the layer before the head: 206 in both phases, whatever the targets.
+        dropout: rates of the first two blocks.
+    """
+
+    def __init__(
+        self,
+        first: int,
+        second: int,
+        n_targets: int,
+        width: int = 512,
+        bottleneck: int = 206,
+        dropout: tuple[float, float] = (0.2, 0.3),
+    ):
+        super().__init__()
+        half, self.bottleneck = width // 2, bottleneck
+        self.out1 = _layers(first, (width, half), (nn.ELU, nn.ELU))
+        self.a1 = _layers(half + second, (width,), (nn.ReLU,))
+        for block, rate in zip((self.out1, self.a1), dropout, strict=True):
+            block.insert(1, SeededDropout(rate))
+        self.a2 = _layers(half + second + width, (width, half), (nn.ELU, nn.ReLU))
+        self.a3 = _layers(width + half, (half,), (nn.ELU,))
+        self.a3b = _layers(width + half + half, (half,), (nn.ReLU,))
+        self.a4 = _layers(4 * half, (half, bottleneck), (nn.SELU, nn.SELU))
+        self.renew_head(n_targets)
+
+    def renew_head(self, n_targets: int) -> None:
+        """Put an untrained batch norm and dense layer on top."""
+        self.head = nn.Sequential(KerasBatchNorm(self.bottleneck), Dense(self.bottleneck, n_targets))
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """Logits, shape (rows, n_targets), of inputs (rows, first) and (rows, second)."""
+        out1 = self.out1(x1)
+        a1 = self.a1(torch.cat([out1, x2], 1))
+        a2 = self.a2(torch.cat([out1, x2, a1], 1))
+        a3 = self.a3(torch.cat([a1, a2], 1))
+        a3b = self.a3b(torch.cat([a1, a2, a3], 1))
+        return self.head(self.a4(torch.cat([out1, a2, a3, a3b], 1)))
+
+
+class KerasAdam(torch.optim.Adam):
+    """Adam as Keras computes it: eps is added to the square root of the *uncorrected* second moment.
+
+    That is PyTorch's rule with eps divided by the square root of the moment's correction, which shrinks to 1.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float):
+        super().__init__(parameters, lr=lr, eps=KERAS_EPS, fused=True)
+        self.steps = 0
+
+    def step(self, closure: None = None) -> None:
+        self.steps += 1
+        for group in self.param_groups:
+            group["eps"] = KERAS_EPS / math.sqrt(1 - group["betas"][1] ** self.steps)
+        super().step(closure)
+
+
+def keras_adadelta(parameters: Iterable[Tensor], lr: float) -> torch.optim.Adadelta:
+    """Adadelta with Keras's rho and eps; the rule itself is the same."""
+    return torch.optim.Adadelta(parameters, lr=lr, rho=0.95, eps=KERAS_EPS)
+
+
+def keras_plateau(optimizer: torch.optim.Optimizer, factor: float, patience: int) -> ReduceLROnPlateau:
+    """Keras's ReduceLROnPlateau: after ``patience`` epochs without a gain of 1e-4 (PyTorch waits one more)."""
+    return ReduceLROnPlateau(
+        optimizer, factor=factor, patience=patience - 1, threshold=PLATEAU_DELTA, threshold_mode="abs", eps=0.0
+    )
+
+
+class EarlyStopping:
+    """Keras's rule: an epoch counts as better if it gains more than ``min_delta`` on the best so far.
+
+    Attributes:
+        best: monitored value of the best epoch.
+        wait: epochs since then.
+    """
+
+    def __init__(self, patience: int, min_delta: float):
+        self.patience, self.min_delta = patience, min_delta
+        self.best, self.wait = math.inf, 0
+
+    def better(self, value: float) -> bool:
+        """Take note of an epoch's value; True if it is the best."""
+        if value + self.min_delta < self.best:
+            self.best, self.wait = value, 0
+            return True
+        self.wait += 1
+        return False
+
+    @property
+    def stop(self) -> bool:
+        """Whether patience is at its end."""
+        return self.wait >= self.patience
