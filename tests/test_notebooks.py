@@ -3,11 +3,15 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import papermill
 import pytest
 
+from moa.blend import load_blend
+from moa.files import read_table
+
 FINAL = Path(__file__).resolve().parents[1] / "final"
-NOTEBOOKS = sorted(FINAL.glob("*/Training/*.ipynb"))
+TRAINING = sorted(FINAL.glob("*/Training/*.ipynb"))
 
 
 def name_of(path):
@@ -22,17 +26,50 @@ def test_notebooks_are_kept_clean_and_short(path):
     assert sum(len(cell["source"]) for cell in cells) <= 120, "a notebook tells its story in a page"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
+def run(path, folder, **parameters):
+    """Execute a notebook; returns the outputs of its code cells as text and their types."""
+    papermill.execute_notebook(path, folder / "out.ipynb", cwd=path.parent, progress_bar=False, parameters=parameters)
+    cells = json.loads((folder / "out.ipynb").read_text())["cells"]
+    outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
+    lines = [[*output.get("text", []), *output.get("data", {}).get("text/plain", [])] for output in outputs]
+    return "".join(map("".join, lines)), [kind for output in outputs for kind in output.get("data", {})]
+
+
+def some_of(weights, folder, *models):
+    """A weights folder that holds these models alone."""
+    folder.mkdir()
+    for name in ("shared", *models):
+        (folder / name).symlink_to(weights / name)
+    return folder
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=name_of)
 def test_training_notebooks_run(path, data_dir, demo_weights, tmp_path):
     # The weights of the session are used where there are some: what is tested is the notebook, not training again.
-    papermill.execute_notebook(
-        path,
-        tmp_path / "out.ipynb",
-        cwd=path.parent,
-        progress_bar=False,
-        parameters={"profile": "demo", "data": str(data_dir), "weights": str(demo_weights), "device": "cpu"},
+    words, kinds = run(path, tmp_path, profile="demo", data=str(data_dir), weights=str(demo_weights), device="cpu")
+    assert "image/png" in kinds, "the learning curves"
+    assert "prevalence" in words, "the score"
+
+
+def test_the_final_notebook_runs_the_members_scripts_and_mixes(data_dir, demo_weights, tmp_path):
+    members = ["three-stage-nn-10fold", "deepinsight-resnest-v2"]
+    weights = some_of(demo_weights, tmp_path / "weights", *members)
+    words, _ = run(
+        FINAL / "Best CV" / "final-best-cv.ipynb", tmp_path, data=str(data_dir), weights=str(weights), out=str(tmp_path)
     )
-    cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
-    outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
-    assert any("image/png" in output.get("data", {}) for output in outputs), "the learning curves"
-    assert any("prevalence" in str(output.get("data", {}).get("text/plain", "")) for output in outputs), "the score"
+    assert "not trained, and so left out: two-heads-v2, deepinsight-efficientnet-b3, deepinsight-resnest-v1" in words
+    share = 0.36704255 / (0.36704255 + 0.27213043)
+    parts = [read_table(tmp_path / "predictions" / name / "test.parquet").astype(float) for name in members]
+    mixed = pd.read_csv(tmp_path / "submission-best-cv.csv", index_col="sig_id")
+    assert ((share * parts[0] + (1 - share) * parts[1] - mixed).abs() < 1e-6).all(axis=None)
+
+
+def test_the_search_notebook_finds_weights_and_draws_them(data_dir, demo_weights, tmp_path):
+    weights = some_of(demo_weights, tmp_path / "weights", "three-stage-nn-10fold", "deepinsight-resnest-v1")
+    words, kinds = run(
+        FINAL / "Best CV" / "blend-search.ipynb", tmp_path, data=str(data_dir), weights=str(weights), trials=5,
+        out=str(tmp_path),
+    )
+    assert "no OOF predictions of: two-heads-v2, deepinsight-efficientnet-b3, deepinsight-resnest-v2" in words
+    assert kinds.count("image/png") == 2, "the gains and the weights"
+    assert load_blend(tmp_path / "searched.yaml").weights.sum() == pytest.approx(1.0)

@@ -22,8 +22,7 @@ from timm.models import load_state_dict_from_hf
 from torch import Tensor, nn
 
 from moa.errors import UserError
-
-WEIGHTS_VARIABLE = "MOA_PRETRAINED"
+from moa.places import PRETRAINED_VARIABLE
 
 State = dict[str, Tensor]
 
@@ -192,8 +191,8 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
     Raises:
         UserError: there are none, or a file is damaged or belongs to another network; it says what to fetch.
     """
-    if folder is None and os.environ.get(WEIGHTS_VARIABLE):
-        folder = Path(os.environ[WEIGHTS_VARIABLE])
+    if folder is None and os.environ.get(PRETRAINED_VARIABLE):
+        folder = Path(os.environ[PRETRAINED_VARIABLE])
     files = backbone.files()
     if not files:
         raise UserError(f"there are no ImageNet weights for this {backbone.kind}: train it with pretrained=False")
@@ -212,7 +211,7 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
             continue
         return _checked(backbone, state, "the downloaded file"), "hub"
     name, address = next(iter(files.items()))
-    where = f"{folder}" if folder else f"a folder that weights_dir or {WEIGHTS_VARIABLE} names"
+    where = f"{folder}" if folder else f"a folder that weights_dir or {PRETRAINED_VARIABLE} names"
     raise UserError(
         f"ImageNet weights of {backbone.name} are neither at hand nor to be fetched ({'; '.join(problems)}): "
         f"download {address} and put it into {where} as {name}, or train from scratch with pretrained=False"

@@ -101,7 +101,7 @@ def slsqp(
         constraints=[{"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: ones}] if simplex else [],
         options={"ftol": 1e-10, "maxiter": 300},
     )
-    weights = np.clip(result.x, 0.0, 1.0)
+    weights = np.where(result.x < 1e-9, 0.0, np.minimum(result.x, 1.0))  # a bound is met to rounding only
     weights = weights / weights.sum() if simplex else weights
     return weights if objective(weights)[0] <= 1.0 + 1e-12 else start  # never worse than the start
 

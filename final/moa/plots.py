@@ -175,6 +175,49 @@ def stacked_bars(cost: pd.DataFrame) -> Figure:
     return figure
 
 
+def weight_bars(weights: pd.DataFrame) -> Figure:
+    """Weights of a blend's members found in several ways, side by side.
+
+    Args:
+        weights: shape (models, ways), index and columns as they are to be named.
+    """
+    ways = list(weights.columns)
+    figure = Figure(figsize=(7, 1.0 + 0.16 * len(weights) * (len(ways) + 1)), layout="constrained")
+    axes = figure.subplots()
+    height = 0.8 / len(ways)
+    place = np.arange(len(weights))
+    for number, (way, colour) in enumerate(zip(ways, SERIES, strict=False)):
+        shift = (number - (len(ways) - 1) / 2) * height
+        axes.barh(place + shift, weights[way].fillna(0.0), height=height, color=colour, label=way)
+    axes.set_yticks(place, weights.index)
+    axes.set_ylim(len(weights) - 0.4, -0.6)
+    axes.set(xlabel="weight")
+    _dress(axes, grid="x")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, labelcolor=INK, borderaxespad=0)
+    return figure
+
+
+def gain_intervals(gains: pd.DataFrame) -> Figure:
+    """What each search gains out of sample over the best single model, with its interval.
+
+    Args:
+        gains: one row a method, columns "gain", "low", "high"; methods without figures are left out.
+    """
+    gains = gains.dropna(subset=["gain"])
+    figure = Figure(figsize=(7, 1.0 + 0.34 * len(gains)), layout="constrained")
+    axes = figure.subplots()
+    place = np.arange(len(gains))
+    axes.axvline(0.0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.hlines(place, gains["low"], gains["high"], color=SERIES[0], linewidth=3, alpha=0.4)
+    axes.scatter(gains["gain"], place, s=48, color=SERIES[0], zorder=2)
+    axes.set_yticks(place, gains.index)
+    axes.set_ylim(len(gains) - 0.4, -0.6)
+    axes.set(xlabel="nested gain in log loss over the best single model, with its interval (right is better)")
+    axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3), useMathText=True)
+    _dress(axes, grid="x")
+    return figure
+
+
 def _dress(axes: Axes, grid: str = "both") -> None:
     """Quiet frame and grid, everything in the ink of the page."""
     axes.set_axisbelow(True)

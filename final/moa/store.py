@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
-import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,7 +34,7 @@ from sklearn.base import clone
 from moa.embedding import TRUSTED_TYPES as EMBEDDING_TYPES
 from moa.errors import StoreError
 from moa.features import TRUSTED_TYPES as FEATURE_TYPES
-from moa.files import digest, plain, read_json, read_table, replacing, sha256, write_json, write_table
+from moa.files import digest, plain, read_json, read_table, replacing, replacing_folder, sha256, write_json, write_table
 from moa.learner import Fitted
 
 TRUSTED_TYPES = sorted({*FEATURE_TYPES, *EMBEDDING_TYPES})
@@ -87,11 +85,11 @@ class SharedFits:
             values,
             [] if y is None else np.asarray(y),
         )
-        if self._path(key).exists():
+        if self.path(key).exists():
             return self.load(key), key
         fitted = clone(transformer).fit(x) if y is None else clone(transformer).fit(x, y)
         payload = skops.io.dumps(fitted)
-        with replacing(self._path(key)) as temporary:
+        with replacing(self.path(key)) as temporary:
             temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
         # The stored copy and not the fit itself: arrays come back in another memory order, which can change a product's
         # last bit, and a fresh process must predict what was predicted at training.
@@ -104,7 +102,7 @@ class SharedFits:
             StoreError: it is missing, damaged, or holds a type that is not on the list.
         """
         if key not in self._loaded:
-            path = self._path(key)
+            path = self.path(key)
             try:
                 raw = path.read_bytes()
             except FileNotFoundError:
@@ -120,7 +118,8 @@ class SharedFits:
             self._loaded[key] = skops.io.loads(payload, trusted=TRUSTED_TYPES)
         return self._loaded[key]
 
-    def _path(self, key: str) -> Path:
+    def path(self, key: str) -> Path:
+        """Where a fit lies."""
         return self.folder / f"{key}.skops"
 
 
@@ -151,7 +150,7 @@ class ModelStore:
         for part, value in identity.items():
             if existing.get(part) != value:
                 raise StoreError(
-                    f"{path}: made with other {part} ({_first_difference(existing.get(part), value)}); "
+                    f"{path}: made with other {part} ({first_difference(existing.get(part), value)}); "
                     "give another --weights folder, or delete this one to train again"
                 )
 
@@ -182,37 +181,32 @@ class ModelStore:
     def save_unit(self, stage: str, seed: int, fold: int, fitted: Fitted, oof: pd.DataFrame, seconds: float) -> None:
         """Store a finished unit: weights, validation predictions and facts, as one folder that appears at once."""
         final = self.unit_path(stage, seed, fold)
-        final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=f".fold-{fold}.", suffix=".tmp", dir=final.parent))
         try:
-            safetensors.torch.save_file(
-                {name: value.contiguous() for name, value in fitted.tensors.items()}, temporary / "weights.safetensors"
-            )
-            write_table(temporary / "oof.parquet", oof)
-            for name, values in fitted.variants.items():
-                write_table(temporary / f"oof-{name}.parquet", pd.DataFrame(values, oof.index, oof.columns))
-            write_json(
-                temporary / "unit.json",
-                {
-                    "stage": stage,
-                    "seed": seed,
-                    "fold": fold,
-                    "seconds": round(seconds, 3),
-                    "meta": fitted.meta,
-                    "history": fitted.history,
-                    "variants": sorted(fitted.variants),
-                    "sha256": {path.name: sha256(path) for path in sorted(temporary.iterdir())},
-                },
-            )
-            os.chmod(temporary, 0o755)
-            try:
-                os.replace(temporary, final)
-            except OSError:
-                if not self.has_unit(stage, seed, fold):  # another process finished the same unit first: keep its
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            with replacing_folder(final) as temporary:
+                safetensors.torch.save_file(
+                    {name: value.contiguous() for name, value in fitted.tensors.items()},
+                    temporary / "weights.safetensors",
+                )
+                write_table(temporary / "oof.parquet", oof)
+                for name, values in fitted.variants.items():
+                    write_table(temporary / f"oof-{name}.parquet", pd.DataFrame(values, oof.index, oof.columns))
+                write_json(
+                    temporary / "unit.json",
+                    {
+                        "stage": stage,
+                        "seed": seed,
+                        "fold": fold,
+                        "seconds": round(seconds, 3),
+                        "meta": fitted.meta,
+                        "history": fitted.history,
+                        "variants": sorted(fitted.variants),
+                        "sha256": {path.name: sha256(path) for path in sorted(temporary.iterdir())},
+                    },
+                )
+        except OSError:
+            if not self.has_unit(stage, seed, fold):  # another process finished the same unit first: keep its
+                raise
         shutil.rmtree(self.folder / stage / f"seed-{seed}" / f".scratch-{fold}", ignore_errors=True)
 
     def unit_facts(self, stage: str, seed: int, fold: int) -> dict[str, Any]:
@@ -258,12 +252,12 @@ def _sweep(folder: Path) -> None:
             continue
 
 
-def _first_difference(old: Any, new: Any, place: str = "") -> str:
+def first_difference(old: Any, new: Any, place: str = "") -> str:
     """The first place where two JSON values differ, in words."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*new, *old]:
             if old.get(name) != new.get(name):
-                return _first_difference(old.get(name), new.get(name), f"{place}.{name}" if place else name)
+                return first_difference(old.get(name), new.get(name), f"{place}.{name}" if place else name)
     return f"{place or 'value'}: {_short(old)} there, {_short(new)} now"
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pandas as pd
@@ -109,8 +113,10 @@ def search_weights(
 
     Args:
         names: models, blends or "all", as ``expand_models`` takes them.
-        data, predictions, weights: folders of the competition files, of ``NAME/oof.parquet``, and of the manifests
-            that say which folds made them; a model without a manifest is taken to have its published folds.
+        data: folder of the competition files.
+        predictions: folder of ``NAME/oof.parquet``; a model that has none there is read from its trained units.
+        weights: folder of trained weights, whose manifests say which folds were used; a model that is not there is
+            taken to have its published folds.
         whole_drugs: keep drugs whole in the nested folds and in the bootstrap; None: where train_drug.csv is there.
         options: further arguments of ``moa.blend_search.search``.
 
@@ -122,31 +128,77 @@ def search_weights(
     """
     if whole_drugs is None:
         whole_drugs = (data / TRAIN_DRUG).exists()
+    tables, absent = {}, []
     members = expand_models(names)
-    paths = {name: predictions / name / "oof.parquet" for name in members}
-    absent = [name for name in members if name not in names and not paths[name].exists()]
-    present = [name for name in members if name not in absent]
-    if len(present) < 2:
+    for name in members:
+        path = predictions / name / "oof.parquet"
+        if path.exists() or (name in names and not _trained(name, weights)):
+            tables[name] = read_table(path)
+        elif _trained(name, weights):
+            tables[name] = open_runner(name, weights).oof()
+        else:
+            absent.append(name)
+    if len(tables) < 2:
         raise UserError(
-            f"{predictions}: holds OOF predictions of {', '.join(present) or 'no model asked for'}; a blend needs at "
+            f"{predictions}: holds OOF predictions of {', '.join(tables) or 'no model asked for'}; a blend needs at "
             f"least two, so run `moa predict {' '.join(names)}` first"
         )
     dataset = load_dataset(data, drugs=whole_drugs or options.get("mixed") == "comparable", nonscored=False)
-    schemes = {name: _scheme(name, weights) for name in present}
-    oofs = [Oof(name, read_table(paths[name]), schemes[name], recipe(name).rows) for name in present]
+    schemes = {name: _scheme(name, weights) for name in tables}
+    oofs = [Oof(name, table, schemes[name], recipe(name).rows) for name, table in tables.items()]
     found = search(oofs, dataset.scored, dataset.treated, groups=dataset.drugs, **options)
     return found, schemes, absent
+
+
+def _trained(name: str, weights: Path) -> bool:
+    return (weights / name / "manifest.json").exists()
 
 
 def _scheme(name: str, weights: Path) -> str:
     """The folds behind a model's OOF, as in "drug-aware-5"."""
     model = recipe(name)
-    trained = (weights / name / "manifest.json").exists()
-    return Runner(model, weights, None if trained else model.config).last.folds.label
+    return Runner(model, weights, None if _trained(name, weights) else model.config).last.folds.label
 
 
-def blend_submission(blend: str, data: Path, predictions: Path, out: Path) -> tuple[Path, str]:
-    """Mix ``test.parquet`` of a blend's members into ``OUT/submission-NAME.csv``.
+def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = "auto") -> list[str]:
+    """Run the inference script of each trained member of a blend, each as a process of its own, as on Kaggle.
+
+    A process gives back all its memory, the GPU's too, before the next one starts. What it says is printed as it comes.
+
+    Returns:
+        the members that are not trained, and so were not run.
+
+    Raises:
+        UserError: a script failed; its own words are printed above.
+    """
+    # A notebook's kernel asks for colours, which would make the scripts draw moving bars into its output.
+    quiet = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
+    absent = []
+    for name in (member.model for member in load_blend(blend_path(blend)).members):
+        if not _trained(name, weights):
+            absent.append(name)
+            continue
+        script = next(FINAL.glob(f"*/Inference/{name}.py"), None)
+        if script is None:
+            raise UserError(f"{FINAL}: holds no */Inference/{name}.py; run `moa predict {name}` instead")
+        folders = ["--data", data, "--weights", weights, "--out", out, "--device", device]
+        command = [sys.executable, script, *folders]
+        started = perf_counter()
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=quiet
+        ) as process:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+        if process.returncode:
+            raise UserError(f"{script.name} failed with status {process.returncode}; its own words are above")
+        print(f"{name}: {perf_counter() - started:.0f} s", flush=True)
+    return absent
+
+
+def blend_submission(
+    blend: str, data: Path, predictions: Path, out: Path, path: Path | None = None
+) -> tuple[Path, str]:
+    """Mix ``test.parquet`` of a blend's members into ``OUT/submission-NAME.csv``, or into the file ``path``.
 
     Returns:
         the path, and a note where members are missing and the others' weights were scaled up.
@@ -164,7 +216,7 @@ def blend_submission(blend: str, data: Path, predictions: Path, out: Path) -> tu
         )
     absent = [member.model for member in spec.members if member.model not in present]
     mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
-    path = out / f"submission-{spec.name}.csv"
+    path = path or out / f"submission-{spec.name}.csv"
     write_submission(submission(mixed, dataset.test, list(mixed.columns)), path, dataset.sample_submission)
     note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
     return path, note

@@ -1,0 +1,92 @@
+"""Parts of a training run, from several places, become one store: whole, checked, and of one kind."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from moa.cli import app
+from moa.errors import UserError
+from moa.files import read_json
+from moa.merge import merge_weights
+from moa.recipe import recipe
+from moa.runner import Runner
+
+MODEL = "simple-nn-old-cv"
+
+
+@pytest.fixture
+def parts(demo_weights, tmp_path):
+    """Two weights folders, as two sessions leave them, a seed each; one unit is in both."""
+    units = {"first": ["seed-940/fold-*"], "second": ["seed-1513/fold-*", "seed-940/fold-0"]}
+    for name, patterns in units.items():
+        shutil.copytree(demo_weights / "shared", tmp_path / name / "shared")
+        for path in (demo_weights / MODEL / "manifest.json", demo_weights / MODEL / "nn" / "stage.json"):
+            copy = tmp_path / name / path.relative_to(demo_weights)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        for unit in (unit for pattern in patterns for unit in (demo_weights / MODEL / "nn").glob(pattern)):
+            shutil.copytree(unit, tmp_path / name / unit.relative_to(demo_weights))
+    return [tmp_path / name for name in units]
+
+
+def test_parts_become_the_whole(demo_weights, parts, tmp_path):
+    whole, target = Runner(recipe(MODEL), demo_weights), tmp_path / "whole"
+    done = CliRunner().invoke(app, ["weights", "merge", str(target), *map(str, parts)])
+    assert done.exit_code == 0, done
+    merged = Runner(recipe(MODEL), target)
+    assert merged.missing_units() == 0
+    pd.testing.assert_frame_equal(merged.oof(), whole.oof())
+    assert not list(target.rglob("*.tmp"))
+    units = len(whole.last.units())
+    assert [(model.taken, model.there) for model in merge_weights(parts, target)] == [(0, units + 1)]
+    linked = merge_weights([target], tmp_path / "links", link=True)
+    assert [(model.taken, model.there) for model in linked] == [(units, 0)]
+    assert all(path.is_symlink() for path in (tmp_path / "links").rglob("weights.safetensors"))
+    pd.testing.assert_frame_equal(Runner(recipe(MODEL), tmp_path / "links").oof(), whole.oof())
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(read_json(path) | changes))
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def other_fit(part):
+    """Another fit under the same key: that of another step."""
+    steps = read_json(part / MODEL / "nn" / "stage.json")["pipeline"]["steps"]
+    first, second = (part / "shared" / f"{step['key']}.skops" for step in steps if step["name"] in ("g-fa", "c-fa"))
+    first.write_bytes(second.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda part: edit(part / MODEL / "manifest.json", settings={"seeds": [1]}), "not of the same training.*seeds"),
+        (lambda part: edit(part / MODEL / "manifest.json", data={"x": "y"}), "not of the same training"),
+        (lambda part: edit(part / MODEL / "nn" / "stage.json", rows=7), "other features or stages.*rows"),
+        (lambda part: damage(part / MODEL / "nn" / "seed-1513" / "fold-0" / "weights.safetensors"), "checksum differs"),
+        (lambda part: (part / MODEL / "nn" / "seed-1513" / "fold-0" / "oof.parquet").unlink(), "missing or damaged"),
+        (other_fit, "fitted with another result"),
+        (lambda part: shutil.rmtree(part / "shared"), "'shared' part included"),
+        (lambda part: shutil.rmtree(part / MODEL), "holds no trained model"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(parts, tmp_path, spoil, message):
+    spoil(parts[1])
+    with pytest.raises(UserError, match=message) as caught:
+        merge_weights(parts, tmp_path / "whole")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "whole").glob("*/nn/seed-1513/fold-*")), "nothing was taken of the second part"
+
+
+def test_other_package_versions_are_said(parts, tmp_path):
+    path = parts[1] / MODEL / "manifest.json"
+    edit(path, versions=read_json(path)["versions"] | {"torch": "1.0"})
+    assert "torch" in merge_weights(parts, tmp_path / "whole")[0].versions
