@@ -1,0 +1,62 @@
+"""TabNet: the library's embeddings made fast, held to the library's own."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pytorch_tabnet import tab_network
+
+from moa import tabnet
+from moa.learner import Fold
+from moa.tabnet import EmbeddingGenerator, TabNetLearner
+
+SLOW = tab_network.EmbeddingGenerator
+
+
+@pytest.mark.parametrize(
+    ("places", "sizes", "widths"), [([0, 1], [3, 2], [1, 1]), ([1, 4], [3, 2], [2, 3]), ([], [], [])]
+)
+def test_embeddings_are_the_librarys_to_the_last_bit(places, sizes, widths):
+    rng = np.random.default_rng(0)
+    x = torch.tensor(rng.normal(size=(8, 6)), dtype=torch.float32)
+    for place, size in zip(places, sizes, strict=True):
+        x[:, place] = torch.tensor(rng.integers(0, size, 8), dtype=torch.float32)
+    group = torch.tensor(rng.random((4, 6)), dtype=torch.float32)
+    made = []
+    for kind in (SLOW, EmbeddingGenerator):
+        torch.manual_seed(0)
+        module = kind(6, sizes, places, widths, group)
+        made.append((module, torch.rand(1)))
+    (theirs, after), (ours, after_ours) = made
+    assert torch.equal(after, after_ours), "the same numbers drawn"
+    assert theirs.post_embed_dim == ours.post_embed_dim
+    assert torch.equal(theirs.embedding_group_matrix, ours.embedding_group_matrix)
+    assert torch.equal(theirs(x), ours(x))
+    assert [name for name, _ in theirs.named_parameters()] == [name for name, _ in ours.named_parameters()]
+
+
+def test_training_is_the_librarys_to_the_last_bit_and_the_library_is_left_as_it_was(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = np.c_[rng.integers(0, 3, 60), rng.integers(0, 2, 60), rng.normal(size=(60, 9))]
+    index = pd.Index([f"id_{i}" for i in range(60)], name="sig_id")
+    x = pd.DataFrame(x.astype(np.float32), index)
+    y = pd.DataFrame((rng.random((60, 4)) < 0.3).astype(np.float32), index)
+    fold = Fold(x, y, np.arange(40), np.arange(40, 60), 0, 0, torch.device("cpu"), Path("unused"))
+    learner = TabNetLearner(n_d=4, n_a=4, epochs=3, batch_size=16, virtual_batch_size=8)
+    ours = learner.fit(fold)
+    assert tab_network.EmbeddingGenerator is SLOW
+
+    @contextmanager
+    def plain():
+        yield
+
+    monkeypatch.setattr(tabnet, "_library", plain)
+    theirs = learner.fit(fold)
+    assert ours.history == theirs.history
+    assert all(torch.equal(ours.tensors[name], value) for name, value in theirs.tensors.items())
+    predicted = learner.predict(theirs, x, fold.device)
+    monkeypatch.undo()
+    assert learner.predict(ours, x, fold.device).tobytes() == predicted.tobytes()
