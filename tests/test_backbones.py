@@ -78,7 +78,7 @@ def no_downloads(monkeypatch):
     def fail(*arguments, **options):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(backbones, "load_state_dict_from_hf", fail)
+    monkeypatch.setattr("timm.models.load_state_dict_from_hf", fail)
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
     monkeypatch.delenv("MOA_PRETRAINED", raising=False)
 
@@ -100,7 +100,7 @@ def test_local_weights_come_first(tmp_path, state, no_downloads, monkeypatch, su
 
 
 def test_weights_are_fetched_where_none_are_local(state, no_downloads, monkeypatch):
-    monkeypatch.setattr(backbones, "load_state_dict_from_hf", lambda hub, weights_only: state)
+    monkeypatch.setattr("timm.models.load_state_dict_from_hf", lambda hub, weights_only: state)
     loaded, origin = load_pretrained(TINY_EFFICIENTNET)
     assert origin == "hub" and torch.equal(loaded["conv_stem.weight"], state["conv_stem.weight"])
 

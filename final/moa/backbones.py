@@ -1,7 +1,8 @@
 """Convolutional networks of the DeepInsight models: timm's EfficientNet and the resnest package's ResNeSt.
 
 A backbone is a small frozen record of what it is made of. ``build_network`` puts the models' own head on it, and
-``load_pretrained`` fills it with ImageNet weights, from a local folder first.
+``load_pretrained`` fills it with ImageNet weights, from a local folder first. Both packages are imported where they are
+used: every command reads the recipes and so this module, and timm doubles the seconds until the first word is said.
 """
 
 from __future__ import annotations
@@ -14,11 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import timm
 import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
-from timm.models import load_state_dict_from_hf
 from torch import Tensor, nn
 
 from moa.errors import UserError
@@ -55,10 +54,14 @@ class EfficientNet(BaseModel):
 
     def build(self) -> nn.Module:
         """The untrained network with the ImageNet classifier."""
+        import timm
+
         return timm.create_model(self.name, drop_rate=self.drop, drop_path_rate=self.drop_connect)
 
     def files(self) -> dict[str, str]:
         """File names the weights may have in a local folder, and the addresses they come from."""
+        import timm
+
         facts = timm.get_pretrained_cfg(self.name)
         known = {}
         if facts is not None and facts.hf_hub_id:
@@ -69,6 +72,9 @@ class EfficientNet(BaseModel):
 
     def downloads(self) -> list[Callable[[], State]]:
         """Ways to fetch the weights, best first."""
+        import timm
+        from timm.models import load_state_dict_from_hf
+
         facts = timm.get_pretrained_cfg(self.name)
         ways: list[Callable[[], State]] = []
         if facts is not None and facts.hf_hub_id:
