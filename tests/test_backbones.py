@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-import moa.backbones as backbones
 from moa.backbones import EfficientNet, ResNeSt, build_network, load_pretrained
 from moa.errors import UserError
 from moa.rendering import Renderer
