@@ -13,7 +13,7 @@ from moa.engine import MLPLearner
 from moa.ensemble import engine_for, fit_together, groups, members_at_once
 from moa.errors import UserError
 from moa.learner import Fold
-from moa.matmul import linear, product, scaled_linear
+from moa.matmul import linear, product
 from moa.networks import SeededDropout, keep_mask, random_words
 from moa.recipe import recipe
 from moa.runner import Runner
@@ -153,9 +153,14 @@ def test_gradients_of_the_products(members):
     def draw(*shape):
         return torch.randn(*members, *shape, dtype=torch.float64, generator=generator).requires_grad_()
 
-    x, scale, shift, weight, bias = draw(5, 4), draw(4), draw(4), draw(6, 4), draw(6)
-    assert torch.autograd.gradcheck(linear, (x, weight, bias))
-    assert torch.autograd.gradcheck(scaled_linear, (x.detach(), scale, shift, weight, bias))
+    x, weight, bias, length, scale, shift = draw(5, 4), draw(6, 4), draw(6), draw(6, 1), draw(4), draw(4)
+    for around in ((), (length,)):
+        assert torch.autograd.gradcheck(linear, (x, weight, bias, *around))
+    for around in (None, length):
+        assert torch.autograd.gradcheck(linear, (x.detach(), weight, bias, around, scale, shift))
+    normed = torch._weight_norm(weight.flatten(0, -2), length.flatten(0, -2), 0).view_as(weight)
+    expected = (x * scale.unsqueeze(-2) + shift.unsqueeze(-2)) @ normed.mT + bias.unsqueeze(-2)
+    torch.testing.assert_close(linear(x.detach(), weight, bias, length, scale, shift), expected)
 
 
 @pytest.mark.parametrize(("rows", "inner", "columns"), [(1, 1091, 300), (70, 333, 206), (256, 100, 5), (3, 4, 5)])

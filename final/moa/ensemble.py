@@ -22,7 +22,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_log
 from moa.engine import MLPLearner, smooth, steps_per_epoch
 from moa.errors import UserError
 from moa.learner import Fitted, Fold, Learner
-from moa.matmul import linear, product, scaled_linear
+from moa.matmul import linear, product
 from moa.networks import SeededDropout, fold_batch_norm, keep_mask, random_words
 
 ENGINES = ("sequential", "ensemble")
@@ -236,8 +236,7 @@ class Stack:
                 if not lazy:
                     x = torch.addcmul(norm["bias"].unsqueeze(1), x, norm["weight"].unsqueeze(1))
             elif isinstance(layer, nn.Linear):
-                weight, bias = self._weight(name), self.parameters[f"{name}.bias"]
-                x = scaled_linear(x, norm["weight"], norm["bias"], weight, bias) if lazy else linear(x, weight, bias)
+                x = linear(x, *self._parts(name), *((norm["weight"], norm["bias"]) if lazy else ()))
                 lazy = False
             elif name in masks:
                 x = x * masks[name]
@@ -253,7 +252,10 @@ class Stack:
             if isinstance(layer, nn.BatchNorm1d):
                 norm, eps = self._of(name), layer.eps
             elif isinstance(layer, nn.Linear):
-                steps.append(fold_batch_norm(norm, eps, self._weight(name), self.parameters[f"{name}.bias"]))
+                weight, bias, length = self._parts(name)
+                if length is not None:
+                    weight = weight * (length / torch.linalg.vector_norm(weight, dim=-1, keepdim=True))
+                steps.append(fold_batch_norm(norm, eps, weight, bias))
             elif not isinstance(layer, SeededDropout):
                 steps.append(layer)
         total = torch.zeros(len(rows), device=self.device, dtype=self.dtype)
@@ -267,12 +269,13 @@ class Stack:
     def _of(self, layer: str) -> dict[str, Tensor]:
         return {name.split(".")[1]: value for name, value in self.state().items() if name.startswith(f"{layer}.")}
 
-    def _weight(self, name: str) -> Tensor:
-        """A layer's weight, normed where its layer is; norms are by output, so members are just more outputs."""
+    def _parts(self, name: str) -> tuple[Tensor, Tensor, Tensor | None]:
+        """As ``moa.networks.parts``, of all members."""
+        normed = f"{name}.parametrizations.weight.original"
+        bias = self.parameters[f"{name}.bias"]
         if f"{name}.weight" in self.parameters:
-            return self.parameters[f"{name}.weight"]
-        length, direction = (self.parameters[f"{name}.parametrizations.weight.original{i}"] for i in (0, 1))
-        return torch._weight_norm(direction.flatten(0, 1), length.flatten(0, 1), 0).view_as(direction)
+            return self.parameters[f"{name}.weight"], bias, None
+        return self.parameters[f"{normed}1"], bias, self.parameters[f"{normed}0"]
 
     @staticmethod
     def _standardise(

@@ -51,44 +51,56 @@ def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class Linear(torch.autograd.Function):
-    """``x @ weight.T + bias`` for one network, or for a stack of them along a leading dimension."""
+    """A linear layer with what stands around it in a perceptron, for one network or for a stack of them.
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return product(x, weight, bias)
+    Computes ``factor * ((x * scale + shift) @ weight.T) + bias``: scale and shift are a batch norm's, ``factor`` is a
+    weight norm's, length over norm of ``weight`` a row. Applied to the outputs instead of the weight, the weight norm
+    costs a pass over the batch and not several over the matrix.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        grad_x = product(grad, weight.mT) if ctx.needs_input_grad[0] else None
-        return grad_x, product(grad.mT, x.mT), grad.sum(-2)
-
-
-class ScaledLinear(torch.autograd.Function):
-    """``(x * scale + shift) @ weight.T + bias`` of inputs that need no gradient, as ``Linear`` otherwise.
-
-    Autograd would form the gradient of the scaled inputs, a whole product, only to sum it over the rows. Those sums
-    follow from the weights' gradient instead: with G = grad.T @ x, the scale's is the column sum of weight * G.
+    Where there is a scale, the inputs need no gradient. Autograd would form that of the scaled inputs, a whole product,
+    only to sum it over the rows. Those sums follow from the weights' gradient instead: with G = grad.T @ x, the scale's
+    is the column sum of weight * G.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x, scale, shift, weight)
-        return product(torch.addcmul(shift.unsqueeze(-2), x, scale.unsqueeze(-2)), weight, bias)
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        length: Tensor | None = None,
+        scale: Tensor | None = None,
+        shift: Tensor | None = None,
+    ) -> Tensor:
+        inputs = x if scale is None else torch.addcmul(shift.unsqueeze(-2), x, scale.unsqueeze(-2))
+        if length is None:
+            ctx.save_for_backward(x, weight, scale, shift)
+            return product(inputs, weight, bias)
+        norm = torch.linalg.vector_norm(weight, dim=-1)
+        factor, raw = length.squeeze(-1) / norm, product(inputs, weight)
+        ctx.save_for_backward(x, weight, scale, shift, norm, factor, raw)
+        return torch.addcmul(bias.unsqueeze(-2), raw, factor.unsqueeze(-2))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, scale, shift, weight = ctx.saved_tensors
-        rows = grad.sum(-2)
+        x, weight, scale, shift, *normed = ctx.saved_tensors
+        grad_bias = sums = grad.sum(-2)
+        grad_length = grad_scale = grad_shift = None
+        if normed:
+            norm, factor, raw = normed
+            along = (grad * raw).sum(-2) / norm
+            grad_length = along.unsqueeze(-1)
+            grad, sums = grad * factor.unsqueeze(-2), sums * factor
+        grad_x = product(grad, weight.mT) if ctx.needs_input_grad[0] else None
         grad_weight = product(grad.mT, x.mT)
-        grad_scale = (weight * grad_weight).sum(-2)
-        grad_shift = (rows.unsqueeze(-2) @ weight).squeeze(-2)
-        grad_weight = grad_weight.mul_(scale.unsqueeze(-2)).addcmul_(rows.unsqueeze(-1), shift.unsqueeze(-2))
-        return None, grad_scale, grad_shift, grad_weight, rows
+        if scale is not None:
+            grad_scale = (weight * grad_weight).sum(-2)
+            grad_shift = (sums.unsqueeze(-2) @ weight).squeeze(-2)
+            grad_weight = grad_weight.mul_(scale.unsqueeze(-2)).addcmul_(sums.unsqueeze(-1), shift.unsqueeze(-2))
+        if normed:
+            grad_weight.addcmul_(weight, (-along * factor / norm).unsqueeze(-1))
+        return grad_x, grad_weight, grad_bias, grad_length, grad_scale, grad_shift
 
 
 linear = Linear.apply
-scaled_linear = ScaledLinear.apply

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
-from moa.matmul import linear, product, scaled_linear
+from moa.matmul import linear, product
 
 
 class SeededDropout(nn.Module):
@@ -73,10 +74,10 @@ class Perceptron(nn.Sequential):
         if dropout.p == 0:
             norm.num_batches_tracked += 1
             x = F.batch_norm(x, norm.running_mean, norm.running_var, None, None, True, norm.momentum, norm.eps)
-            x = scaled_linear(x, norm.weight, norm.bias, first.weight, first.bias)
+            x = linear(x, *parts(first), norm.weight, norm.bias)
             layers = layers[3:]
         for layer in layers:
-            x = linear(x, layer.weight, layer.bias) if isinstance(layer, nn.Linear) else layer(x)
+            x = linear(x, *parts(layer)) if isinstance(layer, nn.Linear) else layer(x)
         return x
 
     @torch.no_grad()
@@ -98,6 +99,14 @@ class Perceptron(nn.Sequential):
             return x
 
         return evaluate
+
+
+def parts(layer: nn.Linear) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Weight, bias and, where the weight is normed and so a mere direction, its length; as ``moa.matmul.linear``'s."""
+    if not parametrize.is_parametrized(layer):
+        return layer.weight, layer.bias, None
+    normed = layer.parametrizations.weight
+    return normed.original1, layer.bias, normed.original0
 
 
 def fold_batch_norm(norm: Mapping[str, Tensor], eps: float, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
