@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.console import Console
 
-from moa.cli import blends, data, models, report, weights
+from moa.cli import blends, data, kaggle, models, report, weights
 from moa.cli.models import inference_app
 from moa.errors import UserError
 
@@ -28,6 +28,7 @@ app.add_typer(models.app)
 app.add_typer(blends.app, name="blend")
 app.add_typer(report.app)
 app.add_typer(weights.app, name="weights")
+app.add_typer(kaggle.app, name="kaggle")
 
 
 def run(command: typer.Typer) -> None:

@@ -1,0 +1,261 @@
+"""Folders to push to Kaggle: data sets to attach, and a notebook a kernel, run without internet as a competition wants.
+
+    OUT/datasets/moa-code         this package, the notebooks' scripts and the blends
+    OUT/datasets/moa-wheels       what Kaggle's image lacks
+    OUT/datasets/moa-pretrained   ImageNet weights of the CNNs
+    OUT/datasets/moa-weights      trained weights
+    OUT/kernels/NAME              a notebook with its parameters, and its kernel-metadata.json
+
+How the limits of a session are kept (12 hours, a GPU of 16 GB, 13 to 30 GB of memory, 2 to 4 cores): the CNNs, which
+took the winners 12 to 25 hours a model on two GPUs, get a kernel a fold. Every other model is one kernel: it fitted a
+session of 9 hours then. What an earlier run finished is taken over where its output is attached. Networks that are
+trained side by side fill the free part of the GPU's memory and no more, images are drawn a batch at a time where the
+network is, the largest table is of 23,814 × 875 numbers, and there are no worker processes that would copy it. Members
+of a blend are run one after another, each in a process of its own.
+
+The formats are those of the kaggle client's documentation (kernel and data set metadata).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from moa.cnn import CNNLearner
+from moa.download import COMPETITION
+from moa.errors import UserError
+from moa.files import replacing, write_json
+from moa.merge import link_or_copy
+from moa.places import ADDITIONS
+from moa.recipe import recipes
+from moa.workflow import FINAL
+
+#: Python of Kaggle's image; its first cell says so: ``!python --version``.
+PYTHON = "3.12"
+#: Platforms whose wheels run there.
+PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64")
+LICENSE_NAME = "apache-2.0"
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_NOT_CODE = shutil.ignore_patterns("__pycache__", "*.pyc", ".ipynb_checkpoints", "*.ipynb", ".*")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One notebook to run on Kaggle.
+
+    Attributes:
+        title: its slug is the same in small letters, with hyphens; at most 50 characters.
+        notebook: the notebook in this repository.
+        gpu: whether it needs one.
+        datasets: slugs of the package's data sets that it reads.
+        kernels: slugs of kernels whose output it reads.
+        parameters: values for the notebook's parameters cell.
+    """
+
+    title: str
+    notebook: Path
+    gpu: bool
+    datasets: tuple[str, ...]
+    kernels: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] | None = None
+
+    @property
+    def slug(self) -> str:
+        """As in the notebook's address."""
+        return self.title.lower().replace(" ", "-")
+
+    def metadata(self, user: str) -> dict[str, Any]:
+        """The contents of kernel-metadata.json."""
+        return {
+            "id": f"{user}/{_checked(self.slug, 5)}",
+            "title": self.title,
+            "code_file": "notebook.ipynb",
+            "language": "python",
+            "kernel_type": "notebook",
+            "is_private": True,
+            "enable_gpu": self.gpu,
+            "enable_tpu": False,
+            "enable_internet": False,
+            "competition_sources": [COMPETITION],
+            "dataset_sources": [f"{user}/{_checked(slug, 6)}" for slug in self.datasets],
+            "kernel_sources": [f"{user}/{_checked(slug, 5)}" for slug in self.kernels],
+            "model_sources": [],
+        }
+
+
+def training_kernels(profile: str = "kaggle") -> dict[str, list[Kernel]]:
+    """The kernels that train each model: one, or for a CNN one a fold."""
+    found = {}
+    for name, model in recipes().items():
+        notebook = next(FINAL.glob(f"*/Training/{name}.ipynb"), None)
+        if notebook is None:
+            continue
+        last = model.stages(model.configure(profile))[-1]
+        settings = {} if profile == "kaggle" else {"profile": profile}
+        is_cnn = isinstance(last.learner, CNNLearner)
+        datasets = ("moa-code", "moa-wheels", *(["moa-pretrained"] if is_cnn else []))
+        folds = range(last.folds.n_splits) if is_cnn else [None]
+        found[name] = [
+            Kernel(
+                f"moa train {name}" + ("" if fold is None else f" fold {fold}"), notebook, True, datasets,
+                parameters=settings | ({} if fold is None else {"fold": fold}),
+            )
+            for fold in folds
+        ]
+    return found
+
+
+def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Kernel]:
+    """The kernels of both submissions and of the weight search.
+
+    Args:
+        profile: of the training.
+        weights: read the data set of trained weights; otherwise the outputs of the training kernels.
+    """
+    from moa.blend import load_blend
+    from moa.workflow import BLENDS
+
+    training = training_kernels(profile)
+    found = []
+    for name, notebook, gpu in (
+        ("best-lb", FINAL / "Best LB" / "final-best-lb.ipynb", True),
+        ("best-cv", FINAL / "Best CV" / "final-best-cv.ipynb", True),
+        ("best-cv", FINAL / "Best CV" / "blend-search.ipynb", False),
+    ):
+        members = [member.model for member in load_blend(BLENDS[name]).members]
+        outputs = tuple(kernel.slug for member in members for kernel in training.get(member, []))
+        found.append(
+            Kernel(
+                f"moa {notebook.stem.replace('-', ' ')}", notebook, gpu,
+                ("moa-code", "moa-wheels", *(["moa-weights"] if weights else [])), () if weights else outputs,
+            )
+        )
+    return found
+
+
+def package(
+    out: Path,
+    user: str,
+    weights: Path | None = None,
+    pretrained: Path | None = None,
+    wheels: bool = True,
+    python: str = PYTHON,
+    profile: str = "kaggle",
+) -> list[str]:
+    """Write the folders.
+
+    Args:
+        out: folder to write; what is there of an earlier call is replaced.
+        user: Kaggle user name.
+        weights: trained weights to attach; without them the submissions read the training kernels' outputs.
+        pretrained: folder of ImageNet weights.
+        wheels: download the wheels, which needs the internet; without, those attached before are used.
+        python: Python version of Kaggle's image.
+        profile: settings that the training kernels use.
+
+    Returns:
+        the commands that push them, in order.
+
+    Raises:
+        UserError: the user name is none, a folder is missing, or pip has no wheel for that Python.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", user):
+        raise UserError(f"--user {user!r}: expected a Kaggle user name, as in the address of your profile")
+    if weights is not None and not list(weights.glob("*/manifest.json")):
+        raise UserError(f"{weights}: holds no trained model; train first, or leave --weights out")
+    if pretrained is not None and not [*pretrained.glob("*.pth"), *pretrained.glob("*.safetensors")]:
+        raise UserError(f"{pretrained}: holds no *.pth or *.safetensors file of ImageNet weights")
+    if not list(FINAL.glob("*/Training/*.ipynb")):
+        raise UserError(f"{FINAL}: holds no notebooks; run this from a checkout of the repository")
+    training = [kernel for group in training_kernels(profile).values() for kernel in group]
+    submissions = submission_kernels(profile, weights is not None)
+    datasets, kernels = out / "datasets", out / "kernels"
+    for folder in (datasets, kernels):
+        shutil.rmtree(folder, ignore_errors=True)
+
+    code = _dataset(datasets, user, "moa-code", "MoA winning solution: code")
+    shutil.copytree(FINAL, code / "final", ignore=_NOT_CODE)
+    for page in ("LICENSE", "README.md", "requirements.txt"):
+        shutil.copyfile(FINAL.parent / page, code / page)
+    if wheels:
+        _download_wheels(_dataset(datasets, user, "moa-wheels", "MoA winning solution: wheels"), python)
+    if weights is not None:
+        _copy_weights(weights, _dataset(datasets, user, "moa-weights", "MoA winning solution: weights") / "weights")
+    if pretrained is not None:
+        folder = _dataset(datasets, user, "moa-pretrained", "MoA winning solution: ImageNet weights")
+        for path in (*pretrained.glob("*.pth"), *pretrained.glob("*.safetensors")):
+            link_or_copy(path.resolve(), folder / path.name)
+    for kernel in (*training, *submissions):
+        _write_kernel(kernels / kernel.slug, kernel, user)
+    push = [f"kaggle datasets create -p {folder} --dir-mode zip" for folder in sorted(datasets.iterdir())]
+    first = submissions if weights is not None else [*training, *submissions]
+    return push + [f"kaggle kernels push -p {kernels / kernel.slug}" for kernel in first]
+
+
+def _dataset(datasets: Path, user: str, slug: str, title: str) -> Path:
+    folder = datasets / slug
+    folder.mkdir(parents=True)
+    facts = {"id": f"{user}/{_checked(slug, 6)}", "title": title, "licenses": [{"name": LICENSE_NAME}]}
+    write_json(folder / "dataset-metadata.json", facts)
+    return folder
+
+
+def _checked(slug: str, least: int) -> str:
+    """A slug by Kaggle's rules: small letters, digits and single hyphens, at most 50 characters."""
+    if not _SLUG.fullmatch(slug) or not least <= len(slug) <= 50:
+        raise UserError(f"'{slug}' is no Kaggle name: {least} to 50 small letters, digits and single hyphens")
+    return slug
+
+
+def _write_kernel(folder: Path, kernel: Kernel, user: str) -> None:
+    """The notebook, its parameters laid over by a cell of their own, beside its metadata."""
+    folder.mkdir(parents=True)
+    notebook = load_notebook_node(str(kernel.notebook))
+    if kernel.parameters:
+        notebook = parameterize_notebook(notebook, dict(kernel.parameters))
+    for marked in (notebook, *notebook.cells):  # papermill's marks of a run, which this is not
+        marked.metadata.pop("papermill", None)
+    with replacing(folder / "notebook.ipynb") as temporary:
+        nbformat.write(notebook, str(temporary))
+    write_json(folder / "kernel-metadata.json", kernel.metadata(user))
+
+
+def _copy_weights(weights: Path, folder: Path) -> None:
+    """Finished units, manifests, stages and fits; not the scratch of runs that were stopped, nor predictions."""
+    files = (*weights.glob("*/manifest.json"), *weights.glob("*/*/stage.json"), *weights.glob("shared/*.skops"))
+    units = [path.parent for path in weights.glob("*/*/seed-*/fold-*/unit.json")]
+    for path in (*files, *(file for unit in units for file in unit.iterdir())):
+        copy = folder / path.relative_to(weights)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(path, copy)
+
+
+def _download_wheels(folder: Path, python: str) -> None:
+    """Wheels of the additions, in this environment's versions, for Kaggle's Python."""
+    command = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+        "--only-binary=:all:", "--implementation", "cp", "--python-version", python,
+        *(word for platform in PLATFORMS for word in ("--platform", platform)), "--dest", str(folder),
+        *_pins(ADDITIONS),
+    ]  # fmt: skip
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"pip has no wheels for Python {python}: {done.stdout.strip().splitlines()[-1]}")
+
+
+def _pins(names: Iterable[str]) -> list[str]:
+    try:
+        return [f"{name}=={version(name)}" for name in names]
+    except PackageNotFoundError as error:
+        raise UserError(f"{error.name} is not installed here; install requirements.txt first") from None
