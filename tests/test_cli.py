@@ -24,7 +24,9 @@ SCRIPTS = sorted(FINAL.glob("*/Inference/*.py"))
         "blend",
         "blend apply",
         "blend search",
+        "kaggle package",
         "report",
+        "weights merge",
     ],
 )
 def test_help_reads_well(command, moa_command):
@@ -108,7 +110,9 @@ def test_report_shows_scores_beside_the_published_ones(demo_weights, data_dir, t
         tmp_path / "predictions",
     )
     moa_command(
+        "kaggle package",
         "report",
+        "weights merge",
         "--data",
         data_dir,
         "--weights",
