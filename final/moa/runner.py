@@ -7,6 +7,7 @@ are stored one after another as soon as their group is done: a kill loses the gr
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import ValidationError
 
 from moa.data import Dataset
 from moa.ensemble import fit_group, groups
@@ -74,12 +76,14 @@ def pick_device(name: str = "auto") -> torch.device:
     """ "auto" takes the GPU where there is one.
 
     Raises:
-        UserError: "cuda" was asked for and there is none.
+        UserError: "cuda" was asked for and there is none, or it is another word.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"--device {name}: unknown; choose auto, cpu or cuda")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError("--device cuda: no CUDA device is visible; use --device cpu")
+        raise UserError(f"--device {name}: no CUDA device is visible; use --device cpu")
     return torch.device(name)
 
 
@@ -105,13 +109,25 @@ class Runner:
         self.model = model
         self.store = ModelStore(weights, model.name)
         if config is None:
-            manifest = self.store.manifest()
-            config = type(model.config).model_validate(manifest["settings"])
-            profile = manifest["profile"]
+            config, profile = self._trained_settings()
         self.config, self.profile = config, profile
         self.device = device or torch.device("cpu")
         self.stages = {stage.name: stage for stage in model.stages(config)}
         self.last = list(self.stages.values())[-1]
+
+    def _trained_settings(self) -> tuple[ModelConfig, str]:
+        """Configuration and profile of the trained weights."""
+        path, manifest = self.store.folder / "manifest.json", self.store.manifest()
+        if not {"settings", "profile"} <= manifest.keys():
+            raise StoreError(f"{path}: holds no settings; copy the weights folder again")
+        try:
+            return type(self.model.config).model_validate(manifest["settings"]), manifest["profile"]
+        except ValidationError as error:
+            places = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+            raise StoreError(
+                f"{path}: settings that this version of the package does not know ({places}); train again, or use the "
+                "version that trained them"
+            ) from None
 
     # -- training -----------------------------------------------------------------------------------------------------
 

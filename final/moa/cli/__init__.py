@@ -33,11 +33,20 @@ app.add_typer(kaggle.app, name="kaggle")
 
 def run(command: typer.Typer) -> None:
     """Run a command line: mistakes of the user are told in a line, without a traceback."""
+
+    def tell(message: str) -> None:
+        Console(stderr=True).print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+
     try:
         command()
     except UserError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        tell(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:  # a folder that cannot be read or written, a full disk
+        if error.filename is None:
+            raise
+        tell(f"{error.filename}: {error.strerror}")
+        sys.exit(UserError.exit_code)
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped; finished units are kept, run the same command to go on")
         sys.exit(130)
