@@ -40,3 +40,5 @@ def kaggle_package(
         "options). Outputs of training kernels, brought home by `kaggle kernels output`, become one weights folder by "
         "`moa weights merge`."
     )
+    if not weights and not pretrained:
+        out.print("[yellow]The CNNs' training kernels attach moa-pretrained: make it with --pretrained FOLDER.[/yellow]")
