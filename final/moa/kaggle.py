@@ -8,8 +8,8 @@
 
 How the limits of a session are kept (12 hours, a GPU of 16 GB, 13 to 30 GB of memory, 2 to 4 cores): the CNNs, which
 took the winners 12 to 25 hours a model on two GPUs, get a kernel a fold. Every other model is one kernel: it fitted a
-session of 9 hours then. What an earlier run finished is taken over where its output is attached. At the published batch
-sizes, in 16 bit, what a CNN keeps for its backward pass is 10.5 GiB (ResNeSt) and 7.5 GiB (EfficientNet), counted tensor
+session of 9 hours then. What an earlier run finished is taken over where its output is attached. At the published
+batch sizes, in 16 bit, a CNN keeps 10.5 GiB (ResNeSt) or 7.5 GiB (EfficientNet) for its backward pass, counted tensor
 by tensor; networks that are trained side by side fill the free part of the GPU's memory and no more. Images are drawn a
 batch at a time where the network is, the largest table is of 23,814 × 875 numbers, and there are no worker processes
 that would copy it. Members of a blend are run one after another, each in a process of its own.

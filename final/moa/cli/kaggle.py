@@ -41,4 +41,4 @@ def kaggle_package(
         "`moa weights merge`."
     )
     if not weights and not pretrained:
-        out.print("[yellow]The CNNs' training kernels attach moa-pretrained: make it with --pretrained FOLDER.[/yellow]")
+        out.print("[yellow]The CNNs' training kernels attach moa-pretrained: make it with --pretrained.[/yellow]")
