@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,9 @@ from moa.cnn import CNNLearner, Runtime, epoch_seed
 from moa.cnn_training import Batches, FoldModule, cosine
 from moa.errors import UserError
 from moa.learner import Fold
+from moa.recipe import recipe
+from moa.runner import Runner
+from moa.workflow import run_by, train_models
 from tiny_cnn import CPU, TINY, TINY_RESNEST, assert_same, fold_in, tables
 
 
@@ -260,3 +265,56 @@ def test_a_fold_on_cuda(tmp_path):
     fitted = TINY.fit(fold_in(tmp_path, device=device))
     p, on_cpu = (TINY.predict(fitted, fold_in(tmp_path).x, where) for where in (device, CPU))
     np.testing.assert_allclose(p, on_cpu, atol=0.03)
+
+
+def test_two_devices_end_with_the_same_weights(tmp_path):
+    """Two processes on the CPU: each takes its share of the rows, and both draw by the map of the first."""
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent / "final")])
+    script = subprocess.run(
+        [sys.executable, here / "two_devices.py", tmp_path],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert script.returncode == 0, script.stderr
+    first, second = (torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True) for rank in range(2))
+    assert first["history"] == second["history"] and len(first["history"]) == 2
+    assert all(torch.equal(value, second["tensors"][name]) for name, value in first["tensors"].items())
+
+
+# The command line
+
+
+def test_runtime_reads_the_options_of_the_command_line():
+    assert Runtime.of({"devices": "2"}).devices == 2 and Runtime.of({"devices": "0,3"}).devices == (0, 3)
+    assert Runtime.of({"devices": "auto", "tensorboard": Path("logs")}).tensorboard == Path("logs")
+    assert Runtime(devices=2).lightning(CPU)["strategy"] == "ddp" and Runtime().lightning(CPU)["strategy"] == "auto"
+    for option, value in [("devices", "0"), ("devices", "1,1"), ("devices", "x"), ("strategy", "dp"), ("precision", 8)]:
+        with pytest.raises(UserError, match=f"--{option} {value}: expected"):
+            Runtime.of({option: value})
+
+
+def test_runtime_is_held_against_the_device(monkeypatch):
+    Runtime(devices=4).check(CPU)
+    with pytest.raises(UserError, match="16-mixed needs a GPU"):
+        Runtime(precision="16-mixed").check(CPU)
+    with pytest.raises(UserError, match="--devices 0,1 names GPUs"):
+        Runtime(devices=(0, 1)).check(CPU)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for devices in (2, (0, 1), "auto"):
+        Runtime(devices=devices).check(torch.device("cuda"))
+        assert Runtime(devices=devices, precision="16-mixed").lightning(torch.device("cuda"))["strategy"] == "ddp"
+    for devices in (3, (0, 2)):
+        with pytest.raises(UserError, match="3 are asked for, 2 visible"):
+            Runtime(devices=devices).check(torch.device("cuda"))
+
+
+def test_runtime_reaches_the_learner_and_no_manifest(tmp_path):
+    model = recipe("deepinsight-resnest-v1")
+    plain = model.configure("demo")
+    config = run_by(Runtime(precision="bf16-mixed", tensorboard=tmp_path), model, plain)
+    runtime = Runner(model, tmp_path, config).last.learner.runtime
+    assert (runtime.precision, runtime.tensorboard) == ("bf16-mixed", tmp_path / model.name)
+    assert config.model_dump(mode="json") == plain.model_dump(mode="json")
+    assert run_by(None, model, plain) is plain
+    with pytest.raises(UserError, match="simple-nn-old-cv is no CNN"):
+        train_models([recipe("simple-nn-old-cv")], tmp_path, tmp_path, "demo", "cpu", runtime=Runtime(devices=2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,48 +23,7 @@ from moa.engine import unit_seed
 from moa.errors import UserError
 from moa.learner import Fitted, Fold
 from moa.rendering import Renderer, SwapNoise
-
-
-class Runtime(BaseModel):
-    """How training is run; none of it is part of what is trained, so none of it marks the weights as different.
-
-    Attributes:
-        precision: "auto" is bf16-mixed on a CUDA chip that has it, else 16-mixed; 32-true on the CPU.
-        devices, strategy: Lightning's; the default is the one device of the fold. "ddp" starts the program again for
-            each further device; the batch size is that of each device.
-        channels_last: keep images and weights with the channels innermost; may pay on tensor cores.
-        compile: ``torch.compile`` the network; costs minutes at the start.
-        tensorboard: folder for TensorBoard logs, or True for the unit's scratch folder, which is emptied in the end.
-        predict_batch: rows a batch where nothing is learned.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
-    devices: int | str | tuple[int, ...] = 1
-    strategy: str = "auto"
-    channels_last: bool = False
-    compile: bool = False
-    tensorboard: Path | bool = False
-    predict_batch: int = Field(128, ge=1)
-
-    def precision_on(self, device: torch.device) -> str:
-        """Lightning's name of the precision used on a device."""
-        if self.precision != "auto":
-            return self.precision
-        if device.type != "cuda":
-            return "32-true"
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-
-    def autocast(self, device: torch.device) -> torch.autocast:
-        """The same precision outside Lightning."""
-        precision = self.precision_on(device)
-        dtype = torch.float16 if precision == "16-mixed" else torch.bfloat16
-        return torch.autocast(device.type, dtype, enabled=precision != "32-true")
-
-    def place(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """Move a network to a device, in the memory format wanted."""
-        return network.to(device, memory_format=torch.channels_last if self.channels_last else torch.preserve_format)
+from moa.runtime import Runtime
 
 
 class CNNLearner(BaseModel):

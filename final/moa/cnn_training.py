@@ -50,15 +50,9 @@ def train(learner: CNNLearner, fold: Fold, scaled: pd.DataFrame, feature_map: Fe
     module = FoldModule(learner, fold, network, scaled, feature_map, origin)
     if runtime.compile:
         network.compile()
-    cuda = fold.device.type == "cuda"
-    one = [fold.device.index or 0] if cuda else 1
-    devices = list(runtime.devices) if isinstance(runtime.devices, tuple) else runtime.devices
     with _quiet(), _own_threads():
         trainer = pl.Trainer(
-            accelerator="gpu" if cuda else "cpu",
-            devices=one if devices == 1 else devices,
-            strategy=runtime.strategy,
-            precision=runtime.precision_on(fold.device),
+            **runtime.lightning(fold.device),
             max_epochs=learner.epochs,
             gradient_clip_val=learner.gradient_clip,
             callbacks=[_Stop(learner.patience), _save_to(checkpoint)],
@@ -115,6 +109,10 @@ class FoldModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         learner, device = self.learner, self.device
+        # Each process has laid the map out by itself, and another number of threads gives another one.
+        chart = self.feature_map
+        place = (chart.layout_, chart.coordinates_, chart.rows_, chart.cols_)
+        chart.layout_, chart.coordinates_, chart.rows_, chart.cols_ = self.trainer.strategy.broadcast(place)
         learner.runtime.place(self.network, device)
         self._data = {part: tuple(to_device(table, device) for table in pair) for part, pair in self._tables.items()}
         precision = learner.runtime.precision_on(device)
@@ -150,6 +148,11 @@ class FoldModule(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
+        if self.trainer.world_size > 1:
+            # Batch norm has seen other rows on each device. All go by the first one's averages, as in training, and so
+            # keep the same epoch and the same weights.
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, 0)
         self._valid_total = torch.zeros((), device=self.device, dtype=torch.float64)
 
     def validation_step(self, rows: Tensor, step: int) -> None:
@@ -163,9 +166,11 @@ class FoldModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         valid_loss = float(self.trainer.callback_metrics["valid_loss"])
+        seen = self._total.new_tensor([self._total.item(), self._rows], dtype=torch.float64)
+        total, rows = self.trainer.strategy.reduce(seen, reduce_op="sum").tolist()
         row = {
             "epoch": self.current_epoch,
-            "train_loss": self._total.item() / self._rows,
+            "train_loss": total / rows,
             "valid_loss": valid_loss,
             "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
         }

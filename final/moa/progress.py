@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-console = Console(stderr=True)
+
+def second_voice() -> bool:
+    """Whether this is a further process of one training on several devices: it does what the first does, in silence."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+console = Console(stderr=True, quiet=second_voice())
 
 
 class Bar:

@@ -14,12 +14,14 @@ import pandas as pd
 
 from moa.blend import apply_blend, load_blend, submission, write_submission
 from moa.blend_search import Oof, SearchResult, search
+from moa.cnn import CNNLearner
 from moa.data import Dataset, load_dataset
 from moa.errors import UserError
 from moa.files import read_table, write_table
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
-from moa.recipe import Recipe, recipe, recipes
+from moa.recipe import ModelConfig, Recipe, recipe, recipes
 from moa.runner import Runner, Selection, needs, open_runner, pick_device
+from moa.runtime import Runtime
 from moa.schema import TRAIN_DRUG
 
 # The submissions' folders, beside the package in a checkout.
@@ -62,16 +64,39 @@ def train_models(
     device: str = "auto",
     selection: Selection | None = None,
     overlay: dict | None = None,
+    runtime: Runtime | None = None,
 ) -> list[dict[str, str]]:
-    """Train several models on one data set; returns a row of scores each."""
-    wanted = [needs(model, model.configure(profile, overlay)) for model in models]
+    """Train several models on one data set; returns a row of scores each.
+
+    Args:
+        runtime: how CNNs are trained: devices, precision, logs (a folder a model below the one given).
+
+    Raises:
+        UserError: a runtime for a model that is no CNN, or one that does not fit the device.
+    """
+    configs = {model.name: run_by(runtime, model, model.configure(profile, overlay)) for model in models}
+    if runtime is not None:
+        runtime.check(pick_device(device))
+    wanted = [needs(model, configs[model.name]) for model in models]
     dataset = load_dataset(data, **{file: any(need[file] for need in wanted) for file in ("drugs", "nonscored")})
     rows = []
     for model in models:
-        runner = Runner(model, weights, model.configure(profile, overlay), pick_device(device), profile)
+        runner = Runner(model, weights, configs[model.name], pick_device(device), profile)
         predictions = runner.train(dataset, selection)
         rows.append(score_row(model, dataset, predictions.oof))
     return rows
+
+
+def run_by(runtime: Runtime | None, model: Recipe, config: ModelConfig) -> ModelConfig:
+    """The configuration with its CNN run as asked; settings as written to a manifest are the same."""
+    if runtime is None:
+        return config
+    learner = getattr(config, "learner", None)
+    if not isinstance(learner, CNNLearner):
+        raise UserError(f"{model.name} is no CNN and takes no options of CNN training; train it without them")
+    if isinstance(runtime.tensorboard, Path):
+        runtime = runtime.model_copy(update={"tensorboard": runtime.tensorboard / model.name})
+    return config.model_copy(update={"learner": learner.model_copy(update={"runtime": runtime})})
 
 
 def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame) -> dict[str, str]:

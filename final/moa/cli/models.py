@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -10,6 +11,8 @@ from rich.table import Table
 from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Device, Models, Out, Weights, out, score_table
 
 app = typer.Typer()
+#: Heading of options in the help.
+CNN = "CNN training (no other model takes these)"
 
 
 @app.command("models")
@@ -41,14 +44,56 @@ def train(
     folds: Annotated[Optional[int], typer.Option(help="Train the first so many folds.", min=1)] = None,  # noqa: UP045
     fold: Annotated[Optional[int], typer.Option(help="Train this fold alone (array jobs).", min=0)] = None,  # noqa: UP045
     stage: Annotated[Optional[str], typer.Option(help="Train this stage alone.")] = None,  # noqa: UP045
+    devices: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Train each fold on several devices: how many (2), which GPUs (0,1), or auto for all; with --device "
+            "cpu, processes. Each takes whole batches, so the batch grows with them.  [default: 1]",
+            rich_help_panel=CNN,
+        ),
+    ] = None,
+    strategy: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Lightning's, for several devices: ddp, or auto.  [default: auto]", rich_help_panel=CNN),
+    ] = None,
+    precision: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="32-true, 16-mixed, bf16-mixed, or auto: bf16 where the GPU has it, else 16, and 32 on the CPU.  "
+            "[default: auto]",
+            rich_help_panel=CNN,
+        ),
+    ] = None,
+    compile_network: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option("--compile", help="torch.compile the network: minutes at first.", rich_help_panel=CNN),
+    ] = None,
+    channels_last: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option("--channels-last", help="Channels innermost in memory: may pay on a GPU.", rich_help_panel=CNN),
+    ] = None,
+    tensorboard: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for TensorBoard logs, one below it a model, seed and fold.", rich_help_panel=CNN),
+    ] = None,
 ) -> None:
-    """Train what is not trained yet; a run that was killed goes on where it stopped."""
+    """Train what is not trained yet; a run that was killed goes on where it stopped.
+
+    The options of CNN training change how a fold is run and not what is trained: weights begun without them are gone on
+    with, and the other way round.
+    """
     from moa.recipe import recipe
     from moa.runner import Selection
+    from moa.runtime import Runtime
     from moa.workflow import expand_models, train_models
 
-    selection = Selection(seeds=seeds, folds=folds, fold=fold, stage=stage)
-    results = train_models([recipe(name) for name in expand_models(models)], data, weights, profile, device, selection)
+    options = {"devices": devices, "strategy": strategy, "precision": precision, "compile": compile_network,
+               "channels_last": channels_last, "tensorboard": tensorboard}  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not None}
+    results = train_models(
+        [recipe(name) for name in expand_models(models)], data, weights, profile, device,
+        Selection(seeds=seeds, folds=folds, fold=fold, stage=stage), runtime=Runtime.of(given) if given else None,
+    )
     out.print(score_table(results))
 
 

@@ -9,7 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-out = Console()
+from moa.progress import second_voice
+
+out = Console(quiet=second_voice())
 
 DataDir = Annotated[Path, typer.Option("--data", help="Folder of the competition files.", show_default=True)]
 Weights = Annotated[Path, typer.Option("--weights", help="Folder of trained weights.", show_default=True)]
