@@ -77,7 +77,7 @@ def test_the_second_reading_takes_the_parsed_copy_and_a_damaged_copy_is_made_aga
     first = read_features(clean / TEST_FEATURES)
     (copy,) = tmp_path.iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr("moa.tables._parse", lambda *a: pytest.fail("parsed again"))
+        patch.setattr("moa.tables.parse_csv", lambda *a: pytest.fail("parsed again"))
         pd.testing.assert_frame_equal(read_features(clean / TEST_FEATURES), first)
     good = copy.read_bytes()
     flipped = bytearray(good)

@@ -30,7 +30,7 @@ from moa.schema import (
 )
 from moa.tables import SHOWN, Problems, check_choices, check_ids, check_numbers, read_csv
 
-_TEXT = (SIG_ID, CP_TYPE, CP_DOSE)
+TEXT_COLUMNS = (SIG_ID, CP_TYPE, CP_DOSE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> D
         table, hashes[name] = read_csv(folder / name, text, problems)
         return table
 
-    train, test = read(TRAIN_FEATURES, _TEXT), read(TEST_FEATURES, _TEXT)
+    train, test = read(TRAIN_FEATURES, TEXT_COLUMNS), read(TEST_FEATURES, TEXT_COLUMNS)
     scored = read(TRAIN_SCORED, (SIG_ID,))
     others = read(TRAIN_NONSCORED, (SIG_ID,)) if nonscored else None
     drug = None
@@ -98,8 +98,8 @@ def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> D
         problems.append(f"{folder / TRAIN_DRUG}: missing; only the models on drug-aware folds (new CV) need it")
     sample = read(SAMPLE_SUBMISSION, (SIG_ID,)) if (folder / SAMPLE_SUBMISSION).exists() else None
 
-    train = _features(TRAIN_FEATURES, train, problems)
-    test = _features(TEST_FEATURES, test, problems)
+    train = check_features(TRAIN_FEATURES, train, problems)
+    test = check_features(TEST_FEATURES, test, problems)
     scored = _labels(TRAIN_SCORED, scored, N_SCORED, train, problems)
     others = _labels(TRAIN_NONSCORED, others, N_NONSCORED, train, problems)
     drug = _drugs(drug, train, problems)
@@ -124,8 +124,8 @@ def read_features(path: Path) -> pd.DataFrame:
         DataError: everything found wrong, in one list.
     """
     problems = Problems()
-    table, _ = read_csv(Path(path), _TEXT, problems)
-    table = _features(Path(path).name, table, problems)
+    table, _ = read_csv(Path(path), TEXT_COLUMNS, problems)
+    table = check_features(Path(path).name, table, problems)
     if problems:
         raise DataError(problems)
     return table
@@ -154,7 +154,8 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
     return facts
 
 
-def _features(name: str, table: pd.DataFrame | None, problems: Problems) -> pd.DataFrame | None:
+def check_features(name: str, table: pd.DataFrame | None, problems: Problems) -> pd.DataFrame | None:
+    """A features table as parsed, checked and indexed by sig_id; None, and told in ``problems``, where it is wrong."""
     if table is None:
         return None
     before = len(problems)

@@ -22,8 +22,8 @@ console = Console(stderr=True, quiet=second_voice())
 class Bar:
     """One line of progress; ``update`` takes steps done, fractions allowed."""
 
-    def __init__(self, title: str, total: int, bars: Progress | None):
-        self.title, self.total, self._bars = title, total, bars
+    def __init__(self, title: str, total: int, bars: Progress | None, quiet: bool = False):
+        self.title, self.total, self._bars, self._quiet = title, total, bars, quiet
         self._task = bars.add_task(title, total=total, note="") if bars else None
         self._started = self._printed = time.monotonic()
 
@@ -31,7 +31,7 @@ class Bar:
         """Show ``done`` of ``total``; ``log`` marks a line worth keeping where there is no terminal."""
         if self._bars is not None:
             self._bars.update(self._task, completed=done, note=note)
-        elif log or time.monotonic() - self._printed > 30:
+        elif not self._quiet and (log or time.monotonic() - self._printed > 30):
             self._printed = time.monotonic()
             spent = self._printed - self._started
             left = spent * (self.total - done) / done if done else float("nan")
@@ -51,10 +51,10 @@ def _duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Bar]:
-    """Open a bar for the length of a block."""
-    if not console.is_terminal:
-        yield Bar(title, total, None)
+def progress(title: str, total: int, quiet: bool = False) -> Iterator[Bar]:
+    """Open a bar for the length of a block; a quiet one shows nothing, inside a block that has a bar already."""
+    if quiet or not console.is_terminal:
+        yield Bar(title, total, None, quiet)
         return
     columns = (
         TextColumn("{task.description}"),

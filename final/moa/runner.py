@@ -22,12 +22,23 @@ from pydantic import ValidationError
 from moa.data import Dataset
 from moa.ensemble import fit_group, groups
 from moa.errors import StoreError, UserError
+from moa.familiarity import Familiarity
 from moa.files import digest, read_json, write_json, write_table
 from moa.learner import Fold
 from moa.pipeline import FeaturePipeline
 from moa.progress import Bar, console, progress
 from moa.recipe import ModelConfig, Recipe, Stage, recipe
-from moa.schema import CP_TYPE, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED, TREATED
+from moa.schema import (
+    CELLS,
+    CP_TYPE,
+    GENES,
+    TEST_FEATURES,
+    TRAIN_DRUG,
+    TRAIN_FEATURES,
+    TRAIN_NONSCORED,
+    TRAIN_SCORED,
+    TREATED,
+)
 from moa.store import ModelStore
 
 Unit = tuple[int, int]
@@ -144,6 +155,7 @@ class Runner:
                 "data": self._fingerprint(data),
             }
         )
+        self._describe_training(data)
         features, test = self._rows(data.features), self._rows(data.test)
         for stage in self.stages.values():
             if selection.stage in (None, stage.name):
@@ -154,6 +166,17 @@ class Runner:
         write_table(self.store.prediction_path("oof"), predictions.oof)
         write_table(self.store.prediction_path("test"), predictions.test)
         return predictions
+
+    def _describe_training(self, data: Dataset) -> None:
+        """Keep what predictions of new samples are told beside; the same for all models of one data set."""
+        if self.store.training_path.exists():
+            return
+        treated = data.features[data.treated]
+        with progress(f"{self.model.name} familiarity", 1) as bar:
+            _, key = self.store.fits.fit(Familiarity(), treated[[*GENES, *CELLS]].to_numpy(np.float64))
+            bar.update(1)
+        prevalence = data.scored[data.treated].mean()
+        write_json(self.store.training_path, {"familiarity": key, "prevalence": prevalence.to_dict()})
 
     def _train_stage(
         self, stage: Stage, data: Dataset, features: pd.DataFrame, test: pd.DataFrame, selection: Selection
@@ -248,11 +271,12 @@ class Runner:
 
     # -- predictions --------------------------------------------------------------------------------------------------
 
-    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, features: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
         """Probabilities for any rows: the mean over all stored seeds and folds; control rows are exactly 0.
 
         Args:
             features: as read from a features file, shape (rows, 875), indexed by sig_id.
+            quiet: show no progress, where the caller does.
 
         Returns:
             shape (rows, scored targets), in the order of ``features``; float32.
@@ -262,7 +286,7 @@ class Runner:
             raise StoreError(f"{self.store.folder}: holds no finished unit of {self.last.name}; train the model first")
         treated = self._treated(features)
         rows = features[treated] if self.model.rows == "treated" else features
-        found = self._predict_stage(self.last.name, rows, units)
+        found = self._predict_stage(self.last.name, rows, units, quiet)
         result = found.reindex(features.index)
         result[~treated.to_numpy()] = 0
         return result.astype(np.float32)
@@ -278,6 +302,16 @@ class Runner:
     def pipeline(self, stage: str) -> FeaturePipeline:
         """The fitted feature pipeline of a stage."""
         return FeaturePipeline.restore(read_json(self.store.stage_path(stage))["pipeline"], self.store.fits)
+
+    def familiarity(self) -> Familiarity | None:
+        """How far samples lie from the training data; None where the weights were trained before this was kept."""
+        path = self.store.training_path
+        return self.store.fits.load(read_json(path)["familiarity"]) if path.exists() else None
+
+    def prevalence(self) -> pd.Series | None:
+        """Share of treated training rows that carry a target, by target; None as in ``familiarity``."""
+        path = self.store.training_path
+        return pd.Series(read_json(path)["prevalence"]) if path.exists() else None
 
     def missing_units(self) -> int:
         """How many units of the whole plan are not there yet."""
@@ -303,20 +337,21 @@ class Runner:
             for unit in self._units_present(stage)
         )
 
-    def _predict_stage(self, name: str, rows: pd.DataFrame, units: list[Unit]) -> pd.DataFrame:
+    def _predict_stage(
+        self, name: str, rows: pd.DataFrame, units: list[Unit], quiet: bool = False
+    ) -> pd.DataFrame:
         stage = self.stages[name]
         description = read_json(self.store.stage_path(name))
         targets = description["targets"]
         frame = rows
         for source, source_units in description["sources"].items():
-            frame = frame.join(
-                self._prefixed(source, self._predict_stage(source, rows, [tuple(u) for u in source_units]))
-            )
+            chosen = [(seed, fold) for seed, fold in source_units]
+            frame = frame.join(self._prefixed(source, self._predict_stage(source, rows, chosen, quiet)))
         if not len(rows):
             return pd.DataFrame(columns=targets, index=rows.index, dtype=np.float32)
         x = FeaturePipeline.restore(description["pipeline"], self.store.fits).transform(frame)
         total = np.zeros((len(x), len(targets)))
-        with progress(f"{self.model.name} {name} predict", len(units)) as bar:
+        with progress(f"{self.model.name} {name} predict", len(units), quiet) as bar:
             for done, unit in enumerate(units, 1):
                 total += stage.learner.predict(self.store.load_unit(name, *unit), x, self.device)
                 bar.update(done)

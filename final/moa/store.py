@@ -4,6 +4,7 @@ Layout of a weights folder::
 
     shared/<key>.skops                      fitted transformers, by what they were fitted on
     <model>/manifest.json                   settings, data, versions
+    <model>/training.json                   prevalence of the targets, key of the fitted familiarity
     <model>/<stage>/stage.json              targets, folds digest, the feature pipeline
     <model>/<stage>/seed-S/fold-F/          one unit: weights.safetensors, oof.parquet, unit.json
     <model>/predictions/{oof,test}.parquet  tables with sig_id and target names
@@ -33,11 +34,12 @@ from sklearn.base import clone
 
 from moa.embedding import TRUSTED_TYPES as EMBEDDING_TYPES
 from moa.errors import StoreError
+from moa.familiarity import TRUSTED_TYPES as FAMILIARITY_TYPES
 from moa.features import TRUSTED_TYPES as FEATURE_TYPES
 from moa.files import digest, plain, read_json, read_table, replacing, replacing_folder, sha256, write_json, write_table
 from moa.learner import Fitted
 
-TRUSTED_TYPES = sorted({*FEATURE_TYPES, *EMBEDDING_TYPES})
+TRUSTED_TYPES = sorted({*FEATURE_TYPES, *EMBEDDING_TYPES, *FAMILIARITY_TYPES})
 STALE_SECONDS = 24 * 3600
 RECORDED_PACKAGES = (
     "torch",
@@ -157,6 +159,11 @@ class ModelStore:
     def manifest(self) -> dict[str, Any]:
         """The manifest as written."""
         return read_json(self.folder / "manifest.json")
+
+    @property
+    def training_path(self) -> Path:
+        """Where facts of the training data lie that predictions are told beside."""
+        return self.folder / "training.json"
 
     # -- stages -------------------------------------------------------------------------------------------------------
 

@@ -25,10 +25,15 @@ COLUMNS_SHOWN = 5  # columns named for one kind of problem
 
 
 class Problems(list[str]):
-    """A growing list of what is wrong, in words: file, column, place, and what was expected."""
+    """A growing list of what is wrong, in words: file, column, place, and what was expected.
 
-    def __init__(self) -> None:
+    Args:
+        first_line: number of the line that holds the first row: 2 below a header, more in a later part of a file.
+    """
+
+    def __init__(self, first_line: int = 2) -> None:
         super().__init__()
+        self.first_line = first_line
         self._told: dict[tuple[str, str], int] = {}  # columns with one kind of problem
         self._rest: dict[tuple[str, str], int] = {}  # the line that counts those not shown
 
@@ -48,7 +53,7 @@ class Problems(list[str]):
             self[self._rest[kind]] = line
             return
         shown = [
-            f"line {place + 2}"
+            f"line {place + self.first_line}"
             + (f" ({SIG_ID} {_shown(ids.iloc[place])})" if ids is not None and isinstance(ids.iloc[place], str) else "")
             + ("" if values is None else _held(values.iloc[place]))
             for place in places[:SHOWN]
@@ -137,7 +142,7 @@ def read_csv(path: Path, text_columns: Iterable[str], problems: Problems) -> tup
     if copy is not None:
         return copy.to_pandas(), key
     before = len(problems)
-    table = _parse(path, name, list(text_columns), problems)
+    table = parse_csv(path, name, list(text_columns), problems)
     if table is None:
         return None, key
     if len(problems) == before:
@@ -156,9 +161,11 @@ def _bad_line(path: Path) -> int | None:
     return None
 
 
-def _parse(path: Path, name: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
+def parse_csv(path: Path, name: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
+    """Parse a csv file, or a part of one below its header; arguments as ``read_csv``, ``name`` as in messages."""
     number = _bad_line(path)
     if number is not None:
+        number += problems.first_line - 2 if number > 1 else 0
         problems.append(f"{name}: line {number}: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
         return None
     try:
@@ -207,7 +214,8 @@ def _parse(path: Path, name: str, text_columns: list[str], problems: Problems) -
         if table is None:
             return None
     if ragged:
-        shown = ", ".join(f"line {row.number} has {row.actual_columns} values" for row in ragged[:SHOWN])
+        before = problems.first_line - 2
+        shown = ", ".join(f"line {row.number + before} has {row.actual_columns} values" for row in ragged[:SHOWN])
         more = f" and {len(ragged) - SHOWN} more" if len(ragged) > SHOWN else ""
         problems.append(
             f"{name}: {shown}{more}: expected {ragged[0].expected_columns}, one a column (is the file cut short?)"
@@ -230,7 +238,7 @@ def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.T
         rows -= 1
         blank.remove(rows)
     if blank:
-        shown = ", ".join(f"line {row + 2}" for row in sorted(blank)[:SHOWN])
+        shown = ", ".join(f"line {row + problems.first_line}" for row in sorted(blank)[:SHOWN])
         more = f" and {len(blank) - SHOWN} more" if len(blank) > SHOWN else ""
         problems.append(f"{name}: {shown}{more}: blank; expected {table.num_columns} values, one a column")
         return None

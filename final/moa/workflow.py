@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from moa.blend import apply_blend, load_blend, submission, write_submission
+from moa.blend import BlendSpec, apply_blend, load_blend, submission, write_submission
 from moa.blend_search import Oof, SearchResult, search
 from moa.cnn import CNNLearner
 from moa.data import Dataset, load_dataset
@@ -41,6 +41,13 @@ def blend_path(name: str) -> Path:
             f"blend '{name}' is unknown; choose one of {', '.join(BLENDS)}, or give the path of a YAML file"
         )
     return path
+
+
+def plate_blend(name: str) -> BlendSpec:
+    """A blend by its name or path, or a single model as a blend of one."""
+    if name in recipes():
+        return BlendSpec(name=name, title=recipe(name).title, members=[{"model": name, "weight": 1.0}])
+    return load_blend(blend_path(name))
 
 
 def expand_models(names: Iterable[str]) -> list[str]:

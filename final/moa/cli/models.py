@@ -8,7 +8,19 @@ from typing import Annotated, Optional
 import typer
 from rich.table import Table
 
-from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Device, Models, Out, Weights, out, score_table
+from moa.cli.options import (
+    DATA,
+    MODELS_HELP,
+    OUT,
+    WEIGHTS,
+    DataDir,
+    Device,
+    Models,
+    Out,
+    Weights,
+    out,
+    score_table,
+)
 
 app = typer.Typer()
 #: Heading of options in the help.
@@ -99,18 +111,55 @@ def train(
 
 @app.command()
 def predict(
-    models: Models,
+    models: Annotated[Optional[list[str]], typer.Argument(help=MODELS_HELP)] = None,  # noqa: UP045
+    features: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="New plates: a csv like test_features.csv, of any size. Needs the weights folder alone."),
+    ] = None,
+    blend: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="With --features: best-lb, best-cv, a YAML file, or a model."),
+    ] = None,
     data: DataDir = DATA,
     weights: Weights = WEIGHTS,
     out_dir: Out = OUT,
     device: Device = "auto",
+    top: Annotated[int, typer.Option(help="With --features: mechanisms to rank a sample.", min=1)] = 10,
+    rows_at_a_time: Annotated[
+        int, typer.Option(help="With --features: rows in memory at once; fewer need less.", min=1)
+    ] = 16_384,
 ) -> None:
-    """Turn trained weights into OOF and test predictions and a submission, a folder a model."""
-    from moa.workflow import expand_models, predict_model
+    """Predict with trained weights.
 
-    for name in expand_models(models):
-        path = predict_model(name, data, weights, out_dir, device)
-        out.print(f"{name}: wrote {path}")
+    **moa predict MODELS** turns the competition's files into OOF and test predictions and a submission, a folder a
+    model.
+
+    **moa predict --features my.csv --blend best-lb** predicts new plates: probabilities, the likeliest mechanisms of
+    each sample, and a warning where a sample lies far outside the training data.
+    """
+    from moa.errors import UserError
+    from moa.workflow import expand_models, plate_blend, predict_model
+
+    if features is None:
+        if blend is not None or not models:
+            raise UserError("moa predict: name MODELS to predict the competition's files, or give --features FILE")
+        for name in expand_models(models):
+            path = predict_model(name, data, weights, out_dir, device)
+            out.print(f"{name}: wrote {path}")
+        return
+    wanted = [*(models or []), *([blend] if blend else [])]
+    if len(wanted) != 1:
+        raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")
+    from moa.plates import predict_plates
+
+    found = predict_plates(features, plate_blend(wanted[0]), weights, out_dir, device, top, rows_at_a_time)
+    if found.absent:
+        out.print(f"[yellow]not trained, and left out: {', '.join(found.absent)}[/yellow]")
+    if found.far is None:
+        out.print("[yellow]these weights do not tell how familiar samples are; train again to learn it[/yellow]")
+    elif found.far:
+        out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see samples.csv[/yellow]")
+    out.print(f"{found.rows:,} samples: wrote probabilities.csv, ranked.csv and samples.csv to {found.folder}")
 
 
 def inference_app(name: str) -> None:

@@ -17,7 +17,8 @@ DataDir = Annotated[Path, typer.Option("--data", help="Folder of the competition
 Weights = Annotated[Path, typer.Option("--weights", help="Folder of trained weights.", show_default=True)]
 Out = Annotated[Path, typer.Option("--out", help="Folder for predictions and submissions.", show_default=True)]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", show_default=True)]
-Models = Annotated[list[str], typer.Argument(help="Models by name, a blend by name (best-lb, best-cv), or 'all'.")]
+MODELS_HELP = "Models by name, a blend by name (best-lb, best-cv), or 'all'."
+Models = Annotated[list[str], typer.Argument(help=MODELS_HELP)]
 
 DATA, WEIGHTS, OUT = Path("data"), Path("output/weights"), Path("output/predictions")
 

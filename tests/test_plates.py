@@ -1,0 +1,202 @@
+"""New plates: files of any size in parts, what is written for each sample, and how familiar samples look."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from moa.blend import BlendSpec
+from moa.cli import app
+from moa.data import read_features
+from moa.errors import DataError, UserError
+from moa.familiarity import Familiarity
+from moa.plates import check_file, predict_plates, rank_mechanisms, read_parts
+from moa.runner import open_runner
+from moa.schema import CP_TYPE, TREATED
+from moa.tables import read_csv
+from moa.workflow import plate_blend
+
+MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]
+SPEC = BlendSpec(name="two", title="Two", members=MEMBERS)
+
+
+@pytest.fixture(scope="module")
+def plate(dataset, tmp_path_factory):
+    """New samples in another order, columns too: some treated, some controls, one far from everything known."""
+    frame = dataset.test.iloc[:45].copy()
+    far = frame.index[frame[CP_TYPE] == TREATED][7]
+    frame.loc[far, [f"g-{i}" for i in range(0, 772, 2)]] = 9.5
+    path = tmp_path_factory.mktemp("plates") / "my.csv"
+    shuffled = frame.sample(frac=1, random_state=0).reset_index()
+    shuffled[["g-7", "c-3", *shuffled.columns.drop(["g-7", "c-3"])]].to_csv(path, index=False)
+    return path, far
+
+
+@pytest.fixture(scope="module")
+def written(plate, demo_weights, tmp_path_factory):
+    out = tmp_path_factory.mktemp("written")
+    return predict_plates(plate[0], SPEC, demo_weights, out, "cpu", rows_at_a_time=20), out
+
+
+def test_probabilities_are_the_blend_of_the_models_and_controls_are_zero(written, plate, demo_weights):
+    result, out = written
+    frame = read_features(plate[0])
+    found = pd.read_csv(out / "probabilities.csv", index_col="sig_id")
+    assert result.rows == len(found) == 45 and list(found.index) == list(frame.index) and not result.absent
+    parts = [open_runner(m.model, demo_weights, "cpu").predict(frame) * m.weight for m in SPEC.members]
+    np.testing.assert_allclose(found, (parts[0] + parts[1])[found.columns], rtol=1e-4, atol=1e-7)
+    control = (frame[CP_TYPE] != TREATED).to_numpy()
+    assert control.any() and (found[control] == 0).all(axis=None) and (found[~control] > 0).all(axis=None)
+
+
+def test_ranked_mechanisms_and_warnings(written, plate, dataset):
+    result, out = written
+    found = pd.read_csv(out / "probabilities.csv", index_col="sig_id")
+    ranked = pd.read_csv(out / "ranked.csv")
+    samples = pd.read_csv(out / "samples.csv", index_col="sig_id", keep_default_na=False)
+    treated = samples.index[samples[CP_TYPE] == TREATED]
+    assert list(ranked["sig_id"].unique()) == list(treated) and len(ranked) == 10 * len(treated)
+    first = ranked[ranked["rank"] == 1].set_index("sig_id")
+    assert (first["moa"] == found.loc[treated].idxmax(axis=1)).all()
+    prevalence = dataset.scored[dataset.treated].mean()
+    np.testing.assert_allclose(
+        first["times_prevalence"], first["probability"] / prevalence[first["moa"]].to_numpy(), atol=0.006
+    )
+    warned = samples.index[samples["warning"] != ""]
+    assert list(warned) == [plate[1]] and result.far == 1
+    assert samples.loc[plate[1], "distance"] > 2 * samples["distance"].median()
+
+
+def test_one_row_and_only_controls(plate, demo_weights, tmp_path):
+    frame = pd.read_csv(plate[0])
+    one = frame[frame[CP_TYPE] == TREATED].iloc[[0]]
+    for name, rows in (("one", one), ("controls", frame[frame[CP_TYPE] != TREATED])):
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        predict_plates(tmp_path / f"{name}.csv", plate_blend("simple-nn-old-cv"), demo_weights, tmp_path / name, "cpu")
+        found = pd.read_csv(tmp_path / name / "probabilities.csv", index_col="sig_id")
+        assert len(found) == len(rows) and (found == 0).all(axis=None) == (name == "controls")
+        assert len(pd.read_csv(tmp_path / name / "ranked.csv")) == (10 if name == "one" else 0)
+
+
+def test_parts_are_the_whole_whatever_their_size(plate, tmp_path):
+    whole = read_features(plate[0])
+    for size in (13, 45, 1000):
+        pd.testing.assert_frame_equal(pd.concat(read_parts(plate[0], size)), whole, check_exact=True)
+    ending = tmp_path / "blank.csv"
+    ending.write_text(plate[0].read_text() + "\n\n\n")  # blank lines at the end are let go
+    assert [check_file(ending, size) for size in (44, 45, 46)] == [45] * 3
+    cut = tmp_path / "cut.csv"
+    cut.write_text(plate[0].read_text().rstrip("\n"))
+    assert check_file(cut, 45) == 45
+
+
+def spoil(path, out, line, old, new):
+    lines = path.read_text().splitlines(keepends=True)
+    lines[line - 1] = new if old is None else lines[line - 1].replace(old, new, 1)
+    out.write_text("".join(lines))
+    return out
+
+
+def test_what_is_wrong_is_told_by_its_line_in_the_whole_file_and_nothing_is_written(plate, demo_weights, tmp_path):
+    path, bad = plate[0], tmp_path / "bad.csv"
+    fifth = path.read_text().splitlines()[4] + "\n"
+    for line, old, new, expected in (
+        (31, ",trt_cp,", ",trt,", "column 'cp_type', line 31"),
+        (42, None, fifth, "line 42.*each id once, found it above already"),
+        (20, None, "1.0,2.0\n", "line 20 has 2 values"),
+        (18, None, "\n" + fifth, "line 18: blank"),
+        (1, "c-99", "c-98", "repeated column 'c-98'"),
+        (1, "c-99", "c-100", "missing column 'c-99'"),
+    ):
+        spoil(path, bad, line, old, new)
+        with pytest.raises(DataError, match=expected):
+            predict_plates(bad, SPEC, demo_weights, tmp_path / "out", "cpu", rows_at_a_time=16)
+    assert not (tmp_path / "out").exists()
+    bad.write_text(path.read_text().splitlines()[0] + "\n")
+    with pytest.raises(DataError, match="holds a header and no rows"):
+        check_file(bad, 16)
+    with pytest.raises(UserError, match="not found"):
+        check_file(tmp_path / "none.csv", 16)
+    with pytest.raises(UserError, match="no member of two"):
+        predict_plates(path, SPEC, tmp_path, tmp_path / "out")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells memory by Linux's proc")
+def test_memory_is_that_of_a_part(plate, tmp_path):
+    """Reading ten times the rows in parts takes no more memory; reading them at once does."""
+    header, *rows = plate[0].read_text().splitlines(keepends=True)
+    big = tmp_path / "big.csv"
+    place = header.split(",").index("sig_id")
+    with big.open("w") as file:
+        file.write(header)
+        for number in range(6000):
+            cells = rows[number % len(rows)].split(",")
+            cells[place] = f"id_{number}"
+            file.write(",".join(cells))
+    code = (
+        "import sys; from pathlib import Path; from moa.plates import check_file, read_parts;"
+        "from moa.data import read_features; path = Path(sys.argv[1]);"
+        "[len(p) for p in read_parts(path, 500)][:0] if sys.argv[2] == 'parts' else read_features(path);"
+        "print(next(int(line.split()[1]) // 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    peak = {
+        (path.name, way): int(subprocess.check_output([sys.executable, "-c", code, str(path), way]))
+        for path, way in ((plate[0], "parts"), (big, "parts"), (big, "whole"))
+    }
+    extra = peak["big.csv", "parts"] - peak["my.csv", "parts"]
+    assert extra < 60 < peak["big.csv", "whole"] - peak["my.csv", "parts"], peak
+
+
+def test_the_command(plate, demo_weights, tmp_path, moa_command):
+    arguments = ["predict", "--weights", demo_weights, "--out", tmp_path / "out", "--device", "cpu"]
+    told = moa_command(*arguments, "--features", plate[0], "--blend", "simple-nn-old-cv", "--top", 3).stdout
+    assert "45 samples" in told and "1 samples lie far outside" in told.replace("\n", " ")
+    assert pd.read_csv(tmp_path / "out" / "ranked.csv")["rank"].max() == 3
+    for wrong, expected in (
+        (["--features", plate[0]], "name one blend or model"),
+        (["--features", plate[0], "--blend", "nope"], "blend 'nope' is unknown"),
+        ([], "name MODELS"),
+    ):
+        failed = CliRunner().invoke(app, [*map(str, arguments), *map(str, wrong)]).exception
+        assert isinstance(failed, UserError) and expected in str(failed)
+
+
+def test_ranking_by_hand():
+    table = pd.DataFrame([[0.1, 0.4, 0.2], [0.3, 0.0, 0.3]], index=["a", "b"], columns=["x", "y", "z"])
+    ranked = rank_mechanisms(table, pd.Series({"z": 0.1, "y": 0.2, "x": 0.5}), 2)
+    assert ranked.drop(columns="probability").to_numpy().tolist() == [
+        ["a", 1, "y", 2.0], ["a", 2, "z", 2.0], ["b", 1, "x", 0.6], ["b", 2, "z", 3.0]
+    ]  # fmt: skip
+    assert rank_mechanisms(table, None, 9)["times_prevalence"].isna().all()
+
+
+def test_familiarity_is_mahalanobis_and_learned_out_of_sample():
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(6, 30))
+    draw = lambda rows: rng.normal(size=(rows, 6)) @ mixing + 0.3 * rng.normal(size=(rows, 30)) + 5  # noqa: E731
+    x, new = draw(600), draw(2000)
+    fitted = Familiarity(n_components=6).fit(x)
+    share = fitted.transform(new)[:, 1]
+    assert abs(share.mean() - 0.5) < 0.04 and abs((share > 0.9).mean() - 0.1) < 0.03
+    away = new.copy()
+    away[:, 0] += 5  # usual in size, unusual beside the other columns
+    assert (fitted.transform(away)[:, 1] > 0.99).mean() > 0.95
+
+    whole = Familiarity(n_components=30).fit(x)
+    z = (x - x.mean(0)) / x.std(0)
+    exact = np.sqrt(np.einsum("ij,jk,ik->i", z, np.linalg.inv(np.cov(z.T)), z))
+    np.testing.assert_allclose(whole.transform(x)[:, 0], exact, rtol=1e-3)
+    with pytest.raises(UserError, match="9 rows are too few"):
+        Familiarity().fit(x[:9])
+
+
+def test_line_numbers_of_a_whole_file_are_as_before(plate, tmp_path):
+    from moa.tables import Problems
+
+    bad, problems = spoil(plate[0], tmp_path / "bad.csv", 9, None, "1,2\n"), Problems()
+    read_csv(bad, (), problems)
+    assert "line 9 has 2 values" in problems[0]
