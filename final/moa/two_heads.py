@@ -6,7 +6,11 @@ Source: write-up, 2-heads ResNet. What Keras does otherwise than PyTorch, and is
 - dense kernels are glorot-uniform with zero biases, the selu ones LeCun-normal, truncated at two deviations;
 - Adam's eps stands inside the bias correction (``KerasAdam``); Adadelta's rule is PyTorch's, with rho 0.95, eps 1e-7;
 - labels are smoothed in the validation loss too, which stops training and lowers the learning rate;
+- the loss is a mean over a batch's rows, however few: the last, short batch is trained on, even if it is a single row;
 - early stopping counts an epoch as better from ``min_delta`` on, and the plateau rule from Keras's own 1e-4 on.
+
+Not kept: Keras clips probabilities to [1e-7, 1 - 1e-7] where it does not see the sigmoid's logits. Here the loss is of
+logits, always; the two differ where a logit is beyond ±16 and wrong.
 """
 
 from __future__ import annotations
@@ -28,7 +32,10 @@ PLATEAU_DELTA = 1e-4
 
 
 class KerasBatchNorm(nn.BatchNorm1d):
-    """Batch norm over rows with Keras's constants; its moving variance averages the biased batch variance."""
+    """Batch norm over rows with Keras's constants; its moving variance averages the biased batch variance.
+
+    A batch may be a single row, which PyTorch's own refuses: the unbiased variance of one value does not exist.
+    """
 
     def __init__(self, num_features: int):
         super().__init__(num_features, eps=1e-3, momentum=0.01)

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-from moa.engine import smooth, steps_per_epoch, to_device, unit_seed
+from moa.engine import smooth, to_device, unit_seed
 from moa.learner import Fitted, Fold
 from moa.networks import seed_dropout
 from moa.two_heads import EarlyStopping, KerasAdam, TwoHeads, keras_adadelta, keras_plateau
@@ -49,7 +49,7 @@ class TwoHeadsLearner(BaseModel):
 
     Attributes:
         width, bottleneck, dropout: of ``moa.two_heads.TwoHeads``.
-        batch_size: rows a step.
+        batch_size: rows a step; the last one takes what is left.
         lr: Adam's.
         epochs, patience, min_delta: most epochs, and Keras's early stopping; the best epoch is kept.
         plateau_factor, plateau_patience: the learning rate falls when the validation loss rests.
@@ -83,9 +83,7 @@ class TwoHeadsLearner(BaseModel):
 
     def build(self, meta: dict[str, Any]) -> TwoHeads:
         """The untrained network of a unit's facts; initialised from torch's global generator."""
-        return TwoHeads(
-            meta["n_first"], meta["n_second"], meta["n_targets"], self.width, self.bottleneck, self.dropout
-        )
+        return TwoHeads(meta["n_first"], meta["n_second"], meta["n_targets"], self.width, self.bottleneck, self.dropout)
 
     def fit(self, fold: Fold) -> Fitted:
         """Train one phase on one fold, from ``fold.initial`` with a new head where there is one, then phase 3."""
@@ -111,13 +109,14 @@ class TwoHeadsLearner(BaseModel):
         stopping = EarlyStopping(self.patience, self.min_delta)
         history = loop.run(adam, tables.train, self.epochs, stopping, plateau.step)
         fitted = Fitted({}, meta, history)
-        if self.phase3 != "none":
+        # Phase 3 is kept out of the history: as published, its validation loss is a training loss.
+        if self.phase3 == "train":
+            meta["phase3"] = self._loop(loop, tables.train)
+        elif self.phase3 == "validation":
             fitted.variants[BEFORE] = loop.probabilities(tables.valid)
-            # Kept out of the history: as published, its validation loss is a training loss.
-            meta["phase3"] = self._loop(loop, tables.valid if self.phase3 == "validation" else tables.train)
-            if self.phase3 == "validation":
-                fitted.variants[AFTER] = loop.probabilities(tables.valid)
-                meta["honest_oof"] = BEFORE
+            meta["phase3"] = self._loop(loop, tables.valid)
+            fitted.variants[AFTER] = loop.probabilities(tables.valid)
+            meta["honest_oof"] = BEFORE
         fitted.tensors = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         return fitted
 
@@ -125,11 +124,12 @@ class TwoHeadsLearner(BaseModel):
         """Phase 3: unfrozen steps, each with an optimizer of its own, until one gains nothing. Returns its history."""
         history: list[dict[str, float]] = []
         best = loop.valid_losses()[1]
-        for _ in range(self.loop_rounds):
+        for step in range(self.loop_rounds):
             stopping = EarlyStopping(self.loop_patience, self.loop_min_delta)
             stopping.best = best  # the first epoch, too, has to gain
             adadelta = keras_adadelta(loop.network.parameters(), self.loop_lr)
-            history += loop.run(adadelta, rows, self.loop_epochs, stopping)
+            epochs = loop.run(adadelta, rows, self.loop_epochs, stopping, looping=True)
+            history += [{"step": step, **row} for row in epochs]
             if stopping.best == best:
                 break
             best = stopping.best
@@ -158,33 +158,35 @@ class _Loop:
         epochs: int,
         stopping: EarlyStopping,
         after_epoch: Callable[[float], None] = lambda monitored: None,
+        looping: bool = False,
     ) -> list[dict[str, float]]:
-        """Train on ``rows`` until ``stopping`` says so; returns a history row an epoch."""
+        """Train on ``rows`` until ``stopping`` says so; returns a history row an epoch.
+
+        How long the looper takes cannot be told: for progress all of its epochs are the last.
+        """
         tables, size, smoothing = self.tables, self.learner.batch_size, self.learner.smoothing
-        steps = steps_per_epoch(len(rows), size)
         best, history = _state(self.network), []
         for epoch in range(epochs):
             self.network.train()
             total = torch.zeros((), device=rows.device)
             shuffled = rows[torch.randperm(len(rows), generator=self.order).to(rows.device)]
-            for step in range(steps):
-                batch = shuffled[step * size : (step + 1) * size]
+            for batch in shuffled.split(size):
                 out = self.network(tables.x1[batch], tables.x2[batch])
                 loss = bce_with_logits(out, smooth(tables.y[batch], smoothing))
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
-                total += loss.detach()
+                total += loss.detach() * len(batch)
 
             valid_loss, monitored = self.valid_losses()
             row = {
                 "epoch": epoch,
-                "train_loss": total.item() / steps,
+                "train_loss": total.item() / len(rows),
                 "valid_loss": valid_loss,
                 "valid_stopping_loss": monitored,
             }
             history.append(row)
-            self.fold.on_epoch(epoch, epochs, row)
+            self.fold.on_epoch(epochs - 1 if looping else epoch, epochs, row)
             if stopping.better(monitored):
                 best = _state(self.network)
             if stopping.stop:
@@ -197,7 +199,9 @@ class _Loop:
         """Log loss over the validation fold: plain, and with smoothed labels as it is monitored."""
         tables = self.tables
         out, y = _logits(self.network, tables.x1[tables.valid], tables.x2[tables.valid]), tables.y[tables.valid]
-        return bce_with_logits(out, y).item(), bce_with_logits(out, smooth(y, self.learner.smoothing)).item()
+        smoothed = smooth(y, self.learner.smoothing)
+        plain, monitored = torch.stack([bce_with_logits(out, y), bce_with_logits(out, smoothed)]).tolist()
+        return plain, monitored
 
     def probabilities(self, rows: Tensor) -> np.ndarray:
         """Predictions for rows of the tables, shape (len(rows), targets)."""
