@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,9 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from moa.engine import MLPLearner, unit_seed
-from moa.learner import Fold
+if TYPE_CHECKING:  # the old way's process imports this module, and should not wait for what it does not use
+    from moa.engine import MLPLearner
+    from moa.learner import Fold
 
 
 class RowDataset(Dataset):
@@ -69,6 +71,8 @@ def network(n_inputs: int, n_targets: int, hidden: int, dropout: Sequence[float]
 
 def fit(learner: MLPLearner, fold: Fold) -> dict[str, torch.Tensor]:
     """Train one fold; the weights of its best epoch. Starts from, and shuffles, as ``MLPLearner.fit``."""
+    from moa.engine import unit_seed
+
     x, y = fold.x.to_numpy(np.float32), fold.y.to_numpy(np.float32)
     seed = unit_seed(fold.seed, fold.fold)
     with torch.random.fork_rng(devices=[]):
@@ -114,13 +118,16 @@ def fit(learner: MLPLearner, fold: Fold) -> dict[str, torch.Tensor]:
     return best
 
 
-def predict(learner: MLPLearner, tensors: dict[str, torch.Tensor], x: np.ndarray, device: torch.device) -> np.ndarray:
+def predict(
+    tensors: dict[str, torch.Tensor], x: np.ndarray, device: torch.device, batch_size: int, dropout: Sequence[float]
+) -> np.ndarray:
     """Probabilities of one model, shape (rows, targets)."""
-    model = network(x.shape[1], len(tensors["10.bias"]), learner.hidden, learner.dropout)
+    hidden = len(tensors["6.bias"])
+    model = network(x.shape[1], len(tensors["10.bias"]), hidden, dropout)
     model.load_state_dict(tensors)
     model.to(device).eval()
     found = []
-    for batch in DataLoader(RowDataset(x), batch_size=learner.batch_size):
+    for batch in DataLoader(RowDataset(x), batch_size=batch_size):
         with torch.no_grad():
             found.append(model(batch["x"].to(device)).sigmoid().detach().cpu().numpy())
     return np.concatenate(found)

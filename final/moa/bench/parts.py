@@ -32,12 +32,12 @@ def training_epoch(sizes: Sizes, device: torch.device) -> pd.DataFrame:
             OLD: partial(epoch_seconds, partial(notebook.fit, learner), fold),
             "moa": partial(epoch_seconds, learner.fit, fold),
         }
-        tables.append(_labelled(measure(ways, sizes, device, told=True), "training epoch", growth, rows, 1, hidden))
+        tables.append(labelled(measure(ways, sizes, device, told=True), "training epoch", growth, rows, 1, hidden))
     return pd.concat(tables, ignore_index=True)
 
 
-def ensemble_stage(sizes: Sizes, device: torch.device) -> pd.DataFrame:
-    """All members of a stage for one short epoch, set-up and validation included: one after another, and at once."""
+def growing_ensemble(sizes: Sizes, device: torch.device) -> pd.DataFrame:
+    """Many members for one short epoch, set-up and validation included: one after another, and at once."""
     tables = []
     narrow = min(sizes.many_hidden)
     for hidden, members in [*product([sizes.hidden], sizes.many_members), (narrow, sizes.members)]:
@@ -50,7 +50,7 @@ def ensemble_stage(sizes: Sizes, device: torch.device) -> pd.DataFrame:
         }
         growth = "members" if hidden == sizes.hidden else ""
         table = measure(ways, sizes, device)
-        tables.append(_labelled(table, "ensemble stage", growth, sizes.stage_rows, members, hidden))
+        tables.append(labelled(table, "ensemble", growth, sizes.stage_rows, members, hidden))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -64,7 +64,7 @@ def gaussian_rank(sizes: Sizes, device: torch.device) -> pd.DataFrame:
             "moa": lambda table=table: GaussianRank(random_state=0).fit_transform(table.to_numpy()),
         }
         measured = measure(ways, sizes, torch.device("cpu"))
-        tables.append(_labelled(measured, "gaussian rank", growth, rows, 1, 0))
+        tables.append(labelled(measured, "gaussian rank", growth, rows, 1, 0))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -82,7 +82,7 @@ def inference(sizes: Sizes, device: torch.device) -> pd.DataFrame:
             "moa": partial(new_inference, learner, models, ranks, table, device),
         }
         measured = measure(ways, sizes, device)
-        tables.append(_labelled(measured, "inference", growth, rows, members, sizes.hidden))
+        tables.append(labelled(measured, "inference", growth, rows, members, sizes.hidden))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -100,7 +100,8 @@ def old_inference(
 ) -> np.ndarray:
     """Ranks a column at a time, models and batches one after another; shape (rows, targets)."""
     x = notebook.apply_ranks(dict(ranks), table).to_numpy(np.float32)
-    return np.mean([notebook.predict(learner, model.tensors, x, device) for model in models], axis=0)
+    batch_size, dropout = learner.batch_size, learner.dropout
+    return np.mean([notebook.predict(model.tensors, x, device, batch_size, dropout) for model in models], axis=0)
 
 
 def new_inference(
@@ -111,7 +112,7 @@ def new_inference(
     return np.mean([learner.predict(model, x, device) for model in models], axis=0)
 
 
-def _labelled(table: pd.DataFrame, part: str, growth: str, rows: int, members: int, hidden: int) -> pd.DataFrame:
+def labelled(table: pd.DataFrame, part: str, growth: str, rows: int, members: int, hidden: int) -> pd.DataFrame:
     labels = pd.DataFrame(
         {"part": part, "growth": growth, "rows": rows, "members": members, "hidden": hidden}, table.index
     )

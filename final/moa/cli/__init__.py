@@ -1,4 +1,4 @@
-"""The command line: ``moa data | train | predict | blend | report``. Every command is a few calls into the package.
+"""The command line: ``moa data | train | predict | blend | report | bench``. A command is a few calls into the package.
 
 Each module here holds an ``app``: a named group of commands, or single ones that join the top level.
 """
@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.console import Console
 
-from moa.cli import blends, data, kaggle, models, report, weights
+from moa.cli import bench, blends, data, kaggle, models, report, weights
 from moa.cli.models import inference_app
 from moa.errors import UserError
 
@@ -29,6 +29,7 @@ app.add_typer(blends.app, name="blend")
 app.add_typer(report.app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(kaggle.app, name="kaggle")
+app.add_typer(bench.app)
 
 
 def run(command: typer.Typer) -> None:

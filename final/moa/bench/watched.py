@@ -1,0 +1,24 @@
+"""Run a module as ``python -m`` does and leave its peak memory behind: ``python -m moa.bench.watched PEAK MODULE …``.
+
+A parent cannot ask for it afterwards: what the kernel tells of a finished child includes the parent's own memory.
+"""
+
+import atexit
+import runpy
+import sys
+from pathlib import Path
+
+
+def leave_peak(path: str) -> None:
+    """Write the process's high-water mark in KiB to ``path``, where the system tells it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        Path(path).write_text(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
+
+
+if __name__ == "__main__":
+    _, peak, module, *arguments = sys.argv
+    atexit.register(leave_peak, peak)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
