@@ -7,6 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 # The report swaps these for its page's colours, so that one drawing serves light and dark: use them and no others
 # where the colour lies on the page's ground.
@@ -36,6 +37,7 @@ def learning_curves(history: pd.DataFrame, panel: tuple[float, float] = (5, 3.4)
         if len(top):
             axes.set_ylim(top.min() * 0.9, np.quantile(top, 0.75) * 1.2)
         axes.set(title=stage, xlabel="epoch", ylabel="log loss")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _dress(axes)
         axes.legend(labelcolor=INK, frameon=False)
     return figure
@@ -105,6 +107,7 @@ def target_scatter(targets: pd.DataFrame, value: str, label: str, level: float |
     axes.scatter(known["positives"], known[value], s=18, alpha=0.65, color=SERIES[0], linewidth=0)
     axes.set(xscale="log", xlabel="positive rows of the target", ylabel=label)
     _dress(axes)
+    _round_steps(axes)
     return figure
 
 
@@ -145,6 +148,7 @@ def histogram(groups: dict[str, pd.Series], label: str, unit: str, bins: int = 4
         axes.hist(group.clip(edges[0], edges[-1]), edges, alpha=0.6, color=colour, label=f"{name} ({len(group):,})")
     axes.set(xscale="log", xlabel=label, ylabel=unit)
     _dress(axes, grid="y")
+    _round_steps(axes)
     axes.legend(frameon=False, labelcolor=INK)
     return figure
 
@@ -216,6 +220,12 @@ def gain_intervals(gains: pd.DataFrame) -> Figure:
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3), useMathText=True)
     _dress(axes, grid="x")
     return figure
+
+
+def _round_steps(axes: Axes) -> None:
+    """Mark a logarithmic axis at 1, 2 and 5 of each decade: one that spans less than a decade would bear no number."""
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _dress(axes: Axes, grid: str = "both") -> None:

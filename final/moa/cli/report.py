@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -17,9 +17,16 @@ def report(
     data: DataDir = DATA,
     weights: Weights = WEIGHTS,
     predictions: Annotated[Path, typer.Option(help="Folder written by `moa predict`.")] = OUT,
+    blend: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(
+            help="Blend YAML to show beside the published ones, as `moa blend search --out` writes it; may be given "
+            "several times. Those in the folder of predictions are shown anyway."
+        ),
+    ] = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("output"),
 ) -> None:
-    """Write report.html: scores beside the published ones, learning curves, correlations."""
+    """Write report.html: scores beside the published ones, blends, targets, drugs, what the CNNs look at, costs."""
     from moa.report import write_report
 
-    out.print(f"wrote {write_report(data, weights, predictions, out_dir)}")
+    out.print(f"wrote {write_report(data, weights, predictions, out_dir, blends=blend or ())}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from moa.errors import UserError
 from moa.files import replacing
 from moa.report.inputs import collect
-from moa.report.page import Card, Text, render
+from moa.report.page import Card, Section, Text, render
 from moa.report.scores import Scores
 from moa.report.sections import SECTIONS, MakeSection
 
@@ -25,16 +25,23 @@ REAL = Text(
 
 
 def write_report(
-    data: Path, weights: Path, predictions: Path, out: Path, sections: Sequence[MakeSection] = SECTIONS
+    data: Path,
+    weights: Path,
+    predictions: Path,
+    out: Path,
+    sections: Sequence[MakeSection] = SECTIONS,
+    blends: Sequence[Path] = (),
 ) -> Path:
     """Write ``OUT/report.html``, which needs no other file and no network.
 
     Args:
         data: folder of the competition files.
         weights: folder of trained weights, for learning curves and costs; may lack some or all models.
-        predictions: folder written by ``moa predict``; any models, any part of their rows.
+        predictions: folder written by ``moa predict``; any models, any part of their rows. Blends that lie there as
+            YAML files join in.
         out: folder for the page.
         sections: what it shows, in order.
+        blends: YAML files of blends beside the published ones, as ``moa blend search`` writes them.
 
     Returns:
         the page's path.
@@ -42,11 +49,14 @@ def write_report(
     Raises:
         UserError: there is nothing to report on, or the predictions are of other data.
     """
-    inputs = collect(Path(data), Path(weights), Path(predictions))
+    inputs = collect(Path(data), Path(weights), Path(predictions), [Path(path) for path in blends])
     found = Scores(inputs)
     if not found.models:
         raise UserError(f"{predictions}: the OOF predictions cover no treated row; train and predict again")
-    made = [section for make in sections if (section := make(found)) is not None]
+    made = []
+    for make in sections:
+        part = make(found)
+        made += [part] if isinstance(part, Section) else part or []
     n_test, n_train = len(inputs.data.test), len(inputs.data.scored)
     facts = [
         f"{n_train:,} training rows, {len(found.y):,} treated",

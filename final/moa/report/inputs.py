@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class ModelResult:
         manifest: of the trained weights; empty where they are not there.
         units: one row a finished unit: stage, seed, fold, seconds, device.
         history: learning curves: stage, seed, fold, epoch, train_loss, valid_loss.
-        planned: number of units of the whole plan, where it is known.
+        stages: of the trained settings; none where they cannot be known.
     """
 
     name: str
@@ -57,7 +57,12 @@ class ModelResult:
     manifest: dict[str, Any] = field(default_factory=dict)
     units: pd.DataFrame = field(default_factory=pd.DataFrame)
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
-    planned: int | None = None
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def planned(self) -> int | None:
+        """Number of units of the whole plan, where it is known."""
+        return sum(len(stage.units()) for stage in self.stages) or None
 
     @property
     def profile(self) -> str | None:
@@ -84,30 +89,35 @@ class Inputs:
     Attributes:
         data: the competition files.
         folder: where they lie.
+        weights: folder of trained weights; may be missing.
         synthetic: whether they were made by ``moa data synthesize``.
         truth: 0/1 targets of the test rows, where a synthetic data set brings them.
         models: those with predictions, in the order of the recipes.
-        blends: the published blends.
+        blends: the published blends, and further ones that were given or found.
     """
 
     data: Dataset
     folder: Path
+    weights: Path
     synthetic: bool
     truth: pd.DataFrame | None
     models: dict[str, ModelResult]
     blends: dict[str, BlendSpec]
 
 
-def collect(data: Path, weights: Path, predictions: Path) -> Inputs:
+def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path] = ()) -> Inputs:
     """Read what there is.
 
     Args:
         data: folder of the competition files.
         weights: folder of trained weights; may be missing, then learning curves and costs are.
-        predictions: folder with ``<model>/oof.parquet`` and ``<model>/test.parquet``.
+        predictions: folder with ``<model>/oof.parquet`` and ``<model>/test.parquet``; blends that lie there as YAML
+            files, as the search leaves them, join in.
+        blends: YAML files of further blends.
 
     Raises:
-        UserError: there are no OOF predictions, or they are of other rows or targets than the data's.
+        UserError: there are no OOF predictions, they are of other rows or targets than the data's, or two blends bear
+            one name.
     """
     found = sorted({path.parent.name for kind in ("oof", "test") for path in predictions.glob(f"*/{kind}.parquet")})
     if not any((predictions / name / "oof.parquet").exists() for name in found):
@@ -118,13 +128,20 @@ def collect(data: Path, weights: Path, predictions: Path) -> Inputs:
     models = {name: _model(name, known.get(name), dataset, weights / name, predictions / name) for name in order}
     synthetic = is_synthetic(data)
     truth = _truth(data / TRUTH, dataset) if synthetic else None
-    return Inputs(dataset, data, synthetic, truth, models, _blends())
+    specs = _blends([*blends, *sorted(predictions.glob("*.yaml"))])
+    return Inputs(dataset, data, weights, synthetic, truth, models, specs)
 
 
-def _blends() -> dict[str, BlendSpec]:
+def _blends(further: Sequence[Path]) -> dict[str, BlendSpec]:
     from moa.workflow import BLENDS  # it pulls in the training code, which nothing else here needs
 
-    return {name: load_blend(path) for name, path in BLENDS.items() if path.is_file()}
+    found = {name: load_blend(path) for name, path in BLENDS.items() if path.is_file()}
+    for path in dict.fromkeys(path.resolve() for path in further):
+        spec = load_blend(path)
+        if spec.name in found:
+            raise UserError(f"{path}: there is another blend named {spec.name}; change the name in the file")
+        found[spec.name] = spec
+    return found
 
 
 def _truth(path: Path, data: Dataset) -> pd.DataFrame | None:
@@ -151,9 +168,8 @@ def _model(name: str, recipe: Recipe | None, data: Dataset, weights: Path, folde
         result.test = table
     if (weights / "manifest.json").exists():
         result.manifest = read_json(weights / "manifest.json")
-        stages = _stages(recipe, result.manifest)
-        result.planned = sum(len(stage.units()) for stage in stages) or None
-        _read_units(result, weights, data, stages)
+        result.stages = _stages(recipe, result.manifest)
+        _read_units(result, weights, data)
     return result
 
 
@@ -173,11 +189,11 @@ def _fitting(table: pd.DataFrame, rows: pd.Index, columns: pd.Index, path: Path,
     return table[list(columns)]
 
 
-def _read_units(result: ModelResult, weights: Path, data: Dataset, stages: tuple[Stage, ...]) -> None:
+def _read_units(result: ModelResult, weights: Path, data: Dataset) -> None:
     """Costs, learning curves and variants of the finished units below a model's weights folder."""
     units, curves = [], []
     variants: dict[str, list[pd.DataFrame]] = {}
-    place_of = {stage.name: place for place, stage in enumerate(stages)}
+    place_of = {stage.name: place for place, stage in enumerate(result.stages)}
     for path in sorted(weights.glob("*/seed-*/fold-*/unit.json"), key=lambda path: _unit_order(path, place_of)):
         facts = read_json(path)
         place = {"stage": facts["stage"], "seed": facts["seed"], "fold": facts["fold"]}

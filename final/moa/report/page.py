@@ -138,12 +138,14 @@ class Section:
         title: its heading.
         lead: what to look for, in a sentence or two.
         blocks: what it shows.
+        short: its name in the contents, where the heading is too long for it.
     """
 
     anchor: str
     title: str
     lead: str
     blocks: list[Block] = field(default_factory=list)
+    short: str = ""
 
 
 @dataclass(frozen=True)

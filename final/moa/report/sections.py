@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from moa.blend import BlendSpec
+from moa.blend import BlendSpec, PublishedBlend
 from moa.metrics import prediction_correlation
-from moa.plots import correlation_heatmap, learning_curves, score_dots, stacked_bars
+from moa.plots import SERIES, correlation_heatmap, learning_curves, score_dots, stacked_bars, weight_bars
 from moa.report.details import calibration, drugs, targets
 from moa.report.inputs import ModelResult
+from moa.report.networks import networks
 from moa.report.page import LOSS, Block, Details, Figures, Section, Table, Text
 from moa.report.scores import Prediction, Scores
 
@@ -101,6 +102,8 @@ def _remarks(found: Scores, p: Prediction) -> list[str]:
     if p.kind == "blend":
         spec = found.inputs.blends[p.key]
         present = len(found.weights(spec))
+        if not _is_published(spec):
+            remarks.append("weights found on these rows")
         if present < len(spec.members):
             remarks.append(f"{present} of {len(spec.members)} members")
     elif p.kind == "model":
@@ -133,12 +136,22 @@ def blends(found: Scores) -> Section | None:
     if not specs:
         return None
     blocks: list[Block] = [_weights(found, spec) for spec in specs]
-    return Section(
-        "blends", "Blends",
-        "Published weights, and those used here: where members are missing, the others' weights are scaled up to 1. "
-        "Members are scored on the rows that all of them cover.",
-        blocks,
-    )  # fmt: skip
+    used = pd.DataFrame({spec.title: found.weights(spec) for spec in specs[: len(SERIES)]})
+    if used.size > 1:
+        order = [name for name in found.inputs.models if name in used.index]
+        used = used.loc[order].rename(index={name: model.title for name, model in found.inputs.models.items()})
+        blocks.append(Figures([(weight_bars(used), "Weights used here")], column=720, least=420))
+    lead = (
+        "Weights as written, and those used here: where members are missing, the others' weights are scaled up to 1. "
+        "Members are scored on the rows that all of them cover."
+    )
+    if not all(_is_published(spec) for spec in specs):
+        lead += " A searched blend is scored on the rows its weights were found on, and so flattered a little."
+    return Section("blends", "Blends", lead, blocks)
+
+
+def _is_published(spec: BlendSpec) -> bool:
+    return spec.published != PublishedBlend()
 
 
 def _weights(found: Scores, spec: BlendSpec) -> Table:
@@ -150,9 +163,10 @@ def _weights(found: Scores, spec: BlendSpec) -> Table:
         title = single.title if single else f"{member.model} (absent)"
         rows.append((title, member.weight, used.get(member.model), loss))
     rows.append(("the blend", sum(member.weight for member in spec.members), used.sum(), blend.loss))
-    frame = pd.DataFrame(rows, columns=["member", "published weight", "used here", "OOF, treated rows"])
+    weight = "published weight" if _is_published(spec) else "weight"
+    frame = pd.DataFrame(rows, columns=["member", weight, "used here", "OOF, treated rows"])
     caption = f"{spec.title}: {len(blend.table):,} treated rows"
-    formats = {"published weight": ".4f", "used here": ".4f", "OOF, treated rows": LOSS}
+    formats = {weight: ".4f", "used here": ".4f", "OOF, treated rows": LOSS}
     quiet = [i for i, row in enumerate(rows[:-1]) if row[2] is None]
     return Table.of(frame, formats, ["OOF, treated rows"], quiet=quiet, caption=caption)
 
@@ -252,7 +266,8 @@ def cost(found: Scores) -> Section | None:
     return Section(
         "cost", "Training run",
         f"Time spent training the units there are: {_duration(total)}; feature fitting is not counted. A unit is one "
-        "(stage, seed, fold).",
+        "(stage, seed, fold). The winners reported 12 to 25 hours for the ten folds of a CNN on two RTX 2080 Ti, and "
+        "Kaggle notebooks of up to 9 hours for everything else: other hardware, and other sizes unless said.",
         blocks,
     )  # fmt: skip
 
@@ -268,7 +283,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-#: A function of the scores that gives a section, or None where it has nothing to show.
-MakeSection = Callable[[Scores], Section | None]
+#: A function of the scores that gives a section or several, or None where it has nothing to show.
+MakeSection = Callable[[Scores], Section | list[Section] | None]
 #: The page in its order. A further part of the report is one more function here, or in `write_report`'s ``sections``.
-SECTIONS: tuple[MakeSection, ...] = (scores, blends, correlations, curves, targets, calibration, drugs, cost)
+SECTIONS: tuple[MakeSection, ...] = (scores, blends, correlations, curves, targets, calibration, drugs, networks, cost)

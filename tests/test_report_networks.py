@@ -1,0 +1,150 @@
+"""The report's look into the CNNs, against figures made another way; and the blends that were searched."""
+
+import dataclasses
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+
+from moa.attributions import attributions
+from moa.blend import BlendSpec, Member, save_blend
+from moa.cnn import FittedCNN
+from moa.errors import UserError
+from moa.image_plots import channels, class_panels, paint
+from moa.metrics import log_loss
+from moa.recipe import recipe
+from moa.report import write_report
+from moa.report.inputs import collect
+from moa.report.networks import look, networks
+from moa.report.scores import Scores
+from moa.report.sections import blends, scores
+from moa.runner import open_runner
+
+CNN, NN = "deepinsight-resnest-v2", "simple-nn-old-cv"
+
+
+@pytest.fixture(scope="module")
+def predictions(demo_weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predictions")
+    for name in (CNN, NN):
+        shutil.copytree(demo_weights / name / "predictions", folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(data_dir, demo_weights, predictions):
+    return Scores(collect(data_dir, demo_weights, predictions))
+
+
+@pytest.fixture(scope="module")
+def seen(found):
+    return look(found, found.inputs.models[CNN])
+
+
+def cells(text):
+    """Text of the table cells of a page."""
+
+    class Cells(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.found, self.inside = [], False
+
+        def handle_starttag(self, tag, attrs):
+            self.inside = tag in ("td", "th")
+
+        def handle_data(self, data):
+            if self.inside:
+                self.found.append(data)
+                self.inside = False
+
+    parser = Cells()
+    parser.feed(text)
+    return parser.found
+
+
+def test_classes_are_the_common_ones_on_rows_held_out(found, seen, dataset, demo_weights):
+    treated = dataset.scored[dataset.treated]
+    common = list(treated.sum().sort_values(ascending=False, kind="stable").index[:4])
+    assert treated[list(seen.held_out)].sum().min() >= treated[common].sum().min()
+    seed, fold = seen.unit
+    held_out = open_runner(CNN, demo_weights, "cpu").store.load_oof("cnn", seed, fold).index
+    for name, count in seen.held_out.items():
+        rows = treated.index[(treated[name] > 0) & treated.index.isin(held_out)]
+        assert count == min(len(rows), 16) > 0
+    assert seen.sample[0] in held_out
+
+
+def test_weights_are_the_attributions_of_the_first_unit(found, seen, dataset, demo_weights):
+    runner = open_runner(CNN, demo_weights, "cpu")
+    stored = runner.store.load_unit("cnn", *seen.unit)
+    fitted = FittedCNN.restore(stored, torch.device("cpu"))
+    name = list(seen.held_out)[-1]
+    oof = runner.store.load_oof("cnn", *seen.unit)
+    rows = [row for row in found.y.index if row in oof.index and found.y.loc[row, name] > 0][: seen.held_out[name]]
+    x = runner.pipeline("cnn").transform(dataset.features.loc[rows])
+    for method in ("gradient", "grad-cam"):
+        expected = attributions(fitted, x, [name], method)[name]
+        np.testing.assert_allclose(seen.weights[method][name], expected, rtol=1e-4, atol=1e-7)
+    # The sample's image and the classes' means, pixel by pixel.
+    row, image = seen.sample
+    with torch.no_grad():
+        whole = fitted.renderer(fitted.scale(runner.pipeline("cnn").transform(dataset.features.loc[[row]])))[0]
+    np.testing.assert_allclose(image, whole)
+    carriers = found.y.index[found.y[name] > 0][:200]
+    values = fitted.scale(runner.pipeline("cnn").transform(dataset.features.loc[carriers]))
+    np.testing.assert_allclose(seen.means[name], fitted.renderer(values).mean(0), atol=1e-6)
+
+
+def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, demo_weights, predictions, tmp_path):
+    path = write_report(data_dir, demo_weights, predictions, tmp_path, [networks])
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < 600_000 and f'id="cnn-{CNN}"' in text and NN not in text
+    assert ">ResNeSt V2</a>" in text and "772 genes" in text and "100 cells" in text and "3 conditions" in text
+    told = cells(text)
+    for name in seen.held_out:
+        weight = seen.weights["gradient"][name]
+        for prefix, top in (("g-", 5), ("c-", 3)):
+            best = weight[weight.index.str.startswith(prefix)].sort_values(ascending=False).index[:top]
+            assert ", ".join(best) in told
+        assert f"{found.models[CNN].aucs[name]:.3f}" in told
+
+
+def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions, tmp_path):
+    assert networks(Scores(collect(data_dir, tmp_path / "none", predictions))) == []
+    only = {NN: found.inputs.models[NN]}
+    assert networks(Scores(dataclasses.replace(found.inputs, models=only))) == []
+
+
+def test_images_paint_the_larger_of_those_that_share_a_pixel():
+    image = paint(np.array([1.0, -3.0, 2.0]), np.array([0, 0, 1]), np.array([0, 0, 1]), (2, 3))
+    assert image.tolist() == [[-3, 0, 0], [0, 2, 0]]
+    figure = channels(np.stack([np.eye(150)] * 3))
+    shown = np.asarray(figure.axes[0].images[0].get_array())
+    assert shown.shape == (150, 150) and shown[0, 1] == 1 and shown[0, 3] == 0, "single pixels swell to be seen"
+    figure = class_panels({"mean": ({"a_b": image}, False), "less all": ({"a_b": image}, True)})
+    assert figure.axes[0].get_title() == "a b" and [axes.get_ylabel() for axes in figure.axes] == ["mean", "less all"]
+    low, high = figure.axes[1].images[0].get_clim()
+    assert low == -high and 2 < high <= 3
+
+
+def test_a_searched_blend_stands_beside_the_published_ones(data_dir, demo_weights, predictions, tmp_path):
+    members = (Member(model=CNN, weight=0.25), Member(model=NN, weight=0.75))
+    save_blend(BlendSpec(name="mine", title="My search", members=members), tmp_path / "mine.yaml")
+    found = Scores(collect(data_dir, demo_weights, predictions, [tmp_path / "mine.yaml"]))
+    single = {name: prediction.table.astype(float) for name, prediction in found.models.items()}
+    assert found.blends["mine"].loss == pytest.approx(log_loss(found.y, 0.25 * single[CNN] + 0.75 * single[NN]))
+    section = blends(found)
+    table = next(block for block in section.blocks if getattr(block, "caption", "").startswith("My search"))
+    assert table.columns[1] == "weight" and ["0.2500", "0.7500"] == [row[1] for row in table.rows[:2]]
+    assert "flattered" in section.lead
+    remarks = {row[0]: row[-1] for row in scores(found).blocks[0].rows}
+    assert remarks["My search"] == "weights found on these rows" and "found" not in remarks["Best LB"]
+    assert "of 7 members" in remarks["Best LB"] and recipe(NN).title in remarks
+    # One that lies in the folder of predictions is found by itself; a name can be given to one blend only.
+    shutil.copytree(predictions, tmp_path / "predictions")
+    shutil.copy(tmp_path / "mine.yaml", tmp_path / "predictions" / "searched.yaml")
+    assert "mine" in collect(data_dir, demo_weights, tmp_path / "predictions").blends
+    with pytest.raises(UserError, match="another blend named mine"):
+        collect(data_dir, demo_weights, tmp_path / "predictions", [tmp_path / "mine.yaml"])
