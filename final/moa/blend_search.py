@@ -20,7 +20,15 @@ from moa.blend import BlendSpec
 from moa.blend_loss import TPE_TRIALS, BlendLoss, slsqp, tpe
 from moa.errors import UserError
 from moa.folds import SMALL_DRUG_ROWS
-from moa.metrics import CLIP, align, align_treated, check_labels, check_probabilities, treated_to_all
+from moa.metrics import (
+    CLIP,
+    align,
+    align_treated,
+    bootstrap_interval,
+    check_labels,
+    check_probabilities,
+    treated_to_all,
+)
 from moa.progress import progress
 
 METHODS = ("slsqp", "tpe", "per-target")
@@ -249,7 +257,8 @@ def search(
                     losses[test] = _row_losses(cells[:, :, test], labels[:, test], weights_without)
                 nested = float(losses.mean())
                 difference = single_losses[best] - losses
-                gain, interval = float(difference.mean()), _bootstrap(difference, groups, bootstrap, level, seed)
+                gain = float(difference.mean())
+                interval = bootstrap_interval(difference, groups, bootstrap, level, seed)
             table = (
                 pd.Series(weights, index=names, name="weight") if weights.ndim == 1
                 else pd.DataFrame(weights, index=names, columns=y_true.columns)
@@ -370,18 +379,3 @@ def _row_losses(cells: np.ndarray, labels: np.ndarray, weights: Weights) -> np.n
         p = np.clip(p, CLIP, 1.0 - CLIP)
         losses[block] = -np.log(np.where(labels[:, block], p, 1.0 - p)).mean(axis=0)
     return losses
-
-
-def _bootstrap(
-    difference: np.ndarray, groups: np.ndarray | None, replicates: int, level: float, seed: int
-) -> tuple[float, float]:
-    """Percentile interval of the mean over rows, resampling rows, or whole groups."""
-    groups = np.arange(len(difference)) if groups is None else groups
-    sums, sizes = np.bincount(groups, difference), np.bincount(groups)
-    rng = np.random.default_rng(seed)
-    means = np.empty(replicates)
-    for i in range(replicates):
-        drawn = rng.integers(len(sums), size=len(sums))
-        means[i] = sums[drawn].sum() / sizes[drawn].sum()
-    low, high = np.quantile(means, [(1.0 - level) / 2, (1.0 + level) / 2])
-    return float(low), float(high)

@@ -118,6 +118,18 @@ def log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> float:
     return float(column_log_loss(y_true, y_pred).mean())
 
 
+def row_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
+    """Log loss of each row, mean over targets, shape (rows,); arguments and errors as `column_log_loss`."""
+    y_pred = align(y_pred, y_true.index, y_true.columns, "predictions")
+    check_probabilities(y_pred, "predictions")
+    check_labels(y_true, "targets")
+    losses = []
+    for (truth, _), (probability, _) in zip(_blocks(y_true), _blocks(y_pred), strict=True):
+        probability = np.clip(probability, CLIP, 1.0 - CLIP)
+        losses.append(-np.log(np.where(truth == 1.0, probability, 1.0 - probability)).mean(axis=1))
+    return pd.Series(np.concatenate(losses), index=y_true.index, name="log_loss")
+
+
 def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd.Series) -> float:
     """Log loss over all rows, control rows predicted exactly 0 whatever ``y_pred`` holds for them.
 
@@ -204,6 +216,29 @@ def prediction_correlation(
     others = len(names) - 1
     table["mean_with_others"] = (correlation.sum(axis=1) - np.diag(correlation)) / others if others else np.nan
     return table
+
+
+def bootstrap_interval(
+    values: np.ndarray, groups: np.ndarray | None = None, replicates: int = 2000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval of a mean over rows, by drawing rows, or whole groups, with replacement.
+
+    Args:
+        values: shape (rows,).
+        groups: a label a row, such as its drug, where rows of a group are alike; shape (rows,).
+        replicates: draws.
+        level: of the interval.
+        seed: of the draws.
+    """
+    places = np.arange(len(values)) if groups is None else pd.factorize(groups)[0]
+    sums, sizes = np.bincount(places, values), np.bincount(places)
+    rng = np.random.default_rng(seed)
+    means = np.empty(replicates)
+    for i in range(replicates):
+        drawn = rng.integers(len(sums), size=len(sums))
+        means[i] = sums[drawn].sum() / sizes[drawn].sum()
+    low, high = np.quantile(means, [(1.0 - level) / 2, (1.0 + level) / 2])
+    return float(low), float(high)
 
 
 def _blocks(frame: pd.DataFrame):

@@ -142,8 +142,27 @@ class Runner:
 
     # -- training -----------------------------------------------------------------------------------------------------
 
-    def train(self, data: Dataset, selection: Selection | None = None) -> Predictions:
-        """Train the units that are selected and not there yet; write and return the predictions so far."""
+    def train(self, data: Dataset, selection: Selection | None = None) -> Predictions | None:
+        """Train the units that are selected and not there yet; write and return the predictions so far.
+
+        None is returned while the last stage has no unit, as after `--stage` with an earlier one.
+        """
+        self.train_units(data, selection)
+        if not self._units_present(self.last):
+            return None
+        predictions = Predictions(self.oof(), self.predict(data.test))
+        write_table(self.store.prediction_path("oof"), predictions.oof)
+        write_table(self.store.prediction_path("test"), predictions.test)
+        return predictions
+
+    def train_units(self, data: Dataset, selection: Selection | None = None, until: str | None = None) -> None:
+        """Train the units that are selected and not there yet, and predict nothing.
+
+        Args:
+            data: the competition's tables.
+            selection: which units.
+            until: last stage to train, as if the model ended there; None: all.
+        """
         selection = selection or Selection()
         if selection.stage and selection.stage not in self.stages:
             raise UserError(f"--stage {selection.stage}: {self.model.name} has {', '.join(self.stages)}")
@@ -157,15 +176,13 @@ class Runner:
         )
         self._describe_training(data)
         features, test = self._rows(data.features), self._rows(data.test)
-        for stage in self.stages.values():
+        chain = self._until(until)
+        for stage in chain:
             if selection.stage in (None, stage.name):
-                self._train_stage(stage, data, features, test, selection)
+                wanted = selection.units(stage, any(stage.name in later.uses for later in chain))
+                self._train_stage(stage, data, features, test, wanted)
             if selection.stage == stage.name:
                 break
-        predictions = Predictions(self.oof(), self.predict(data.test))
-        write_table(self.store.prediction_path("oof"), predictions.oof)
-        write_table(self.store.prediction_path("test"), predictions.test)
-        return predictions
 
     def _describe_training(self, data: Dataset) -> None:
         """Keep what predictions of new samples are told beside; the same for all models of one data set."""
@@ -179,9 +196,8 @@ class Runner:
         write_json(self.store.training_path, {"familiarity": key, "prevalence": prevalence.to_dict()})
 
     def _train_stage(
-        self, stage: Stage, data: Dataset, features: pd.DataFrame, test: pd.DataFrame, selection: Selection
+        self, stage: Stage, data: Dataset, features: pd.DataFrame, test: pd.DataFrame, wanted: list[Unit]
     ) -> None:
-        wanted = selection.units(stage, self._feeds_later(stage))
         if all(self.store.has_unit(stage.name, *unit) for unit in wanted):
             return
         y = self._targets(stage, data).loc[features.index]
@@ -291,13 +307,22 @@ class Runner:
         result[~treated.to_numpy()] = 0
         return result.astype(np.float32)
 
-    def oof(self, variant: str | None = None) -> pd.DataFrame:
-        """Out-of-fold predictions of the last stage: the mean over seeds, for the rows covered so far.
+    def oof(
+        self, variant: str | None = None, stage: str | None = None, selection: Selection | None = None
+    ) -> pd.DataFrame:
+        """Out-of-fold predictions: the mean over seeds, for the rows covered so far.
 
         Args:
             variant: name of another OOF kept beside the honest one.
+            stage: whose; None: the last one's.
+            selection: of its seeds and folds alone.
         """
-        return self._oof(self.last, variant)
+        chosen = self.stages[stage] if stage else self.last
+        units = self._units_present(chosen)
+        if selection:
+            asked = set(selection.units(chosen, feeds_later=False))
+            units = [unit for unit in units if unit in asked]
+        return self._oof(chosen, variant, units)
 
     def pipeline(self, stage: str) -> FeaturePipeline:
         """The fitted feature pipeline of a stage."""
@@ -329,13 +354,14 @@ class Runner:
         ]
         return pd.DataFrame(rows)
 
-    def seconds(self) -> float:
-        """Training time of all stored units."""
-        return sum(
+    def cost(self, until: str | None = None) -> tuple[int, float]:
+        """Number of stored units, and seconds their training took; up to the stage ``until``."""
+        seconds = [
             self.store.unit_facts(stage.name, *unit)["seconds"]
-            for stage in self.stages.values()
+            for stage in self._until(until)
             for unit in self._units_present(stage)
-        )
+        ]
+        return len(seconds), sum(seconds)
 
     def _predict_stage(
         self, name: str, rows: pd.DataFrame, units: list[Unit], quiet: bool = False
@@ -357,8 +383,8 @@ class Runner:
                 bar.update(done)
         return pd.DataFrame(total / len(units), x.index, targets).astype(np.float32)
 
-    def _oof(self, stage: Stage, variant: str | None = None) -> pd.DataFrame:
-        units = self._units_present(stage)
+    def _oof(self, stage: Stage, variant: str | None = None, units: list[Unit] | None = None) -> pd.DataFrame:
+        units = self._units_present(stage) if units is None else units
         if not units:
             raise StoreError(f"{self.store.folder}: holds no finished unit of {stage.name}; train the model first")
         parts = [self.store.load_oof(stage.name, *unit, variant) for unit in units]
@@ -378,8 +404,10 @@ class Runner:
     def _units_present(self, stage: Stage) -> list[Unit]:
         return [unit for unit in stage.units() if self.store.has_unit(stage.name, *unit)]
 
-    def _feeds_later(self, stage: Stage) -> bool:
-        return any(stage.name in later.uses for later in self.stages.values())
+    def _until(self, name: str | None) -> list[Stage]:
+        """The stages up to one, all of them for None."""
+        names = list(self.stages)
+        return [self.stages[each] for each in names[: names.index(name) + 1 if name else None]]
 
     # -- rows and targets ---------------------------------------------------------------------------------------------
 

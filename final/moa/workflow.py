@@ -90,7 +90,7 @@ def train_models(
     for model in models:
         runner = Runner(model, weights, configs[model.name], pick_device(device), profile)
         predictions = runner.train(dataset, selection)
-        rows.append(score_row(model, dataset, predictions.oof))
+        rows.append(score_row(model, dataset, predictions.oof if predictions else None))
     return rows
 
 
@@ -106,8 +106,15 @@ def run_by(runtime: Runtime | None, model: Recipe, config: ModelConfig) -> Model
     return config.model_copy(update={"learner": learner.model_copy(update={"runtime": runtime})})
 
 
-def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame) -> dict[str, str]:
-    """Scores of an OOF table in words: log loss of the rows covered, and of the per-target prevalence on them."""
+def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[str, str]:
+    """Scores of an OOF table in words: log loss of the rows covered, and of the per-target prevalence on them.
+
+    None stands for no OOF yet: earlier stages alone are trained.
+    """
+    if oof is None:
+        scores = ("treated rows", "all rows", "prevalence")
+        published = f"{model.published.cv:.5f}"
+        return {"model": model.title, **dict.fromkeys(scores, "–"), "rows covered": "0%", "published CV": published}
     y = data.scored.loc[oof.index]
     treated = data.treated.loc[oof.index]
     y_treated, oof_treated = y[treated], oof[treated]

@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.console import Console
 
-from moa.cli import bench, blends, data, kaggle, models, report, weights
+from moa.cli import ablations, bench, blends, data, kaggle, models, report, weights
 from moa.cli.models import inference_app
 from moa.errors import UserError
 
@@ -30,6 +30,7 @@ app.add_typer(report.app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(kaggle.app, name="kaggle")
 app.add_typer(bench.app)
+app.add_typer(ablations.app)
 
 
 def run(command: typer.Typer) -> None:

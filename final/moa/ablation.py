@@ -1,0 +1,281 @@
+"""Ablations: what a part of the solution is worth, as the write-up claims it, measured by leaving the part out.
+
+An ablation is data: a claim, and arms that differ in one thing. Arms are trained by the same runner as everything else,
+each in a folder of its own, so that a run that was killed goes on, and an arm that two ablations need is trained once.
+What is compared is the honest OOF log loss of treated rows that all arms of a comparison cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moa.data import load_dataset
+from moa.errors import UserError
+from moa.files import replacing
+from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
+from moa.progress import console
+from moa.recipe import recipe
+from moa.runner import Runner, Selection, needs, pick_device
+from moa.schema import TRAIN_DRUG
+from moa.synthetic import is_synthetic
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison.
+
+    Attributes:
+        label: what it is, in the table.
+        model: name of the recipe.
+        overlay: fields of the recipe's configuration that are changed, nested.
+        stage: stage whose OOF is scored; None: the last.
+    """
+
+    label: str
+    model: str
+    overlay: Mapping[str, Any] = field(default_factory=dict)
+    stage: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Folder of the weights, such as "two-heads+phase1.smoothing=0"; an arm without changes is the model itself."""
+        changes = ",".join(f"{path}={value}" for path, value in _leaves(self.overlay))
+        return f"{self.model}+{changes}" if changes else self.model
+
+
+def _leaves(overlay: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in overlay.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A claim and the comparisons that test it; the first arm of each is the base, the solution as published.
+
+    Attributes:
+        name: as on the command line.
+        claim: in a sentence.
+        comparisons: arms by comparison.
+    """
+
+    name: str
+    claim: str
+    comparisons: tuple[tuple[Arm, ...], ...]
+
+
+_THREE, _TABNET, _SIMPLE = "three-stage-nn-5fold", "two-stage-nn-tabnet", "simple-nn-old-cv"
+_V1, _V2 = "two-heads", "two-heads-v2"
+_NO_META = {"meta_features": False}
+_NO_UMAP = {"gene_umap": 0, "cell_umap": 0}
+
+ABLATIONS = {
+    ablation.name: ablation
+    for ablation in (
+        Ablation(
+            "stages",
+            "each stage of the 3-stage NN adds: nonscored predictions as inputs of stage 2, and stage 3 after it",
+            (
+                (
+                    Arm("stage 3, the whole model", _THREE),
+                    Arm("stage 2", _THREE, stage="stage2"),
+                    Arm("stage 2 without stage 1", _THREE, _NO_META, stage="stage2"),
+                ),
+            ),
+        ),
+        Ablation(
+            "meta-features",
+            "predictions of the nonscored targets help as inputs",
+            tuple(
+                (Arm("with nonscored predictions", model), Arm("without", model, _NO_META))
+                for model in (_THREE, _TABNET)
+            ),
+        ),
+        Ablation(
+            "umap",
+            "UMAP's coordinates help beside the factors",
+            (
+                (Arm("with UMAP", _THREE), Arm("without", _THREE, _NO_UMAP)),
+                (Arm("with UMAP in stage 1", _TABNET), Arm("without", _TABNET, {"nonscored": _NO_UMAP})),
+            ),
+        ),
+        Ablation(
+            "smoothing",
+            "label smoothing in the training loss helps",
+            (
+                (Arm("smoothed", _SIMPLE), Arm("not smoothed", _SIMPLE, {"learner": {"smoothing": 0}})),
+                (Arm("smoothed", _TABNET), Arm("not smoothed", _TABNET, {"tabnet": {"learner": {"smoothing": 0}}})),
+                (
+                    Arm("smoothed", _V1),
+                    Arm("not smoothed", _V1, {"phase1": {"smoothing": 0}, "phase2": {"smoothing": 0}}),
+                ),
+            ),
+        ),
+        Ablation(
+            "versions",
+            "V2 of the two-heads, with conditions, other components and smaller batches, is better than V1",
+            ((Arm("V2", _V2), Arm("V1", _V1)),),
+        ),
+    )
+}
+
+
+def ablation(name: str) -> Ablation:
+    """The ablation of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in ABLATIONS:
+        raise UserError(f"ablation '{name}' is unknown; choose one of: {', '.join(ABLATIONS)}")
+    return ABLATIONS[name]
+
+
+def run_ablations(
+    ablations: Sequence[Ablation],
+    data: Path,
+    out: Path,
+    weights: Path | None = None,
+    profile: str = "kaggle",
+    device: str = "auto",
+    selection: Selection | None = None,
+) -> pd.DataFrame:
+    """Train what the ablations need and is not trained yet, compare, and write ``OUT/ablations.{csv,md}``.
+
+    Args:
+        ablations: which.
+        data: folder of the competition files; with train_drug.csv, drugs are resampled whole.
+        out: folder of the tables, and of the changed models' weights.
+        weights: folder where the unchanged models are trained, as by `moa train`; None: with the changed ones.
+        profile: of all arms.
+        device: where networks run.
+        selection: the first so many seeds and folds.
+
+    Returns:
+        a row an arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
+        "seconds" (their training).
+    """
+    selection = selection or Selection()
+    arms = [arm for each in ablations for comparison in each.comparisons for arm in comparison]
+    wanted = [needs(recipe(arm.model), recipe(arm.model).configure(profile, arm.overlay)) for arm in arms]
+    drugs = (data / TRAIN_DRUG).exists() or any(need["drugs"] for need in wanted)
+    dataset = load_dataset(data, drugs=drugs, nonscored=any(need["nonscored"] for need in wanted))
+    at = pick_device(device)
+    tables, done = [], 0
+    for each in ablations:
+        for comparison in each.comparisons:
+            oofs, costs = {}, []
+            for arm in comparison:
+                done += 1
+                text = f"{each.name}: {arm.label} ({arm.name}), arm {done} of {len(arms)}"
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
+                model = recipe(arm.model)
+                runner = Runner(
+                    replace(model, name=arm.name),
+                    out / "weights" if arm.overlay or weights is None else weights,
+                    model.configure(profile, arm.overlay),
+                    at,
+                    profile,
+                )
+                runner.train_units(dataset, selection, until=arm.stage)
+                oofs[arm.label] = runner.oof(stage=arm.stage, selection=selection)
+                costs.append(runner.cost(until=arm.stage))
+            table = compare(oofs, dataset.scored[dataset.treated], dataset.drugs)
+            table.insert(0, "ablation", each.name)
+            table.insert(1, "model", recipe(comparison[0].model).title)
+            table["units"], table["seconds"] = zip(*costs, strict=True)
+            tables.append(table)
+    found = pd.concat(tables, ignore_index=True)
+    with replacing(out / "ablations.csv") as temporary:
+        found.to_csv(temporary, index=False, float_format="%.7g")
+    with replacing(out / "ablations.md") as temporary:
+        temporary.write_text(markdown(found, ablations, profile, is_synthetic(data)), encoding="utf-8")
+    return found
+
+
+def compare(oofs: Mapping[str, pd.DataFrame], y: pd.DataFrame, drugs: pd.Series | None = None) -> pd.DataFrame:
+    """Hold arms against the first of them, on the rows that all cover.
+
+    The interval is of chance in the rows: 95 % of paired bootstrap means of the rows' differences, drugs drawn whole
+    where they are known, since rows of a drug are alike. Chance in training is not in it: give more seeds for that.
+
+    Args:
+        oofs: honest OOF predictions by label, the base first.
+        y: 0/1 labels of the treated rows.
+        drugs: drug_id by sig_id.
+
+    Returns:
+        a row an arm: "variant", "rows", "log_loss", "prevalence" (the baseline on the same rows), "difference" (log
+        loss minus the base's: above 0, the change costs), "low", "high"; NaN for the base itself.
+
+    Raises:
+        UserError: no row is covered by all.
+    """
+    rows = y.index
+    for oof in oofs.values():
+        rows = rows.intersection(oof.index, sort=False)
+    if rows.empty:
+        raise UserError(f"{', '.join(oofs)}: no treated row is predicted by all; train the same folds of each")
+    groups = None if drugs is None else drugs.loc[rows].to_numpy()
+    truth = y.loc[rows]
+    prevalence = log_loss(truth, prevalence_baseline(y, rows))
+    base, table = None, []
+    for label, oof in oofs.items():
+        losses = row_log_loss(truth, oof.loc[rows])
+        base = losses if base is None else base
+        gap, (low, high) = float("nan"), (float("nan"),) * 2
+        if base is not losses:
+            difference = (losses - base).to_numpy()
+            gap, (low, high) = difference.mean(), bootstrap_interval(difference, groups)
+        table.append((label, len(rows), losses.mean(), prevalence, gap, low, high))
+    return pd.DataFrame(table, columns=["variant", "rows", "log_loss", "prevalence", "difference", "low", "high"])
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `run_ablations` as text, for people."""
+    base = table["difference"].isna()
+    return pd.DataFrame(
+        {
+            "ablation": table["ablation"],
+            "model": table["model"],
+            "variant": table["variant"],
+            "OOF log loss": table["log_loss"].map("{:.5f}".format),
+            "difference": table["difference"].map("{:+.5f}".format).mask(base, "base"),
+            "95 % interval": [
+                "" if alone else f"{low:+.5f} to {high:+.5f}"
+                for alone, low, high in zip(base, table["low"], table["high"], strict=True)
+            ],
+            "prevalence": table["prevalence"].map("{:.5f}".format),
+            "rows": table["rows"].map("{:,}".format),
+            "units": table["units"].astype(str),
+            "seconds": table["seconds"].map("{:,.0f}".format),
+        }
+    )
+
+
+def markdown(table: pd.DataFrame, ablations: Sequence[Ablation], profile: str, synthetic: bool) -> str:
+    """The table as a Markdown page, with what was claimed and how to read it."""
+    words = in_words(table)
+    lines = ["# Ablations", ""]
+    if synthetic:
+        lines += ["**On synthetic data: these figures say nothing about the competition.**", ""]
+    lines += [f"- *{each.name}*: {each.claim}." for each in ablations]
+    lines += [
+        "",
+        f"Profile `{profile}`. Honest OOF log loss on the treated rows that a model's variants share. Difference: "
+        "what the change costs against the base, above 0 where it hurts, with the paired bootstrap interval over drugs "
+        "(over rows where they are not known): chance in the rows, not in training.",
+        "",
+        f"| {' | '.join(words)} |",
+        f"|{' --- |' * words.shape[1]}",
+        *(f"| {' | '.join(row)} |" for row in words.itertuples(index=False)),
+        "",
+    ]
+    return "\n".join(lines)
