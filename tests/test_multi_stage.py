@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.errors import StoreError
+from moa.errors import StoreError, UserError
 from moa.models import three_stage, two_stage_tabnet
 from moa.recipe import recipe
 from moa.runner import Runner, Selection, open_runner
@@ -114,6 +114,13 @@ def test_killed_between_and_inside_stages_it_ends_the_same(demo_weights, data_di
             pd.read_parquet(ModelStore(weights, THREE).prediction_path(kind)) for weights in (tmp_path, demo_weights)
         )
         assert resumed.to_numpy().tobytes() == straight.to_numpy().tobytes()
+
+
+def test_a_fold_that_is_not_there_is_told_before_anything_is_trained(dataset, tmp_path):
+    runner = Runner(recipe(THREE), tmp_path, recipe(THREE).configure("demo"), profile="demo")
+    with pytest.raises(UserError, match="--fold 9: stage3 has folds 0 to 2"):
+        runner.train(dataset, Selection(fold=9))
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_stage_alone_waits_for_all_folds_of_the_one_it_reads(dataset, demo_weights, tmp_path):

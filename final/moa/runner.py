@@ -166,6 +166,12 @@ class Runner:
         selection = selection or Selection()
         if selection.stage and selection.stage not in self.stages:
             raise UserError(f"--stage {selection.stage}: {self.model.name} has {', '.join(self.stages)}")
+        chain = self._until(until)
+        plan = [  # drawn up first, so that a fold that no stage has is told before hours of training
+            (stage, selection.units(stage, any(stage.name in later.uses for later in chain)))
+            for stage in chain
+            if selection.stage in (None, stage.name)
+        ]
         self.store.claim(
             {
                 "model": self.model.name,
@@ -176,13 +182,8 @@ class Runner:
         )
         self._describe_training(data)
         features, test = self._rows(data.features), self._rows(data.test)
-        chain = self._until(until)
-        for stage in chain:
-            if selection.stage in (None, stage.name):
-                wanted = selection.units(stage, any(stage.name in later.uses for later in chain))
-                self._train_stage(stage, data, features, test, wanted)
-            if selection.stage == stage.name:
-                break
+        for stage, wanted in plan:
+            self._train_stage(stage, data, features, test, wanted)
 
     def _describe_training(self, data: Dataset) -> None:
         """Keep what predictions of new samples are told beside; the same for all models of one data set."""

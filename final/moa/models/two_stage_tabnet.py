@@ -159,7 +159,15 @@ RECIPES = (
                 "gene_factors": 20,
                 "cell_factors": 10,
                 "gene_clusters": 10,
-                "learner": {"epochs": 15, "patience": 5, "batch_size": 256, "milestones": (8, 12)},
+                # Small batches: in a few dozen steps the outputs would not even come down from one half.
+                "learner": {
+                    "epochs": 18,
+                    "patience": 8,
+                    "batch_size": 32,
+                    "virtual_batch_size": 32,
+                    "milestones": (11, 15),
+                    "decay": 0.3,
+                },
             },
         },
     ),
