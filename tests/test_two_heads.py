@@ -1,6 +1,7 @@
 """The two-heads network against Keras's rules worked out by hand, and what phase 3 leaks."""
 
 import dataclasses
+import json
 import math
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+import keras_reference
 from moa.learner import Fold
 from moa.metrics import log_loss, prevalence_baseline
 from moa.models import two_heads as recipes
@@ -202,6 +204,42 @@ def test_network_computes_what_the_wiring_says():
     network.eval()
     found = network(torch.from_numpy(h1), torch.from_numpy(h2)).detach()
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_training_is_that_of_keras_epoch_by_epoch(tmp_path, monkeypatch):
+    """Losses, learning rates, the epoch that stops and the one that is kept, then Adadelta; all by Keras itself."""
+    first, second, y, weights = keras_reference.problem()
+    expected = json.loads(keras_reference.PATH.read_text())
+    columns = [*(f"a{i}" for i in range(first.shape[1])), *(f"{SECOND}{i}" for i in range(second.shape[1]))]
+    x, y = pd.DataFrame(np.hstack([first, second]), columns=columns), pd.DataFrame(y)
+    train = np.arange(keras_reference.TRAIN)
+    fold = Fold(x, y, train, np.arange(len(train), len(x)), 0, 0, torch.device("cpu"), tmp_path)
+
+    def build(self, meta):
+        network = TwoHeads(first.shape[1], second.shape[1], y.shape[1], self.width, self.bottleneck, self.dropout)
+        initial = {name: torch.from_numpy(value) for name, value in weights.items()}
+        assert not network.load_state_dict(initial, strict=False).unexpected_keys
+        return network
+
+    monkeypatch.setattr(TwoHeadsLearner, "build", build)
+    monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n))
+    learner = TwoHeadsLearner(
+        width=keras_reference.WIDTH,
+        bottleneck=keras_reference.BOTTLENECK,
+        dropout=(0, 0),
+        batch_size=keras_reference.BATCH,
+        lr=keras_reference.LR,
+        epochs=keras_reference.EPOCHS,
+        phase3="validation",
+        loop_lr=keras_reference.LOOP_LR,
+        loop_epochs=keras_reference.LOOP_EPOCHS,
+        loop_rounds=1,
+    )
+    fitted = learner.fit(fold)
+    for ours, keras in (("train_loss", "loss"), ("valid_stopping_loss", "val_loss"), ("lr", "lr")):
+        np.testing.assert_allclose([row[ours] for row in fitted.history], expected[keras], atol=2e-5, err_msg=ours)
+    looped = [row["valid_stopping_loss"] for row in fitted.meta["phase3"]]
+    np.testing.assert_allclose(looped, expected["looped"], atol=2e-5)
 
 
 def test_features_have_the_published_widths(dataset):

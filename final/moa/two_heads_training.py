@@ -181,6 +181,7 @@ class _Loop:
             valid_loss, monitored = self.valid_losses()
             row = {
                 "epoch": epoch,
+                "lr": optimizer.param_groups[0]["lr"],
                 "train_loss": total.item() / len(rows),
                 "valid_loss": valid_loss,
                 "valid_stopping_loss": monitored,
