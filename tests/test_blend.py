@@ -167,6 +167,18 @@ def test_write_submission_round_trip(tmp_path, test_features):
     assert [entry.name for entry in path.parent.iterdir()] == ["submission.csv"]  # no temporary file left
 
 
+def test_a_submission_has_the_nine_digits_that_python_would_write(tmp_path):
+    powers = 10.0 ** -np.arange(0, 13)[:, None]
+    values = np.vstack([np.random.default_rng(0).random((13, 300)) * powers, np.zeros(300), np.ones(300)])
+    values[:, :4] = [1e-15, 1 - 1e-10, 0.1 + 0.2, np.float32(1.2345678e-30)]
+    frame = pd.DataFrame(values, [f'plate "7", well {row}' for row in range(15)], [f"a,{i}" for i in range(300)])
+    write_submission(frame, tmp_path / "submission.csv")
+    back = pd.read_csv(tmp_path / "submission.csv", index_col="sig_id")
+    assert back.index.equals(frame.index.rename("sig_id")) and list(back.columns) == list(frame.columns)
+    expected = np.array([[float(f"{value:.9g}") for value in row] for row in values])
+    np.testing.assert_array_equal(back, np.where(values < 1e-14, values, expected))
+
+
 def test_write_submission_refuses_what_the_sample_does_not_have(tmp_path, test_features):
     result = submission(table(1), test_features, COLUMNS)
     path = tmp_path / "submission.csv"

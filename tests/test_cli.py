@@ -55,7 +55,12 @@ def test_mistakes_are_told_without_a_traceback(arguments, expected, moa_command)
     assert expected in done.stderr and "Traceback" not in done.stderr + done.stdout
 
 
-def test_from_weights_to_submission(demo_weights, data_dir, tmp_path, moa_command):
+def test_from_weights_to_submission_without_training_data(demo_weights, data_dir, tmp_path, moa_command):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("test_features.csv", "sample_submission.csv"):
+        (folder / name).symlink_to(data_dir / name)
+    data_dir = folder
     for name in ("simple-nn-old-cv", "simple-nn-new-cv"):
         script = FINAL / "Best LB" / "Inference" / f"{name}.py"
         subprocess.run(
@@ -99,9 +104,7 @@ def test_report_shows_scores_beside_the_published_ones(demo_weights, data_dir, t
         tmp_path / "predictions",
     )
     moa_command(
-        "kaggle package",
         "report",
-        "weights merge",
         "--data",
         data_dir,
         "--weights",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data import load_dataset, read_features, summary
+from moa.data import load_dataset, load_test, read_features, summary
 from moa.errors import DataError
 from moa.schema import (
     CELLS,
@@ -131,6 +131,24 @@ def test_optional_files(folder):
     assert data.sample_submission is None and data.drugs is None
     with pytest.raises(DataError, match="train_drug.csv: missing; only the models on drug-aware folds"):
         load_dataset(folder, drugs=True)
+
+
+def test_test_files_alone_are_read_and_checked_without_the_training_files(clean, folder):
+    expected = load_dataset(clean)
+    for path in folder.glob("train_*"):
+        path.unlink()
+    test, sample = load_test(folder, expected.targets)
+    pd.testing.assert_frame_equal(test, expected.test)
+    pd.testing.assert_frame_equal(sample, expected.sample_submission)
+    edit(folder / SAMPLE_SUBMISSION, lambda table: table.rename(columns={table.columns[5]: "other"}).iloc[1:])
+    edit(folder / TEST_FEATURES, cell(0, "cp_dose", "D3"))
+    with pytest.raises(DataError, match="(?s)test_features.csv: column 'cp_dose', line 2 .*'D3'"):
+        load_test(folder, expected.targets)
+    edit(folder / TEST_FEATURES, cell(0, "cp_dose", "D1"))
+    with pytest.raises(DataError, match="(?s)sample_submission.csv: .*'other'.*missing, although"):
+        load_test(folder, expected.targets)
+    (folder / SAMPLE_SUBMISSION).unlink()
+    assert load_test(folder, expected.targets)[1] is None
 
 
 def test_features_alone_of_one_row(folder):

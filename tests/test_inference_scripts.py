@@ -77,7 +77,7 @@ def cut(path):
 
 
 BAD_INPUTS = {
-    "no data": (lambda data, weights: shutil.rmtree(data), "train_features.csv: missing"),
+    "no data": (lambda data, weights: shutil.rmtree(data), "test_features.csv: missing"),
     "a column is missing": (without_column, "test_features.csv: missing column 'g-7'"),
     "a word among numbers": (with_word, "test_features.csv: column 'g-5', line 4 (sig_id"),
     "a damaged unit": (
@@ -102,8 +102,6 @@ def test_bad_input_is_told_in_a_line(mistake, script, data_dir, demo_weights, tm
     spoil, message = BAD_INPUTS[mistake]
     data, weights, out = tmp_path / "data", tmp_path / "weights", tmp_path / "out"
     data.mkdir()
-    for name in ("train_features.csv", "train_targets_scored.csv"):
-        (data / name).symlink_to(data_dir / name)
     shutil.copyfile(data_dir / "test_features.csv", data / "test_features.csv")
     shutil.copytree(demo_weights / NAME, weights / NAME)
     shutil.copytree(demo_weights / "shared", weights / "shared")

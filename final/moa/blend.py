@@ -18,15 +18,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from moa.errors import UserError
-from moa.files import replacing
+from moa.files import append_csv, replacing
 from moa.metrics import align, check_probabilities
 from moa.schema import CONTROL, CP_TYPE, CP_TYPES, SIG_ID
 
 _log = logging.getLogger(__name__)
 #: The published weights are rounded: those of Best CV sum to 1.00000001.
 SUM_TOLERANCE = 1e-6
-#: Nine digits: a float32 survives the round trip, and the log loss moves by less than 1e-9.
-_CSV_FORMAT = "%.9g"
+#: Of a submission: a float32 survives the round trip, and the log loss moves by less than 1e-9.
+_DIGITS = 9
+_POWERS = np.array([float(f"1e{power}") for power in range(23)])  # all powers of ten that a float64 holds exactly
 
 
 class Member(BaseModel):
@@ -233,8 +234,22 @@ def write_submission(
     check_probabilities(frame, what)
     if ((frame < 0.0) | (frame > 1.0)).to_numpy().any():
         raise UserError(f"{what}: holds values outside [0, 1]; make the table with `submission`")
-    with replacing(Path(path)) as temporary:
-        frame.rename_axis(SIG_ID).to_csv(temporary, float_format=_CSV_FORMAT)
+    with replacing(Path(path)) as temporary, temporary.open("wb") as file:
+        append_csv(file, _rounded(frame).reset_index(names=SIG_ID), header=True)
+
+
+def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Values in [0, 1] rounded to nine significant digits: the shortest text that gives one back has no more.
+
+    Divisor and dividend are exact, so the quotient is the float64 nearest to the decimal number. Values below 1e-14,
+    where no such divisor is left, stay as they are.
+    """
+    values = frame.to_numpy(np.float64)
+    with np.errstate(divide="ignore"):
+        places = _DIGITS - 1 - np.floor(np.log10(values))
+    scale = _POWERS[np.clip(places, 0, len(_POWERS) - 1).astype(np.intp)]
+    rounded = np.where(places < len(_POWERS), np.rint(values * scale) / scale, values)
+    return pd.DataFrame(rounded, frame.index, frame.columns)
 
 
 def _read_sample(path: str | Path) -> pd.DataFrame:

@@ -103,7 +103,7 @@ def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> D
     scored = _labels(TRAIN_SCORED, scored, N_SCORED, train, problems)
     others = _labels(TRAIN_NONSCORED, others, N_NONSCORED, train, problems)
     drug = _drugs(drug, train, problems)
-    sample = _sample(sample, test, scored, problems)
+    sample = _sample(sample, test, None if scored is None else list(scored), problems)
     if train is not None and test is not None:
         problems.ids(TEST_FEATURES, test.index.intersection(train.index), f"is in {TRAIN_FEATURES} too")
     if problems:
@@ -129,6 +129,33 @@ def read_features(path: Path) -> pd.DataFrame:
     if problems:
         raise DataError(problems)
     return table
+
+
+def load_test(folder: Path, targets: list[str]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Read and check what predictions are made from: the test features, and the sample submission where there is one.
+
+    The training files, forty times as long to read and check, are not needed and need not be there.
+
+    Args:
+        folder: where they are.
+        targets: names of the scored targets, which the sample submission should have.
+
+    Returns:
+        test features, shape (rows, 875), and the sample submission, both indexed by sig_id.
+
+    Raises:
+        DataError: everything found wrong, in one list.
+    """
+    folder, problems = Path(folder), Problems()
+    test, _ = read_csv(folder / TEST_FEATURES, TEXT_COLUMNS, problems)
+    test = check_features(TEST_FEATURES, test, problems)
+    sample = None
+    if (folder / SAMPLE_SUBMISSION).exists():
+        sample, _ = read_csv(folder / SAMPLE_SUBMISSION, (SIG_ID,), problems)
+        sample = _sample(sample, test, targets, problems)
+    if problems:
+        raise DataError(problems)
+    return test, sample
 
 
 def summary(data: Dataset) -> list[tuple[str, str]]:
@@ -225,19 +252,19 @@ def _drugs(table: pd.DataFrame | None, features: pd.DataFrame | None, problems: 
 
 
 def _sample(
-    table: pd.DataFrame | None, test: pd.DataFrame | None, scored: pd.DataFrame | None, problems: Problems
+    table: pd.DataFrame | None, test: pd.DataFrame | None, targets: list[str] | None, problems: Problems
 ) -> pd.DataFrame | None:
-    if table is None or test is None or scored is None:
+    if table is None or test is None or targets is None:
         return None
     before = len(problems)
     check_ids(SAMPLE_SUBMISSION, table, problems)
     problems.columns(
-        SAMPLE_SUBMISSION, "missing", [c for c in scored if c not in table], f"expected the columns of {TRAIN_SCORED}"
+        SAMPLE_SUBMISSION, "missing", [c for c in targets if c not in table], f"expected the columns of {TRAIN_SCORED}"
     )
     problems.columns(
         SAMPLE_SUBMISSION,
         "unknown",
-        [c for c in table if c != SIG_ID and c not in scored],
+        [c for c in table if c != SIG_ID and c not in targets],
         f"expected the columns of {TRAIN_SCORED}",
     )
     if table[SIG_ID].notna().all():  # an empty id is told above

@@ -130,7 +130,11 @@ def seed_dropout(network: nn.Module, generator: torch.Generator) -> None:
 
 
 def three_fc(
-    n_inputs: int, n_targets: int, hidden: int = 2048, dropout: Iterable[float] = (0.0, 0.25, 0.25)
+    n_inputs: int,
+    n_targets: int,
+    hidden: int = 2048,
+    dropout: Iterable[float] = (0.0, 0.25, 0.25),
+    linear: Callable[..., nn.Linear] = nn.Linear,
 ) -> Perceptron:
     """The "3-FC block" (write-up, common parts): the body of the Simple NN and of the 3-stage NN.
 
@@ -138,6 +142,7 @@ def three_fc(
         n_inputs, n_targets: widths.
         hidden: width of both hidden layers.
         dropout: rates p1, p2, p3 before each linear layer; p1 = 0 leaves the layer out.
+        linear: makes a linear layer of (inputs, outputs).
 
     Returns:
         a network from (rows, n_inputs) to logits (rows, n_targets).
@@ -146,29 +151,35 @@ def three_fc(
     return Perceptron(
         nn.BatchNorm1d(n_inputs),
         SeededDropout(p1),
-        weight_norm(nn.Linear(n_inputs, hidden)),
+        weight_norm(linear(n_inputs, hidden)),
         nn.LeakyReLU(inplace=True),
         nn.BatchNorm1d(hidden),
         SeededDropout(p2),
-        nn.Linear(hidden, hidden),
+        linear(hidden, hidden),
         nn.LeakyReLU(inplace=True),
         nn.BatchNorm1d(hidden),
         SeededDropout(p3),
-        weight_norm(nn.Linear(hidden, n_targets)),
+        weight_norm(linear(hidden, n_targets)),
     )
 
 
-def two_fc(n_inputs: int, n_targets: int, hidden: int = 2048, dropout: Iterable[float] = (0.2, 0.25)) -> Perceptron:
+def two_fc(
+    n_inputs: int,
+    n_targets: int,
+    hidden: int = 2048,
+    dropout: Iterable[float] = (0.2, 0.25),
+    linear: Callable[..., nn.Linear] = nn.Linear,
+) -> Perceptron:
     """The "2-FC block" (write-up, common parts): stage 1 of the 2-stage NN + TabNet. Shapes as in ``three_fc``."""
     p1, p2 = dropout
     return Perceptron(
         nn.BatchNorm1d(n_inputs),
         SeededDropout(p1),
-        weight_norm(nn.Linear(n_inputs, hidden)),
+        weight_norm(linear(n_inputs, hidden)),
         nn.ReLU(inplace=True),
         nn.BatchNorm1d(hidden),
         SeededDropout(p2),
-        weight_norm(nn.Linear(hidden, n_targets)),
+        weight_norm(linear(hidden, n_targets)),
     )
 
 

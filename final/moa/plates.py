@@ -18,13 +18,11 @@ from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
 
 from moa.blend import BlendSpec, apply_blend, effective_weights, submission
 from moa.data import TEXT_COLUMNS, check_features
 from moa.errors import DataError, UserError
-from moa.files import replacing
+from moa.files import append_csv, replacing
 from moa.progress import progress
 from moa.runner import Runner, open_runner
 from moa.schema import CELLS, CONTROL, CP_TYPE, GENES, SIG_ID
@@ -99,7 +97,7 @@ def predict_plates(
         for part in read_parts(features, rows_at_a_time):
             found = _predict_part(part, spec, runners, top)
             for name, table in found.items():
-                _append(files[name], table, header=not done)
+                append_csv(files[name], table, header=not done)
             far = far + int(found[SAMPLES]["warning"].ne("").sum())
             done += len(part)
             bar.update(done, f"{done:,} rows")
@@ -249,16 +247,3 @@ def _size(features: Path) -> int:
 
 def _content(sig_id: str) -> int:
     return int.from_bytes(blake2b(sig_id.encode(), digest_size=8).digest(), "little", signed=True)
-
-
-def _append(file: BinaryIO, table: pd.DataFrame, header: bool) -> None:
-    if header:
-        file.write((",".join(_quoted(name) for name in table.columns) + "\n").encode())
-    text = table.select_dtypes(exclude="number")
-    special = any(text[column].str.contains('[",\r\n]').any() for column in text)  # pyarrow quotes all text, or none
-    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
-    pyarrow.csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), file, options)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if set(name) & set('",\r\n') else name

@@ -288,6 +288,11 @@ class Runner:
 
     # -- predictions --------------------------------------------------------------------------------------------------
 
+    @property
+    def targets(self) -> list[str]:
+        """Names of the scored targets, in the order of the training file."""
+        return read_json(self.store.stage_path(self.last.name))["targets"]
+
     def predict(self, features: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
         """Probabilities for any rows: the mean over all stored seeds and folds; control rows are exactly 0.
 

@@ -15,7 +15,7 @@ import pandas as pd
 from moa.blend import BlendSpec, apply_blend, load_blend, submission, write_submission
 from moa.blend_search import Oof, SearchResult, search
 from moa.cnn import CNNLearner
-from moa.data import Dataset, load_dataset
+from moa.data import Dataset, load_dataset, load_test
 from moa.errors import UserError
 from moa.files import read_table, write_table
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
@@ -132,16 +132,17 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
 
 
 def predict_model(name: str, data: Path, weights: Path, out: Path, device: str = "auto") -> Path:
-    """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights; returns the folder."""
+    """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights; returns the folder.
+
+    Of the data only the test features are read, and the sample submission where there is one.
+    """
     runner = open_runner(name, weights, device)
-    dataset = load_dataset(data, drugs=False, nonscored=False)
+    features, sample = load_test(data, runner.targets)
     folder = out / name
-    test = runner.predict(dataset.test)
+    test = runner.predict(features)
     write_table(folder / "oof.parquet", runner.oof())
     write_table(folder / "test.parquet", test)
-    write_submission(
-        submission(test, dataset.test, list(test.columns)), folder / "submission.csv", dataset.sample_submission
-    )
+    write_submission(submission(test, features, list(test.columns)), folder / "submission.csv", sample)
     return folder
 
 
@@ -243,7 +244,6 @@ def blend_submission(
         the path, and a note where members are missing and the others' weights were scaled up.
     """
     spec = load_blend(blend_path(blend))
-    dataset = load_dataset(data, drugs=False, nonscored=False)
     present = {
         member.model: read_table(predictions / member.model / "test.parquet")
         for member in spec.members
@@ -256,6 +256,7 @@ def blend_submission(
     absent = [member.model for member in spec.members if member.model not in present]
     mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
     path = path or out / f"submission-{spec.name}.csv"
-    write_submission(submission(mixed, dataset.test, list(mixed.columns)), path, dataset.sample_submission)
+    features, sample = load_test(data, list(mixed.columns))
+    write_submission(submission(mixed, features, list(mixed.columns)), path, sample)
     note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
     return path, note
