@@ -29,6 +29,10 @@ moa data check "$data"
 moa train "${models[@]}" --profile "$profile" --data "$data" --weights "$output/weights"
 moa predict "${models[@]}" --data "$data" --weights "$output/weights" --out "$output/predictions"
 moa blend apply best-lb best-cv --data "$data" --predictions "$output/predictions" --out "$output"
+if [ "${MODELS:-all}" = all ]; then # the winners' second submission had its weights searched on OOF
+    moa blend search best-cv --data "$data" --predictions "$output/predictions" --weights "$output/weights" \
+        --out "$output/predictions/searched.yaml"
+fi
 moa report --data "$data" --weights "$output/weights" --predictions "$output/predictions" --out "$output"
 
 echo "== Done. Submissions: $output/submission-best-lb.csv and $output/submission-best-cv.csv; report: $output/report.html"
