@@ -1,23 +1,27 @@
 """From data to predictions: resume after a kill, replay in a fresh process, new plates of any size and order."""
 
 import dataclasses
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import array_job
 from moa.data import read_features
 from moa.errors import StoreError, UserError
-from moa.files import read_table
+from moa.files import create_json, creating, read_json, read_table
 from moa.metrics import log_loss, prevalence_baseline
 from moa.recipe import recipe, recipes
 from moa.runner import Runner, Selection, open_runner
 from moa.schema import CP_TYPE, TREATED
+from moa.store import ModelStore
 
 NAME = "simple-nn-old-cv"
 
@@ -154,3 +158,52 @@ def test_profiles_are_overlays():
     assert model.configure("demo").learner.hidden < model.configure("kaggle").learner.hidden
     with pytest.raises(UserError, match="profile 'prod'"):
         model.configure("prod")
+
+
+def test_jobs_of_an_array_share_a_store_and_its_units(data_dir, tmp_path):
+    """Two jobs begin at once in an empty folder, and it ends as one process would have left it.
+
+    Both make the manifest, the shared fits, the stages' descriptions, and every unit of the first stage.
+    """
+    script, jobs = Path(__file__).with_name("array_job.py"), (0, 1)
+    shared, alone = tmp_path / "shared" / "weights", tmp_path / "alone"
+    running = [
+        subprocess.Popen(
+            [sys.executable, script, shared, data_dir, str(fold), str(job), str(len(jobs))],
+            stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(script.parents[1] / "final")},
+        )
+        for job, fold in enumerate(jobs)
+    ]  # fmt: skip
+    try:
+        for process in running:
+            words = process.communicate()[1]
+            assert process.returncode == 0, words
+    finally:
+        for process in running:
+            process.kill()
+    array_job.train(alone, data_dir, Selection())
+
+    def files(folder):
+        return {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+
+    found, expected = files(shared), files(alone)
+    assert found.keys() == expected.keys(), "whole units, one manifest, nothing left over"
+    for name, path in expected.items():
+        if name.suffix == ".skops":  # the format numbers its objects anew each time
+            continue
+        if name.name == "unit.json":
+            facts, others = (read_json(folder[name]) for folder in (found, expected))
+            assert facts | {"seconds": 0} == others | {"seconds": 0}
+        else:
+            assert found[name].read_bytes() == path.read_bytes(), name
+
+
+def test_the_first_of_two_writers_wins(tmp_path):
+    path = tmp_path / "a.json"
+    with creating(path) as temporary:
+        temporary.write_text('"mine"')
+        assert create_json(path, "theirs") == "theirs"
+    assert read_json(path) == create_json(path, "later") == "theirs" and list(tmp_path.iterdir()) == [path]
+    store = ModelStore(tmp_path, "model")
+    with pytest.raises(StoreError, match="other settings"):
+        store.claim(store.claim({"settings": 1}) or {"settings": 2})

@@ -34,18 +34,39 @@ def digest(*parts: Any) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its place once the block ends well."""
+def _beside(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``, gone at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o644)  # mkstemp's private mode would keep colleagues out of a shared store
-        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place once the block ends well."""
+    with _beside(path) as temporary:
+        yield temporary
+        os.chmod(temporary, 0o644)  # mkstemp's private mode would keep colleagues out of a shared store
+        os.replace(temporary, path)
+
+
+@contextmanager
+def creating(path: Path) -> Iterator[Path]:
+    """As ``replacing``, but a file that another process has put there meanwhile stays: the first one wins."""
+    with _beside(path) as temporary:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links: the last one wins
+            os.replace(temporary, path)
 
 
 @contextmanager
@@ -69,6 +90,13 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, default=plain))
+
+
+def create_json(path: Path, value: Any) -> Any:
+    """Write JSON unless there is a file already; returns what the file holds, which may be another process's."""
+    with creating(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, default=plain))
+    return read_json(path)
 
 
 def read_json(path: Path) -> Any:

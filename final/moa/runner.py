@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from moa.data import Dataset
 from moa.ensemble import fit_group, groups
 from moa.errors import StoreError, UserError
 from moa.familiarity import Familiarity
-from moa.files import digest, read_json, write_json, write_table
+from moa.files import create_json, digest, read_json, write_table
 from moa.learner import Fold
 from moa.pipeline import FeaturePipeline
 from moa.progress import Bar, console, progress
@@ -150,10 +151,14 @@ class Runner:
         self.train_units(data, selection)
         if not self._units_present(self.last):
             return None
-        predictions = Predictions(self.oof(), self.predict(data.test))
-        write_table(self.store.prediction_path("oof"), predictions.oof)
-        write_table(self.store.prediction_path("test"), predictions.test)
-        return predictions
+        while True:
+            units = self._units_present(self.last)
+            predictions = Predictions(self.oof(), self.predict(data.test))
+            write_table(self.store.prediction_path("oof"), predictions.oof)
+            write_table(self.store.prediction_path("test"), predictions.test)
+            # Another process may have stored a unit, and its tables, meanwhile: the last ones written must hold all.
+            if self._units_present(self.last) == units:
+                return predictions
 
     def train_units(self, data: Dataset, selection: Selection | None = None, until: str | None = None) -> None:
         """Train the units that are selected and not there yet, and predict nothing.
@@ -194,7 +199,7 @@ class Runner:
             _, key = self.store.fits.fit(Familiarity(), treated[[*GENES, *CELLS]].to_numpy(np.float64))
             bar.update(1)
         prevalence = data.scored[data.treated].mean()
-        write_json(self.store.training_path, {"familiarity": key, "prevalence": prevalence.to_dict()})
+        create_json(self.store.training_path, {"familiarity": key, "prevalence": prevalence.to_dict()})
 
     def _train_stage(
         self, stage: Stage, data: Dataset, features: pd.DataFrame, test: pd.DataFrame, wanted: list[Unit]
@@ -258,12 +263,7 @@ class Runner:
         path = self.store.stage_path(stage.name)
         inputs = digest(*(train_frame[c].to_numpy() for c in sorted(set(train_frame) - set(features))))
         if path.exists():
-            description = read_json(path)
-            if description["inputs"] != inputs:
-                raise StoreError(
-                    f"{path}: {stage.name} was begun on other predictions of {', '.join(stage.uses)} (units were added "
-                    f"since); delete the folder {path.parent} to train it again"
-                )
+            description = self._same_inputs(stage, read_json(path), inputs)
             return FeaturePipeline.restore(description["pipeline"], self.store.fits).transform(train_frame)
         pipeline = stage.features()
         # For selectors: does the sample have any mechanism of action? All stages of a model are told the same.
@@ -273,18 +273,27 @@ class Runner:
                 train_frame, test_frame, self.store.fits, labelled, lambda name, done, total: bar.update(done, name)
             )
             bar.update(len(pipeline.steps), log=True)
-        write_json(
-            path,
-            {
-                "targets": list(y.columns),
-                "sources": sources,
-                "inputs": inputs,
-                "folds": stage.folds.model_dump(),
-                "rows": len(x),
-                "pipeline": pipeline.describe(),
-            },
-        )
+        description = {
+            "targets": list(y.columns),
+            "sources": sources,
+            "inputs": inputs,
+            "folds": stage.folds.model_dump(),
+            "rows": len(x),
+            "pipeline": pipeline.describe(),
+        }
+        # Another process may have been first; fits are shared by what they were fitted on, so its pipeline is this one.
+        self._same_inputs(stage, create_json(path, description), inputs)
         return x
+
+    def _same_inputs(self, stage: Stage, description: dict[str, Any], inputs: str) -> dict[str, Any]:
+        """A stage's description, if the stage was begun on these predictions of the stages that it uses."""
+        path = self.store.stage_path(stage.name)
+        if description["inputs"] != inputs:
+            raise StoreError(
+                f"{path}: {stage.name} was begun on other predictions of {', '.join(stage.uses)} (units were added "
+                f"since); delete the folder {path.parent} to train it again"
+            )
+        return description
 
     # -- predictions --------------------------------------------------------------------------------------------------
 

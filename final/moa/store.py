@@ -36,7 +36,18 @@ from moa.embedding import TRUSTED_TYPES as EMBEDDING_TYPES
 from moa.errors import StoreError
 from moa.familiarity import TRUSTED_TYPES as FAMILIARITY_TYPES
 from moa.features import TRUSTED_TYPES as FEATURE_TYPES
-from moa.files import digest, plain, read_json, read_table, replacing, replacing_folder, sha256, write_json, write_table
+from moa.files import (
+    create_json,
+    creating,
+    digest,
+    plain,
+    read_json,
+    read_table,
+    replacing_folder,
+    sha256,
+    write_json,
+    write_table,
+)
 from moa.learner import Fitted
 
 TRUSTED_TYPES = sorted({*FEATURE_TYPES, *EMBEDDING_TYPES, *FAMILIARITY_TYPES})
@@ -91,10 +102,11 @@ class SharedFits:
             return self.load(key), key
         fitted = clone(transformer).fit(x) if y is None else clone(transformer).fit(x, y)
         payload = skops.io.dumps(fitted)
-        with replacing(self.path(key)) as temporary:
+        with creating(self.path(key)) as temporary:
             temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
-        # The stored copy and not the fit itself: arrays come back in another memory order, which can change a product's
-        # last bit, and a fresh process must predict what was predicted at training.
+        # The stored copy and not the fit itself. It may be another process's of the same moment, made on other threads,
+        # and all must go on with the one that is kept. And arrays come back in another memory order, which can change
+        # a product's last bit: a fresh process must predict what was predicted at training.
         return self.load(key), key
 
     def load(self, key: str) -> Any:
@@ -145,10 +157,7 @@ class ModelStore:
         """
         path = self.folder / "manifest.json"
         identity = json.loads(json.dumps(identity, default=plain))
-        if not path.exists():
-            write_json(path, {**identity, "versions": versions()})
-            return
-        existing = read_json(path)
+        existing = read_json(path) if path.exists() else create_json(path, {**identity, "versions": versions()})
         for part, value in identity.items():
             if existing.get(part) != value:
                 raise StoreError(

@@ -1,0 +1,53 @@
+"""One job of an array: train one fold of a small two-stage model, once all other jobs are as ready."""
+
+import sys
+import time
+from pathlib import Path
+
+from sklearn.decomposition import PCA
+
+from moa.data import load_dataset
+from moa.engine import MLPLearner
+from moa.folds import Folds
+from moa.pipeline import FeaturePipeline, Step, drop, genes
+from moa.recipe import ModelConfig, Published, Recipe, Stage
+from moa.runner import Runner, Selection
+
+
+class Config(ModelConfig):
+    folds: Folds = Folds(scheme="kfold", n_splits=2)
+    learner: MLPLearner = MLPLearner(hidden=8, epochs=1)
+
+
+def features():
+    others = drop("others", lambda columns: [c for c in columns if c.startswith(("c", "g-")) and "pca" not in c])
+    return FeaturePipeline([Step("pca", PCA(3, random_state=0), genes), others])
+
+
+def from_first():
+    return FeaturePipeline([drop("others", lambda columns: [c for c in columns if not c.startswith("first:")])])
+
+
+def stages(config):
+    first = Stage("first", "scored", features, config.folds, (0,), config.learner)
+    return first, Stage("second", "scored", from_first, config.folds, (0,), config.learner, uses=("first",))
+
+
+MODEL = Recipe("toy", "Toy", Config(), stages, Published(0.1, 0.1, 0.1))
+
+
+def train(weights, data, selection):
+    return Runner(MODEL, Path(weights), Config(), profile="demo").train(
+        load_dataset(Path(data), drugs=False, nonscored=False), selection
+    )
+
+
+if __name__ == "__main__":
+    weights, data, fold, job, jobs = sys.argv[1:]
+    ready = Path(weights).parent / "ready"
+    ready.mkdir(parents=True, exist_ok=True)
+    (ready / job).touch()
+    deadline = time.monotonic() + 300
+    while len(list(ready.iterdir())) < int(jobs) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    train(weights, data, Selection(fold=int(fold)))
