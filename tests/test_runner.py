@@ -22,6 +22,7 @@ from moa.recipe import recipe, recipes
 from moa.runner import Runner, Selection, open_runner
 from moa.schema import CP_TYPE, TREATED
 from moa.store import ModelStore
+from moa.workflow import predict_model
 
 NAME = "simple-nn-old-cv"
 
@@ -79,6 +80,24 @@ def test_new_plates_from_a_file_with_shuffled_columns(runner, dataset, tmp_path)
     )
     read = read_features(tmp_path / "my.csv")
     np.testing.assert_allclose(runner.predict(read), runner.predict(frame), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("rows", ["one", "controls", "another order"])
+def test_other_rows_in_the_place_of_the_test_file(rows, demo_weights, data_dir, dataset, tmp_path, capsys):
+    """The competition's sample_submission.csv still lies beside them, and orders the rows where they are its own."""
+    test = pd.read_csv(data_dir / "test_features.csv")
+    treated = test[CP_TYPE] == TREATED
+    chosen = {"one": test[treated].iloc[[3]], "controls": test[~treated], "another order": test.iloc[::-1]}[rows]
+    for path in data_dir.glob("*.csv"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "test_features.csv").unlink()
+    chosen.to_csv(tmp_path / "test_features.csv", index=False)
+    folder = predict_model(NAME, tmp_path, demo_weights, tmp_path / "out", "cpu")
+    found = pd.read_csv(folder / "submission.csv", index_col="sig_id")
+    assert list(found.index) == list(test["sig_id"] if rows == "another order" else chosen["sig_id"])
+    assert ("sample_submission.csv has other rows" in capsys.readouterr().err) == (rows != "another order")
+    whole = open_runner(NAME, demo_weights, "cpu").predict(dataset.test)
+    np.testing.assert_allclose(found, whole.loc[found.index], rtol=1e-4, atol=1e-7)
 
 
 def test_killed_anywhere_it_resumes_without_redoing_units_and_ends_the_same(

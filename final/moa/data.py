@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from moa.errors import DataError
+from moa.progress import console
 from moa.schema import (
     CP_DOSE,
     CP_DOSES,
@@ -134,14 +135,15 @@ def read_features(path: Path) -> pd.DataFrame:
 def load_test(folder: Path, targets: list[str]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Read and check what predictions are made from: the test features, and the sample submission where there is one.
 
-    The training files, forty times as long to read and check, are not needed and need not be there.
+    The training files, forty times as long to read and check, are not needed and need not be there. The test file may
+    hold new plates while the competition's sample submission still lies beside it: one of other rows is left out.
 
     Args:
         folder: where they are.
         targets: names of the scored targets, which the sample submission should have.
 
     Returns:
-        test features, shape (rows, 875), and the sample submission, both indexed by sig_id.
+        test features, shape (rows, 875), and the sample submission or None, both indexed by sig_id.
 
     Raises:
         DataError: everything found wrong, in one list.
@@ -152,6 +154,9 @@ def load_test(folder: Path, targets: list[str]) -> tuple[pd.DataFrame, pd.DataFr
     sample = None
     if (folder / SAMPLE_SUBMISSION).exists():
         sample, _ = read_csv(folder / SAMPLE_SUBMISSION, (SIG_ID,), problems)
+        if sample is not None and test is not None and set(sample[SIG_ID]) != set(test.index):
+            console.print(f"[yellow]{SAMPLE_SUBMISSION} has other rows than {TEST_FEATURES}: left out[/yellow]")
+            sample = None
         sample = _sample(sample, test, targets, problems)
     if problems:
         raise DataError(problems)
@@ -268,10 +273,11 @@ def _sample(
         f"expected the columns of {TRAIN_SCORED}",
     )
     if table[SIG_ID].notna().all():  # an empty id is told above
-        _same_ids(SAMPLE_SUBMISSION, pd.Index(table[SIG_ID]), TEST_FEATURES, test.index, problems)
+        fix = "; with test rows of your own, delete this file"
+        _same_ids(SAMPLE_SUBMISSION, pd.Index(table[SIG_ID]), TEST_FEATURES, test.index, problems, fix)
     return table.set_index(SIG_ID) if len(problems) == before else None
 
 
-def _same_ids(name: str, ids: pd.Index, other: str, expected: pd.Index, problems: Problems) -> None:
-    problems.ids(name, expected.difference(ids, sort=False), f"missing, although it is in {other}")
-    problems.ids(name, ids.difference(expected, sort=False), f"not in {other}")
+def _same_ids(name: str, ids: pd.Index, other: str, expected: pd.Index, problems: Problems, fix: str = "") -> None:
+    problems.ids(name, expected.difference(ids, sort=False), f"missing, although it is in {other}{fix}")
+    problems.ids(name, ids.difference(expected, sort=False), f"not in {other}{fix}")

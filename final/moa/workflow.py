@@ -142,8 +142,16 @@ def predict_model(name: str, data: Path, weights: Path, out: Path, device: str =
     test = runner.predict(features)
     write_table(folder / "oof.parquet", runner.oof())
     write_table(folder / "test.parquet", test)
-    write_submission(submission(test, features, list(test.columns)), folder / "submission.csv", sample)
+    _write_submission(test, features, folder / "submission.csv", sample)
     return folder
+
+
+def _write_submission(
+    predictions: pd.DataFrame, features: pd.DataFrame, path: Path, sample: pd.DataFrame | None
+) -> None:
+    """Write a submission in the order of the sample submission, or in that of the test file where there is none."""
+    table = submission(predictions, features, list(predictions.columns))
+    write_submission(table if sample is None else table.loc[sample.index, list(sample.columns)], path, sample)
 
 
 def search_weights(
@@ -257,6 +265,6 @@ def blend_submission(
     mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
     path = path or out / f"submission-{spec.name}.csv"
     features, sample = load_test(data, list(mixed.columns))
-    write_submission(submission(mixed, features, list(mixed.columns)), path, sample)
+    _write_submission(mixed, features, path, sample)
     note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
     return path, note
