@@ -5,6 +5,7 @@ import shutil
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,7 +18,8 @@ from moa.metrics import log_loss
 from moa.recipe import recipe
 from moa.report import write_report
 from moa.report.inputs import collect
-from moa.report.networks import look, networks
+from moa.report.networks import _section, look, networks
+from moa.report.page import Table
 from moa.report.scores import Scores
 from moa.report.sections import blends, scores
 from moa.runner import open_runner
@@ -109,6 +111,20 @@ def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, demo_
             best = weight[weight.index.str.startswith(prefix)].sort_values(ascending=False).index[:top]
             assert ", ".join(best) in told
         assert f"{found.models[CNN].aucs[name]:.3f}" in told
+
+
+def test_a_method_that_ranks_nothing_is_left_out_with_a_word(found, seen):
+    flat = pd.DataFrame(0.0, index=seen.weights["gradient"].index, columns=list(seen.held_out))
+    model, weights = found.inputs.models[CNN], seen.weights | {"grad-cam": flat}
+    section = _section(found, model, dataclasses.replace(seen, weights=weights))
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    assert [name for name in table.columns if "," in name] == ["genes, input gradient", "cells, input gradient"]
+    assert any("Grad-CAM tells nothing" in getattr(block, "text", "") for block in section.blocks)
+    flat.iloc[3, 0] = 1.0
+    section = _section(found, model, dataclasses.replace(seen, weights=weights))
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    column = table.columns.index("genes, Grad-CAM")
+    assert table.rows[0][column].startswith("g-0") and all(row[column] == "–" for row in table.rows[1:])
 
 
 def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions, tmp_path):

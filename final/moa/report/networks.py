@@ -135,7 +135,7 @@ def _section(found: Scores, model: ModelResult, seen: Look) -> Section:
             "minus that of all": ({name: image - seen.means[""][0] for name, image in mean.items()}, True),
         } | {
             words: ({name: paint(seen.weights[method][name].to_numpy(), *seen.places) for name in classes}, False)
-            for method, words in _METHODS.items()
+            for method, words in _telling(seen).items()
         }
         caption = (
             "The most common mechanisms: mean image (its first channel), how it differs from that of all treated rows "
@@ -148,10 +148,10 @@ def _section(found: Scores, model: ModelResult, seen: Look) -> Section:
                 caption="Genes and cells that move a mechanism's score most, the strongest first",
             ),
         ]  # fmt: skip
-    if classes and not any(_tells(seen.weights["grad-cam"][name]) for name in classes):
+    if classes and "grad-cam" not in _telling(seen):
         blocks.append(Text(
-            "Grad-CAM tells nothing here: nothing in the last layer raises these scores, or that layer is a single "
-            "place, as it is for images of 32 pixels."
+            "Grad-CAM tells nothing here and is left out: nothing in the last layer raises these scores, or that layer "
+            "is a single place, as it is for images of 32 pixels."
         ))  # fmt: skip
     blocks.append(Text(_shares(seen) if classes else "No row with a common mechanism was held out of this fold."))
     lead = (
@@ -170,7 +170,7 @@ def _top_features(found: Scores, model: ModelResult, seen: Look) -> pd.DataFrame
     table = []
     for name, count in seen.held_out.items():
         line = {"mechanism": name, "AUC": score.aucs[name] if score else np.nan, "rows": count}
-        for method, words in _METHODS.items():
+        for method, words in _telling(seen).items():
             for prefix, top in _TOP.items():
                 weight = seen.weights[method][name]
                 best = weight[weight.index.str.startswith(prefix)].nlargest(top)
@@ -182,6 +182,15 @@ def _top_features(found: Scores, model: ModelResult, seen: Look) -> pd.DataFrame
 def _tells(weight: pd.Series) -> bool:
     """Whether a weight a feature ranks them at all."""
     return weight.max() > weight.min()
+
+
+def _telling(seen: Look) -> dict[str, str]:
+    """The methods that rank the features for one class at least, with their words."""
+    return {
+        method: words
+        for method, words in _METHODS.items()
+        if any(_tells(seen.weights[method][name]) for name in seen.held_out)
+    }
 
 
 def _shares(seen: Look) -> str:
