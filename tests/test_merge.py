@@ -23,7 +23,8 @@ def parts(demo_weights, tmp_path):
     units = {"first": ["seed-940/fold-*"], "second": ["seed-1513/fold-*", "seed-940/fold-0"]}
     for name, patterns in units.items():
         shutil.copytree(demo_weights / "shared", tmp_path / name / "shared")
-        for path in (demo_weights / MODEL / "manifest.json", demo_weights / MODEL / "nn" / "stage.json"):
+        for file in ("manifest.json", "training.json", "nn/stage.json"):
+            path = demo_weights / MODEL / file
             copy = tmp_path / name / path.relative_to(demo_weights)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
@@ -39,6 +40,8 @@ def test_parts_become_the_whole(demo_weights, parts, tmp_path):
     merged = Runner(recipe(MODEL), target)
     assert merged.missing_units() == 0
     pd.testing.assert_frame_equal(merged.oof(), whole.oof())
+    pd.testing.assert_series_equal(merged.prevalence(), whole.prevalence())
+    assert (merged.familiarity().distances_ == whole.familiarity().distances_).all()
     assert not list(target.rglob("*.tmp"))
     units = len(whole.last.units())
     assert [(model.taken, model.there) for model in merge_weights(parts, target)] == [(0, units + 1)]

@@ -172,6 +172,8 @@ def test_ranking_by_hand():
         ["a", 1, "y", 2.0], ["a", 2, "z", 2.0], ["b", 1, "x", 0.6], ["b", 2, "z", 3.0]
     ]  # fmt: skip
     assert rank_mechanisms(table, None, 9)["times_prevalence"].isna().all()
+    never = rank_mechanisms(table, pd.Series({"x": 0.0, "y": 0.2, "z": 0.1}), 3)
+    assert never["times_prevalence"].isna().equals(never["moa"] == "x")
 
 
 def test_familiarity_is_mahalanobis_and_learned_out_of_sample():

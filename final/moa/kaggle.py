@@ -233,8 +233,9 @@ def _write_kernel(folder: Path, kernel: Kernel, user: str) -> None:
 
 
 def _copy_weights(weights: Path, folder: Path) -> None:
-    """Finished units, manifests, stages and fits; not the scratch of runs that were stopped, nor predictions."""
-    files = (*weights.glob("*/manifest.json"), *weights.glob("*/*/stage.json"), *weights.glob("shared/*.skops"))
+    """Finished units, their models' facts, stages and fits; not the scratch of stopped runs, nor predictions."""
+    kept = ("*/manifest.json", "*/training.json", "*/*/stage.json", "shared/*.skops")
+    files = [path for pattern in kept for path in weights.glob(pattern)]
     units = [path.parent for path in weights.glob("*/*/seed-*/fold-*/unit.json")]
     for path in (*files, *(file for unit in units for file in unit.iterdir())):
         copy = folder / path.relative_to(weights)

@@ -62,6 +62,7 @@ def merge_weights(
             store = ModelStore(target, part.name)
             versions = _claim(part, store)
             _take_stages(part, store, link)
+            _take_training(part, store, link)
             taken = 0
             for unit in units[part]:
                 taken += _take_unit(unit.parent, store, link)
@@ -104,6 +105,17 @@ def _take_stages(part: Path, store: ModelStore, link: bool) -> None:
                 f"{source}: {part.name} was trained on other features or stages here than in {path} "
                 f"({first_difference(there, description)}); train every part from one that holds the stage's inputs"
             )
+
+
+def _take_training(part: Path, store: ModelStore, link: bool) -> None:
+    """Take what predictions of new samples are told beside; the first part's stays, which others match by rounding."""
+    source = ModelStore(part.parent, part.name).training_path
+    if not source.exists() or store.training_path.exists():
+        return
+    facts = read_json(source)
+    if not store.fits.path(facts["familiarity"]).exists():
+        _take_fit(part.parent / "shared" / f"{facts['familiarity']}.skops", store, link)
+    write_json(store.training_path, facts)
 
 
 def _take_fit(source: Path, store: ModelStore, link: bool) -> None:

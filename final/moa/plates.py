@@ -8,7 +8,7 @@ weights folder is needed; nothing is fitted, and no training data is read.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -32,6 +32,7 @@ ROWS_AT_A_TIME = 16_384
 MOST_PROBLEMS = 20
 # A sample farther out than all but one in a thousand training samples is warned of.
 FAR = 0.999
+_MIB = 2**20
 
 PROBABILITIES, RANKED, SAMPLES = "probabilities.csv", "ranked.csv", "samples.csv"
 
@@ -84,7 +85,8 @@ def predict_plates(
         raise UserError(f"{weights}: holds trained weights of no member of {spec.name} ({', '.join(names)})")
     effective_weights(spec, trained, "renormalise")
     runners = {name: open_runner(name, weights, device) for name in trained}
-    with progress(f"check {features.name}", _size(features)) as bar:
+    described = next((runner for runner in runners.values() if runner.familiarity() is not None), None)
+    with progress(f"check {features.name}, MiB", _size(features)) as bar:
         rows = check_file(features, rows_at_a_time, bar.update)
     far = 0
     with ExitStack() as stack:
@@ -95,27 +97,26 @@ def predict_plates(
         bar = stack.enter_context(progress(f"predict {features.name}", rows))
         done = 0
         for part in read_parts(features, rows_at_a_time):
-            found = _predict_part(part, spec, runners, top)
+            found = _predict_part(part, spec, runners, described, top)
             for name, table in found.items():
                 append_csv(files[name], table, header=not done)
-            far = far + int(found[SAMPLES]["warning"].ne("").sum())
+            far += int(found[SAMPLES]["warning"].ne("").sum())
             done += len(part)
             bar.update(done, f"{done:,} rows")
-    told = next(iter(runners.values())).familiarity() is not None
-    return PlateResult(Path(out), rows, far if told else None, [name for name in names if name not in trained])
+    absent = [name for name in names if name not in trained]
+    return PlateResult(Path(out), rows, far if described else None, absent)
 
 
 def _predict_part(
-    part: pd.DataFrame, spec: BlendSpec, runners: dict[str, Runner], top: int
+    part: pd.DataFrame, spec: BlendSpec, runners: dict[str, Runner], described: Runner | None, top: int
 ) -> dict[str, pd.DataFrame]:
-    """The three tables of some rows."""
+    """The three tables of some rows; ``described`` is a member that knows the training data, the same for all."""
     predictions = {name: runner.predict(part, quiet=True) for name, runner in runners.items()}
     mixed = apply_blend(spec, predictions, missing="renormalise")
     probabilities = submission(mixed, part, list(mixed.columns))
-    first = next(iter(runners.values()))
     samples = pd.DataFrame({CP_TYPE: part[CP_TYPE]})
     control = (part[CP_TYPE] == CONTROL).to_numpy()
-    usual = first.familiarity()
+    usual = described.familiarity() if described else None
     if usual is None:
         samples["distance"] = samples["share_nearer"] = np.nan
     else:
@@ -126,7 +127,7 @@ def _predict_part(
     samples["distance"] = samples["distance"].round(3)
     return {
         PROBABILITIES: probabilities.astype(np.float32).reset_index(),
-        RANKED: rank_mechanisms(probabilities[~control], first.prevalence(), top),
+        RANKED: rank_mechanisms(probabilities[~control], described.prevalence() if described else None, top),
         SAMPLES: samples.rename_axis(SIG_ID).reset_index(),
     }
 
@@ -140,7 +141,7 @@ def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, t
         top: how many a sample.
 
     Returns:
-        sig_id, rank from 1, moa, probability, times_prevalence; shape (rows × top, 5).
+        sig_id, rank from 1, moa, probability, times_prevalence (probability / prevalence); shape (rows × top, 5).
     """
     values = probabilities.to_numpy()
     top = min(top, values.shape[1])
@@ -155,34 +156,40 @@ def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, t
             "probability": chosen.ravel().astype(np.float32),
         }
     )
-    usual = np.nan if prevalence is None else prevalence.reindex(names).to_numpy()
+    # A target without a positive in training has no ratio.
+    usual = np.nan if prevalence is None else prevalence.replace(0, np.nan).reindex(names).to_numpy()
     table["times_prevalence"] = np.divide(table["probability"].to_numpy(np.float64), usual).round(2)
     return table
 
 
-def check_file(features: Path, rows_at_a_time: int, on_bytes=lambda done, note: None) -> int:
+def check_file(
+    features: Path, rows_at_a_time: int, on_part: Callable[[float, str], None] = lambda read, note: None
+) -> int:
     """Check a whole features file part by part; returns its number of rows.
+
+    Args:
+        features: the file.
+        rows_at_a_time: rows in memory at once.
+        on_part: called after each part with the MiB read so far, and the rows in words.
 
     Raises:
         DataError: what is wrong, each problem with its line in the file.
     """
     problems: list[str] = []
-    seen: set[int] = set()
+    seen = np.empty(0, np.int64)
     rows = done = 0
     for first_line, text in _parts(features, rows_at_a_time):
         part = Problems(first_line)
         table = _parse_part(features, text, part)
         if table is not None:
-            ids = [_content(sig_id) for sig_id in table.index]
-            again = np.array([sig_id in seen for sig_id in ids])
-            part.rows(
-                features.name, SIG_ID, again, table.index.to_series(), "each id once, found it above already"
-            )
-            seen.update(ids)
+            ids = np.array([_content(sig_id) for sig_id in table.index], np.int64)
+            again = np.isin(ids, seen)
+            part.rows(features.name, SIG_ID, again, table.index.to_series(), "each id once, found it above already")
+            seen = np.concatenate([seen, ids])
             rows += len(table)
         problems += [problem for problem in part if problem not in problems]  # a column may be wrong in every part
         done += len(text)
-        on_bytes(done, f"{rows:,} rows")
+        on_part(done / _MIB, f"{rows:,} rows")
         if len(problems) >= MOST_PROBLEMS:
             problems = [*problems[:MOST_PROBLEMS], f"{features.name}: reading was stopped after this many problems"]
             break
@@ -241,8 +248,9 @@ def _open(features: Path) -> BinaryIO:
 
 
 def _size(features: Path) -> int:
+    """In MiB, rounded up."""
     with _open(features) as file:
-        return max(file.seek(0, 2), 1)
+        return file.seek(0, 2) // _MIB + 1
 
 
 def _content(sig_id: str) -> int:

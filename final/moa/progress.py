@@ -36,8 +36,9 @@ class Bar:
             spent = self._printed - self._started
             left = spent * (self.total - done) / done if done else float("nan")
             ahead = f", about {_duration(left)} left" if 0 < done < self.total else ""
+            shown = f"{done:.4g}" if done < 1000 else f"{done:.0f}"
             console.print(
-                f"{self.title}: {done:.4g}/{self.total} {note} ({_duration(spent)}{ahead})",
+                f"{self.title}: {shown}/{self.total} {note} ({_duration(spent)}{ahead})",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
