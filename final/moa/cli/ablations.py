@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 from rich.table import Table
 
-from moa.cli.options import DATA, DataDir, Device, out
+from moa.cli.options import DATA, DataDir, Device, Folds, Profile, Seeds, out
 
 app = typer.Typer()
 
@@ -28,11 +28,9 @@ def ablate(
         typer.Option(help="Weights folder of `moa train` for the unchanged models; else they are trained here too."),
     ] = None,
     device: Device = "auto",
-    profile: Annotated[
-        str, typer.Option(help="kaggle: published settings; demo: minutes on two CPU cores.")
-    ] = "kaggle",
-    seeds: Annotated[Optional[int], typer.Option(help="Train the first so many seeds.", min=1)] = None,  # noqa: UP045
-    folds: Annotated[Optional[int], typer.Option(help="Train the first so many folds.", min=1)] = None,  # noqa: UP045
+    profile: Profile = "kaggle",
+    seeds: Seeds = None,
+    folds: Folds = None,
     listing: Annotated[bool, typer.Option("--list", help="Say what there is, and train nothing.")] = False,
 ) -> None:
     """Leave parts of the solution out, train, and tell in one table what each is worth; goes on where it stopped."""

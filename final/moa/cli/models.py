@@ -15,8 +15,11 @@ from moa.cli.options import (
     WEIGHTS,
     DataDir,
     Device,
+    Folds,
     Models,
     Out,
+    Profile,
+    Seeds,
     Weights,
     out,
     score_table,
@@ -49,11 +52,9 @@ def train(
     data: DataDir = DATA,
     weights: Weights = WEIGHTS,
     device: Device = "auto",
-    profile: Annotated[
-        str, typer.Option(help="kaggle: published settings; demo: minutes on two CPU cores.")
-    ] = "kaggle",
-    seeds: Annotated[Optional[int], typer.Option(help="Train the first so many seeds.", min=1)] = None,  # noqa: UP045
-    folds: Annotated[Optional[int], typer.Option(help="Train the first so many folds.", min=1)] = None,  # noqa: UP045
+    profile: Profile = "kaggle",
+    seeds: Seeds = None,
+    folds: Folds = None,
     fold: Annotated[Optional[int], typer.Option(help="Train this fold alone (array jobs).", min=0)] = None,  # noqa: UP045
     stage: Annotated[Optional[str], typer.Option(help="Train this stage alone.")] = None,  # noqa: UP045
     devices: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ DataDir = Annotated[Path, typer.Option("--data", help="Folder of the competition
 Weights = Annotated[Path, typer.Option("--weights", help="Folder of trained weights.", show_default=True)]
 Out = Annotated[Path, typer.Option("--out", help="Folder for predictions and submissions.", show_default=True)]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", show_default=True)]
+Profile = Annotated[str, typer.Option(help="kaggle: published settings; demo: minutes on two CPU cores.")]
+Seeds = Annotated[Optional[int], typer.Option(help="Train the first so many seeds.", min=1)]  # noqa: UP045
+Folds = Annotated[Optional[int], typer.Option(help="Train the first so many folds.", min=1)]  # noqa: UP045
 MODELS_HELP = "Models by name, a blend by name (best-lb, best-cv), or 'all'."
 Models = Annotated[list[str], typer.Argument(help=MODELS_HELP)]
 
