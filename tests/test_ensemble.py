@@ -10,7 +10,7 @@ import torch
 
 from moa import ensemble
 from moa.engine import MLPLearner
-from moa.ensemble import engine_for, fit_together, groups, members_at_once
+from moa.ensemble import engine_for, fit_group, fit_side_by_side, fit_together, groups, members_at_once
 from moa.errors import UserError
 from moa.learner import Fold
 from moa.matmul import linear, product
@@ -71,6 +71,35 @@ def test_in_single_precision_they_agree_at_the_end():
     np.testing.assert_allclose(np.mean(best[0]), np.mean(best[1]), rtol=0.003)
 
 
+def test_side_by_side_each_member_is_the_one_trained_alone_on_one_core():
+    learner, folds = LEARNERS["3-stage"], make_folds(seeds=(1,))
+    threads = torch.get_num_threads()
+    before = torch.get_rng_state()
+    beside = fit_group(learner, folds)
+    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), before)
+    torch.set_num_threads(1)
+    try:
+        alone = [learner.fit(fold) for fold in folds]
+    finally:
+        torch.set_num_threads(threads)
+    for mine, other in zip(beside, alone, strict=True):
+        assert mine.history == other.history
+        assert all(torch.equal(mine.tensors[name], value) for name, value in other.tensors.items())
+
+
+def test_side_by_side_a_failure_ends_the_others_with_their_epoch():
+    learner = MLPLearner(hidden=8, epochs=100_000, batch_size=32)
+    folds = make_folds(n_splits=2, seeds=(1,))
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        fit_side_by_side(learner, [folds[0], dataclasses.replace(folds[1], on_epoch=fail)])
+    assert torch.get_num_threads() == threads
+
+
 def test_members_keep_different_epochs():
     learner = MLPLearner(hidden=32, epochs=30, batch_size=32, dropout=(0.0, 0.0, 0.0))
     folds = make_folds(rows=123)
@@ -102,7 +131,11 @@ def test_predictions_of_a_member_need_nothing_of_the_others():
 
 def test_groups_hold_what_fits_and_share_the_number_of_steps(monkeypatch):
     learner, folds = LEARNERS["simple"], make_folds()
-    assert [len(group) for group in groups(learner, folds)] == [1] * 10  # a CPU trains one by one
+    monkeypatch.setenv("MOA_ENGINE", "sequential")
+    assert [len(group) for group in groups(learner, folds)] == [1] * 10
+    monkeypatch.setenv("MOA_ENGINE", "threads")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert [len(group) for group in groups(learner, folds)] == [3, 3, 3, 1]
     monkeypatch.setenv("MOA_ENGINE", "ensemble")
     monkeypatch.setattr(ensemble, "members_at_once", lambda *_: 4)
     # 161 rows would leave a last batch of one row, which is not trained on: another number of steps.
@@ -125,8 +158,14 @@ def test_groups_draw_folds_as_they_are_needed():
     assert drawn == [0]
 
 
-def test_members_at_once_follow_memory(monkeypatch):
+def test_members_at_once_follow_memory_and_cores(monkeypatch):
     fold, learner = make_folds()[0], MLPLearner()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    monkeypatch.setattr(ensemble, "free_memory", lambda device: 16 * 2**30)
+    assert members_at_once(learner, fold) == 5
+    monkeypatch.setattr(ensemble, "free_memory", lambda device: 600 * 2**20)
+    assert 1 < members_at_once(learner, fold) < 5
+    monkeypatch.setenv("MOA_ENGINE", "ensemble")
     monkeypatch.setattr(ensemble, "free_memory", lambda device: 1000)
     assert members_at_once(learner, fold) == 1
     monkeypatch.setattr(ensemble, "free_memory", lambda device: 8 * 2**30)
@@ -138,7 +177,7 @@ def test_members_at_once_follow_memory(monkeypatch):
 
 def test_the_engine_follows_the_device_unless_told(monkeypatch):
     monkeypatch.delenv("MOA_ENGINE", raising=False)
-    assert engine_for(CPU) == "sequential" and engine_for(torch.device("cuda")) == "ensemble"
+    assert engine_for(CPU) == "threads" and engine_for(torch.device("cuda")) == "ensemble"
     monkeypatch.setenv("MOA_ENGINE", "ensemble")
     assert engine_for(CPU) == "ensemble"
     monkeypatch.setenv("MOA_ENGINE", "fast")

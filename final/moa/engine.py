@@ -1,13 +1,14 @@
 """The training loop of the multilayer perceptrons: one network, one fold, in one page.
 
-This is the readable reference; ``moa.ensemble`` trains many folds at once to the same result. Data lies on the device
-once, batches are index lookups, and nothing is read back from the device inside an epoch.
+This is the readable reference; ``moa.ensemble`` runs it side by side, or trains many folds at once to the same result.
+Data lies on the device once, batches are index lookups, and nothing is read back from the device inside an epoch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from moa.learner import Fitted, Fold
 from moa.networks import BLOCKS, Perceptron, seed_dropout
+
+_GLOBAL_GENERATOR = Lock()  # members may start side by side, each seeding the one generator that layers draw from
 
 
 class MLPLearner(BaseModel):
@@ -59,7 +62,7 @@ class MLPLearner(BaseModel):
     def initial(self, fold: Fold, dtype: torch.dtype) -> tuple[Perceptron, torch.Generator, torch.Generator]:
         """A fold's untrained network, and the generators of its dropout masks and of its order of rows."""
         seed = unit_seed(fold.seed, fold.fold)
-        with torch.random.fork_rng(devices=[]):
+        with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.build(fold.x.shape[1], fold.y.shape[1]).to(fold.device, dtype)
         masks = torch.Generator(fold.device).manual_seed(seed)

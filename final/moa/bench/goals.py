@@ -23,16 +23,15 @@ import torch
 from sklearn.preprocessing import QuantileTransformer
 
 from moa.bench import notebook, notebook_inference
-from moa.bench.measure import OLD, Sizes, compared, epoch_seconds, make_folds, measure
+from moa.bench.measure import OLD, Sizes, compared, epoch_seconds, group_seconds, make_folds, measure
 from moa.bench.parts import labelled
-from moa.bench.roofline import epoch_shapes, operands, run_products
+from moa.bench.roofline import Multiply, epoch_shapes, operands, run_products
 from moa.data import load_dataset, read_features
 from moa.engine import MLPLearner
-from moa.ensemble import engine_for, fit_together
+from moa.ensemble import groups
 from moa.errors import UserError
 from moa.features import GaussianRank
 from moa.files import read_json, write_json
-from moa.learner import Fold
 from moa.matmul import product
 from moa.recipe import recipe
 from moa.runner import Runner, Selection
@@ -199,25 +198,19 @@ def _check_agreement(what: str, old: pd.DataFrame, new: pd.DataFrame) -> None:
 def stage(sizes: Sizes, device: torch.device) -> pd.DataFrame:
     """The steady state of a stage: epochs after the first of every member, 5 × 5 on a CPU and 5 × 10 on a GPU.
 
-    A run is one member's epoch of training and validation. Beside it the bare products of such an epoch, by torch's
-    matmul and by the faster of the routines that ``moa.matmul`` has at hand.
+    A run is one member's epoch of training and validation: where several are trained at a time, the time of all by
+    their number. Beside it the bare products of such an epoch on all cores, by torch's matmul and by the faster of the
+    routines that ``moa.matmul`` has at hand.
     """
-    together = engine_for(device) == "ensemble"
     members = sizes.members * (2 if device.type == "cuda" else 1)
     rows, valid_rows = sizes.stage_rows, sizes.stage_rows // 4
     folds = make_folds(sizes, device, rows, valid_rows, members)
-    learner = sizes.learner(3)
+    learner = sizes.learner(4)
     shapes = epoch_shapes(sizes, rows, valid_rows)
     tensors = operands(shapes, device)
-    turns = {way: cycle(folds) for way in (OLD, "moa")}
+    alone, at_once = cycle(folds), cycle(groups(learner, folds))
 
-    def all_at_once() -> list[float]:
-        def fit(last: Fold) -> None:
-            fit_together(learner, [*folds[:-1], last])
-
-        return [seconds / members for seconds in epoch_seconds(fit, folds[-1])]
-
-    def products(multiply: object) -> list[float]:
+    def products(multiply: Multiply) -> list[float]:
         started = time.perf_counter()
         run_products(shapes, tensors, multiply)
         if device.type == "cuda":
@@ -225,12 +218,12 @@ def stage(sizes: Sizes, device: torch.device) -> pd.DataFrame:
         return [time.perf_counter() - started]
 
     ways = {
-        OLD: lambda: epoch_seconds(partial(notebook.fit, learner), next(turns[OLD])),
-        "moa": all_at_once if together else lambda: epoch_seconds(learner.fit, next(turns["moa"])),
+        OLD: lambda: epoch_seconds(partial(notebook.fit, learner), next(alone)),
+        "moa": lambda: [group_seconds(learner, next(at_once))],
         "bare products, torch": lambda: products(lambda a, b: a @ b.T),
         "bare products, moa": lambda: products(product),
     }
-    table = measure(ways, sizes, device, told=True, rounds=members, limit=10 * sizes.limit)
+    table = measure(ways, sizes, device, told=True, rounds=members, limit=5 * sizes.limit)
     return labelled(table, "stage, a member's epoch", "", rows, members, sizes.hidden)
 
 

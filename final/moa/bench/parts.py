@@ -14,7 +14,7 @@ import torch
 from moa.bench import notebook
 from moa.bench.measure import OLD, Sizes, epoch_seconds, make_folds, measure, noise_table
 from moa.engine import MLPLearner
-from moa.ensemble import fit_together
+from moa.ensemble import fit_group, fit_together, groups
 from moa.features import GaussianRank
 from moa.learner import Fitted, Fold
 
@@ -46,6 +46,7 @@ def growing_ensemble(sizes: Sizes, device: torch.device) -> pd.DataFrame:
         ways = {
             OLD: partial(notebook.fit_all, learner, folds),
             "moa, sequential": partial(_fit_all, learner, folds),
+            "moa, side by side": partial(_fit_groups, learner, folds),
             "moa, ensemble": partial(fit_together, learner, folds),
         }
         growth = "members" if hidden == sizes.hidden else ""
@@ -148,6 +149,11 @@ def agreement(sizes: Sizes, device: torch.device) -> pd.DataFrame:
     return pd.DataFrame(
         {"what": what, "largest": np.abs(a - b).max(), "scale": np.abs(a).mean()} for what, (a, b) in both.items()
     )
+
+
+def _fit_groups(learner: MLPLearner, folds: Sequence[Fold]) -> None:
+    for group in groups(learner, folds):
+        fit_group(learner, group)
 
 
 def _fit_all(learner: MLPLearner, folds: Sequence[Fold]) -> None:

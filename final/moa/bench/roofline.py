@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import cycle
 
 import pandas as pd
 import torch
 
-from moa.bench.measure import Sizes, epoch_seconds, make_folds
+from moa.bench.measure import Sizes, epoch_seconds, group_seconds, make_folds
 from moa.engine import logits
-from moa.ensemble import fit_together
+from moa.ensemble import fit_together, groups
 from moa.learner import Fold
 from moa.matmul import product
 from moa.networks import three_fc
@@ -80,6 +81,10 @@ def roofline(sizes: Sizes, device: torch.device) -> pd.DataFrame:
     learner = sizes.learner(4 * sizes.repeats)
     seconds = min(epoch_seconds(learner.fit, folds[0])) / steps
     table.append(whole("training step", list(step.values()), seconds))
+
+    group = next(groups(learner, cycle(folds)))
+    seconds = min(group_seconds(sizes.learner(4), group) for _ in range(sizes.repeats)) / steps
+    table.append(whole(f"training step, {len(group)} members at a time", list(step.values()), seconds))
 
     def together(last: Fold) -> None:
         fit_together(sizes.learner(sizes.repeats + 1), [*folds[:-1], last])
