@@ -237,7 +237,7 @@ def three_stage(sizes: Sizes, device: torch.device) -> pd.DataFrame:
         started = time.perf_counter()
         runner.train(data)
         spent = time.perf_counter() - started
-        units = sum(len(stage.units()) for stage in runner.stages.values())
-        times = {"moa, features and predictions included": [spent], "moa, training alone": [runner.seconds()]}
+        units, trained = runner.cost()
+        times = {"moa, features and predictions included": [spent], "moa, training alone": [trained]}
     table = compared(times, dict.fromkeys(times, float("nan"))).assign(ratio=np.nan, ratio_median=np.nan)
     return labelled(table, "3-stage NN, all units", "", len(data.features), units, sizes.hidden)
