@@ -22,6 +22,8 @@ from moa.pipeline import FeaturePipeline
 
 PROFILES = ("kaggle", "demo")
 
+Unit = tuple[int, int]  # seed and fold
+
 
 class ModelConfig(BaseModel):
     """Base of every model's configuration: each hyper-parameter stands here once, its default the published value."""
@@ -56,6 +58,37 @@ class Stage:
     def units(self) -> list[tuple[int, int]]:
         """All (seed, fold) of the stage, in the order they are trained and averaged."""
         return [(seed, fold) for seed in self.seeds for fold in range(self.folds.n_splits)]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which units to train; the rest is left to other runs.
+
+    Attributes:
+        seeds: the first so many seeds; None: all.
+        folds: the first so many folds; None: all.
+        fold: this fold alone.
+        stage: this stage alone.
+
+    Folds are narrowed only where no later stage needs all of them for its inputs.
+    """
+
+    seeds: int | None = None
+    folds: int | None = None
+    fold: int | None = None
+    stage: str | None = None
+
+    def units(self, stage: Stage, feeds_later: bool) -> list[Unit]:
+        """The units of a stage that this selection asks for."""
+        seeds = stage.seeds[: self.seeds]
+        numbers = range(stage.folds.n_splits)
+        if not feeds_later or self.stage:
+            numbers = numbers[: self.folds]
+            if self.fold is not None:
+                if not 0 <= self.fold < stage.folds.n_splits:
+                    raise UserError(f"--fold {self.fold}: {stage.name} has folds 0 to {stage.folds.n_splits - 1}")
+                numbers = range(self.fold, self.fold + 1)
+        return [(seed, fold) for seed in seeds for fold in numbers]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Walk over a model's units: train those that are not there yet, and turn stored units into predictions.
+"""Walk over a model's units and train those that are not there yet.
 
 The unit of work is (model, stage, seed, fold). A run is the set of units that are not on disk, so a killed run goes on
 where it stopped, and several processes may work on one store, a fold each. Units trained at once (``moa.ensemble``)
@@ -7,7 +7,6 @@ are stored one after another as soon as their group is done: a kill loses the gr
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,8 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from pydantic import ValidationError
 
 from moa.data import Dataset
 from moa.ensemble import fit_group, groups
@@ -28,52 +25,19 @@ from moa.files import create_json, digest, read_json, write_table
 from moa.learner import Fold
 from moa.pipeline import FeaturePipeline
 from moa.progress import Bar, console, progress
-from moa.recipe import ModelConfig, Recipe, Stage, recipe
+from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit, recipe
 from moa.schema import (
     CELLS,
-    CP_TYPE,
     GENES,
     TEST_FEATURES,
     TRAIN_DRUG,
     TRAIN_FEATURES,
     TRAIN_NONSCORED,
     TRAIN_SCORED,
-    TREATED,
 )
-from moa.store import ModelStore
+from moa.trained import Trained, pick_device
 
-Unit = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which units to train; the rest is left to other runs.
-
-    Attributes:
-        seeds: the first so many seeds; None: all.
-        folds: the first so many folds; None: all.
-        fold: this fold alone.
-        stage: this stage alone.
-
-    Folds are narrowed only where no later stage needs all of them for its inputs.
-    """
-
-    seeds: int | None = None
-    folds: int | None = None
-    fold: int | None = None
-    stage: str | None = None
-
-    def units(self, stage: Stage, feeds_later: bool) -> list[Unit]:
-        """The units of a stage that this selection asks for."""
-        seeds = stage.seeds[: self.seeds]
-        numbers = range(stage.folds.n_splits)
-        if not feeds_later or self.stage:
-            numbers = numbers[: self.folds]
-            if self.fold is not None:
-                if not 0 <= self.fold < stage.folds.n_splits:
-                    raise UserError(f"--fold {self.fold}: {stage.name} has folds 0 to {stage.folds.n_splits - 1}")
-                numbers = range(self.fold, self.fold + 1)
-        return [(seed, fold) for seed in seeds for fold in numbers]
+__all__ = ["Predictions", "Runner", "Selection", "needs", "open_runner", "pick_device"]
 
 
 @dataclass(frozen=True)
@@ -84,62 +48,8 @@ class Predictions:
     test: pd.DataFrame
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """ "auto" takes the GPU where there is one.
-
-    Raises:
-        UserError: "cuda" was asked for and there is none, or it is another word.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise UserError(f"--device {name}: unknown; choose auto, cpu or cuda")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"--device {name}: no CUDA device is visible; use --device cpu")
-    return torch.device(name)
-
-
-class Runner:
-    """Trains and replays one model.
-
-    Args:
-        model: the recipe.
-        weights: the weights folder.
-        config: the model's settings; None reads them from the manifest of trained weights.
-        device: where networks run.
-        profile: recorded in the manifest.
-    """
-
-    def __init__(
-        self,
-        model: Recipe,
-        weights: Path,
-        config: ModelConfig | None = None,
-        device: torch.device | None = None,
-        profile: str = "custom",
-    ):
-        self.model = model
-        self.store = ModelStore(weights, model.name)
-        if config is None:
-            config, profile = self._trained_settings()
-        self.config, self.profile = config, profile
-        self.device = device or torch.device("cpu")
-        self.stages = {stage.name: stage for stage in model.stages(config)}
-        self.last = list(self.stages.values())[-1]
-
-    def _trained_settings(self) -> tuple[ModelConfig, str]:
-        """Configuration and profile of the trained weights."""
-        path, manifest = self.store.folder / "manifest.json", self.store.manifest()
-        if not {"settings", "profile"} <= manifest.keys():
-            raise StoreError(f"{path}: holds no settings; copy the weights folder again")
-        try:
-            return type(self.model.config).model_validate(manifest["settings"]), manifest["profile"]
-        except ValidationError as error:
-            places = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
-            raise StoreError(
-                f"{path}: settings that this version of the package does not know ({places}); train again, or use the "
-                "version that trained them"
-            ) from None
+class Runner(Trained):
+    """Trains one model, and replays it as ``moa.trained.Trained``, whose arguments it takes."""
 
     # -- training -----------------------------------------------------------------------------------------------------
 
@@ -295,117 +205,6 @@ class Runner:
             )
         return description
 
-    # -- predictions --------------------------------------------------------------------------------------------------
-
-    @property
-    def targets(self) -> list[str]:
-        """Names of the scored targets, in the order of the training file."""
-        return read_json(self.store.stage_path(self.last.name))["targets"]
-
-    def predict(self, features: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
-        """Probabilities for any rows: the mean over all stored seeds and folds; control rows are exactly 0.
-
-        Args:
-            features: as read from a features file, shape (rows, 875), indexed by sig_id.
-            quiet: show no progress, where the caller does.
-
-        Returns:
-            shape (rows, scored targets), in the order of ``features``; float32.
-        """
-        units = self._units_present(self.last)
-        if not units:
-            raise StoreError(f"{self.store.folder}: holds no finished unit of {self.last.name}; train the model first")
-        treated = self._treated(features)
-        rows = features[treated] if self.model.rows == "treated" else features
-        found = self._predict_stage(self.last.name, rows, units, quiet)
-        result = found.reindex(features.index)
-        result[~treated.to_numpy()] = 0
-        return result.astype(np.float32)
-
-    def oof(
-        self, variant: str | None = None, stage: str | None = None, selection: Selection | None = None
-    ) -> pd.DataFrame:
-        """Out-of-fold predictions: the mean over seeds, for the rows covered so far.
-
-        Args:
-            variant: name of another OOF kept beside the honest one.
-            stage: whose; None: the last one's.
-            selection: of its seeds and folds alone.
-        """
-        chosen = self.stages[stage] if stage else self.last
-        units = self._units_present(chosen)
-        if selection:
-            asked = set(selection.units(chosen, feeds_later=False))
-            units = [unit for unit in units if unit in asked]
-        return self._oof(chosen, variant, units)
-
-    def pipeline(self, stage: str) -> FeaturePipeline:
-        """The fitted feature pipeline of a stage."""
-        return FeaturePipeline.restore(read_json(self.store.stage_path(stage))["pipeline"], self.store.fits)
-
-    def familiarity(self) -> Familiarity | None:
-        """How far samples lie from the training data; None where the weights were trained before this was kept."""
-        path = self.store.training_path
-        return self.store.fits.load(read_json(path)["familiarity"]) if path.exists() else None
-
-    def prevalence(self) -> pd.Series | None:
-        """Share of treated training rows that carry a target, by target; None as in ``familiarity``."""
-        path = self.store.training_path
-        return pd.Series(read_json(path)["prevalence"]) if path.exists() else None
-
-    def missing_units(self) -> int:
-        """How many units of the whole plan are not there yet."""
-        return sum(
-            not self.store.has_unit(stage.name, *unit) for stage in self.stages.values() for unit in stage.units()
-        )
-
-    def history(self) -> pd.DataFrame:
-        """Learning curves: stage, seed, fold, epoch, train_loss, valid_loss, one row an epoch of every unit."""
-        rows = [
-            {"stage": stage.name, "seed": seed, "fold": fold, **row}
-            for stage in self.stages.values()
-            for seed, fold in self._units_present(stage)
-            for row in self.store.unit_facts(stage.name, seed, fold)["history"]
-        ]
-        return pd.DataFrame(rows)
-
-    def cost(self, until: str | None = None) -> tuple[int, float]:
-        """Number of stored units, and seconds their training took; up to the stage ``until``."""
-        seconds = [
-            self.store.unit_facts(stage.name, *unit)["seconds"]
-            for stage in self._until(until)
-            for unit in self._units_present(stage)
-        ]
-        return len(seconds), sum(seconds)
-
-    def _predict_stage(
-        self, name: str, rows: pd.DataFrame, units: list[Unit], quiet: bool = False
-    ) -> pd.DataFrame:
-        stage = self.stages[name]
-        description = read_json(self.store.stage_path(name))
-        targets = description["targets"]
-        frame = rows
-        for source, source_units in description["sources"].items():
-            chosen = [(seed, fold) for seed, fold in source_units]
-            frame = frame.join(self._prefixed(source, self._predict_stage(source, rows, chosen, quiet)))
-        if not len(rows):
-            return pd.DataFrame(columns=targets, index=rows.index, dtype=np.float32)
-        x = FeaturePipeline.restore(description["pipeline"], self.store.fits).transform(frame)
-        total = np.zeros((len(x), len(targets)))
-        with progress(f"{self.model.name} {name} predict", len(units), quiet) as bar:
-            for done, unit in enumerate(units, 1):
-                total += stage.learner.predict(self.store.load_unit(name, *unit), x, self.device)
-                bar.update(done)
-        return pd.DataFrame(total / len(units), x.index, targets).astype(np.float32)
-
-    def _oof(self, stage: Stage, variant: str | None = None, units: list[Unit] | None = None) -> pd.DataFrame:
-        units = self._units_present(stage) if units is None else units
-        if not units:
-            raise StoreError(f"{self.store.folder}: holds no finished unit of {stage.name}; train the model first")
-        parts = [self.store.load_oof(stage.name, *unit, variant) for unit in units]
-        stacked = pd.concat(parts)
-        return stacked.groupby(level=0, sort=True).mean().astype(np.float32)
-
     def _full_oof(self, name: str, index: pd.Index) -> pd.DataFrame:
         oof = self._oof(self.stages[name])
         lost = index.difference(oof.index)
@@ -416,19 +215,7 @@ class Runner:
             )
         return oof.loc[index]
 
-    def _units_present(self, stage: Stage) -> list[Unit]:
-        return [unit for unit in stage.units() if self.store.has_unit(stage.name, *unit)]
-
-    def _until(self, name: str | None) -> list[Stage]:
-        """The stages up to one, all of them for None."""
-        names = list(self.stages)
-        return [self.stages[each] for each in names[: names.index(name) + 1 if name else None]]
-
     # -- rows and targets ---------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _treated(features: pd.DataFrame) -> pd.Series:
-        return features[CP_TYPE] == TREATED
 
     def _rows(self, features: pd.DataFrame) -> pd.DataFrame:
         """The rows the model works on; models of all rows take them by sig_id, as the original did."""
@@ -448,11 +235,6 @@ class Runner:
         if any(stage.folds.needs_drugs for stage in self.stages.values()):
             names.append(TRAIN_DRUG)
         return {name: data.fingerprint[name] for name in names}
-
-    @staticmethod
-    def _prefixed(stage: str, table: pd.DataFrame) -> pd.DataFrame:
-        return table.add_prefix(f"{stage}:")
-
 
 def needs(model: Recipe, config: ModelConfig) -> dict[str, bool]:
     """Which optional files a model needs, as arguments of ``load_dataset``."""
