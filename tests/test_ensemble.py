@@ -151,11 +151,13 @@ def test_groups_hold_what_fits_and_share_the_number_of_steps(monkeypatch):
         fit_together(learner, folds)
 
 
-def test_groups_draw_folds_as_they_are_needed():
+@pytest.mark.parametrize("cores", [1, 2])
+def test_groups_draw_folds_as_they_are_needed(cores, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
     drawn = []
     lazy = groups(LEARNERS["simple"], (drawn.append(fold.fold) or fold for fold in make_folds()))
     next(lazy)
-    assert drawn == [0]
+    assert drawn == list(range(cores))
 
 
 def test_members_at_once_follow_memory_and_cores(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -161,6 +162,7 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
         yield lambda: (torch.cuda.max_memory_allocated(device) - before) / 2**20
         return
     try:
+        gc.collect()
         Path("/proc/self/clear_refs").write_text("5")
         before = _resident("VmHWM")
     except OSError:
