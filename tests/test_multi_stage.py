@@ -1,9 +1,5 @@
-"""The multi-stage recipes: widths of the write-up, how stages chain, published settings, kills between stages."""
+"""The multi-stage recipes: widths of the write-up, how stages chain, published settings."""
 
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -14,7 +10,6 @@ from moa.models import three_stage, two_stage_tabnet
 from moa.recipe import recipe
 from moa.runner import Runner, Selection, open_runner
 from moa.schema import CP_TYPE, TREATED
-from moa.store import ModelStore
 
 THREE, TABNET = "three-stage-nn-5fold", "two-stage-nn-tabnet"
 
@@ -94,26 +89,6 @@ def test_models_share_a_fit_of_the_same_columns_and_settings(demo_weights):
     ]
     for step in ("g-fa", "c-fa", "g-umap", "c-umap", "rank"):
         assert keys[0][step] == keys[1][step]
-
-
-def test_killed_between_and_inside_stages_it_ends_the_same(demo_weights, data_dir, tmp_path, moa_command):
-    options = ["--profile", "demo", "--device", "cpu", "--data", str(data_dir), "--weights", str(tmp_path)]
-    command = [sys.executable, "-m", "moa.cli", "train", THREE, *options]
-    folder = tmp_path / THREE
-    for wanted in ("stage1/seed-0/fold-0", "stage1/seed-0/fold-2", "stage2/stage.json", "stage3/seed-0/fold-1"):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 180
-        while not (folder / wanted).exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    moa_command(*command[3:])
-    for kind in ("oof", "test"):
-        resumed, straight = (
-            pd.read_parquet(ModelStore(weights, THREE).prediction_path(kind)) for weights in (tmp_path, demo_weights)
-        )
-        assert resumed.to_numpy().tobytes() == straight.to_numpy().tobytes()
 
 
 def test_a_fold_that_is_not_there_is_told_before_anything_is_trained(dataset, tmp_path):

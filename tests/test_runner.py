@@ -1,12 +1,10 @@
-"""From data to predictions: resume after a kill, replay in a fresh process, new plates of any size and order."""
+"""From data to predictions: replay in a fresh process, new plates of any size and order."""
 
 import dataclasses
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -98,43 +96,6 @@ def test_other_rows_in_the_place_of_the_test_file(rows, demo_weights, data_dir, 
     assert ("sample_submission.csv has other rows" in capsys.readouterr().err) == (rows != "another order")
     whole = open_runner(NAME, demo_weights, "cpu").predict(dataset.test)
     np.testing.assert_allclose(found, whole.loc[found.index], rtol=1e-4, atol=1e-7)
-
-
-def test_killed_anywhere_it_resumes_without_redoing_units_and_ends_the_same(
-    demo_weights, data_dir, tmp_path, moa_command
-):
-    weights = tmp_path / "weights"
-    command = [
-        sys.executable,
-        "-m",
-        "moa.cli",
-        "train",
-        NAME,
-        "--profile",
-        "demo",
-        "--data",
-        str(data_dir),
-        "--weights",
-        str(weights),
-    ]
-    folder = weights / NAME / "nn"
-    for wanted in (0, 1, 3):  # before the first unit is done, after it, and in the middle of the rest
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
-        while not folder.exists() or len(list(folder.glob("seed-*/fold-*"))) < wanted:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        finished = {path: path.stat().st_mtime_ns for path in folder.glob("seed-*/fold-*/unit.json")}
-        assert len(finished) < 6
-
-    moa_command(*command[3:])
-    assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
-    for kind in ("oof", "test"):
-        resumed = read_table(weights / NAME / "predictions" / f"{kind}.parquet")
-        straight = read_table(demo_weights / NAME / "predictions" / f"{kind}.parquet")
-        assert resumed.to_numpy().tobytes() == straight.to_numpy().tobytes()
 
 
 def test_units_can_be_trained_one_fold_at_a_time(demo_weights, dataset, tmp_path):

@@ -3,10 +3,6 @@
 import dataclasses
 import json
 import math
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -21,7 +17,6 @@ from moa.models import two_heads as recipes
 from moa.recipe import recipe
 from moa.runner import open_runner
 from moa.schema import CP_TYPE, TREATED
-from moa.store import ModelStore
 from moa.two_heads import Dense, EarlyStopping, KerasAdam, KerasBatchNorm, TwoHeads, keras_adadelta, keras_plateau
 from moa.two_heads_training import AFTER, BEFORE, SECOND, TwoHeadsLearner
 
@@ -354,23 +349,3 @@ def test_the_demo_learns_and_scores_by_the_honest_oof(name, demo_weights, datase
     honest, before = runner.oof(), runner.oof(BEFORE)
     pd.testing.assert_frame_equal(honest, before)
     assert not honest.equals(runner.oof(AFTER))
-
-
-def test_killed_between_and_inside_phases_it_ends_the_same(demo_weights, data_dir, tmp_path, moa_command):
-    options = ["--profile", "demo", "--device", "cpu", "--data", str(data_dir), "--weights", str(tmp_path)]
-    command = [sys.executable, "-m", "moa.cli", "train", V1, *options]
-    folder = tmp_path / V1
-    for wanted in ("phase2/stage.json", "phase2/seed-23/fold-0"):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 180
-        while not (folder / wanted).exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    moa_command(*command[3:])
-    for kind in ("oof", "test"):
-        resumed, straight = (
-            pd.read_parquet(ModelStore(weights, V1).prediction_path(kind)) for weights in (tmp_path, demo_weights)
-        )
-        assert resumed.to_numpy().tobytes() == straight.to_numpy().tobytes()

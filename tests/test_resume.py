@@ -1,0 +1,52 @@
+"""Kills before, between and inside stages: a run goes on without redoing a unit, to the same end."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from moa.files import read_table
+from moa.store import ModelStore
+
+#: Moments to kill at, one after another: as many files or folders of the pattern are there in the model's folder.
+KILLS = {
+    "simple-nn-old-cv": (("nn", 1), ("nn/seed-*/fold-*", 1), ("nn/seed-*/fold-*", 3)),
+    "three-stage-nn-5fold": (
+        ("stage1/seed-0/fold-0", 1),
+        ("stage1/seed-0/fold-2", 1),
+        ("stage2/stage.json", 1),
+        ("stage3/seed-0/fold-1", 1),
+    ),
+    "two-stage-nn-tabnet": (("tabnet/stage.json", 1), ("tabnet/seed-*/fold-*", 1)),
+    "two-heads": (("phase2/stage.json", 1), ("phase2/seed-23/fold-0", 1)),
+}
+
+
+@pytest.mark.parametrize("name", KILLS)
+def test_killed_anywhere_it_goes_on_and_ends_the_same(name, demo_weights, data_dir, tmp_path, moa_command):
+    options = ["--profile", "demo", "--device", "cpu", "--data", str(data_dir), "--weights", str(tmp_path)]
+    command = ["train", name, *options]
+    folder = tmp_path / name
+    for pattern, wanted in KILLS[name]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moa.cli", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 180
+        while len(list(folder.glob(pattern))) < wanted:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (folder / "predictions").exists(), "killed before the end"
+    finished = {path: path.stat().st_mtime_ns for path in folder.glob("*/seed-*/fold-*/unit.json")}
+    assert finished
+
+    moa_command(*command)
+    assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
+    for kind in ("oof", "test"):
+        resumed, straight = (
+            read_table(ModelStore(weights, name).prediction_path(kind)) for weights in (tmp_path, demo_weights)
+        )
+        assert resumed.to_numpy().tobytes() == straight.to_numpy().tobytes()
