@@ -38,6 +38,15 @@ def test_embeddings_are_the_librarys_to_the_last_bit(places, sizes, widths):
     assert [name for name, _ in theirs.named_parameters()] == [name for name, _ in ours.named_parameters()]
 
 
+def test_products_by_an_identity_are_left_out_and_no_others():
+    x = torch.randn(5, 3)
+    identity, other = (tabnet._known(matrix) for matrix in (torch.eye(3), 2 * torch.eye(3)))
+    assert torch.matmul(x, identity) is x and identity.shape == (3, 3)
+    assert torch.equal(torch.matmul(x, other), 2 * x)
+    assert torch.equal(identity + 1, torch.eye(3) + 1)
+    assert tabnet._known(torch.eye(3)[:2]).shape == (2, 3)
+
+
 def test_training_is_the_librarys_to_the_last_bit_and_the_library_is_left_as_it_was(monkeypatch):
     rng = np.random.default_rng(0)
     x = np.c_[rng.integers(0, 3, 60), rng.integers(0, 2, 60), rng.normal(size=(60, 9))]

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from moa.bench.goals import prediction, stage, three_stage
 from moa.bench.measure import FULL, OLD, QUICK, Sizes
-from moa.bench.parts import agreement, gaussian_rank, growing_ensemble, inference, training_epoch
+from moa.bench.parts import agreement, gaussian_rank, growing_ensemble, inference, tabnet_epoch, training_epoch
 from moa.bench.roofline import roofline
 from moa.errors import UserError
 from moa.files import replacing
@@ -43,13 +43,14 @@ PARTS = {
     "agreement": Part(agreement, "agreement"),
     "epoch": Part(training_epoch),
     "ensemble": Part(growing_ensemble),
+    "tabnet": Part(tabnet_epoch),
     "rank": Part(gaussian_rank),
     "inference": Part(inference),
     "three-stage": Part(three_stage),
 }
 GROUPS = {
     "goals": ("prediction", "stage", "roofline", "agreement"),
-    "growth": ("epoch", "ensemble", "rank", "inference"),
+    "growth": ("epoch", "ensemble", "rank", "inference", "tabnet"),
     "gpu": ("stage", "roofline", "three-stage"),
 }
 ALL = GROUPS["goals"] + GROUPS["growth"]

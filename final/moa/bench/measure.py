@@ -28,6 +28,7 @@ class Sizes:
     Attributes:
         rows, valid_rows: of one fold.
         inputs, targets, hidden, batch: of the Simple NN.
+        tabnet_inputs: of TabNet.
         columns: of genes and cells together.
         test_rows: treated rows of the public test file.
         stage_rows: training rows for growth with members and width, and of a stage's epochs: 10 steps of 256.
@@ -45,6 +46,7 @@ class Sizes:
     targets: int = 206
     hidden: int = 2_048
     batch: int = 256
+    tabnet_inputs: int = 1_397
     columns: int = 872
     test_rows: int = 3_624
     stage_rows: int = 2_560
@@ -72,6 +74,7 @@ QUICK = Sizes(
     targets=6,
     hidden=32,
     batch=64,
+    tabnet_inputs=20,
     columns=12,
     test_rows=50,
     stage_rows=192,

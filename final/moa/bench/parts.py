@@ -6,17 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import torch
+from pytorch_tabnet import tab_network
 
+from moa import tabnet
 from moa.bench import notebook
 from moa.bench.measure import OLD, Sizes, epoch_seconds, make_folds, measure, noise_table
 from moa.engine import MLPLearner
 from moa.ensemble import fit_group, fit_together, groups
 from moa.features import GaussianRank
 from moa.learner import Fitted, Fold
+from moa.tabnet import TabNetLearner
 
 
 def training_epoch(sizes: Sizes, device: torch.device) -> pd.DataFrame:
@@ -34,6 +38,25 @@ def training_epoch(sizes: Sizes, device: torch.device) -> pd.DataFrame:
         }
         tables.append(labelled(measure(ways, sizes, device, told=True), "training epoch", growth, rows, 1, hidden))
     return pd.concat(tables, ignore_index=True)
+
+
+def tabnet_epoch(sizes: Sizes, device: torch.device) -> pd.DataFrame:
+    """One epoch of TabNet with its validation: the library as it is, and as the package runs it, bit for bit alike.
+
+    Setting up is left out, of which the library as it is needs a quarter of a minute a network.
+    """
+    wide = replace(sizes, inputs=sizes.tabnet_inputs)
+    fold = make_folds(wide, device, sizes.stage_rows, sizes.stage_rows // 4)[0]
+    x = fold.x.assign(f0=np.arange(len(fold.x)) % 3, f1=np.arange(len(fold.x)) % 2).astype(np.float32)
+    learner = TabNetLearner(epochs=sizes.repeats + 1, batch_size=4 * sizes.batch)
+    run = partial(epoch_seconds, learner.fit, replace(fold, x=x))
+
+    def library() -> list[float]:
+        with patch.object(tabnet, "EmbeddingGenerator", tab_network.EmbeddingGenerator):
+            return run()
+
+    table = measure({OLD: library, "moa": run}, sizes, device, told=True, rounds=1)
+    return labelled(table, "TabNet epoch", "", sizes.stage_rows, 1, learner.n_d)
 
 
 def growing_ensemble(sizes: Sizes, device: torch.device) -> pd.DataFrame:
