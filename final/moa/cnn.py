@@ -106,6 +106,10 @@ class CNNLearner(BaseModel):
         """Probabilities of the kept epoch; see ``moa.learner.Learner``."""
         return FittedCNN.restore(fitted, device, self.runtime).predict(x)
 
+    def at_precision(self, precision: str) -> CNNLearner:
+        """A copy run at another precision; see ``moa.recipe.ModelConfig.at_precision``."""
+        return self.model_copy(update={"runtime": self.runtime.model_copy(update={"precision": precision})})
+
     def noise(self) -> SwapNoise:
         """The swap noise of training."""
         return SwapNoise(self.swap_probability, self.swap_fraction, self.swap_first)

@@ -7,19 +7,18 @@ Data lies on the device once, batches are index lookups, and nothing is read bac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from threading import Lock
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
-from torch.nn.utils import skip_init
 from torch.optim.lr_scheduler import OneCycleLR
 
+from moa.errors import UserError
 from moa.learner import Fitted, Fold
 from moa.networks import BLOCKS, Perceptron, seed_dropout
 
@@ -39,6 +38,8 @@ class MLPLearner(BaseModel):
         weight_decay: Adam's L2 term.
         smoothing: the training loss uses y·(1-s) + s/2; the validation loss does not.
         target_clip: both losses use targets clipped to this range.
+        precision: of predictions, and so no hyper-parameter and left out of ``model_dump()``. "bf16-mixed" rounds the
+            factors of the matrix products to bfloat16: nearly twice the speed on processors with AVX512-BF16 or AMX.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +55,14 @@ class MLPLearner(BaseModel):
     weight_decay: float = 1e-5
     smoothing: float = 0.0
     target_clip: tuple[float, float] | None = None
+    precision: Literal["32-true", "bf16-mixed"] = Field("32-true", exclude=True)
+
+    def at_precision(self, precision: str) -> MLPLearner:
+        """A copy that predicts at another precision; see ``moa.recipe.ModelConfig.at_precision``."""
+        wanted = "32-true" if precision == "auto" else precision
+        if wanted not in get_args(type(self).model_fields["precision"].annotation):
+            raise UserError(f"--precision {precision}: perceptrons have 32-true and bf16-mixed")
+        return self.model_copy(update={"precision": wanted})
 
     def build(self, n_inputs: int, n_targets: int, linear: Callable[..., nn.Linear] = nn.Linear) -> Perceptron:
         """The untrained network; its linear layers initialise themselves from torch's global generator."""
@@ -124,11 +133,20 @@ class MLPLearner(BaseModel):
 
     def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
         """Probabilities of the kept epoch; see ``moa.learner.Learner``."""
-        # No weights are drawn that would be replaced at once, which took as long as a tenth of the evaluation.
-        empty = partial(skip_init, nn.Linear)
-        network = self.build(fitted.meta["n_inputs"], fitted.meta["n_targets"], empty)
+        network = self.build(fitted.meta["n_inputs"], fitted.meta["n_targets"], _Undrawn)
         network.load_state_dict(fitted.tensors, assign=True)
+        network.rounded = torch.bfloat16 if self.precision == "bf16-mixed" else None
         return logits(network.to(device), to_device(x, device)).sigmoid().cpu().numpy()
+
+
+class _Undrawn(nn.Linear):
+    """A linear layer whose weights are not drawn, since stored ones replace them at once.
+
+    Drawing takes as long as a tenth of the evaluation; torch's own ``skip_init`` imports sympy for half a second.
+    """
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
 
 
 def to_device(table: pd.DataFrame, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -17,17 +17,22 @@ ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_li
 SMALL = 64**3  # multiply-adds below which oneDNN's preparation costs more than it saves
 
 
-def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``a @ b.T + bias``, full precision, no gradient.
+def product(a: Tensor, b: Tensor, bias: Tensor | None = None, rounded: torch.dtype | None = None) -> Tensor:
+    """``a @ b.T + bias``, no gradient.
 
     Args:
         a: shape (rows, inner), or (members, rows, inner).
         b: shape (columns, inner), or (members, columns, inner).
         bias: shape (columns,), or (members, columns).
+        rounded: round both factors and their product to this type (sums inside are formed in float32); None: full
+            precision.
 
     Returns:
-        shape (rows, columns), or (members, rows, columns).
+        shape (rows, columns), or (members, rows, columns); of the type of ``a``.
     """
+    if rounded is not None:
+        result = (a.to(rounded) @ b.to(rounded).mT).to(a.dtype)
+        return result if bias is None else result.add_(bias.unsqueeze(-2))
     if not _by_onednn(a):
         if bias is None:
             return a @ b.mT

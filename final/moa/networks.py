@@ -64,7 +64,12 @@ class Perceptron(nn.Sequential):
     """Batch norm, dropout and linear layer, over and over, with activations between; same results as run in a row.
 
     In training no gradient of the inputs is formed, since they are data.
+
+    Attributes:
+        rounded: of ``moa.matmul.product`` in evaluation; None is full precision.
     """
+
+    rounded: torch.dtype | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -95,7 +100,7 @@ class Perceptron(nn.Sequential):
         @torch.no_grad()
         def evaluate(x: Tensor) -> Tensor:
             for step in steps:
-                x = step(x) if isinstance(step, nn.Module) else product(x, *step)
+                x = step(x) if isinstance(step, nn.Module) else product(x, *step, self.rounded)
             return x
 
         return evaluate

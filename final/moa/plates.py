@@ -63,6 +63,7 @@ def predict_plates(
     device: str = "auto",
     top: int = 10,
     rows_at_a_time: int = ROWS_AT_A_TIME,
+    precision: str | None = None,
 ) -> PlateResult:
     """Predict a features file with a blend, or with a single model as a blend of one.
 
@@ -74,6 +75,7 @@ def predict_plates(
         device: where networks run.
         top: mechanisms a sample in ``ranked.csv``.
         rows_at_a_time: rows in memory at once; the results do not depend on it beyond rounding.
+        precision: of ``moa.runner.open_runner``.
 
     Raises:
         DataError: everything found wrong with the file, up to 20 problems.
@@ -84,7 +86,7 @@ def predict_plates(
     if not trained:
         raise UserError(f"{weights}: holds trained weights of no member of {spec.name} ({', '.join(names)})")
     effective_weights(spec, trained, "renormalise")
-    runners = {name: open_runner(name, weights, device) for name in trained}
+    runners = {name: open_runner(name, weights, device, precision) for name in trained}
     described = next((runner for runner in runners.values() if runner.familiarity() is not None), None)
     with progress(f"check {features.name}, MiB", _size(features)) as bar:
         rows = check_file(features, rows_at_a_time, bar.update)

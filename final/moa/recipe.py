@@ -30,6 +30,19 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def at_precision(self, precision: str) -> ModelConfig:
+        """The configuration with perceptrons and CNNs that predict at another precision; other learners have one.
+
+        Args:
+            precision: "auto" (as in training), "32-true", "16-mixed" (CNNs alone) or "bf16-mixed".
+
+        Raises:
+            UserError: one that a learner does not have.
+        """
+        found = {name: value.at_precision(precision) for name, value in self if hasattr(value, "at_precision")}
+        changed = {name: value for name, value in found.items() if value is not getattr(self, name)}
+        return self.model_copy(update=changed) if changed else self
+
 
 @dataclass(frozen=True)
 class Stage:

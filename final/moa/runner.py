@@ -26,6 +26,7 @@ from moa.learner import Fold
 from moa.pipeline import FeaturePipeline
 from moa.progress import Bar, console, progress
 from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit, recipe
+from moa.runtime import Runtime
 from moa.schema import (
     CELLS,
     GENES,
@@ -245,9 +246,20 @@ def needs(model: Recipe, config: ModelConfig) -> dict[str, bool]:
     }
 
 
-def open_runner(name: str, weights: Path, device: str = "auto") -> Runner:
-    """The runner of trained weights, settings read from their manifest."""
+def open_runner(name: str, weights: Path, device: str = "auto", precision: str | None = None) -> Runner:
+    """The runner of trained weights, settings read from their manifest.
+
+    Args:
+        name: of the model.
+        weights: the weights folder.
+        device: where networks run.
+        precision: of ``ModelConfig.at_precision``; None: as in training.
+    """
     runner = Runner(recipe(name), Path(weights), device=pick_device(device))
+    if precision is not None:
+        Runtime.of({"precision": precision}).check(runner.device)
+        config = runner.config.at_precision(precision)
+        runner = Runner(runner.model, Path(weights), config, runner.device, runner.profile)
     missing = runner.missing_units()
     if missing:
         console.print(f"[yellow]{name}: {missing} units of the plan are not trained; using those that are[/yellow]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -182,7 +183,8 @@ class Trained:
         units = self._units_present(stage) if units is None else units
         if not units:
             raise StoreError(f"{self.store.folder}: holds no finished unit of {stage.name}; train the model first")
-        parts = [self.store.load_oof(stage.name, *unit, variant) for unit in units]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # hashing and parquet leave Python's lock
+            parts = list(pool.map(lambda unit: self.store.load_oof(stage.name, *unit, variant), units))
         stacked = pd.concat(parts)
         return stacked.groupby(level=0, sort=True).mean().astype(np.float32)
 

@@ -131,12 +131,15 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
     }
 
 
-def predict_model(name: str, data: Path, weights: Path, out: Path, device: str = "auto") -> Path:
+def predict_model(
+    name: str, data: Path, weights: Path, out: Path, device: str = "auto", precision: str | None = None
+) -> Path:
     """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights; returns the folder.
 
-    Of the data only the test features are read, and the sample submission where there is one.
+    Of the data only the test features are read, and the sample submission where there is one. ``precision`` is that of
+    ``moa.runner.open_runner``; OOF predictions are those of training whatever it is.
     """
-    runner = open_runner(name, weights, device)
+    runner = open_runner(name, weights, device, precision)
     features, sample = load_test(data, runner.targets)
     folder = out / name
     test = runner.predict(features)

@@ -39,6 +39,7 @@ from moa.schema import CP_TYPE, TEST_FEATURES, TREATED
 from moa.synthetic import synthesize
 
 MODEL = "simple-nn-new-cv"
+FEWER_BITS = "bf16-mixed"
 
 
 # -- one model, from test_features.csv to submission.csv --------------------------------------------------------------
@@ -157,10 +158,16 @@ def _preprocessing(place: Workspace, sizes: Sizes) -> pd.DataFrame:
 def _processes(place: Workspace, sizes: Sizes, device: torch.device) -> pd.DataFrame:
     """Each way a process of its own: Python's start, imports, reading, predicting, writing."""
     old_out, out, peak = place.folder / "old.csv", place.folder / "predictions", place.folder / "peak"
+    rounded = place.folder / "predictions of fewer bits"
     folders = ["--data", place.data, "--weights", place.weights, "--out", out, "--device", device]
     new = ["moa.cli", "predict", MODEL, *folders]
     old = ["moa.bench.notebook_inference", place.data, place.fits, old_out, device]
-    commands = {OLD: old, "moa, csv never seen": new, "moa, csv seen before": new}
+    commands = {
+        OLD: old,
+        "moa, csv never seen": new,
+        "moa, csv seen before": new,
+        f"moa, csv seen before, {FEWER_BITS}": [*new, "--out", rounded, "--precision", FEWER_BITS],
+    }
     times: dict[str, list[float]] = {way: [] for way in commands}
     peaks = dict.fromkeys(commands, float("nan"))
     for _ in range(max(sizes.repeats - 1, 1)):
@@ -178,17 +185,19 @@ def _processes(place: Workspace, sizes: Sizes, device: torch.device) -> pd.DataF
                 raise UserError(f"{way}: the process failed with status {done.returncode}: {done.stderr[-1000:]}")
             if peak.exists():
                 peaks[way] = max(int(peak.read_text()) / 2**10, np.nan_to_num(peaks[way]))
-    tables = (pd.read_csv(path, index_col="sig_id") for path in (old_out, out / MODEL / "submission.csv"))
-    _check_agreement("prediction", *tables)
+    paths = (old_out, out / MODEL / "submission.csv", rounded / MODEL / "submission.csv")
+    before, exact, near = (pd.read_csv(path, index_col="sig_id") for path in paths)
+    _check_agreement("prediction", before, exact)
+    _check_agreement(f"prediction, {FEWER_BITS}", before, near, 0.02)
     return labelled(
         compared(times, peaks), "csv to submission, a process", "", sizes.test_file_rows, place.members, sizes.hidden
     )
 
 
-def _check_agreement(what: str, old: pd.DataFrame, new: pd.DataFrame) -> None:
+def _check_agreement(what: str, old: pd.DataFrame, new: pd.DataFrame, most: float = 1e-4) -> None:
     """Times of two ways mean nothing unless both lead to the same place."""
     apart = np.abs(old[new.columns].loc[new.index].to_numpy(np.float64) - new.to_numpy(np.float64)).max()
-    if not apart < 1e-4:
+    if not apart < most:
         raise UserError(f"{what}: the old way and ours are {apart:g} apart; the comparison is void")
 
 
