@@ -22,6 +22,7 @@ from moa.errors import UserError
 from moa.learner import Fitted, Fold
 from moa.networks import BLOCKS, Perceptron, seed_dropout
 
+EVALUATED_ROWS = 1024  # a batch whose hidden layer stays in the processor's cache
 _GLOBAL_GENERATOR = Lock()  # members may start side by side, each seeding the one generator that layers draw from
 
 
@@ -175,10 +176,10 @@ def smooth(y: Tensor, amount: float) -> Tensor:
 
 
 @torch.no_grad()
-def logits(network: Perceptron, x: Tensor, batch_size: int = 1024) -> Tensor:
-    """Evaluate a network in batches that stay in the processor's cache, in evaluation mode; shape (rows, targets)."""
+def logits(network: Perceptron, x: Tensor) -> Tensor:
+    """Evaluate a network batch by batch, in evaluation mode; shape (rows, targets)."""
     network.eval()
     if not len(x):
         return x.new_zeros(0, 0)
     evaluate = network.folded()
-    return torch.cat([evaluate(part) for part in x.split(batch_size)])
+    return torch.cat([evaluate(part) for part in x.split(EVALUATED_ROWS)])

@@ -25,14 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-from moa.engine import MLPLearner, smooth, steps_per_epoch
+from moa.engine import EVALUATED_ROWS, MLPLearner, smooth, steps_per_epoch
 from moa.errors import UserError
 from moa.learner import Fitted, Fold, Learner
 from moa.matmul import linear, product
 from moa.networks import SeededDropout, fold_batch_norm, keep_mask, random_words
 
 ENGINES = ("sequential", "threads", "ensemble")
-VALIDATION_ROWS = 1024
 
 
 def engine_for(device: torch.device) -> str:
@@ -122,7 +121,7 @@ def members_at_once(learner: MLPLearner, fold: Fold) -> int:
     parameters = sum(value.numel() for value in network.parameters())
     widths = 3 * fold.x.shape[1] + 8 * learner.hidden + 4 * fold.y.shape[1]
     # Value, gradient, two moments, best epoch, and the normed weight with its gradient; layers' outputs by guess.
-    member = 4 * (7 * parameters + widths * max(learner.batch_size, VALIDATION_ROWS))
+    member = 4 * (7 * parameters + widths * max(learner.batch_size, EVALUATED_ROWS))
     free, tables = 0.8 * free_memory(fold.device), 4 * (fold.x.size + fold.y.size)
     if engine_for(fold.device) == "threads":  # each has tables of its own
         return max(1, min(torch.get_num_threads(), int(free / (member + tables))))
@@ -313,7 +312,7 @@ class Stack:
             elif not isinstance(layer, SeededDropout):
                 steps.append(layer)
         total = torch.zeros(len(rows), device=self.device, dtype=self.dtype)
-        for part, weight in zip(rows.split(VALIDATION_ROWS, 1), weights.split(VALIDATION_ROWS, 1), strict=True):
+        for part, weight in zip(rows.split(EVALUATED_ROWS, 1), weights.split(EVALUATED_ROWS, 1), strict=True):
             out = x[part]
             for step in steps:
                 out = step(out) if isinstance(step, nn.Module) else product(out, *step)

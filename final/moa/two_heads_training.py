@@ -23,14 +23,13 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-from moa.engine import smooth, to_device, unit_seed
+from moa.engine import EVALUATED_ROWS, smooth, to_device, unit_seed
 from moa.learner import Fitted, Fold
 from moa.networks import seed_dropout
 from moa.two_heads import EarlyStopping, KerasAdam, TwoHeads, keras_adadelta, keras_plateau
 
 SECOND = "head2:"  # columns of the second input are named so
 BEFORE, AFTER = "before-phase3", "after-phase3"
-_EVALUATED_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -222,5 +221,5 @@ def _state(network: TwoHeads) -> dict[str, Tensor]:
 @torch.no_grad()
 def _logits(network: TwoHeads, x1: Tensor, x2: Tensor) -> Tensor:
     network.eval()
-    parts = zip(x1.split(_EVALUATED_ROWS), x2.split(_EVALUATED_ROWS), strict=True)
+    parts = zip(x1.split(EVALUATED_ROWS), x2.split(EVALUATED_ROWS), strict=True)
     return torch.cat([network(*part) for part in parts])

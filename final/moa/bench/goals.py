@@ -156,7 +156,8 @@ def _preprocessing(place: Workspace, sizes: Sizes) -> pd.DataFrame:
 
 
 def _processes(place: Workspace, sizes: Sizes, device: torch.device) -> pd.DataFrame:
-    """Each way a process of its own: Python's start, imports, reading, predicting, writing."""
+    """Each way a process of its own: Python's start, imports, reading, predicting, writing; and what bounds them."""
+    widths = sizes.inputs, sizes.hidden, sizes.targets
     old_out, out, peak = place.folder / "old.csv", place.folder / "predictions", place.folder / "peak"
     rounded = place.folder / "predictions of fewer bits"
     folders = ["--data", place.data, "--weights", place.weights, "--out", out, "--device", device]
@@ -167,6 +168,7 @@ def _processes(place: Workspace, sizes: Sizes, device: torch.device) -> pd.DataF
         "moa, csv never seen": new,
         "moa, csv seen before": new,
         f"moa, csv seen before, {FEWER_BITS}": [*new, "--out", rounded, "--precision", FEWER_BITS],
+        "imports and bare products": ["moa.bench.floor", sizes.test_rows, place.members, *widths],
     }
     times: dict[str, list[float]] = {way: [] for way in commands}
     peaks = dict.fromkeys(commands, float("nan"))

@@ -1,0 +1,30 @@
+"""What no way from a csv file to a submission goes below: the imports, and the bare products of the forward passes.
+
+Run by ``moa bench`` as a process: ``python -m moa.bench.floor ROWS MEMBERS INPUTS HIDDEN TARGETS``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pandas  # noqa: F401 - what reading features and fitted transformers takes
+import skops.io  # noqa: F401
+import torch
+
+from moa.engine import EVALUATED_ROWS
+from moa.matmul import product
+
+
+@torch.no_grad()
+def main(rows: int, members: int, inputs: int, hidden: int, targets: int) -> None:
+    """The products of ``members`` forward passes of the 3-FC block; one set of weights stands in for all."""
+    x = torch.randn(rows, inputs)
+    weights = torch.randn(hidden, inputs), torch.randn(hidden, hidden), torch.randn(targets, hidden)
+    for _ in range(members):
+        for part in x.split(EVALUATED_ROWS):
+            for weight in weights:
+                part = product(part, weight)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
