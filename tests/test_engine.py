@@ -148,6 +148,19 @@ def test_the_loop_takes_the_same_steps_as_a_loop_written_out():
     assert [row["valid_loss"] for row in fitted.history] == pytest.approx(losses, rel=1e-5)
 
 
+@pytest.mark.parametrize(("epochs", "steps", "pct_start"), [(1, 10, 0.1), (2, 5, 0.1), (1, 5, 0.2), (1, 4, 0.1)])
+def test_a_climb_of_one_step_or_less_has_a_schedule(epochs, steps, pct_start):
+    weight = torch.nn.Parameter(torch.ones(1))
+    adam, schedule = MLPLearner(epochs=epochs, pct_start=pct_start).optimizer([weight], steps)
+    rates = []
+    for _ in range(epochs * steps):
+        rates.append(schedule.get_last_lr()[0])
+        adam.step()
+        if len(rates) < epochs * steps:
+            schedule.step()
+    assert max(rates) <= 1e-2 and rates[-1] < rates[1] and rates[1] > 1e-3
+
+
 def test_clipped_targets_bound_the_loss_from_below():
     fold = make_fold(y=np.zeros((240, 4), dtype=np.float32))
     fitted = MLPLearner(hidden=16, epochs=20, batch_size=32, target_clip=(0.0005, 0.9995)).fit(fold)

@@ -87,12 +87,14 @@ class MLPLearner(BaseModel):
     def optimizer(self, parameters: Iterable[Tensor], steps: int) -> tuple[torch.optim.Adam, OneCycleLR]:
         """Adam and its schedule for ``steps`` batches an epoch."""
         adam = torch.optim.Adam(parameters, weight_decay=self.weight_decay, fused=True)
+        climb = self.pct_start * (self.epochs * steps)
         schedule = OneCycleLR(
             adam,
             self.max_lr,
             epochs=self.epochs,
             steps_per_epoch=steps,
-            pct_start=self.pct_start,
+            # A climb of exactly one step has no length, by which torch divides.
+            pct_start=self.pct_start * (1 + 1e-9 * (climb == 1)),
             div_factor=self.div_factor,
         )
         return adam, schedule

@@ -29,7 +29,7 @@ def bench(
     products), *agreement* (both ways give the same numbers).
 
     **growth**, about fifteen minutes: *epoch* (by rows and width), *ensemble* (by members), *rank* and *inference* (by
-    rows).
+    rows), *tabnet* (beside its library as it is).
 
     **gpu**: *stage* (5 × 10 members at once on a GPU), *roofline*, *three-stage* (the 3-stage NN's whole published
     training, which takes hours on a CPU).
