@@ -28,7 +28,7 @@ def bench(
     test_features.csv to submission.csv), *stage* (the epochs of 5 × 5 members), *roofline* (against the bare matrix
     products), *agreement* (both ways give the same numbers).
 
-    **growth**, about fifteen minutes: *epoch* (by rows and width), *ensemble* (by members), *rank* and *inference* (by
+    **growth**, about eighteen minutes: *epoch* (by rows and width), *ensemble* (by members), *rank* and *inference* (by
     rows), *tabnet* (beside its library as it is).
 
     **gpu**: *stage* (5 × 10 members at once on a GPU), *roofline*, *three-stage* (the 3-stage NN's whole published
