@@ -84,9 +84,10 @@ def score_dots(scores: pd.DataFrame, title: str = "") -> Figure:
     axes.set_yticks(place, scores.index)
     axes.set_ylim(len(scores) - 0.4, -0.6)
     axes.set(xlabel="OOF log loss, treated rows (lower is better)")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_title(title, color=INK)
     _dress(axes, grid="x")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, labelcolor=INK, borderaxespad=0)
+    figure.legend(loc="outside upper right", ncols=3, frameon=False, labelcolor=INK)  # wider than the axes
     return figure
 
 
@@ -197,7 +198,7 @@ def weight_bars(weights: pd.DataFrame) -> Figure:
     axes.set_ylim(len(weights) - 0.4, -0.6)
     axes.set(xlabel="weight")
     _dress(axes, grid="x")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, labelcolor=INK, borderaxespad=0)
+    figure.legend(loc="outside upper right", ncols=4, frameon=False, labelcolor=INK)  # wider than the axes
     return figure
 
 
