@@ -58,6 +58,7 @@ class Workspace:
     fits: Path
     cache: Path
     members: int
+    widths: tuple[int, int, int]  # inputs, hidden units and targets of a member
 
 
 @contextmanager
@@ -79,7 +80,9 @@ def workspace(sizes: Sizes, device: torch.device) -> Iterator[Workspace]:
             copy = shutil.copytree(first, runner.store.unit_path(runner.last.name, seed, fold))
             write_json(copy / "unit.json", read_json(copy / "unit.json") | {"seed": seed, "fold": fold})
         _write_notebook_fits(runner, fits)
-        yield Workspace(folder, data, weights, fits, cache, len(units))
+        meta = runner.store.unit_facts(runner.last.name, *units[0])["meta"]
+        widths = meta["n_inputs"], config.learner.hidden, meta["n_targets"]
+        yield Workspace(folder, data, weights, fits, cache, len(units), widths)
 
 
 def _shortened(learner: MLPLearner) -> MLPLearner:
@@ -157,18 +160,17 @@ def _preprocessing(place: Workspace, sizes: Sizes) -> pd.DataFrame:
 
 def _processes(place: Workspace, sizes: Sizes, device: torch.device) -> pd.DataFrame:
     """Each way a process of its own: Python's start, imports, reading, predicting, writing; and what bounds them."""
-    widths = sizes.inputs, sizes.hidden, sizes.targets
     old_out, out, peak = place.folder / "old.csv", place.folder / "predictions", place.folder / "peak"
     rounded = place.folder / "predictions of fewer bits"
-    folders = ["--data", place.data, "--weights", place.weights, "--out", out, "--device", device]
-    new = ["moa.cli", "predict", MODEL, *folders]
+    predict = ["moa.cli", "predict", MODEL, "--data", place.data, "--weights", place.weights, "--device", device]
+    new = [*predict, "--out", out]
     old = ["moa.bench.notebook_inference", place.data, place.fits, old_out, device]
     commands = {
         OLD: old,
         "moa, csv never seen": new,
         "moa, csv seen before": new,
-        f"moa, csv seen before, {FEWER_BITS}": [*new, "--out", rounded, "--precision", FEWER_BITS],
-        "imports and bare products": ["moa.bench.floor", sizes.test_rows, place.members, *widths],
+        f"moa, csv seen before, {FEWER_BITS}": [*predict, "--out", rounded, "--precision", FEWER_BITS],
+        "imports and bare products": ["moa.bench.floor", sizes.test_rows, place.members, *place.widths],
     }
     times: dict[str, list[float]] = {way: [] for way in commands}
     peaks = dict.fromkeys(commands, float("nan"))
