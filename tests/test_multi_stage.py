@@ -1,6 +1,5 @@
 """The multi-stage recipes: widths of the write-up, how stages chain, published settings."""
 
-
 import numpy as np
 import pandas as pd
 import pytest

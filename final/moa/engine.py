@@ -87,9 +87,13 @@ class MLPLearner(BaseModel):
     def optimizer(self, parameters: Iterable[Tensor], steps: int) -> tuple[torch.optim.Adam, OneCycleLR]:
         """Adam and its schedule for ``steps`` batches an epoch."""
         adam = torch.optim.Adam(parameters, weight_decay=self.weight_decay, fused=True)
+        return adam, self.schedule(adam, steps)
+
+    def schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> OneCycleLR:
+        """The schedule of an optimizer for ``steps`` batches an epoch."""
         climb = self.pct_start * (self.epochs * steps)
-        schedule = OneCycleLR(
-            adam,
+        return OneCycleLR(
+            optimizer,
             self.max_lr,
             epochs=self.epochs,
             steps_per_epoch=steps,
@@ -97,7 +101,6 @@ class MLPLearner(BaseModel):
             pct_start=self.pct_start * (1 + 1e-9 * (climb == 1)),
             div_factor=self.div_factor,
         )
-        return adam, schedule
 
     def fit(self, fold: Fold, dtype: torch.dtype = torch.float32) -> Fitted:
         """Train on one fold; see ``moa.learner.Learner``. Double precision is there for comparisons."""

@@ -40,8 +40,7 @@ class ModelConfig(BaseModel):
             UserError: one that a learner does not have.
         """
         found = {name: value.at_precision(precision) for name, value in self if hasattr(value, "at_precision")}
-        changed = {name: value for name, value in found.items() if value is not getattr(self, name)}
-        return self.model_copy(update=changed) if changed else self
+        return self.model_copy(update=found) if found else self
 
 
 @dataclass(frozen=True)

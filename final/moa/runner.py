@@ -237,6 +237,7 @@ class Runner(Trained):
             names.append(TRAIN_DRUG)
         return {name: data.fingerprint[name] for name in names}
 
+
 def needs(model: Recipe, config: ModelConfig) -> dict[str, bool]:
     """Which optional files a model needs, as arguments of ``load_dataset``."""
     stages = model.stages(config)

@@ -83,14 +83,7 @@ def fit(learner: MLPLearner, fold: Fold) -> dict[str, torch.Tensor]:
     train_loader = DataLoader(train, batch_size=learner.batch_size, sampler=order)
     valid_loader = DataLoader(RowDataset(x[fold.valid], y[fold.valid]), batch_size=learner.batch_size)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=learner.weight_decay)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=learner.max_lr,
-        div_factor=learner.div_factor,
-        pct_start=learner.pct_start,
-        epochs=learner.epochs,
-        steps_per_epoch=len(train_loader),
-    )
+    scheduler = learner.schedule(optimizer, len(train_loader))
     loss_fn, best_loss, best = nn.BCEWithLogitsLoss(), np.inf, {}
     for epoch in range(learner.epochs):
         model.train()

@@ -64,8 +64,7 @@ def growing_ensemble(sizes: Sizes, device: torch.device) -> pd.DataFrame:
     tables = []
     narrow = min(sizes.many_hidden)
     for hidden, members in [*product([sizes.hidden], sizes.many_members), (narrow, sizes.members)]:
-        # A tenth of 10 steps, the published climb, is one step, by whose length torch's schedule divides.
-        learner = sizes.learner(1, hidden).model_copy(update={"pct_start": 0.2})
+        learner = sizes.learner(1, hidden)
         folds = make_folds(sizes, device, sizes.stage_rows, sizes.stage_rows // 4, members)
         ways = {
             OLD: partial(notebook.fit_all, learner, folds),
