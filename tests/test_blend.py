@@ -14,8 +14,16 @@ from moa.recipe import recipes
 
 FINAL = Path(__file__).parents[1] / "final"
 MODELS = {
-    "simple-nn-old-cv", "simple-nn-new-cv", "three-stage-nn-5fold", "three-stage-nn-10fold", "two-stage-nn-tabnet",
-    "two-heads", "two-heads-v2", "deepinsight-efficientnet-b3", "deepinsight-resnest-v1", "deepinsight-resnest-v2",
+    "simple-nn-old-cv",
+    "simple-nn-new-cv",
+    "three-stage-nn-5fold",
+    "three-stage-nn-10fold",
+    "two-stage-nn-tabnet",
+    "two-heads",
+    "two-heads-v2",
+    "deepinsight-efficientnet-b3",
+    "deepinsight-resnest-v1",
+    "deepinsight-resnest-v2",
 }
 COLUMNS = ["moa_a", "moa_b", "moa_c"]
 
@@ -38,13 +46,20 @@ def test_published_files():
     """Weights as the write-up prints them, members as this package names them."""
     lb, cv = load_blend(FINAL / "Best LB" / "blend.yaml"), load_blend(FINAL / "Best CV" / "blend.yaml")
     assert lb.weights.to_dict() == {
-        "three-stage-nn-5fold": 0.333, "two-stage-nn-tabnet": 0.10, "simple-nn-old-cv": 0.09,
-        "simple-nn-new-cv": 0.09, "two-heads": 0.09, "deepinsight-efficientnet-b3": 0.162,
+        "three-stage-nn-5fold": 0.333,
+        "two-stage-nn-tabnet": 0.10,
+        "simple-nn-old-cv": 0.09,
+        "simple-nn-new-cv": 0.09,
+        "two-heads": 0.09,
+        "deepinsight-efficientnet-b3": 0.162,
         "deepinsight-resnest-v2": 0.135,
     }
     assert cv.weights.to_dict() == {
-        "three-stage-nn-10fold": 0.36704255, "two-heads-v2": 0.0808577, "deepinsight-efficientnet-b3": 0.17120266,
-        "deepinsight-resnest-v1": 0.10876667, "deepinsight-resnest-v2": 0.27213043,
+        "three-stage-nn-10fold": 0.36704255,
+        "two-heads-v2": 0.0808577,
+        "deepinsight-efficientnet-b3": 0.17120266,
+        "deepinsight-resnest-v1": 0.10876667,
+        "deepinsight-resnest-v2": 0.27213043,
     }
     assert lb.weights.sum() == pytest.approx(1.0, abs=1e-12)
     assert cv.weights.sum() == pytest.approx(1.00000001, abs=1e-12), "eight printed digits"
@@ -56,8 +71,11 @@ def test_published_files():
 def test_single_losses_behind_the_published_search():
     """The search's single OOF losses, printed with six digits, are the members' published CV, printed with five."""
     searched = {
-        "three-stage-nn-10fold": 0.015461, "two-heads-v2": 0.015660, "deepinsight-efficientnet-b3": 0.016016,
-        "deepinsight-resnest-v1": 0.015819, "deepinsight-resnest-v2": 0.015756,
+        "three-stage-nn-10fold": 0.015461,
+        "two-heads-v2": 0.015660,
+        "deepinsight-efficientnet-b3": 0.016016,
+        "deepinsight-resnest-v1": 0.015819,
+        "deepinsight-resnest-v2": 0.015756,
     }
     known = recipes()
     for name in searched.keys() & known.keys():

@@ -249,9 +249,7 @@ def test_groups_widen_the_interval(data):
     oofs, y, treated = simulate(n_rows=320, n_targets=4, seed=6)
     repeat = np.tile(np.arange(320), 8)
     index = pd.Index([f"row_{i}" for i in range(len(repeat))], name="sig_id")
-    again = [
-        Oof(o.name, o.predictions.reindex(y.index).iloc[repeat].set_axis(index).dropna(), o.scheme) for o in oofs
-    ]
+    again = [Oof(o.name, o.predictions.reindex(y.index).iloc[repeat].set_axis(index).dropna(), o.scheme) for o in oofs]
     y, treated = y.iloc[repeat].set_axis(index), treated.iloc[repeat].set_axis(index)
     drugs = pd.Series([f"drug_{i}" for i in repeat], index=index)
     options = {"methods": ["slsqp"], "folds": 4, "bootstrap": 400}

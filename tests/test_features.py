@@ -48,14 +48,16 @@ def ranked_one_by_one(train, test):
 @pytest.mark.parametrize("rows", [1, 2, 7, 99, 100, 101, 1234])
 def test_ranks_are_those_of_a_quantile_transformer_a_column(rows):
     generator = np.random.default_rng(rows)
-    train = np.column_stack([
-        generator.normal(size=(rows, 19)),
-        generator.normal(size=(rows, 3)).round(1),  # ties
-        generator.integers(0, 2, size=(rows, 2)),
-        np.full(rows, 3.0),
-        generator.normal(size=rows) * 1e-6,  # near the margin at the extremes
-        np.where(generator.random(rows) < 0.7, -10.0, generator.normal(size=rows)),  # clipped at one end
-    ])
+    train = np.column_stack(
+        [
+            generator.normal(size=(rows, 19)),
+            generator.normal(size=(rows, 3)).round(1),  # ties
+            generator.integers(0, 2, size=(rows, 2)),
+            np.full(rows, 3.0),
+            generator.normal(size=rows) * 1e-6,  # near the margin at the extremes
+            np.where(generator.random(rows) < 0.7, -10.0, generator.normal(size=rows)),  # clipped at one end
+        ]
+    )
     test = np.vstack([train, generator.normal(size=(50, 27)) * 20, train + 5e-8, train - 5e-8, np.full((1, 27), 3.0)])
     ours = GaussianRank().fit(train)
     np.testing.assert_array_equal(ours.transform(test), ranked_one_by_one(train, test))
@@ -122,7 +124,11 @@ def test_clusters_are_those_of_k_means_as_of_2020():
 def test_conditions_have_fixed_columns_whatever_a_file_holds(conditions):
     one_hot = OneHotConditions().fit(conditions)
     assert list(one_hot.get_feature_names_out()) == [
-        "cp_time_24", "cp_time_48", "cp_time_72", "cp_dose_D1", "cp_dose_D2",
+        "cp_time_24",
+        "cp_time_48",
+        "cp_time_72",
+        "cp_dose_D1",
+        "cp_dose_D2",
     ]
     expected = [[1, 0, 0, 1, 0], [0, 0, 1, 0, 1], [0, 1, 0, 0, 1], [1, 0, 0, 1, 0]]
     np.testing.assert_array_equal(one_hot.transform(conditions), expected)

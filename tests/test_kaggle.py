@@ -71,7 +71,10 @@ def offline(kaggle, tmp_path, monkeypatch):
     """The environment of a run there: no network, nothing of the checkout, inputs that nobody writes to."""
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     for name, value in {
-        ROOT_VARIABLE: kaggle, "PYTHONPATH": tmp_path, "PYTHONDONTWRITEBYTECODE": 1, "MOA_PRETRAINED": "",
+        ROOT_VARIABLE: kaggle,
+        "PYTHONPATH": tmp_path,
+        "PYTHONDONTWRITEBYTECODE": 1,
+        "MOA_PRETRAINED": "",
     }.items():
         monkeypatch.setenv(name, str(value))
     before = snapshot(kaggle / "input")

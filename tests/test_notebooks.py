@@ -67,7 +67,11 @@ def test_the_final_notebook_runs_the_members_scripts_and_mixes(data_dir, demo_we
 def test_the_search_notebook_finds_weights_and_draws_them(data_dir, demo_weights, tmp_path):
     weights = some_of(demo_weights, tmp_path / "weights", "three-stage-nn-10fold", "deepinsight-resnest-v1")
     words, kinds = run(
-        FINAL / "Best CV" / "blend-search.ipynb", tmp_path, data=str(data_dir), weights=str(weights), trials=5,
+        FINAL / "Best CV" / "blend-search.ipynb",
+        tmp_path,
+        data=str(data_dir),
+        weights=str(weights),
+        trials=5,
         out=str(tmp_path),
     )
     assert "no OOF predictions of: two-heads-v2, deepinsight-efficientnet-b3, deepinsight-resnest-v2" in words

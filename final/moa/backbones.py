@@ -65,7 +65,9 @@ class EfficientNet(BaseModel):
         facts = timm.get_pretrained_cfg(self.name)
         known = {}
         if facts is not None and facts.hf_hub_id:
-            known[f"{self.name}.safetensors"] = f"https://huggingface.co/{facts.hf_hub_id}/resolve/main/model.safetensors"
+            known[f"{self.name}.safetensors"] = (
+                f"https://huggingface.co/{facts.hf_hub_id}/resolve/main/model.safetensors"
+            )
         if facts is not None and facts.url:
             known[facts.url.rsplit("/", 1)[-1]] = facts.url
         return known

@@ -100,7 +100,8 @@ def load_blend(path: str | Path) -> BlendSpec:
         return BlendSpec.model_validate(values)
     except ValidationError as error:
         problems = [
-            ".".join(map(str, problem["loc"])) + (": " if problem["loc"] else "")
+            ".".join(map(str, problem["loc"]))
+            + (": " if problem["loc"] else "")
             + problem["msg"].removeprefix("Value error, ")
             for problem in error.errors()
         ]
@@ -146,7 +147,10 @@ def effective_weights(
     scale = weights.sum() / here.sum()
     _log.info(
         "blend %s: without %s; the weights of %s were multiplied by %.4f",
-        spec.name, ", ".join(absent), ", ".join(here.index), scale,
+        spec.name,
+        ", ".join(absent),
+        ", ".join(here.index),
+        scale,
     )
     return here * scale
 

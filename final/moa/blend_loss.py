@@ -72,7 +72,10 @@ class BlendLoss:
 
 
 def slsqp(
-    loss: BlendLoss, simplex: bool = True, anchor: np.ndarray | None = None, penalty: float = 0.0,
+    loss: BlendLoss,
+    simplex: bool = True,
+    anchor: np.ndarray | None = None,
+    penalty: float = 0.0,
     members: int | None = None,
 ) -> np.ndarray:
     """Weights of the lowest loss by SLSQP with the analytic gradient; the problem is convex, so there is one minimum.
@@ -97,7 +100,11 @@ def slsqp(
 
     ones = np.ones(len(start))
     result = minimize(
-        objective, start, jac=True, method="SLSQP", bounds=[(0.0, 1.0)] * len(start),
+        objective,
+        start,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(start),
         constraints=[{"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: ones}] if simplex else [],
         options={"ftol": 1e-10, "maxiter": 300},
     )
@@ -107,7 +114,11 @@ def slsqp(
 
 
 def tpe(
-    loss: BlendLoss, members: int, trials: int = TPE_TRIALS, simplex: bool = True, seed: int = 0,
+    loss: BlendLoss,
+    members: int,
+    trials: int = TPE_TRIALS,
+    simplex: bool = True,
+    seed: int = 0,
     on_trial: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
     """Weights by Optuna's TPE, each drawn from [0, 1]; divided by their sum where ``simplex``.

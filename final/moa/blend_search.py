@@ -167,10 +167,21 @@ def check_writable(method: str, simplex: bool) -> None:
 
 
 def search(
-    oofs: Sequence[Oof], y_true: pd.DataFrame, treated: pd.Series, *, methods: Sequence[str] = METHODS,
-    simplex: bool = True, tpe_trials: int = TPE_TRIALS, penalty: float = 50.0, folds: int = 5,
-    nested_tpe: bool = False, groups: pd.Series | None = None, bootstrap: int = 2000, level: float = 0.95,
-    seed: int = 0, mixed: Literal["refuse", "comparable", "allow"] = "refuse",
+    oofs: Sequence[Oof],
+    y_true: pd.DataFrame,
+    treated: pd.Series,
+    *,
+    methods: Sequence[str] = METHODS,
+    simplex: bool = True,
+    tpe_trials: int = TPE_TRIALS,
+    penalty: float = 50.0,
+    folds: int = 5,
+    nested_tpe: bool = False,
+    groups: pd.Series | None = None,
+    bootstrap: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+    mixed: Literal["refuse", "comparable", "allow"] = "refuse",
 ) -> SearchResult:
     """Search blend weights, and cross-validate the search.
 
@@ -260,7 +271,8 @@ def search(
                 gain = float(difference.mean())
                 interval = bootstrap_interval(difference, groups, bootstrap, level, seed)
             table = (
-                pd.Series(weights, index=names, name="weight") if weights.ndim == 1
+                pd.Series(weights, index=names, name="weight")
+                if weights.ndim == 1
                 else pd.DataFrame(weights, index=names, columns=y_true.columns)
             )
             found[method] = MethodResult(table, score, treated_to_all(score, *counts), nested, gain, interval, seconds)
@@ -302,9 +314,7 @@ def _check_schemes(oofs: Sequence[Oof], mixed: str) -> bool:
     return len(kinds) > 1
 
 
-def _stack(
-    oofs: Sequence[Oof], y_true: pd.DataFrame, treated: pd.Series
-) -> tuple[np.ndarray, np.ndarray, pd.Index]:
+def _stack(oofs: Sequence[Oof], y_true: pd.DataFrame, treated: pd.Series) -> tuple[np.ndarray, np.ndarray, pd.Index]:
     """Probabilities float32 (members, targets, rows), labels bool (targets, rows), and the common treated rows."""
     treated = align_treated(treated, y_true.index)
     check_labels(y_true, "targets")
@@ -344,7 +354,13 @@ def _nested_folds(n_rows: int, groups: np.ndarray | None, folds: int, seed: int)
 
 
 def _fit(
-    method: str, parts: list[list[BlendLoss]], *, simplex: bool, trials: int, penalty: float, seed: int,
+    method: str,
+    parts: list[list[BlendLoss]],
+    *,
+    simplex: bool,
+    trials: int,
+    penalty: float,
+    seed: int,
     on_part: Callable[[float], None],
 ) -> Weights:
     """Weights of a method on the cells of ``parts`` [fold][target]; ``on_part`` is told how much of it is done."""

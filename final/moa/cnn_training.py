@@ -219,7 +219,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[Tensor]:
         rank, devices = self.share
-        rows = self.order(self.rows)[rank :: devices][: self.rows // devices]
+        rows = self.order(self.rows)[rank::devices][: self.rows // devices]
         yield from rows.split(self.batch_size)[: len(self)]
 
 

@@ -232,9 +232,7 @@ def _kernel_pca(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
 def _umap(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
     import umap  # slow to import, and only wanted here
 
-    reducer = umap.UMAP(
-        n_components=2, metric="cosine", n_neighbors=15, n_jobs=1, random_state=settings.random_state
-    )
+    reducer = umap.UMAP(n_components=2, metric="cosine", n_neighbors=15, n_jobs=1, random_state=settings.random_state)
     threads = torch.get_num_threads()
     try:
         return reducer.fit_transform(features)

@@ -74,8 +74,12 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
                 f"UMAP: {len(rows)} rows are too few for {self.n_neighbors} neighbours, {self.n_components} dimensions"
             )
         umap = UMAP(
-            n_neighbors=self.n_neighbors, n_components=self.n_components, min_dist=self.min_dist,
-            random_state=self.random_state, n_jobs=1, precomputed_knn=(*_nearest(rows, rows, self.n_neighbors), None),
+            n_neighbors=self.n_neighbors,
+            n_components=self.n_components,
+            min_dist=self.min_dist,
+            random_state=self.random_state,
+            n_jobs=1,
+            precomputed_knn=(*_nearest(rows, rows, self.n_neighbors), None),
         )
         with warnings.catch_warnings(), threadpool_limits(1):  # one thread: its sums have one order
             # That it has no search index of its own, and that the start of few rows may fall back to a random one.
@@ -124,10 +128,20 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         seeds = np.random.RandomState(TRANSFORM_SEED).randint(-(2**31) + 1, 2**31 - 2, 3).astype(np.int64)
         # The descent moves new rows only, and each by a random stream that starts from the row's own place.
         return optimize_layout_euclidean(
-            head_embedding=start, tail_embedding=self.embedding_.copy(), head=heads[visited],
-            tail=indices[visited].astype(np.int32), n_epochs=TRANSFORM_EPOCHS, n_vertices=len(self.rows_),
-            epochs_per_sample=1 / share[visited], a=self.a_, b=self.b_, rng_state=seeds, gamma=_REPULSION,
-            initial_alpha=_LEARNING_RATE / 4, negative_sample_rate=_NEGATIVE_SAMPLES, parallel=False,
+            head_embedding=start,
+            tail_embedding=self.embedding_.copy(),
+            head=heads[visited],
+            tail=indices[visited].astype(np.int32),
+            n_epochs=TRANSFORM_EPOCHS,
+            n_vertices=len(self.rows_),
+            epochs_per_sample=1 / share[visited],
+            a=self.a_,
+            b=self.b_,
+            rng_state=seeds,
+            gamma=_REPULSION,
+            initial_alpha=_LEARNING_RATE / 4,
+            negative_sample_rate=_NEGATIVE_SAMPLES,
+            parallel=False,
             tqdm_kwds={"disable": True},
         )
 

@@ -387,6 +387,10 @@ def pca(n_components: int, random_state: int) -> PCA:
     well. The signs of components may differ from 2020's, which no model minds.
     """
     return PCA(
-        n_components, svd_solver="randomized", iterated_power="auto", n_oversamples=10, power_iteration_normalizer="LU",
+        n_components,
+        svd_solver="randomized",
+        iterated_power="auto",
+        n_oversamples=10,
+        power_iteration_normalizer="LU",
         random_state=random_state,
     )

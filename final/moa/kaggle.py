@@ -109,7 +109,10 @@ def training_kernels(profile: str = "kaggle") -> dict[str, list[Kernel]]:
         folds = range(last.folds.n_splits) if is_cnn else [None]
         found[name] = [
             Kernel(
-                f"moa train {name}" + ("" if fold is None else f" fold {fold}"), notebook, True, datasets,
+                f"moa train {name}" + ("" if fold is None else f" fold {fold}"),
+                notebook,
+                True,
+                datasets,
                 parameters=settings | ({} if fold is None else {"fold": fold}),
             )
             for fold in folds
@@ -138,8 +141,11 @@ def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Ke
         outputs = tuple(kernel.slug for member in members for kernel in training.get(member, []))
         found.append(
             Kernel(
-                f"moa {notebook.stem.replace('-', ' ')}", notebook, gpu,
-                ("moa-code", "moa-wheels", *(["moa-weights"] if weights else [])), () if weights else outputs,
+                f"moa {notebook.stem.replace('-', ' ')}",
+                notebook,
+                gpu,
+                ("moa-code", "moa-wheels", *(["moa-weights"] if weights else [])),
+                () if weights else outputs,
             )
         )
     return found

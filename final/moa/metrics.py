@@ -182,9 +182,7 @@ def prevalence_baseline(y_train: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(np.tile(mean, (len(index), 1)), index=index, columns=y_train.columns)
 
 
-def prediction_correlation(
-    predictions: Mapping[str, pd.DataFrame], treated: pd.Series | None = None
-) -> pd.DataFrame:
+def prediction_correlation(predictions: Mapping[str, pd.DataFrame], treated: pd.Series | None = None) -> pd.DataFrame:
     """Pearson correlation between models over all (row, target) cells, and each one's mean with the others.
 
     Args:

@@ -55,8 +55,17 @@ def correlation_heatmap(correlation: pd.DataFrame, title: str = "") -> Figure:
     # From a round figure below the least: members of a blend lie close together, a scale from 0 would show one colour.
     least = np.nanmin(correlation.to_numpy(), initial=1.0)
     sns.heatmap(
-        correlation, annot=True, fmt=".2f", vmin=min(np.floor(least * 10) / 10, 0.9), vmax=1, cmap="viridis",
-        square=True, ax=axes, cbar=False, rasterized=True, annot_kws={"fontsize": 9},
+        correlation,
+        annot=True,
+        fmt=".2f",
+        vmin=min(np.floor(least * 10) / 10, 0.9),
+        vmax=1,
+        cmap="viridis",
+        square=True,
+        ax=axes,
+        cbar=False,
+        rasterized=True,
+        annot_kws={"fontsize": 9},
     )
     axes.tick_params(length=0, labelcolor=INK)
     axes.set_xticklabels(axes.get_xticklabels(), rotation=40, ha="right")

@@ -45,9 +45,7 @@ class Runtime(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
-    devices: Annotated[
-        Literal["auto"] | Annotated[int, Field(ge=1)] | tuple[int, ...], BeforeValidator(_devices)
-    ] = 1
+    devices: Annotated[Literal["auto"] | Annotated[int, Field(ge=1)] | tuple[int, ...], BeforeValidator(_devices)] = 1
     strategy: Literal["auto", "ddp"] = "auto"
     channels_last: bool = False
     compile: bool = False

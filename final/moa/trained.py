@@ -159,9 +159,7 @@ class Trained:
         ]
         return len(seconds), sum(seconds)
 
-    def _predict_stage(
-        self, name: str, rows: pd.DataFrame, units: list[Unit], quiet: bool = False
-    ) -> pd.DataFrame:
+    def _predict_stage(self, name: str, rows: pd.DataFrame, units: list[Unit], quiet: bool = False) -> pd.DataFrame:
         stage = self.stages[name]
         description = read_json(self.store.stage_path(name))
         targets = description["targets"]

@@ -80,8 +80,19 @@ def blend_search(
     if out_file:  # before the time is spent
         check_writable(methods[0], not free)
     found, schemes, absent = search_weights(
-        models, data, predictions, weights, whole_drugs, methods=methods, simplex=not free, tpe_trials=trials,
-        folds=folds, nested_tpe=nested_tpe, bootstrap=bootstrap, mixed=mixed, seed=seed,
+        models,
+        data,
+        predictions,
+        weights,
+        whole_drugs,
+        methods=methods,
+        simplex=not free,
+        tpe_trials=trials,
+        folds=folds,
+        nested_tpe=nested_tpe,
+        bootstrap=bootstrap,
+        mixed=mixed,
+        seed=seed,
     )
     if absent:
         out.print(f"[yellow]without {', '.join(absent)}: no OOF predictions[/yellow]")

@@ -104,8 +104,13 @@ def train(
                "channels_last": channels_last, "tensorboard": tensorboard}  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     results = train_models(
-        [recipe(name) for name in expand_models(models)], data, weights, profile, device,
-        Selection(seeds=seeds, folds=folds, fold=fold, stage=stage), runtime=Runtime.of(given) if given else None,
+        [recipe(name) for name in expand_models(models)],
+        data,
+        weights,
+        profile,
+        device,
+        Selection(seeds=seeds, folds=folds, fold=fold, stage=stage),
+        runtime=Runtime.of(given) if given else None,
     )
     out.print(score_table(results))
 

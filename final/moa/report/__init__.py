@@ -63,9 +63,7 @@ def write_report(
         f"{n_test:,} test rows",
         f"{len(found.y.columns)} targets",
     ]
-    page = render(
-        "Mechanisms of Action: report", SYNTHETIC if inputs.synthetic else REAL, facts, _cards(found), made
-    )
+    page = render("Mechanisms of Action: report", SYNTHETIC if inputs.synthetic else REAL, facts, _cards(found), made)
     path = Path(out) / "report.html"
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

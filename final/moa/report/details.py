@@ -96,9 +96,9 @@ def drugs(found: Scores) -> Section | None:
     if table is None:
         return None
     reference = found.reference
-    sizes = pd.DataFrame(
-        [{"prediction": p.title, **found.by_drug_size(p)} for p in found.everything.values()]
-    ).rename(columns={"small": f"drugs of up to {SMALL_DRUG_ROWS} rows", "large": "larger drugs"})
+    sizes = pd.DataFrame([{"prediction": p.title, **found.by_drug_size(p)} for p in found.everything.values()]).rename(
+        columns={"small": f"drugs of up to {SMALL_DRUG_ROWS} rows", "large": "larger drugs"}
+    )
     formats = dict.fromkeys(sizes.columns[1:], LOSS)
     small = table["rows"] <= SMALL_DRUG_ROWS
     labelled = table["moa"] != ""

@@ -157,9 +157,7 @@ class Card:
     note: str = ""
 
 
-def render(
-    title: str, banner: Text, facts: Sequence[str], cards: Sequence[Card], sections: Sequence[Section]
-) -> str:
+def render(title: str, banner: Text, facts: Sequence[str], cards: Sequence[Card], sections: Sequence[Section]) -> str:
     """The page as HTML: no file, font or script from elsewhere."""
     count = iter(range(10**6))
     environment = jinja2.Environment(

@@ -18,8 +18,13 @@ from moa.report.scores import Prediction, Scores
 
 #: Mean correlation of each submission with the other models' (write-up, the table of Best LB).
 PUBLISHED_CORRELATION = {
-    "three-stage-nn-5fold": 0.77, "two-stage-nn-tabnet": 0.77, "simple-nn-old-cv": 0.81, "simple-nn-new-cv": 0.82,
-    "two-heads": 0.80, "deepinsight-efficientnet-b3": 0.74, "deepinsight-resnest-v2": 0.70,
+    "three-stage-nn-5fold": 0.77,
+    "two-stage-nn-tabnet": 0.77,
+    "simple-nn-old-cv": 0.81,
+    "simple-nn-new-cv": 0.82,
+    "two-heads": 0.80,
+    "deepinsight-efficientnet-b3": 0.74,
+    "deepinsight-resnest-v2": 0.70,
 }
 
 
