@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sklearn.decomposition import PCA
 
-from moa.data import load_dataset
+from moa.data.dataset import load_dataset
+from moa.data.folds import Folds
 from moa.engine import MLPLearner
-from moa.folds import Folds
 from moa.pipeline import FeaturePipeline, Step, drop, genes
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 from moa.runner import Runner, Selection

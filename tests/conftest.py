@@ -18,7 +18,7 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
-    from moa.synthetic import synthesize
+    from moa.data.synthetic import synthesize
 
     folder = tmp_path_factory.mktemp("competition") / "data"
     synthesize(folder, rows=900, test_rows=120, seed=1)
@@ -27,7 +27,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def dataset(data_dir):
-    from moa.data import load_dataset
+    from moa.data.dataset import load_dataset
 
     return load_dataset(data_dir, drugs=True)
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from moa.data import Dataset
-from moa.folds import Folds
+from moa.data.dataset import Dataset
+from moa.data.folds import Folds
 from moa.metrics import CLIP, log_loss, prevalence_baseline
 from moa.recipe import ModelConfig, Recipe, Stage
 from moa.runner import Runner, Selection

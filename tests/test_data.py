@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data import load_dataset, load_test, read_features, summary
-from moa.errors import DataError
-from moa.schema import (
+from moa.data.dataset import load_dataset, load_test, read_features, summary
+from moa.data.schema import (
     CELLS,
     FEATURES,
     GENES,
@@ -20,7 +19,8 @@ from moa.schema import (
     TRAIN_NONSCORED,
     TRAIN_SCORED,
 )
-from moa.synthetic import synthesize
+from moa.data.synthetic import synthesize
+from moa.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_the_second_reading_takes_the_parsed_copy_and_a_damaged_copy_is_made_aga
     first = read_features(clean / TEST_FEATURES)
     (copy,) = tmp_path.iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr("moa.tables.parse_csv", lambda *a: pytest.fail("parsed again"))
+        patch.setattr("moa.data.csv_files.parse_csv", lambda *a: pytest.fail("parsed again"))
         pd.testing.assert_frame_equal(read_features(clean / TEST_FEATURES), first)
     good = copy.read_bytes()
     flipped = bytearray(good)
@@ -105,7 +105,7 @@ def test_a_user_without_a_home_is_no_error(clean, monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("MOA_CACHE")
-    monkeypatch.setattr("moa.tables.Path.home", no_home)
+    monkeypatch.setattr("moa.data.csv_files.Path.home", no_home)
     assert len(read_features(clean / TEST_FEATURES)) == 16
 
 

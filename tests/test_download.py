@@ -7,9 +7,9 @@ import zipfile
 
 import pytest
 
-from moa.download import FILES, download
+from moa.data.download import FILES, download
+from moa.data.schema import TEST_FEATURES
 from moa.errors import UserError
-from moa.schema import TEST_FEATURES
 
 
 @pytest.fixture

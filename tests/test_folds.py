@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moa.data.folds import SMALL_DRUG_ROWS, Folds, drug_aware_folds, multilabel_folds, shuffled_folds
 from moa.errors import UserError
-from moa.folds import SMALL_DRUG_ROWS, Folds, drug_aware_folds, multilabel_folds, shuffled_folds
 
 
 @pytest.fixture

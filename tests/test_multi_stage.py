@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import StoreError, UserError
 from moa.models import three_stage, two_stage_tabnet
 from moa.recipe import recipe
 from moa.runner import Runner, Selection, open_runner
-from moa.schema import CP_TYPE, TREATED
 
 THREE, TABNET = "three-stage-nn-5fold", "two-stage-nn-tabnet"
 

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from moa.blend import BlendSpec
 from moa.cli import app
-from moa.data import read_features
+from moa.data.csv_files import read_csv
+from moa.data.dataset import read_features
+from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import DataError, UserError
 from moa.familiarity import Familiarity
 from moa.plates import check_file, predict_plates, rank_mechanisms, read_parts
 from moa.runner import open_runner
-from moa.schema import CP_TYPE, TREATED
-from moa.tables import read_csv
 from moa.workflow import plate_blend
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]
@@ -139,7 +139,7 @@ def test_memory_is_that_of_a_part(plate, tmp_path):
                 file.write(",".join(cells))
     code = (
         "import sys; from pathlib import Path; from moa.plates import check_file, read_parts;"
-        "from moa.data import read_features; path = Path(sys.argv[1]);"
+        "from moa.data.dataset import read_features; path = Path(sys.argv[1]);"
         "[len(p) for p in read_parts(path, 500)][:0] if sys.argv[2] == 'parts' else read_features(path);"
         "print(next(int(line.split()[1]) // 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
@@ -196,7 +196,7 @@ def test_familiarity_is_mahalanobis_and_learned_out_of_sample():
 
 
 def test_line_numbers_of_a_whole_file_are_as_before(plate, tmp_path):
-    from moa.tables import Problems
+    from moa.data.csv_files import Problems
 
     bad, problems = spoil(plate[0], tmp_path / "bad.csv", 9, None, "1,2\n"), Problems()
     read_csv(bad, (), problems)

@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
-from moa.data import load_dataset
+from moa.data.dataset import load_dataset
 from moa.errors import UserError
 from moa.files import write_json, write_table
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline

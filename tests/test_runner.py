@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 import array_job
-from moa.data import read_features
+from moa.data.dataset import read_features
+from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import StoreError, UserError
 from moa.files import create_json, creating, read_json, read_table
 from moa.metrics import log_loss, prevalence_baseline
 from moa.recipe import recipe, recipes
 from moa.runner import Runner, Selection, open_runner
-from moa.schema import CP_TYPE, TREATED
 from moa.store import ModelStore
 from moa.workflow import predict_model
 

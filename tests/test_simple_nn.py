@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moa.data.schema import CP_TYPE, GENES, TREATED
 from moa.models.simple_nn import features
 from moa.recipe import recipe
-from moa.schema import CP_TYPE, GENES, TREATED
 
 
 @pytest.fixture(scope="module")

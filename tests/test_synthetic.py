@@ -6,11 +6,11 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from moa.data import load_dataset
+from moa.data.dataset import load_dataset
+from moa.data.schema import SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_FEATURES
+from moa.data.synthetic import TRUTH, is_synthetic, synthesize
 from moa.errors import UserError
 from moa.files import sha256
-from moa.schema import SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_FEATURES
-from moa.synthetic import TRUTH, is_synthetic, synthesize
 
 
 @pytest.fixture(scope="module")

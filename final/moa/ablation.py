@@ -14,15 +14,15 @@ from typing import Any
 
 import pandas as pd
 
-from moa.data import load_dataset
+from moa.data.dataset import load_dataset
+from moa.data.schema import TRAIN_DRUG
+from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import replacing
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.progress import console
 from moa.recipe import recipe
 from moa.runner import Runner, Selection, needs, pick_device
-from moa.schema import TRAIN_DRUG
-from moa.synthetic import is_synthetic
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from moa.data.schema import CONTROL, CP_TYPE, CP_TYPES, SIG_ID
 from moa.errors import UserError
 from moa.files import append_csv, replacing
 from moa.metrics import align, check_probabilities
-from moa.schema import CONTROL, CP_TYPE, CP_TYPES, SIG_ID
 
 _log = logging.getLogger(__name__)
 #: The published weights are rounded: those of Best CV sum to 1.00000001.

@@ -18,8 +18,8 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from moa.blend import BlendSpec
 from moa.blend_loss import TPE_TRIALS, BlendLoss, slsqp, tpe
+from moa.data.folds import SMALL_DRUG_ROWS
 from moa.errors import UserError
-from moa.folds import SMALL_DRUG_ROWS
 from moa.metrics import (
     CLIP,
     align,

@@ -19,8 +19,8 @@ from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from moa.data.schema import CELLS, CP_DOSE, CP_DOSES, CP_TIME, CP_TIMES, CP_TYPE, CP_TYPES, GENES
 from moa.errors import UserError
-from moa.schema import CELLS, CP_DOSE, CP_DOSES, CP_TIME, CP_TIMES, CP_TYPE, CP_TYPES, GENES
 
 TRUSTED_TYPES: tuple[str, ...] = (
     "moa.features.ConditionCodes",

@@ -17,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
+from moa.data.schema import SIG_ID
 from moa.errors import StoreError
-from moa.schema import SIG_ID
 
 
 def digest(*parts: Any) -> str:

@@ -34,7 +34,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from moa.cnn import CNNLearner
-from moa.download import COMPETITION
+from moa.data.download import COMPETITION
 from moa.errors import UserError
 from moa.files import replacing, write_json
 from moa.merge import link_or_copy

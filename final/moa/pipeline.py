@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from moa.data.schema import CELLS, GENES
 from moa.errors import UserError
-from moa.schema import CELLS, GENES
 
 Selector = Callable[[list[str]], list[str]]
 

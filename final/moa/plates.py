@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 
 from moa.blend import BlendSpec, apply_blend, effective_weights, submission
-from moa.data import TEXT_COLUMNS, check_features
+from moa.data.csv_files import Problems, parse_csv
+from moa.data.dataset import TEXT_COLUMNS, check_features
+from moa.data.schema import CELLS, CONTROL, CP_TYPE, GENES, SIG_ID
 from moa.errors import DataError, UserError
 from moa.files import append_csv, replacing
 from moa.progress import progress
 from moa.runner import Runner, open_runner
-from moa.schema import CELLS, CONTROL, CP_TYPE, GENES, SIG_ID
-from moa.tables import Problems, parse_csv
 
 ROWS_AT_A_TIME = 16_384
 MOST_PROBLEMS = 20
@@ -201,7 +201,7 @@ def check_file(
 
 
 def read_parts(features: Path, rows_at_a_time: int = ROWS_AT_A_TIME) -> Iterator[pd.DataFrame]:
-    """A features file in parts of so many rows, each as ``moa.data.read_features`` returns it.
+    """A features file in parts of so many rows, each as ``moa.data.dataset.read_features`` returns it.
 
     Raises:
         DataError: a part is wrong; use ``check_file`` to learn of all problems before.

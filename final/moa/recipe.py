@@ -15,8 +15,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 import moa.models
+from moa.data.folds import Folds
 from moa.errors import UserError
-from moa.folds import Folds
 from moa.learner import Learner
 from moa.pipeline import FeaturePipeline
 

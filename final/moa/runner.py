@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moa.data import Dataset
+from moa.data.dataset import Dataset
+from moa.data.schema import CELLS, GENES, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.ensemble import fit_group, groups
 from moa.errors import StoreError, UserError
 from moa.familiarity import Familiarity
@@ -27,15 +28,6 @@ from moa.pipeline import FeaturePipeline
 from moa.progress import Bar, console, progress
 from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit, recipe
 from moa.runtime import Runtime
-from moa.schema import (
-    CELLS,
-    GENES,
-    TEST_FEATURES,
-    TRAIN_DRUG,
-    TRAIN_FEATURES,
-    TRAIN_NONSCORED,
-    TRAIN_SCORED,
-)
 from moa.trained import Trained, pick_device
 
 __all__ = ["Predictions", "Runner", "Selection", "needs", "open_runner", "pick_device"]

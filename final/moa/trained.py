@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 from pydantic import ValidationError
 
+from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import StoreError, UserError
 from moa.familiarity import Familiarity
 from moa.files import read_json
 from moa.pipeline import FeaturePipeline
 from moa.progress import progress
 from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit
-from moa.schema import CP_TYPE, TREATED
 from moa.store import ModelStore
 
 

@@ -26,7 +26,9 @@ from moa.bench import notebook, notebook_inference
 from moa.bench.measure import OLD, Sizes, compared, epoch_seconds, group_seconds, make_folds, measure
 from moa.bench.parts import labelled
 from moa.bench.roofline import Multiply, epoch_shapes, operands, run_products
-from moa.data import load_dataset, read_features
+from moa.data.dataset import load_dataset, read_features
+from moa.data.schema import CP_TYPE, TEST_FEATURES, TREATED
+from moa.data.synthetic import synthesize
 from moa.engine import MLPLearner
 from moa.ensemble import groups
 from moa.errors import UserError
@@ -35,8 +37,6 @@ from moa.files import read_json, write_json
 from moa.matmul import product
 from moa.recipe import recipe
 from moa.runner import Runner, Selection
-from moa.schema import CP_TYPE, TEST_FEATURES, TREATED
-from moa.synthetic import synthesize
 
 MODEL = "simple-nn-new-cv"
 FEWER_BITS = "bf16-mixed"

@@ -16,8 +16,8 @@ app = group("Get, make and check the competition files.")
 @app.command("check")
 def data_check(folder: Annotated[Path, typer.Argument(help="Folder of the competition files.")] = DATA) -> None:
     """Read the files, hold them against the schema, and list every problem found."""
-    from moa.data import load_dataset, summary
-    from moa.schema import TRAIN_DRUG, TRAIN_NONSCORED
+    from moa.data.dataset import load_dataset, summary
+    from moa.data.schema import TRAIN_DRUG, TRAIN_NONSCORED
 
     dataset = load_dataset(folder, drugs=(folder / TRAIN_DRUG).exists(), nonscored=(folder / TRAIN_NONSCORED).exists())
     table = Table(title=f"{folder}: all files are as they should be", show_header=False)
@@ -34,7 +34,7 @@ def data_synthesize(
     seed: Annotated[int, typer.Option(help="Another seed, another data set.")] = 0,
 ) -> None:
     """Make a synthetic data set of the competition's exact schema, with a signal that can be learned."""
-    from moa.synthetic import synthesize
+    from moa.data.synthetic import synthesize
 
     with out.status(f"writing {rows:,} + {test_rows:,} synthetic rows to {folder}"):
         synthesize(folder, rows=rows, test_rows=test_rows, seed=seed)
@@ -44,7 +44,7 @@ def data_synthesize(
 @app.command("download")
 def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = DATA) -> None:
     """Download the real competition files with the kaggle client and your token."""
-    from moa.download import download
+    from moa.data.download import download
 
     download(folder)
     out.print(f"{folder}: competition files are there; now run: moa data check {folder}")

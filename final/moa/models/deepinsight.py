@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from moa.backbones import ResNeSt
 from moa.cnn import CNNLearner
+from moa.data.folds import Folds
 from moa.features import RawInputs
-from moa.folds import Folds
 from moa.pipeline import FeaturePipeline, Step, excluding
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
+from moa.data.folds import Folds
+from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 from moa.engine import MLPLearner
 from moa.features import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics, factor_analysis
-from moa.folds import Folds
 from moa.pipeline import (
     FeaturePipeline,
     Step,
@@ -24,7 +25,6 @@ from moa.pipeline import (
     starting,
 )
 from moa.recipe import ModelConfig, Published, Recipe, Stage
-from moa.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 
 
 class SimpleNNConfig(ModelConfig):

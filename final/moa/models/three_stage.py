@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from moa.data.folds import Folds
+from moa.data.schema import CP_DOSE, CP_TIME, CP_TYPE
 from moa.embedding import UMAPEmbedding
 from moa.engine import MLPLearner
 from moa.features import GaussianRank, OneHotConditions, factor_analysis
-from moa.folds import Folds
 from moa.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
 from moa.recipe import ModelConfig, Published, Recipe, Stage
-from moa.schema import CP_DOSE, CP_TIME, CP_TYPE
 
 
 class ThreeStageConfig(ModelConfig):

@@ -9,11 +9,11 @@ from functools import partial
 
 from sklearn.preprocessing import StandardScaler
 
+from moa.data.folds import Folds
+from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 from moa.features import OneHotConditions, RowStatistics, TTestSelector, pca
-from moa.folds import Folds
 from moa.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
 from moa.recipe import ModelConfig, Published, Recipe, Stage
-from moa.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 from moa.two_heads_training import SECOND, TwoHeadsLearner
 
 

@@ -9,6 +9,8 @@ from functools import partial
 
 from sklearn.feature_selection import VarianceThreshold
 
+from moa.data.folds import Folds
+from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 from moa.embedding import UMAPEmbedding
 from moa.engine import MLPLearner
 from moa.features import (
@@ -20,10 +22,8 @@ from moa.features import (
     factor_analysis,
     pca,
 )
-from moa.folds import Folds
 from moa.pipeline import FeaturePipeline, Step, cells, drop, excluding, genes, genes_and_cells, named, starting
 from moa.recipe import ModelConfig, Published, Recipe, Stage
-from moa.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 from moa.tabnet import TabNetLearner
 
 

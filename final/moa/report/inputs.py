@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from moa.blend import BlendSpec, load_blend
-from moa.data import Dataset, load_dataset
+from moa.data.dataset import Dataset, load_dataset
+from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
+from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import read_json, read_table
 from moa.recipe import Recipe, Stage, recipes
-from moa.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
-from moa.synthetic import is_synthetic
 
 #: Where a synthetic data set keeps the answers.
 TRUTH = Path("truth") / "test_targets_scored.csv"

@@ -16,9 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from moa import __version__
-from moa.errors import UserError
-from moa.files import read_json, replacing, write_json
-from moa.schema import (
+from moa.data.schema import (
     CELLS,
     CONTROL,
     CP_DOSE,
@@ -40,6 +38,8 @@ from moa.schema import (
     TRAIN_SCORED,
     TREATED,
 )
+from moa.errors import UserError
+from moa.files import read_json, replacing, write_json
 
 MARKER = "SYNTHETIC.json"
 TRUTH = Path("truth") / "test_targets_scored.csv"

@@ -12,15 +12,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from moa.data.schema import SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.errors import UserError
-from moa.schema import (
-    SAMPLE_SUBMISSION,
-    TEST_FEATURES,
-    TRAIN_DRUG,
-    TRAIN_FEATURES,
-    TRAIN_NONSCORED,
-    TRAIN_SCORED,
-)
 
 COMPETITION = "lish-moa"
 FILES = (TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_NONSCORED, TRAIN_DRUG, SAMPLE_SUBMISSION)

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
 
+from moa.data.schema import SIG_ID
 from moa.files import replacing, sha256
-from moa.schema import SIG_ID
 
 _FORMAT = "1.feather"  # raise the number when parsing changes, so that older copies are made again
 _HEAD = 64  # bytes before the table in a copy: the sha256 of the rest, in hex, which keeps the rest aligned

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from moa.errors import DataError
-from moa.progress import console
-from moa.schema import (
+from moa.data.csv_files import SHOWN, Problems, check_choices, check_ids, check_numbers, read_csv
+from moa.data.schema import (
     CP_DOSE,
     CP_DOSES,
     CP_TIME,
@@ -29,7 +28,8 @@ from moa.schema import (
     TRAIN_SCORED,
     TREATED,
 )
-from moa.tables import SHOWN, Problems, check_choices, check_ids, check_numbers, read_csv
+from moa.errors import DataError
+from moa.progress import console
 
 TEXT_COLUMNS = (SIG_ID, CP_TYPE, CP_DOSE)
 

@@ -1,0 +1,1 @@
+"""What comes in: the competition's files and their schema, folds, synthetic data, the download."""
