@@ -9,8 +9,8 @@ from moa.blend import apply_blend, load_blend
 from moa.blend_loss import SMALL, BlendLoss, slsqp, tpe
 from moa.blend_search import Oof, comparable_rows, search
 from moa.cli import app
+from moa.data.table_files import read_table, write_table
 from moa.errors import UserError
-from moa.files import read_table, write_table
 from moa.metrics import all_to_treated, competition_log_loss, log_loss, treated_to_all
 from moa.workflow import blend_submission
 

@@ -14,8 +14,9 @@ import papermill
 import pytest
 
 from moa.blend import BlendSpec, save_blend
+from moa.data.table_files import read_table
 from moa.errors import UserError
-from moa.files import read_json, read_table
+from moa.files import read_json
 from moa.kaggle import package, submission_kernels, training_kernels
 from moa.places import ADDITIONS, ROOT_VARIABLE
 from moa.recipe import recipes

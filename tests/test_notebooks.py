@@ -8,7 +8,7 @@ import papermill
 import pytest
 
 from moa.blend import load_blend
-from moa.files import read_table
+from moa.data.table_files import read_table
 
 FINAL = Path(__file__).resolve().parents[1] / "final"
 TRAINING = sorted(FINAL.glob("*/Training/*.ipynb"))

@@ -6,8 +6,8 @@ import torch
 from typer.testing import CliRunner
 
 from moa.cli import app
+from moa.data.table_files import read_table
 from moa.errors import UserError
-from moa.files import read_table
 from moa.matmul import product
 from moa.recipe import recipes
 

@@ -12,8 +12,9 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 from moa.data.dataset import load_dataset
+from moa.data.table_files import write_table
 from moa.errors import UserError
-from moa.files import write_json, write_table
+from moa.files import write_json
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
 from moa.plots import INK, SERIES, correlation_heatmap, learning_curves
 from moa.recipe import recipe

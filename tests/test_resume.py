@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from moa.files import read_table
+from moa.data.table_files import read_table
 from moa.store import ModelStore
 
 #: Moments to kill at, one after another: as many files or folders of the pattern are there in the model's folder.

@@ -14,8 +14,9 @@ import pytest
 import array_job
 from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
+from moa.data.table_files import read_table
 from moa.errors import StoreError, UserError
-from moa.files import create_json, creating, read_json, read_table
+from moa.files import create_json, creating, read_json
 from moa.metrics import log_loss, prevalence_baseline
 from moa.recipe import recipe, recipes
 from moa.runner import Runner, Selection, open_runner

@@ -10,9 +10,10 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
+from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError
 from moa.features import GaussianRank
-from moa.files import digest, read_json, read_table, replacing, write_json, write_table
+from moa.files import digest, read_json, replacing, write_json
 from moa.learner import Fitted
 from moa.store import ModelStore, SharedFits
 

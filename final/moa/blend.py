@@ -18,8 +18,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from moa.data.schema import CONTROL, CP_TYPE, CP_TYPES, SIG_ID
+from moa.data.table_files import append_csv
 from moa.errors import UserError
-from moa.files import append_csv, replacing
+from moa.files import replacing
 from moa.metrics import align, check_probabilities
 
 _log = logging.getLogger(__name__)

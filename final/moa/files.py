@@ -1,4 +1,4 @@
-"""Files written whole or not at all: JSON, and tables that carry their sig_id; and hashes of what they hold."""
+"""Files written whole or not at all, JSON, and hashes of what they hold."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
 
-from moa.data.schema import SIG_ID
 from moa.errors import StoreError
 
 
@@ -111,48 +107,6 @@ def read_json(path: Path) -> Any:
         raise StoreError(f"{path}: not found; train the model first, or give the right --weights folder") from None
     except (ValueError, UnicodeDecodeError):
         raise StoreError(f"{path}: damaged (not JSON); delete it and train again") from None
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table indexed by sig_id as parquet, atomically."""
-    table = table.rename_axis(SIG_ID)
-    with replacing(path) as temporary:
-        # Probabilities hardly repeat: a dictionary of them makes the file a third larger and twice as slow to write.
-        table.to_parquet(temporary, use_dictionary=False)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table written by ``write_table``.
-
-    Raises:
-        StoreError: the file is missing, damaged, or carries no sig_id.
-    """
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise StoreError(f"{path}: not found; run `moa predict` first") from None
-    except Exception as error:  # pyarrow raises many kinds for a damaged file
-        raise StoreError(f"{path}: damaged or not a parquet table ({type(error).__name__}); make it again") from None
-    if table.index.name != SIG_ID:
-        raise StoreError(f"{path}: has no {SIG_ID} index")
-    return table
-
-
-def append_csv(file: BinaryIO, table: pd.DataFrame, header: bool) -> None:
-    """Write a table's rows as csv, its index left out; numbers by the shortest text that gives them back.
-
-    pandas, which calls Python for every number, takes seven times as long.
-    """
-    if header:
-        file.write((",".join(_quoted(name) for name in table.columns) + "\n").encode())
-    text = table.select_dtypes(exclude="number")
-    special = any(text[column].str.contains('[",\r\n]').any() for column in text)  # pyarrow quotes all text, or none
-    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
-    pyarrow.csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), file, options)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if set(name) & set('",\r\n') else name
 
 
 def plain(value: Any) -> Any:

@@ -23,8 +23,9 @@ from moa.blend import BlendSpec, apply_blend, effective_weights, submission
 from moa.data.csv_files import Problems, parse_csv
 from moa.data.dataset import TEXT_COLUMNS, check_features
 from moa.data.schema import CELLS, CONTROL, CP_TYPE, GENES, SIG_ID
+from moa.data.table_files import append_csv
 from moa.errors import DataError, UserError
-from moa.files import append_csv, replacing
+from moa.files import replacing
 from moa.progress import progress
 from moa.runner import Runner, open_runner
 

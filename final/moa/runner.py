@@ -19,10 +19,11 @@ import pandas as pd
 
 from moa.data.dataset import Dataset
 from moa.data.schema import CELLS, GENES, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
+from moa.data.table_files import write_table
 from moa.ensemble import fit_group, groups
 from moa.errors import StoreError, UserError
 from moa.familiarity import Familiarity
-from moa.files import create_json, digest, read_json, write_table
+from moa.files import create_json, digest, read_json
 from moa.learner import Fold
 from moa.pipeline import FeaturePipeline
 from moa.progress import Bar, console, progress

@@ -17,8 +17,8 @@ from moa.blend_search import Oof, SearchResult, search
 from moa.cnn import CNNLearner
 from moa.data.dataset import Dataset, load_dataset, load_test
 from moa.data.schema import TRAIN_DRUG
+from moa.data.table_files import read_table, write_table
 from moa.errors import UserError
-from moa.files import read_table, write_table
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.recipe import ModelConfig, Recipe, recipe, recipes
 from moa.runner import Runner, Selection, needs, open_runner, pick_device

@@ -13,8 +13,9 @@ from moa.blend import BlendSpec, load_blend
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
 from moa.data.synthetic import is_synthetic
+from moa.data.table_files import read_table
 from moa.errors import UserError
-from moa.files import read_json, read_table
+from moa.files import read_json
 from moa.recipe import Recipe, Stage, recipes
 
 #: Where a synthetic data set keeps the answers.
