@@ -11,8 +11,8 @@ from sklearn.datasets import make_blobs
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import pairwise_distances
 
-from moa.embedding import TRUSTED_TYPES, UMAPEmbedding, _nearest, _strengths
 from moa.errors import UserError
+from moa.features.umap import TRUSTED_TYPES, UMAPEmbedding, _nearest, _strengths
 
 CLUSTERS = 8
 
@@ -102,7 +102,7 @@ def test_a_seed_gives_one_embedding_also_in_another_process(clustered, umap, tmp
     (tmp_path / "fit").write_bytes(skops.io.dumps(umap))
     np.save(tmp_path / "new.npy", clustered[1][:20])
     program = (
-        "import sys, numpy as np, skops.io; from moa.embedding import TRUSTED_TYPES; f = sys.argv[1];"
+        "import sys, numpy as np, skops.io; from moa.features.umap import TRUSTED_TYPES; f = sys.argv[1];"
         "umap = skops.io.load(f + '/fit', trusted=list(TRUSTED_TYPES));"
         "np.save(f + '/places.npy', umap.transform(np.load(f + '/new.npy')))"
     )

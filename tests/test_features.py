@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.preprocessing import QuantileTransformer
 
 from moa.errors import UserError
-from moa.features import (
+from moa.features.transformers import (
     TRUSTED_TYPES,
     ConditionCodes,
     GaussianRank,
@@ -212,7 +212,7 @@ def test_fits_come_back_from_storage(transformer, x, y):
     transformer = clone(transformer).fit(x, y)
     before = transformer.transform(x)
     payload = skops.io.dumps(transformer)
-    own = {f"moa.features.{type(transformer).__name__}"} & set(TRUSTED_TYPES)
+    own = {f"moa.features.transformers.{type(transformer).__name__}"} & set(TRUSTED_TYPES)
     assert set(skops.io.get_untrusted_types(data=payload)) == own
     back = skops.io.loads(payload, trusted=sorted(own))
     after = back.transform(x)

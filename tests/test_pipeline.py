@@ -8,7 +8,7 @@ from sklearn.feature_selection import VarianceThreshold
 from sklearn.preprocessing import StandardScaler
 
 from moa.errors import UserError
-from moa.pipeline import FeaturePipeline, NoStore, Step, drop, excluding, named, positions, starting
+from moa.features.pipeline import FeaturePipeline, NoStore, Step, drop, excluding, named, positions, starting
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from moa.data.csv_files import read_csv
 from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import DataError, UserError
-from moa.familiarity import Familiarity
+from moa.features.familiarity import Familiarity
 from moa.plates import check_file, predict_plates, rank_mechanisms, read_parts
 from moa.runner import open_runner
 from moa.workflow import plate_blend

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict
 import moa.models
 from moa.data.folds import Folds
 from moa.errors import UserError
+from moa.features.pipeline import FeaturePipeline
 from moa.learner import Learner
-from moa.pipeline import FeaturePipeline
 
 PROFILES = ("kaggle", "demo")
 

@@ -22,10 +22,10 @@ from moa.data.schema import CELLS, GENES, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATU
 from moa.data.table_files import write_table
 from moa.ensemble import fit_group, groups
 from moa.errors import StoreError, UserError
-from moa.familiarity import Familiarity
+from moa.features.familiarity import Familiarity
+from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, digest, read_json
 from moa.learner import Fold
-from moa.pipeline import FeaturePipeline
 from moa.progress import Bar, console, progress
 from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit, recipe
 from moa.runtime import Runtime

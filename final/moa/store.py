@@ -33,10 +33,10 @@ import skops.io
 from sklearn.base import clone
 
 from moa.data.table_files import read_table, write_table
-from moa.embedding import TRUSTED_TYPES as EMBEDDING_TYPES
 from moa.errors import StoreError
-from moa.familiarity import TRUSTED_TYPES as FAMILIARITY_TYPES
-from moa.features import TRUSTED_TYPES as FEATURE_TYPES
+from moa.features.familiarity import TRUSTED_TYPES as FAMILIARITY_TYPES
+from moa.features.transformers import TRUSTED_TYPES as FEATURE_TYPES
+from moa.features.umap import TRUSTED_TYPES as EMBEDDING_TYPES
 from moa.files import create_json, creating, digest, plain, read_json, replacing_folder, sha256, write_json
 from moa.learner import Fitted
 

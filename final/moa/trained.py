@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import StoreError, UserError
-from moa.familiarity import Familiarity
+from moa.features.familiarity import Familiarity
+from moa.features.pipeline import FeaturePipeline
 from moa.files import read_json
-from moa.pipeline import FeaturePipeline
 from moa.progress import progress
 from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit
 from moa.store import ModelStore

@@ -32,7 +32,7 @@ from moa.data.synthetic import synthesize
 from moa.engine import MLPLearner
 from moa.ensemble import groups
 from moa.errors import UserError
-from moa.features import GaussianRank
+from moa.features.transformers import GaussianRank
 from moa.files import read_json, write_json
 from moa.matmul import product
 from moa.recipe import recipe

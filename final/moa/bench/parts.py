@@ -18,7 +18,7 @@ from moa.bench import notebook
 from moa.bench.measure import OLD, Sizes, epoch_seconds, make_folds, measure, noise_table
 from moa.engine import MLPLearner
 from moa.ensemble import fit_group, fit_together, groups
-from moa.features import GaussianRank
+from moa.features.transformers import GaussianRank
 from moa.learner import Fitted, Fold
 from moa.tabnet import TabNetLearner
 

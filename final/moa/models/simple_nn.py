@@ -11,8 +11,7 @@ from typing import Literal
 from moa.data.folds import Folds
 from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 from moa.engine import MLPLearner
-from moa.features import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics, factor_analysis
-from moa.pipeline import (
+from moa.features.pipeline import (
     FeaturePipeline,
     Step,
     cells,
@@ -24,6 +23,7 @@ from moa.pipeline import (
     positions,
     starting,
 )
+from moa.features.transformers import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics, factor_analysis
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 
 

@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from moa.data.folds import Folds
 from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
-from moa.features import OneHotConditions, RowStatistics, TTestSelector, pca
-from moa.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
+from moa.features.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
+from moa.features.transformers import OneHotConditions, RowStatistics, TTestSelector, pca
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 from moa.two_heads_training import SECOND, TwoHeadsLearner
 

@@ -23,13 +23,13 @@ from moa.data.schema import CELLS, CP_DOSE, CP_DOSES, CP_TIME, CP_TIMES, CP_TYPE
 from moa.errors import UserError
 
 TRUSTED_TYPES: tuple[str, ...] = (
-    "moa.features.ConditionCodes",
-    "moa.features.GaussianRank",
-    "moa.features.KMeansOneHot",
-    "moa.features.OneHotConditions",
-    "moa.features.RawInputs",
-    "moa.features.RowStatistics",
-    "moa.features.TTestSelector",
+    "moa.features.transformers.ConditionCodes",
+    "moa.features.transformers.GaussianRank",
+    "moa.features.transformers.KMeansOneHot",
+    "moa.features.transformers.OneHotConditions",
+    "moa.features.transformers.RawInputs",
+    "moa.features.transformers.RowStatistics",
+    "moa.features.transformers.TTestSelector",
 )
 
 # scikit-learn's margin: values within it of the fitted extremes get the extreme score, which is finite thanks to it.

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from moa.errors import UserError
 
-TRUSTED_TYPES: tuple[str, ...] = ("moa.embedding.UMAPEmbedding",)
+TRUSTED_TYPES: tuple[str, ...] = ("moa.features.umap.UMAPEmbedding",)
 
 # umap-learn takes 100 epochs for up to 10,000 new rows and 30 above; a row's place would depend on its company.
 TRANSFORM_EPOCHS = 100

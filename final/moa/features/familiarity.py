@@ -10,9 +10,9 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moa.errors import UserError
-from moa.features import pca
+from moa.features.transformers import pca
 
-TRUSTED_TYPES: tuple[str, ...] = ("moa.familiarity.Familiarity",)
+TRUSTED_TYPES: tuple[str, ...] = ("moa.features.familiarity.Familiarity",)
 
 _QUANTILES = np.linspace(0, 1, 1001)
 _FOLDS = 5

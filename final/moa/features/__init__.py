@@ -1,0 +1,1 @@
+"""Features: transformers in scikit-learn's contract, and the pipeline that applies them to named columns."""
