@@ -11,12 +11,11 @@ from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.preprocessing import QuantileTransformer
 
 from moa.errors import UserError
+from moa.features.conditions import ConditionCodes, OneHotConditions
 from moa.features.transformers import (
     TRUSTED_TYPES,
-    ConditionCodes,
     GaussianRank,
     KMeansOneHot,
-    OneHotConditions,
     RowStatistics,
     TTestSelector,
     factor_analysis,

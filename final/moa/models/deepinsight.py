@@ -9,8 +9,8 @@ from __future__ import annotations
 from moa.backbones import ResNeSt
 from moa.cnn import CNNLearner
 from moa.data.folds import Folds
+from moa.features.conditions import RawInputs
 from moa.features.pipeline import FeaturePipeline, Step, excluding
-from moa.features.transformers import RawInputs
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 from moa.data.folds import Folds
 from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 from moa.engine import MLPLearner
+from moa.features.conditions import OneHotConditions
 from moa.features.pipeline import (
     FeaturePipeline,
     Step,
@@ -23,7 +24,7 @@ from moa.features.pipeline import (
     positions,
     starting,
 )
-from moa.features.transformers import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics, factor_analysis
+from moa.features.transformers import GaussianRank, KMeansOneHot, RowStatistics, factor_analysis
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 
 
