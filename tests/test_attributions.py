@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from moa.attributions import attributions, class_images
-from moa.backbones import build_network
-from moa.cnn import FittedCNN
 from moa.errors import UserError
+from moa.learners.deepinsight.attributions import attributions, class_images
+from moa.learners.deepinsight.backbones import build_network
+from moa.learners.deepinsight.learner import FittedCNN
 from naive_images import naive_images
 from tiny_cnn import CPU, TINY, TINY_EFFICIENTNET, TINY_RESNEST, fold_in, tables
 

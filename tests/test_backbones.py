@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from moa.backbones import EfficientNet, ResNeSt, build_network, load_pretrained
 from moa.errors import UserError
-from moa.rendering import Renderer
+from moa.learners.deepinsight.backbones import EfficientNet, ResNeSt, build_network, load_pretrained
+from moa.learners.deepinsight.rendering import Renderer
 from tiny_cnn import TINY, TINY_EFFICIENTNET, TINY_RESNEST, assert_same, fold_in
 
 

@@ -15,10 +15,10 @@ from pydantic import TypeAdapter
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from moa.cnn import CNNLearner, Runtime, epoch_seed
-from moa.cnn_training import Batches, FoldModule, cosine
 from moa.errors import UserError
-from moa.learner import Fold
+from moa.learners.base import Fold
+from moa.learners.deepinsight.learner import CNNLearner, Runtime, epoch_seed
+from moa.learners.deepinsight.lightning import Batches, FoldModule, cosine
 from moa.recipe import recipe
 from moa.runner import Runner
 from moa.workflow import run_by, train_models

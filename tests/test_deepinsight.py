@@ -9,9 +9,9 @@ from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 from sklearn.utils.estimator_checks import check_estimator
 
-from moa.deepinsight import FeatureMap, LogScaler, digitize, smallest_rectangle
 from moa.errors import UserError
-from moa.rendering import Renderer, SwapNoise
+from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler, digitize, smallest_rectangle
+from moa.learners.deepinsight.rendering import Renderer, SwapNoise
 from naive_images import naive_images
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from moa.engine import MLPLearner, logits, smooth, steps_per_epoch, unit_seed
-from moa.learner import Fold
-from moa.networks import SeededDropout, seed_dropout, three_fc, two_fc
+from moa.learners.base import Fold
+from moa.learners.perceptron.learner import MLPLearner, logits, smooth, steps_per_epoch, unit_seed
+from moa.learners.perceptron.network import SeededDropout, seed_dropout, three_fc, two_fc
 
 CPU = torch.device("cpu")
 

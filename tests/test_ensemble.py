@@ -8,13 +8,20 @@ import pandas as pd
 import pytest
 import torch
 
-from moa import ensemble
-from moa.engine import MLPLearner
-from moa.ensemble import engine_for, fit_group, fit_side_by_side, fit_together, groups, members_at_once
 from moa.errors import UserError
-from moa.learner import Fold
-from moa.matmul import linear, product
-from moa.networks import SeededDropout, keep_mask, random_words
+from moa.learners.base import Fold
+from moa.learners.matmul import linear, product
+from moa.learners.perceptron import batched as ensemble
+from moa.learners.perceptron.batched import (
+    engine_for,
+    fit_group,
+    fit_side_by_side,
+    fit_together,
+    groups,
+    members_at_once,
+)
+from moa.learners.perceptron.learner import MLPLearner
+from moa.learners.perceptron.network import SeededDropout, keep_mask, random_words
 from moa.recipe import recipe
 from moa.runner import Runner
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from leakage import leak, measure, shuffled_fold
-from moa.learner import Fold
+from moa.learners.base import Fold
 from moa.metrics import log_loss
 from moa.recipe import recipe, recipes
 

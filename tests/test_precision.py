@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from moa.cli import app
 from moa.data.table_files import read_table
 from moa.errors import UserError
-from moa.matmul import product
+from moa.learners.matmul import product
 from moa.recipe import recipes
 
 NAME = "simple-nn-old-cv"

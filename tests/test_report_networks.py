@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from moa.attributions import attributions
 from moa.blend import BlendSpec, Member, save_blend
-from moa.cnn import FittedCNN
 from moa.errors import UserError
 from moa.image_plots import channels, class_panels, paint
+from moa.learners.deepinsight.attributions import attributions
+from moa.learners.deepinsight.learner import FittedCNN
 from moa.metrics import log_loss
 from moa.recipe import recipe
 from moa.report import write_report

@@ -14,7 +14,7 @@ from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError
 from moa.features.transformers import GaussianRank
 from moa.files import digest, read_json, replacing, write_json
-from moa.learner import Fitted
+from moa.learners.base import Fitted
 from moa.store import ModelStore, SharedFits
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from pytorch_tabnet import tab_network
 
-from moa import tabnet
-from moa.learner import Fold
-from moa.tabnet import EmbeddingGenerator, TabNetLearner
+from moa.learners import tabnet
+from moa.learners.base import Fold
+from moa.learners.tabnet import EmbeddingGenerator, TabNetLearner
 
 SLOW = tab_network.EmbeddingGenerator
 

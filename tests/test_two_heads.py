@@ -12,13 +12,21 @@ from torch import nn
 
 import keras_reference
 from moa.data.schema import CP_TYPE, TREATED
-from moa.learner import Fold
+from moa.learners.base import Fold
+from moa.learners.two_heads.learner import AFTER, BEFORE, SECOND, TwoHeadsLearner
+from moa.learners.two_heads.network import (
+    Dense,
+    EarlyStopping,
+    KerasAdam,
+    KerasBatchNorm,
+    TwoHeads,
+    keras_adadelta,
+    keras_plateau,
+)
 from moa.metrics import log_loss, prevalence_baseline
 from moa.models import two_heads as recipes
 from moa.recipe import recipe
 from moa.runner import open_runner
-from moa.two_heads import Dense, EarlyStopping, KerasAdam, KerasBatchNorm, TwoHeads, keras_adadelta, keras_plateau
-from moa.two_heads_training import AFTER, BEFORE, SECOND, TwoHeadsLearner
 
 V1, V2 = "two-heads", "two-heads-v2"
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from moa.backbones import EfficientNet, ResNeSt
-from moa.cnn import CNNLearner
-from moa.learner import Fold
+from moa.learners.base import Fold
+from moa.learners.deepinsight.backbones import EfficientNet, ResNeSt
+from moa.learners.deepinsight.learner import CNNLearner
 
 CPU = torch.device("cpu")
 TINY_EFFICIENTNET = EfficientNet(name="test_efficientnet")

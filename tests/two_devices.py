@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from moa.cnn import Runtime
+from moa.learners.deepinsight.learner import Runtime
 from tiny_cnn import TINY, fold_in
 
 if __name__ == "__main__":

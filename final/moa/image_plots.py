@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from moa.learners.deepinsight.rendering import CHANNELS
 from moa.plots import GRID, INK, SERIES
-from moa.rendering import CHANNELS
 
 #: Kinds of features: how their names begin, what they are called, their colour, and the size of their dots.
 KINDS = (

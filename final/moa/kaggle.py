@@ -33,10 +33,10 @@ import nbformat
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from moa.cnn import CNNLearner
 from moa.data.download import COMPETITION
 from moa.errors import UserError
 from moa.files import replacing, write_json
+from moa.learners.deepinsight.learner import CNNLearner
 from moa.merge import link_or_copy
 from moa.places import ADDITIONS
 from moa.recipe import recipes

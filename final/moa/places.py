@@ -24,7 +24,7 @@ from moa.errors import UserError
 
 #: Names another folder than /kaggle; the tests' own Kaggle.
 ROOT_VARIABLE = "MOA_KAGGLE_ROOT"
-#: Names a folder of ImageNet weights; see ``moa.backbones``.
+#: Names a folder of ImageNet weights; see ``moa.learners.deepinsight.backbones``.
 PRETRAINED_VARIABLE = "MOA_PRETRAINED"
 #: What Kaggle's image lacks, or may hold in a version below the one this code needs.
 ADDITIONS: dict[str, str | None] = {

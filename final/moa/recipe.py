@@ -18,7 +18,7 @@ import moa.models
 from moa.data.folds import Folds
 from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline
-from moa.learner import Learner
+from moa.learners.base import Learner
 
 PROFILES = ("kaggle", "demo")
 

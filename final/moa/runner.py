@@ -1,7 +1,7 @@
 """Walk over a model's units and train those that are not there yet.
 
 The unit of work is (model, stage, seed, fold). A run is the set of units that are not on disk, so a killed run goes on
-where it stopped, and several processes may work on one store, a fold each. Units trained at once (``moa.ensemble``)
+where it stopped, and several processes may work on one store, a fold each. Units trained at once (``moa.learners.perceptron.batched``)
 are stored one after another as soon as their group is done: a kill loses the group in flight, no more.
 """
 
@@ -20,15 +20,15 @@ import pandas as pd
 from moa.data.dataset import Dataset
 from moa.data.schema import CELLS, GENES, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
-from moa.ensemble import fit_group, groups
 from moa.errors import StoreError, UserError
 from moa.features.familiarity import Familiarity
 from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, digest, read_json
-from moa.learner import Fold
+from moa.learners.base import Fold
+from moa.learners.perceptron.batched import fit_group, groups
+from moa.learners.runtime import Runtime
 from moa.progress import Bar, console, progress
 from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit, recipe
-from moa.runtime import Runtime
 from moa.trained import Trained, pick_device
 
 __all__ = ["Predictions", "Runner", "Selection", "needs", "open_runner", "pick_device"]

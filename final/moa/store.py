@@ -38,7 +38,7 @@ from moa.features.familiarity import TRUSTED_TYPES as FAMILIARITY_TYPES
 from moa.features.transformers import TRUSTED_TYPES as FEATURE_TYPES
 from moa.features.umap import TRUSTED_TYPES as EMBEDDING_TYPES
 from moa.files import create_json, creating, digest, plain, read_json, replacing_folder, sha256, write_json
-from moa.learner import Fitted
+from moa.learners.base import Fitted
 
 TRUSTED_TYPES = sorted({*FEATURE_TYPES, *EMBEDDING_TYPES, *FAMILIARITY_TYPES})
 STALE_SECONDS = 24 * 3600

@@ -14,15 +14,15 @@ import pandas as pd
 
 from moa.blend import BlendSpec, apply_blend, load_blend, submission, write_submission
 from moa.blend_search import Oof, SearchResult, search
-from moa.cnn import CNNLearner
 from moa.data.dataset import Dataset, load_dataset, load_test
 from moa.data.schema import TRAIN_DRUG
 from moa.data.table_files import read_table, write_table
 from moa.errors import UserError
+from moa.learners.deepinsight.learner import CNNLearner
+from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.recipe import ModelConfig, Recipe, recipe, recipes
 from moa.runner import Runner, Selection, needs, open_runner, pick_device
-from moa.runtime import Runtime
 
 # The submissions' folders, beside the package in a checkout.
 FINAL = Path(__file__).resolve().parents[1]

@@ -29,9 +29,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "final")]
 from bench_rendering import seconds, table  # noqa: E402
 
-from moa.cnn import CNNLearner, Runtime  # noqa: E402
-from moa.deepinsight import FeatureMap, LogScaler  # noqa: E402
-from moa.learner import Fold  # noqa: E402
+from moa.learners.base import Fold  # noqa: E402
+from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler  # noqa: E402
+from moa.learners.deepinsight.learner import CNNLearner, Runtime  # noqa: E402
 from moa.recipe import recipe  # noqa: E402
 from moa.runner import pick_device  # noqa: E402
 from naive_images import naive_images  # noqa: E402

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "final")]
-from moa.deepinsight import FeatureMap, LogScaler  # noqa: E402
-from moa.rendering import SwapNoise  # noqa: E402
+from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler  # noqa: E402
+from moa.learners.deepinsight.rendering import SwapNoise  # noqa: E402
 from naive_images import naive_images  # noqa: E402
 
 # Published batch size and backbone at each resolution.
@@ -51,7 +51,7 @@ def seconds(run: Callable[[], object], device: str, repeats: int = 30) -> float:
 
 def training_step(images: torch.Tensor, backbone: str) -> Callable[[], object]:
     """Forward and backward of the published network in mixed precision, on given images."""
-    from moa.backbones import BACKBONES, build_network
+    from moa.learners.deepinsight.backbones import BACKBONES, build_network
 
     network = build_network(BACKBONES[backbone](), n_targets=206, hidden=512).to(images.device).train()
     target = torch.zeros(len(images), 206, device=images.device)

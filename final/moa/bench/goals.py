@@ -29,12 +29,12 @@ from moa.bench.roofline import Multiply, epoch_shapes, operands, run_products
 from moa.data.dataset import load_dataset, read_features
 from moa.data.schema import CP_TYPE, TEST_FEATURES, TREATED
 from moa.data.synthetic import synthesize
-from moa.engine import MLPLearner
-from moa.ensemble import groups
 from moa.errors import UserError
 from moa.features.transformers import GaussianRank
 from moa.files import read_json, write_json
-from moa.matmul import product
+from moa.learners.matmul import product
+from moa.learners.perceptron.batched import groups
+from moa.learners.perceptron.learner import MLPLearner
 from moa.recipe import recipe
 from moa.runner import Runner, Selection
 
@@ -213,7 +213,7 @@ def stage(sizes: Sizes, device: torch.device) -> pd.DataFrame:
 
     A run is one member's epoch of training and validation: where several are trained at a time, the time of all by
     their number. Beside it the bare products of such an epoch on all cores, by torch's matmul and by the faster of the
-    routines that ``moa.matmul`` has at hand.
+    routines that ``moa.learners.matmul`` has at hand.
     """
     members = sizes.members * (2 if device.type == "cuda" else 1)
     rows, valid_rows = sizes.stage_rows, sizes.stage_rows // 4

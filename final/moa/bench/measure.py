@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from moa.engine import MLPLearner
-from moa.ensemble import fit_group
-from moa.learner import Fold
+from moa.learners.base import Fold
+from moa.learners.perceptron.batched import fit_group
+from moa.learners.perceptron.learner import MLPLearner
 
 OLD = "notebook"  # the name of the old way in tables
 

@@ -19,8 +19,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 if TYPE_CHECKING:  # the old way's process imports this module, and should not wait for what it does not use
-    from moa.engine import MLPLearner
-    from moa.learner import Fold
+    from moa.learners.base import Fold
+    from moa.learners.perceptron.learner import MLPLearner
 
 
 class RowDataset(Dataset):
@@ -53,7 +53,7 @@ class Shuffled(Sampler):
 
 
 def network(n_inputs: int, n_targets: int, hidden: int, dropout: Sequence[float]) -> nn.Sequential:
-    """The 3-FC block of torch's own layers; its weights have the names of ``moa.networks.three_fc``."""
+    """The 3-FC block of torch's own layers; its weights have the names of ``moa.learners.perceptron.network.three_fc``."""
     return nn.Sequential(
         nn.BatchNorm1d(n_inputs),
         nn.Dropout(dropout[0]),
@@ -71,7 +71,7 @@ def network(n_inputs: int, n_targets: int, hidden: int, dropout: Sequence[float]
 
 def fit(learner: MLPLearner, fold: Fold) -> dict[str, torch.Tensor]:
     """Train one fold; the weights of its best epoch. Starts from, and shuffles, as ``MLPLearner.fit``."""
-    from moa.engine import unit_seed
+    from moa.learners.perceptron.learner import unit_seed
 
     x, y = fold.x.to_numpy(np.float32), fold.y.to_numpy(np.float32)
     seed = unit_seed(fold.seed, fold.fold)

@@ -13,14 +13,14 @@ import pandas as pd
 import torch
 from pytorch_tabnet import tab_network
 
-from moa import tabnet
 from moa.bench import notebook
 from moa.bench.measure import OLD, Sizes, epoch_seconds, make_folds, measure, noise_table
-from moa.engine import MLPLearner
-from moa.ensemble import fit_group, fit_together, groups
 from moa.features.transformers import GaussianRank
-from moa.learner import Fitted, Fold
-from moa.tabnet import TabNetLearner
+from moa.learners import tabnet
+from moa.learners.base import Fitted, Fold
+from moa.learners.perceptron.batched import fit_group, fit_together, groups
+from moa.learners.perceptron.learner import MLPLearner
+from moa.learners.tabnet import TabNetLearner
 
 
 def training_epoch(sizes: Sizes, device: torch.device) -> pd.DataFrame:

@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 
 from moa.bench.measure import Sizes, epoch_seconds, group_seconds, make_folds
-from moa.engine import logits
-from moa.ensemble import fit_together, groups
-from moa.learner import Fold
-from moa.matmul import product
-from moa.networks import three_fc
+from moa.learners.base import Fold
+from moa.learners.matmul import product
+from moa.learners.perceptron.batched import fit_together, groups
+from moa.learners.perceptron.learner import logits
+from moa.learners.perceptron.network import three_fc
 
 Shape = tuple[int, int, int]
 Multiply = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -66,7 +66,7 @@ def roofline(sizes: Sizes, device: torch.device) -> pd.DataFrame:
 
     Returns:
         one row a product or a whole: what, gflop, plain_ms (the products by torch's matmul), product_ms (by
-        ``moa.matmul.product``), moa_ms (the whole, with all that is not a product), the rates plain_gflops and
+        ``moa.learners.matmul.product``), moa_ms (the whole, with all that is not a product), the rates plain_gflops and
         moa_gflops, and how many times longer the whole takes than its bare products: over_plain, over_product.
     """
     step = step_shapes(sizes)

@@ -95,9 +95,9 @@ def train(
     The options of CNN training change how a fold is run and not what is trained: weights begun without them are gone on
     with, and the other way round.
     """
+    from moa.learners.runtime import Runtime
     from moa.recipe import recipe
     from moa.runner import Selection
-    from moa.runtime import Runtime
     from moa.workflow import expand_models, train_models
 
     options = {"devices": devices, "strategy": strategy, "precision": precision, "compile": compile_network,

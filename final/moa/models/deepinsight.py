@@ -6,11 +6,11 @@ says that V2 of the ResNeSt has another seed; the notebooks gave both the same, 
 
 from __future__ import annotations
 
-from moa.backbones import ResNeSt
-from moa.cnn import CNNLearner
 from moa.data.folds import Folds
 from moa.features.conditions import RawInputs
 from moa.features.pipeline import FeaturePipeline, Step, excluding
+from moa.learners.deepinsight.backbones import ResNeSt
+from moa.learners.deepinsight.learner import CNNLearner
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 
 

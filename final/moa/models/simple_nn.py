@@ -10,7 +10,6 @@ from typing import Literal
 
 from moa.data.folds import Folds
 from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
-from moa.engine import MLPLearner
 from moa.features.conditions import OneHotConditions
 from moa.features.pipeline import (
     FeaturePipeline,
@@ -25,6 +24,7 @@ from moa.features.pipeline import (
     starting,
 )
 from moa.features.transformers import GaussianRank, KMeansOneHot, RowStatistics, factor_analysis
+from moa.learners.perceptron.learner import MLPLearner
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 
 

@@ -9,11 +9,11 @@ from functools import partial
 
 from moa.data.folds import Folds
 from moa.data.schema import CP_DOSE, CP_TIME, CP_TYPE
-from moa.engine import MLPLearner
 from moa.features.conditions import OneHotConditions
 from moa.features.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
 from moa.features.transformers import GaussianRank, factor_analysis
 from moa.features.umap import UMAPEmbedding
+from moa.learners.perceptron.learner import MLPLearner
 from moa.recipe import ModelConfig, Published, Recipe, Stage
 
 

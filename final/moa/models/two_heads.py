@@ -14,8 +14,8 @@ from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
 from moa.features.conditions import OneHotConditions
 from moa.features.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
 from moa.features.transformers import RowStatistics, TTestSelector, pca
+from moa.learners.two_heads.learner import SECOND, TwoHeadsLearner
 from moa.recipe import ModelConfig, Published, Recipe, Stage
-from moa.two_heads_training import SECOND, TwoHeadsLearner
 
 
 class TwoHeadsConfig(ModelConfig):

@@ -11,13 +11,13 @@ from sklearn.feature_selection import VarianceThreshold
 
 from moa.data.folds import Folds
 from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
-from moa.engine import MLPLearner
 from moa.features.conditions import ConditionCodes, OneHotConditions
 from moa.features.pipeline import FeaturePipeline, Step, cells, drop, excluding, genes, genes_and_cells, named, starting
 from moa.features.transformers import GaussianRank, KMeansOneHot, RowStatistics, factor_analysis, pca
 from moa.features.umap import UMAPEmbedding
+from moa.learners.perceptron.learner import MLPLearner
+from moa.learners.tabnet import TabNetLearner
 from moa.recipe import ModelConfig, Published, Recipe, Stage
-from moa.tabnet import TabNetLearner
 
 
 class NonscoredConfig(ModelConfig):

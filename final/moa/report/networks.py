@@ -64,15 +64,17 @@ def networks(found: Scores) -> list[Section]:
 
 
 def _is_cnn(model: ModelResult) -> bool:
-    from moa.cnn import CNNLearner  # as in `look`, the networks are of no use to the rest of the report
+    from moa.learners.deepinsight.learner import (
+        CNNLearner,  # as in `look`, the networks are of no use to the rest of the report
+    )
 
     return bool(model.stages) and isinstance(model.stages[-1].learner, CNNLearner)
 
 
 def look(found: Scores, model: ModelResult, on_step: Callable[[int], None] = lambda done: None) -> Look:
     """Draw and explain a model's first trained unit on a bounded number of rows."""
-    from moa.attributions import attributions, class_images
-    from moa.cnn import FittedCNN
+    from moa.learners.deepinsight.attributions import attributions, class_images
+    from moa.learners.deepinsight.learner import FittedCNN
     from moa.runner import Runner, pick_device
 
     runner = Runner(model.recipe, found.inputs.weights, device=pick_device())

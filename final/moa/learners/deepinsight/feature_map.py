@@ -20,7 +20,7 @@ from sklearn.metrics.pairwise import cosine_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moa.errors import UserError
-from moa.rendering import CHANNELS, Renderer
+from moa.learners.deepinsight.rendering import CHANNELS, Renderer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,7 +124,7 @@ class FeatureMap(TransformerMixin, BaseEstimator):
         return self
 
     def renderer(self, **options: Any) -> Renderer:
-        """What draws rows with this map; ``options`` are those of ``moa.rendering.Renderer``."""
+        """What draws rows with this map; ``options`` are those of ``moa.learners.deepinsight.rendering.Renderer``."""
         check_is_fitted(self)
         return Renderer(self.rows_, self.cols_, self.shape_, **options)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
-from moa.matmul import linear, product
+from moa.learners.matmul import linear, product
 
 
 class SeededDropout(nn.Module):
@@ -66,7 +66,7 @@ class Perceptron(nn.Sequential):
     In training no gradient of the inputs is formed, since they are data.
 
     Attributes:
-        rounded: of ``moa.matmul.product`` in evaluation; None is full precision.
+        rounded: of ``moa.learners.matmul.product`` in evaluation; None is full precision.
     """
 
     rounded: torch.dtype | None = None
@@ -107,7 +107,7 @@ class Perceptron(nn.Sequential):
 
 
 def parts(layer: nn.Linear) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Weight, bias and, where the weight is normed and so a mere direction, its length; as ``moa.matmul.linear``'s."""
+    """Weight, bias and, where the weight is normed and so a mere direction, its length; as ``moa.learners.matmul.linear``'s."""
     if not parametrize.is_parametrized(layer):
         return layer.weight, layer.bias, None
     normed = layer.parametrizations.weight

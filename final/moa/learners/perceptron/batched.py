@@ -25,11 +25,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-from moa.engine import EVALUATED_ROWS, MLPLearner, smooth, steps_per_epoch
 from moa.errors import UserError
-from moa.learner import Fitted, Fold, Learner
-from moa.matmul import linear, product
-from moa.networks import SeededDropout, fold_batch_norm, keep_mask, random_words
+from moa.learners.base import Fitted, Fold, Learner
+from moa.learners.matmul import linear, product
+from moa.learners.perceptron.learner import EVALUATED_ROWS, MLPLearner, smooth, steps_per_epoch
+from moa.learners.perceptron.network import SeededDropout, fold_batch_norm, keep_mask, random_words
 
 ENGINES = ("sequential", "threads", "ensemble")
 
@@ -324,7 +324,7 @@ class Stack:
         return {name.split(".")[1]: value for name, value in self.state().items() if name.startswith(f"{layer}.")}
 
     def _parts(self, name: str) -> tuple[Tensor, Tensor, Tensor | None]:
-        """As ``moa.networks.parts``, of all members."""
+        """As ``moa.learners.perceptron.network.parts``, of all members."""
         normed = f"{name}.parametrizations.weight.original"
         bias = self.parameters[f"{name}.bias"]
         if f"{name}.weight" in self.parameters:

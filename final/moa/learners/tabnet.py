@@ -20,8 +20,8 @@ from pytorch_tabnet.tab_model import TabNetRegressor
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-from moa.engine import smooth, to_device, unit_seed
-from moa.learner import Fitted, Fold
+from moa.learners.base import Fitted, Fold
+from moa.learners.perceptron.learner import smooth, to_device, unit_seed
 
 
 class TabNetLearner(BaseModel):
@@ -81,7 +81,7 @@ class TabNetLearner(BaseModel):
         )
 
     def fit(self, fold: Fold) -> Fitted:
-        """Train on one fold; see ``moa.learner.Learner``."""
+        """Train on one fold; see ``moa.learners.base.Learner``."""
         x, y = fold.x.to_numpy(np.float32), fold.y.to_numpy(np.float32)
         reporter = _Reporter(fold)
         # The library draws the order of rows and the initial weights from torch's global generator.
@@ -108,7 +108,7 @@ class TabNetLearner(BaseModel):
         return Fitted(tensors, {"n_inputs": x.shape[1], "n_targets": y.shape[1]}, reporter.history)
 
     def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
-        """Probabilities of the kept epoch; see ``moa.learner.Learner``."""
+        """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _library():
             estimator = self.build(0, device)
             estimator.input_dim, estimator.output_dim = fitted.meta["n_inputs"], fitted.meta["n_targets"]

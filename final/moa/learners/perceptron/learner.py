@@ -1,6 +1,6 @@
 """The training loop of the multilayer perceptrons: one network, one fold, in one page.
 
-This is the readable reference; ``moa.ensemble`` runs it side by side, or trains many folds at once to the same result.
+This is the readable reference; ``moa.learners.perceptron.batched`` runs it side by side, or trains many folds at once to the same result.
 Data lies on the device once, batches are index lookups, and nothing is read back from the device inside an epoch.
 """
 
@@ -19,8 +19,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_log
 from torch.optim.lr_scheduler import OneCycleLR
 
 from moa.errors import UserError
-from moa.learner import Fitted, Fold
-from moa.networks import BLOCKS, Perceptron, seed_dropout
+from moa.learners.base import Fitted, Fold
+from moa.learners.perceptron.network import BLOCKS, Perceptron, seed_dropout
 
 EVALUATED_ROWS = 1024  # a batch whose hidden layer stays in the processor's cache
 _GLOBAL_GENERATOR = Lock()  # members may start side by side, each seeding the one generator that layers draw from
@@ -103,7 +103,7 @@ class MLPLearner(BaseModel):
         )
 
     def fit(self, fold: Fold, dtype: torch.dtype = torch.float32) -> Fitted:
-        """Train on one fold; see ``moa.learner.Learner``. Double precision is there for comparisons."""
+        """Train on one fold; see ``moa.learners.base.Learner``. Double precision is there for comparisons."""
         device = fold.device
         x, y = self.tables(fold, dtype)
         train = torch.from_numpy(fold.train).to(device)
@@ -138,7 +138,7 @@ class MLPLearner(BaseModel):
         return Fitted(best_state, {"n_inputs": x.shape[1], "n_targets": y.shape[1]}, history)
 
     def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
-        """Probabilities of the kept epoch; see ``moa.learner.Learner``."""
+        """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
         network = self.build(fitted.meta["n_inputs"], fitted.meta["n_targets"], _Undrawn)
         network.load_state_dict(fitted.tensors, assign=True)
         network.rounded = torch.bfloat16 if self.precision == "bf16-mixed" else None

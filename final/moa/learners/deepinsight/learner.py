@@ -17,13 +17,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from moa.backbones import BACKBONES, Backbone, EfficientNet, build_network, load_pretrained
-from moa.deepinsight import FeatureMap, LogScaler
-from moa.engine import unit_seed
 from moa.errors import UserError
-from moa.learner import Fitted, Fold
-from moa.rendering import Renderer, SwapNoise
-from moa.runtime import Runtime
+from moa.learners.base import Fitted, Fold
+from moa.learners.deepinsight.backbones import BACKBONES, Backbone, EfficientNet, build_network, load_pretrained
+from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler
+from moa.learners.deepinsight.rendering import Renderer, SwapNoise
+from moa.learners.perceptron.learner import unit_seed
+from moa.learners.runtime import Runtime
 
 
 class CNNLearner(BaseModel):
@@ -34,11 +34,11 @@ class CNNLearner(BaseModel):
     ``CNNLearner(backbone=ResNeSt(final_drop=0.2), resolution=224, batch_size=128, patience=16)``.
 
     Attributes:
-        backbone: ``moa.backbones.EfficientNet`` or ``ResNeSt``.
+        backbone: ``moa.learners.deepinsight.backbones.EfficientNet`` or ``ResNeSt``.
         hidden: width of the head's hidden layer.
         resolution: pixels a side.
-        layout, perplexity, map_iterations, map_seed: of ``moa.deepinsight.FeatureMap``.
-        swap_probability, swap_fraction, swap_first: of ``moa.rendering.SwapNoise``.
+        layout, perplexity, map_iterations, map_seed: of ``moa.learners.deepinsight.feature_map.FeatureMap``.
+        swap_probability, swap_fraction, swap_first: of ``moa.learners.deepinsight.rendering.SwapNoise``.
         epochs, patience: most epochs, and epochs without a lower validation loss before stopping; the best is kept.
         batch_size: rows a step.
         lr, weight_decay: of RAdam; the decay is applied to the weights apart from the moments.
@@ -46,7 +46,7 @@ class CNNLearner(BaseModel):
             rises again for as many epochs, and the epoch in which it is 0 moves nothing but batch norm's averages.
         gradient_clip: largest norm of the gradient.
         smoothing: the training loss uses y·(1-s) + s/2; the validation loss does not.
-        pretrained: start from ImageNet weights, see ``moa.backbones.load_pretrained``.
+        pretrained: start from ImageNet weights, see ``moa.learners.deepinsight.backbones.load_pretrained``.
         weights_dir: where these lie. Like ``runtime``, no hyper-parameter, and so left out of ``model_dump()``.
         runtime: devices, precision, logs.
     """
@@ -76,8 +76,10 @@ class CNNLearner(BaseModel):
     runtime: Runtime = Field(Runtime(), exclude=True)
 
     def fit(self, fold: Fold) -> Fitted:
-        """Train on one fold; see ``moa.learner.Learner``. Goes on from its checkpoint in ``fold.scratch``, if any."""
-        from moa.cnn_training import train  # Lightning takes seconds to import, and prediction has no need of it
+        """Train on one fold; see ``moa.learners.base.Learner``. Goes on from its checkpoint in ``fold.scratch``, if any."""
+        from moa.learners.deepinsight.lightning import (
+            train,  # Lightning takes seconds to import, and prediction has no need of it
+        )
 
         scaler = LogScaler().fit(fold.x.iloc[fold.train])
         scaled = pd.DataFrame(scaler.transform(fold.x), fold.x.index, fold.x.columns)
@@ -103,7 +105,7 @@ class CNNLearner(BaseModel):
         return Fitted({name: value.contiguous() for name, value in tensors.items()}, meta, trained.history)
 
     def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
-        """Probabilities of the kept epoch; see ``moa.learner.Learner``."""
+        """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
         return FittedCNN.restore(fitted, device, self.runtime).predict(x)
 
     def at_precision(self, precision: str) -> CNNLearner:

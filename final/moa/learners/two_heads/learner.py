@@ -23,10 +23,10 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-from moa.engine import EVALUATED_ROWS, smooth, to_device, unit_seed
-from moa.learner import Fitted, Fold
-from moa.networks import seed_dropout
-from moa.two_heads import EarlyStopping, KerasAdam, TwoHeads, keras_adadelta, keras_plateau
+from moa.learners.base import Fitted, Fold
+from moa.learners.perceptron.learner import EVALUATED_ROWS, smooth, to_device, unit_seed
+from moa.learners.perceptron.network import seed_dropout
+from moa.learners.two_heads.network import EarlyStopping, KerasAdam, TwoHeads, keras_adadelta, keras_plateau
 
 SECOND = "head2:"  # columns of the second input are named so
 BEFORE, AFTER = "before-phase3", "after-phase3"
@@ -47,7 +47,7 @@ class TwoHeadsLearner(BaseModel):
     """A two-heads network and how it is trained; the defaults are the published settings of V1.
 
     Attributes:
-        width, bottleneck, dropout: of ``moa.two_heads.TwoHeads``.
+        width, bottleneck, dropout: of ``moa.learners.two_heads.network.TwoHeads``.
         batch_size: rows a step; the last one takes what is left.
         lr: Adam's.
         epochs, patience, min_delta: most epochs, and Keras's early stopping; the best epoch is kept.
@@ -135,7 +135,7 @@ class TwoHeadsLearner(BaseModel):
         return history
 
     def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
-        """Probabilities of the kept epoch; see ``moa.learner.Learner``."""
+        """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
         with torch.random.fork_rng(devices=[]):
             network = self.build(fitted.meta)
         network.load_state_dict(fitted.tensors)

@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from moa.cnn import FittedCNN
 from moa.errors import UserError
+from moa.learners.deepinsight.learner import FittedCNN
 
 
 def attributions(

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 from torch_optimizer import RAdam
 
-from moa.cnn import epoch_seed
-from moa.deepinsight import FeatureMap
-from moa.engine import smooth, steps_per_epoch, to_device, unit_seed
-from moa.learner import Fold
+from moa.learners.base import Fold
+from moa.learners.deepinsight.feature_map import FeatureMap
+from moa.learners.deepinsight.learner import epoch_seed
+from moa.learners.perceptron.learner import smooth, steps_per_epoch, to_device, unit_seed
 
 if TYPE_CHECKING:
-    from moa.cnn import CNNLearner
+    from moa.learners.deepinsight.learner import CNNLearner
 
 
 @dataclass

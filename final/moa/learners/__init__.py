@@ -1,0 +1,1 @@
+"""What is trained in a unit: a folder a family of networks."""

@@ -1,0 +1,1 @@
+"""The DeepInsight CNNs: features drawn as images."""
