@@ -17,7 +17,8 @@ from torch import nn
 
 from moa.errors import UserError
 from moa.learners.base import Fold
-from moa.learners.deepinsight.learner import CNNLearner, Runtime, epoch_seed
+from moa.learners.common import epoch_seed
+from moa.learners.deepinsight.learner import CNNLearner, Runtime
 from moa.learners.deepinsight.lightning import Batches, FoldModule, cosine
 from moa.recipe import recipe
 from moa.runner import Runner

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from moa.learners.base import Fold
-from moa.learners.perceptron.learner import MLPLearner, logits, smooth, steps_per_epoch, unit_seed
-from moa.learners.perceptron.network import SeededDropout, seed_dropout, three_fc, two_fc
+from moa.learners.common import smooth, steps_per_epoch, unit_seed
+from moa.learners.dropout import SeededDropout, seed_dropout
+from moa.learners.perceptron.learner import MLPLearner, logits
+from moa.learners.perceptron.network import three_fc, two_fc
 
 CPU = torch.device("cpu")
 

@@ -10,6 +10,7 @@ import torch
 
 from moa.errors import UserError
 from moa.learners.base import Fold
+from moa.learners.dropout import SeededDropout, keep_mask, random_words
 from moa.learners.matmul import linear, product
 from moa.learners.perceptron import batched as ensemble
 from moa.learners.perceptron.batched import (
@@ -21,7 +22,6 @@ from moa.learners.perceptron.batched import (
     members_at_once,
 )
 from moa.learners.perceptron.learner import MLPLearner
-from moa.learners.perceptron.network import SeededDropout, keep_mask, random_words
 from moa.recipe import recipe
 from moa.runner import Runner
 

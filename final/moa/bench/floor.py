@@ -11,8 +11,8 @@ import pandas  # noqa: F401 - what reading features and fitted transformers take
 import skops.io  # noqa: F401
 import torch
 
+from moa.learners.common import EVALUATED_ROWS
 from moa.learners.matmul import product
-from moa.learners.perceptron.learner import EVALUATED_ROWS
 
 
 @torch.no_grad()

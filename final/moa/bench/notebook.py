@@ -71,7 +71,7 @@ def network(n_inputs: int, n_targets: int, hidden: int, dropout: Sequence[float]
 
 def fit(learner: MLPLearner, fold: Fold) -> dict[str, torch.Tensor]:
     """Train one fold; the weights of its best epoch. Starts from, and shuffles, as ``MLPLearner.fit``."""
-    from moa.learners.perceptron.learner import unit_seed
+    from moa.learners.common import unit_seed
 
     x, y = fold.x.to_numpy(np.float32), fold.y.to_numpy(np.float32)
     seed = unit_seed(fold.seed, fold.fold)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
 from moa.learners.base import Fitted, Fold
-from moa.learners.perceptron.learner import smooth, to_device, unit_seed
+from moa.learners.common import smooth, to_device, unit_seed
 
 
 class TabNetLearner(BaseModel):

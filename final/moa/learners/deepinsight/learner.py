@@ -22,7 +22,6 @@ from moa.learners.base import Fitted, Fold
 from moa.learners.deepinsight.backbones import BACKBONES, Backbone, EfficientNet, build_network, load_pretrained
 from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler
 from moa.learners.deepinsight.rendering import Renderer, SwapNoise
-from moa.learners.perceptron.learner import unit_seed
 from moa.learners.runtime import Runtime
 
 
@@ -197,8 +196,3 @@ class FittedCNN:
                 for values in self.scale(x).split(self.runtime.predict_batch)
             ]
         return torch.cat(parts).numpy()
-
-
-def epoch_seed(seed: int, fold: int, epoch: int, stream: int) -> int:
-    """Seed of one random stream (0 order of rows, 1 noise, 2 dropout; more for further devices) in one epoch."""
-    return unit_seed(int(np.random.SeedSequence([epoch, stream]).generate_state(1)[0]), unit_seed(seed, fold))

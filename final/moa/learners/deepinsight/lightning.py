@@ -21,9 +21,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_log
 from torch_optimizer import RAdam
 
 from moa.learners.base import Fold
+from moa.learners.common import epoch_seed, smooth, steps_per_epoch, to_device, unit_seed
 from moa.learners.deepinsight.feature_map import FeatureMap
-from moa.learners.deepinsight.learner import epoch_seed
-from moa.learners.perceptron.learner import smooth, steps_per_epoch, to_device, unit_seed
 
 if TYPE_CHECKING:
     from moa.learners.deepinsight.learner import CNNLearner

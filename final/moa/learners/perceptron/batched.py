@@ -27,9 +27,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_log
 
 from moa.errors import UserError
 from moa.learners.base import Fitted, Fold, Learner
+from moa.learners.common import EVALUATED_ROWS, smooth, steps_per_epoch
+from moa.learners.dropout import SeededDropout, keep_mask, random_words
 from moa.learners.matmul import linear, product
-from moa.learners.perceptron.learner import EVALUATED_ROWS, MLPLearner, smooth, steps_per_epoch
-from moa.learners.perceptron.network import SeededDropout, fold_batch_norm, keep_mask, random_words
+from moa.learners.perceptron.learner import MLPLearner
+from moa.learners.perceptron.network import fold_batch_norm
 
 ENGINES = ("sequential", "threads", "ensemble")
 

@@ -20,9 +20,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from moa.errors import UserError
 from moa.learners.base import Fitted, Fold
-from moa.learners.perceptron.network import BLOCKS, Perceptron, seed_dropout
+from moa.learners.common import EVALUATED_ROWS, smooth, steps_per_epoch, to_device, unit_seed
+from moa.learners.dropout import seed_dropout
+from moa.learners.perceptron.network import BLOCKS, Perceptron
 
-EVALUATED_ROWS = 1024  # a batch whose hidden layer stays in the processor's cache
 _GLOBAL_GENERATOR = Lock()  # members may start side by side, each seeding the one generator that layers draw from
 
 
@@ -153,31 +154,6 @@ class _Undrawn(nn.Linear):
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""
-
-
-def to_device(table: pd.DataFrame, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A table's values, rounded to float32, as a tensor of their own, shape (rows, columns).
-
-    Row after row, since batches are rows: pandas keeps columns together, which makes a batch twenty times as slow to
-    gather.
-    """
-    return torch.tensor(np.ascontiguousarray(table.to_numpy(np.float32)), device=device, dtype=dtype)
-
-
-def unit_seed(seed: int, fold: int) -> int:
-    """A seed for one (seed, fold): folds of one model seed must not share their initial weights and order."""
-    return int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
-
-
-def steps_per_epoch(rows: int, batch_size: int) -> int:
-    """Batches of an epoch; a last batch of a single row is left out, since batch norm cannot be trained on it."""
-    full, rest = divmod(rows, batch_size)
-    return max(full + (rest > 1), 1)
-
-
-def smooth(y: Tensor, amount: float) -> Tensor:
-    """Pull labels towards one half: y·(1-s) + s/2."""
-    return y * (1 - amount) + 0.5 * amount if amount else y
 
 
 @torch.no_grad()

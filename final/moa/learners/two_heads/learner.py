@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
 from moa.learners.base import Fitted, Fold
-from moa.learners.perceptron.learner import EVALUATED_ROWS, smooth, to_device, unit_seed
-from moa.learners.perceptron.network import seed_dropout
+from moa.learners.common import EVALUATED_ROWS, smooth, to_device, unit_seed
+from moa.learners.dropout import seed_dropout
 from moa.learners.two_heads.network import EarlyStopping, KerasAdam, TwoHeads, keras_adadelta, keras_plateau
 
 SECOND = "head2:"  # columns of the second input are named so

@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from moa.learners.dropout import SeededDropout
 from moa.learners.matmul import linear
-from moa.learners.perceptron.network import SeededDropout
 
 KERAS_EPS = 1e-7
 # Keras's ReduceLROnPlateau: its default min_delta, which the original left alone.
