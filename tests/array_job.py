@@ -10,7 +10,7 @@ from moa.data.dataset import load_dataset
 from moa.data.folds import Folds
 from moa.features.pipeline import FeaturePipeline, Step, drop, genes
 from moa.learners.perceptron.learner import MLPLearner
-from moa.recipe import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage
 from moa.runner import Runner, Selection
 
 

@@ -18,7 +18,7 @@ import torch
 from moa.data.dataset import Dataset
 from moa.data.folds import Folds
 from moa.metrics import CLIP, log_loss, prevalence_baseline
-from moa.recipe import ModelConfig, Recipe, Stage
+from moa.models.base import ModelConfig, Recipe, Stage
 from moa.runner import Runner, Selection
 
 #: A fold whose loss lies this many standard deviations below its shuffles' is leaked. Chance alone passes it once in

@@ -11,7 +11,7 @@ from moa.ablation import ABLATIONS, Arm, ablation, compare, run_ablations
 from moa.cli import app
 from moa.errors import UserError
 from moa.metrics import log_loss
-from moa.recipe import recipe
+from moa.models.registry import recipe
 from moa.runner import Runner, Selection
 
 COMPARISONS = [(each.name, arms) for each in ABLATIONS.values() for arms in each.comparisons]

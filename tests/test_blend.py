@@ -10,7 +10,7 @@ import yaml
 
 from moa.blend import BlendSpec, apply_blend, effective_weights, load_blend, save_blend, submission, write_submission
 from moa.errors import UserError
-from moa.recipe import recipes
+from moa.models.registry import recipes
 
 FINAL = Path(__file__).parents[1] / "final"
 MODELS = {

@@ -22,7 +22,7 @@ from moa.learners.perceptron.batched import (
     members_at_once,
 )
 from moa.learners.perceptron.learner import MLPLearner
-from moa.recipe import recipe
+from moa.models.registry import recipe
 from moa.runner import Runner
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from moa.files import read_json
-from moa.recipe import recipes
+from moa.models.registry import recipes
 
 FINAL = Path(__file__).resolve().parents[1] / "final"
 SCRIPTS = {path.stem: path for path in FINAL.glob("*/Inference/*.py")}

@@ -18,8 +18,8 @@ from moa.data.table_files import read_table
 from moa.errors import UserError
 from moa.files import read_json
 from moa.kaggle import package, submission_kernels, training_kernels
+from moa.models.registry import recipes
 from moa.places import ADDITIONS, ROOT_VARIABLE
-from moa.recipe import recipes
 
 MEMBERS = ("simple-nn-old-cv", "simple-nn-new-cv")
 #: Every process of a run loads this first: it can reach itself and nothing else.

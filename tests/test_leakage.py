@@ -11,7 +11,7 @@ import pytest
 from leakage import leak, measure, shuffled_fold
 from moa.learners.base import Fold
 from moa.metrics import log_loss
-from moa.recipe import recipe, recipes
+from moa.models.registry import recipe, recipes
 
 #: What only costs time is made small: images, their layout, the number of folds before the last stage.
 _SMALL = {"learner": {"layout": "pca", "resolution": 16}}

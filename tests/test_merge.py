@@ -11,7 +11,7 @@ from moa.cli import app
 from moa.errors import UserError
 from moa.files import read_json
 from moa.merge import merge_weights
-from moa.recipe import recipe
+from moa.models.registry import recipe
 from moa.runner import Runner
 
 MODEL = "simple-nn-old-cv"

@@ -9,7 +9,7 @@ from moa.cli import app
 from moa.data.table_files import read_table
 from moa.errors import UserError
 from moa.learners.matmul import product
-from moa.recipe import recipes
+from moa.models.registry import recipes
 
 NAME = "simple-nn-old-cv"
 BF16 = torch.bfloat16

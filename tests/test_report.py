@@ -16,8 +16,8 @@ from moa.data.table_files import write_table
 from moa.errors import UserError
 from moa.files import write_json
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
+from moa.models.registry import recipe
 from moa.plots import INK, SERIES, correlation_heatmap, learning_curves
-from moa.recipe import recipe
 from moa.report import SECTIONS, write_report
 from moa.report.inputs import TRUTH, collect
 from moa.report.page import Section, Table, Text, svg

@@ -15,7 +15,7 @@ from moa.image_plots import channels, class_panels, paint
 from moa.learners.deepinsight.attributions import attributions
 from moa.learners.deepinsight.learner import FittedCNN
 from moa.metrics import log_loss
-from moa.recipe import recipe
+from moa.models.registry import recipe
 from moa.report import write_report
 from moa.report.inputs import collect
 from moa.report.networks import _section, look, networks

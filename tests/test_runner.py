@@ -18,7 +18,7 @@ from moa.data.table_files import read_table
 from moa.errors import StoreError, UserError
 from moa.files import create_json, creating, read_json
 from moa.metrics import log_loss, prevalence_baseline
-from moa.recipe import recipe, recipes
+from moa.models.registry import recipe, recipes
 from moa.runner import Runner, Selection, open_runner
 from moa.store import ModelStore
 from moa.workflow import predict_model

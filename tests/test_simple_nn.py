@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from moa.data.schema import CP_TYPE, GENES, TREATED
+from moa.models.registry import recipe
 from moa.models.simple_nn import features
-from moa.recipe import recipe
 
 
 @pytest.fixture(scope="module")

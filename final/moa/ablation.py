@@ -20,8 +20,8 @@ from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import replacing
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
+from moa.models.registry import recipe
 from moa.progress import console
-from moa.recipe import recipe
 from moa.runner import Runner, Selection, needs, pick_device
 
 

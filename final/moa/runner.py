@@ -27,8 +27,9 @@ from moa.files import create_json, digest, read_json
 from moa.learners.base import Fold
 from moa.learners.perceptron.batched import fit_group, groups
 from moa.learners.runtime import Runtime
+from moa.models.base import ModelConfig, Recipe, Selection, Stage, Unit
+from moa.models.registry import recipe
 from moa.progress import Bar, console, progress
-from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit, recipe
 from moa.trained import Trained, pick_device
 
 __all__ = ["Predictions", "Runner", "Selection", "needs", "open_runner", "pick_device"]

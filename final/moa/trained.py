@@ -16,8 +16,8 @@ from moa.errors import StoreError, UserError
 from moa.features.familiarity import Familiarity
 from moa.features.pipeline import FeaturePipeline
 from moa.files import read_json
+from moa.models.base import ModelConfig, Recipe, Selection, Stage, Unit
 from moa.progress import progress
-from moa.recipe import ModelConfig, Recipe, Selection, Stage, Unit
 from moa.store import ModelStore
 
 

@@ -21,7 +21,8 @@ from moa.errors import UserError
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
-from moa.recipe import ModelConfig, Recipe, recipe, recipes
+from moa.models.base import ModelConfig, Recipe
+from moa.models.registry import recipe, recipes
 from moa.runner import Runner, Selection, needs, open_runner, pick_device
 
 # The submissions' folders, beside the package in a checkout.

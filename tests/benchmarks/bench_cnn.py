@@ -32,7 +32,7 @@ from bench_rendering import seconds, table  # noqa: E402
 from moa.learners.base import Fold  # noqa: E402
 from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler  # noqa: E402
 from moa.learners.deepinsight.learner import CNNLearner, Runtime  # noqa: E402
-from moa.recipe import recipe  # noqa: E402
+from moa.models.registry import recipe  # noqa: E402
 from moa.runner import pick_device  # noqa: E402
 from naive_images import naive_images  # noqa: E402
 

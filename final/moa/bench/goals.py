@@ -35,7 +35,7 @@ from moa.files import read_json, write_json
 from moa.learners.matmul import product
 from moa.learners.perceptron.batched import groups
 from moa.learners.perceptron.learner import MLPLearner
-from moa.recipe import recipe
+from moa.models.registry import recipe
 from moa.runner import Runner, Selection
 
 MODEL = "simple-nn-new-cv"

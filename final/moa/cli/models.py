@@ -33,7 +33,7 @@ CNN = "CNN training (no other model takes these)"
 @app.command("models")
 def list_models() -> None:
     """List the single models and the winners' published figures."""
-    from moa.recipe import recipes
+    from moa.models.registry import recipes
 
     table = Table(title="Single models, with the winners' published log losses")
     for column in ("name", "model", "CV", "public LB", "private LB"):
@@ -96,7 +96,7 @@ def train(
     with, and the other way round.
     """
     from moa.learners.runtime import Runtime
-    from moa.recipe import recipe
+    from moa.models.registry import recipe
     from moa.runner import Selection
     from moa.workflow import expand_models, train_models
 
@@ -178,7 +178,7 @@ def predict(
 def inference_app(name: str) -> None:
     """The command line of one model's inference script: ``--data DIR --weights DIR --out DIR [--device D]``."""
     from moa.cli import run
-    from moa.recipe import recipe
+    from moa.models.registry import recipe
     from moa.workflow import predict_model
 
     def infer(data: DataDir = DATA, weights: Weights = WEIGHTS, out_dir: Out = OUT, device: Device = "auto") -> None:

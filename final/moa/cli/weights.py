@@ -20,7 +20,7 @@ def weights_merge(
 ) -> None:
     """Merge the outputs of several Kaggle sessions, array jobs or machines into one weights folder."""
     from moa.merge import merge_weights
-    from moa.recipe import recipe
+    from moa.models.registry import recipe
     from moa.runner import Runner
 
     table = Table(title=f"{target}")

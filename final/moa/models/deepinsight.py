@@ -11,7 +11,7 @@ from moa.features.conditions import RawInputs
 from moa.features.pipeline import FeaturePipeline, Step, excluding
 from moa.learners.deepinsight.backbones import ResNeSt
 from moa.learners.deepinsight.learner import CNNLearner
-from moa.recipe import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage
 
 
 class DeepInsightConfig(ModelConfig):

@@ -25,7 +25,7 @@ from moa.features.pipeline import (
 )
 from moa.features.transformers import GaussianRank, KMeansOneHot, RowStatistics, factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
-from moa.recipe import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage
 
 
 class SimpleNNConfig(ModelConfig):

@@ -14,7 +14,7 @@ from moa.features.pipeline import FeaturePipeline, Step, cells, drop, genes, gen
 from moa.features.transformers import GaussianRank, factor_analysis
 from moa.features.umap import UMAPEmbedding
 from moa.learners.perceptron.learner import MLPLearner
-from moa.recipe import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage
 
 
 class ThreeStageConfig(ModelConfig):

@@ -15,7 +15,7 @@ from moa.features.conditions import OneHotConditions
 from moa.features.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
 from moa.features.transformers import RowStatistics, TTestSelector, pca
 from moa.learners.two_heads.learner import SECOND, TwoHeadsLearner
-from moa.recipe import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage
 
 
 class TwoHeadsConfig(ModelConfig):

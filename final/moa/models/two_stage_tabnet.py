@@ -17,7 +17,7 @@ from moa.features.transformers import GaussianRank, KMeansOneHot, RowStatistics,
 from moa.features.umap import UMAPEmbedding
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
-from moa.recipe import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage
 
 
 class NonscoredConfig(ModelConfig):

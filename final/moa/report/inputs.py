@@ -16,7 +16,8 @@ from moa.data.synthetic import is_synthetic
 from moa.data.table_files import read_table
 from moa.errors import UserError
 from moa.files import read_json
-from moa.recipe import Recipe, Stage, recipes
+from moa.models.base import Recipe, Stage
+from moa.models.registry import recipes
 
 #: Where a synthetic data set keeps the answers.
 TRUTH = Path("truth") / "test_targets_scored.csv"

@@ -108,7 +108,7 @@ class CNNLearner(BaseModel):
         return FittedCNN.restore(fitted, device, self.runtime).predict(x)
 
     def at_precision(self, precision: str) -> CNNLearner:
-        """A copy run at another precision; see ``moa.recipe.ModelConfig.at_precision``."""
+        """A copy run at another precision; see ``moa.models.base.ModelConfig.at_precision``."""
         return self.model_copy(update={"runtime": self.runtime.model_copy(update={"precision": precision})})
 
     def noise(self) -> SwapNoise:

@@ -60,7 +60,7 @@ class MLPLearner(BaseModel):
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", exclude=True)
 
     def at_precision(self, precision: str) -> MLPLearner:
-        """A copy that predicts at another precision; see ``moa.recipe.ModelConfig.at_precision``."""
+        """A copy that predicts at another precision; see ``moa.models.base.ModelConfig.at_precision``."""
         wanted = "32-true" if precision == "auto" else precision
         if wanted not in get_args(type(self).model_fields["precision"].annotation):
             raise UserError(f"--precision {precision}: perceptrons have 32-true and bf16-mixed")

@@ -5,16 +5,12 @@ A recipe is data. It names features, folds, seeds and a learner for each stage; 
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-import moa.models
 from moa.data.folds import Folds
 from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline
@@ -156,25 +152,3 @@ def merge(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]
         below = merged.get(name)
         merged[name] = merge(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
     return merged
-
-
-@cache
-def recipes() -> dict[str, Recipe]:
-    """All recipes by name: every module of ``moa.models`` lists its own in ``RECIPES``."""
-    found: dict[str, Recipe] = {}
-    for module in pkgutil.iter_modules(moa.models.__path__):
-        for recipe in importlib.import_module(f"moa.models.{module.name}").RECIPES:
-            found[recipe.name] = recipe
-    return found
-
-
-def recipe(name: str) -> Recipe:
-    """The recipe of that name.
-
-    Raises:
-        UserError: there is none.
-    """
-    known = recipes()
-    if name not in known:
-        raise UserError(f"model '{name}' is unknown; choose one of: {', '.join(known)}")
-    return known[name]
