@@ -11,7 +11,7 @@ from moa.data.folds import Folds
 from moa.features.pipeline import FeaturePipeline, Step, drop, genes
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
-from moa.runner import Runner, Selection
+from moa.training.runner import Runner, Selection
 
 
 class Config(ModelConfig):

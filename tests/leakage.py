@@ -19,7 +19,7 @@ from moa.data.dataset import Dataset
 from moa.data.folds import Folds
 from moa.metrics import CLIP, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe, Stage
-from moa.runner import Runner, Selection
+from moa.training.runner import Runner, Selection
 
 #: A fold whose loss lies this many standard deviations below its shuffles' is leaked. Chance alone passes it once in
 #: thirty thousand; choosing the best of a model's epochs by the fold's own loss costs about one.

@@ -12,7 +12,7 @@ from moa.cli import app
 from moa.errors import UserError
 from moa.metrics import log_loss
 from moa.models.registry import recipe
-from moa.runner import Runner, Selection
+from moa.training.runner import Runner, Selection
 
 COMPARISONS = [(each.name, arms) for each in ABLATIONS.values() for arms in each.comparisons]
 IDS = [f"{name}-{arms[0].model}" for name, arms in COMPARISONS]

@@ -21,7 +21,7 @@ from moa.learners.common import epoch_seed
 from moa.learners.deepinsight.learner import CNNLearner, Runtime
 from moa.learners.deepinsight.lightning import Batches, FoldModule, cosine
 from moa.models.registry import recipe
-from moa.runner import Runner
+from moa.training.runner import Runner
 from moa.workflow import run_by, train_models
 from tiny_cnn import CPU, TINY, TINY_RESNEST, assert_same, fold_in, tables
 

@@ -23,7 +23,7 @@ from moa.learners.perceptron.batched import (
 )
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.registry import recipe
-from moa.runner import Runner
+from moa.training.runner import Runner
 
 CPU = torch.device("cpu")
 LEARNERS = {

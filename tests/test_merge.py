@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from moa.cli import app
 from moa.errors import UserError
 from moa.files import read_json
-from moa.merge import merge_weights
 from moa.models.registry import recipe
-from moa.runner import Runner
+from moa.training.merge import merge_weights
+from moa.training.runner import Runner
 
 MODEL = "simple-nn-old-cv"
 

@@ -8,7 +8,7 @@ from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import StoreError, UserError
 from moa.models import three_stage, two_stage_tabnet
 from moa.models.registry import recipe
-from moa.runner import Runner, Selection, open_runner
+from moa.training.runner import Runner, Selection, open_runner
 
 THREE, TABNET = "three-stage-nn-5fold", "two-stage-nn-tabnet"
 

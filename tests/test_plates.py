@@ -17,7 +17,7 @@ from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import DataError, UserError
 from moa.features.familiarity import Familiarity
 from moa.plates import check_file, predict_plates, rank_mechanisms, read_parts
-from moa.runner import open_runner
+from moa.training.runner import open_runner
 from moa.workflow import plate_blend
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]

@@ -22,7 +22,7 @@ from moa.report.networks import _section, look, networks
 from moa.report.page import Table
 from moa.report.scores import Scores
 from moa.report.sections import blends, scores
-from moa.runner import open_runner
+from moa.training.runner import open_runner
 
 CNN, NN = "deepinsight-resnest-v2", "simple-nn-old-cv"
 

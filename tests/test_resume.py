@@ -8,7 +8,7 @@ import time
 import pytest
 
 from moa.data.table_files import read_table
-from moa.store import ModelStore
+from moa.training.store import ModelStore
 
 #: Moments to kill at, one after another: as many files or folders of the pattern are there in the model's folder.
 KILLS = {

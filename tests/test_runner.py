@@ -19,8 +19,8 @@ from moa.errors import StoreError, UserError
 from moa.files import create_json, creating, read_json
 from moa.metrics import log_loss, prevalence_baseline
 from moa.models.registry import recipe, recipes
-from moa.runner import Runner, Selection, open_runner
-from moa.store import ModelStore
+from moa.training.runner import Runner, Selection, open_runner
+from moa.training.store import ModelStore
 from moa.workflow import predict_model
 
 NAME = "simple-nn-old-cv"

@@ -15,7 +15,7 @@ from moa.errors import StoreError
 from moa.features.transformers import GaussianRank
 from moa.files import digest, read_json, replacing, write_json
 from moa.learners.base import Fitted
-from moa.store import ModelStore, SharedFits
+from moa.training.store import ModelStore, SharedFits
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_unit_finished_twice_is_kept_as_the_first_made_it(store, oof):
 
 
 def test_nothing_is_left_behind_when_saving_fails(store, oof, monkeypatch):
-    monkeypatch.setattr("moa.store.write_json", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("moa.training.store.write_json", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         save(store, oof)
     assert not store.has_unit("nn", 7, 0)

@@ -26,7 +26,7 @@ from moa.learners.two_heads.network import (
 from moa.metrics import log_loss, prevalence_baseline
 from moa.models import two_heads as recipes
 from moa.models.registry import recipe
-from moa.runner import open_runner
+from moa.training.runner import open_runner
 
 V1, V2 = "two-heads", "two-heads-v2"
 

@@ -22,7 +22,7 @@ from moa.files import replacing
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.models.registry import recipe
 from moa.progress import console
-from moa.runner import Runner, Selection, needs, pick_device
+from moa.training.runner import Runner, Selection, needs, pick_device
 
 
 @dataclass(frozen=True)

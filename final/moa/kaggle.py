@@ -37,9 +37,9 @@ from moa.data.download import COMPETITION
 from moa.errors import UserError
 from moa.files import replacing, write_json
 from moa.learners.deepinsight.learner import CNNLearner
-from moa.merge import link_or_copy
 from moa.models.registry import recipes
 from moa.places import ADDITIONS
+from moa.training.merge import link_or_copy
 from moa.workflow import FINAL
 
 #: Python of Kaggle's image; its first cell says so: ``!python --version``.

@@ -131,7 +131,7 @@ def _attached_weights(attached: Path, working: Path, train: str | None) -> Path:
         return own
     if train is None and len(stores) == 1:
         return stores[0]
-    from moa.merge import merge_weights  # not before the missing packages are installed
+    from moa.training.merge import merge_weights  # not before the missing packages are installed
 
     if train is None:  # each training notebook's output is a part; linked, they take no room
         whole = Path(tempfile.mkdtemp(prefix="weights-"))

@@ -27,7 +27,7 @@ from moa.data.table_files import append_csv
 from moa.errors import DataError, UserError
 from moa.files import replacing
 from moa.progress import progress
-from moa.runner import Runner, open_runner
+from moa.training.runner import Runner, open_runner
 
 ROWS_AT_A_TIME = 16_384
 MOST_PROBLEMS = 20
@@ -76,7 +76,7 @@ def predict_plates(
         device: where networks run.
         top: mechanisms a sample in ``ranked.csv``.
         rows_at_a_time: rows in memory at once; the results do not depend on it beyond rounding.
-        precision: of ``moa.runner.open_runner``.
+        precision: of ``moa.training.runner.open_runner``.
 
     Raises:
         DataError: everything found wrong with the file, up to 20 problems.

@@ -23,7 +23,7 @@ from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe
 from moa.models.registry import recipe, recipes
-from moa.runner import Runner, Selection, needs, open_runner, pick_device
+from moa.training.runner import Runner, Selection, needs, open_runner, pick_device
 
 # The submissions' folders, beside the package in a checkout.
 FINAL = Path(__file__).resolve().parents[1]
@@ -138,7 +138,7 @@ def predict_model(
     """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights; returns the folder.
 
     Of the data only the test features are read, and the sample submission where there is one. ``precision`` is that of
-    ``moa.runner.open_runner``; OOF predictions are those of training whatever it is.
+    ``moa.training.runner.open_runner``; OOF predictions are those of training whatever it is.
     """
     runner = open_runner(name, weights, device, precision)
     features, sample = load_test(data, runner.targets)

@@ -25,7 +25,7 @@ from moa.errors import UserError
 from moa.files import replacing
 from moa.plots import GRID, INK, SERIES
 from moa.progress import console, progress
-from moa.runner import pick_device
+from moa.training.runner import pick_device
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from moa.learners.matmul import product
 from moa.learners.perceptron.batched import groups
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.registry import recipe
-from moa.runner import Runner, Selection
+from moa.training.runner import Runner, Selection
 
 MODEL = "simple-nn-new-cv"
 FEWER_BITS = "bf16-mixed"

@@ -35,7 +35,7 @@ def ablate(
 ) -> None:
     """Leave parts of the solution out, train, and tell in one table what each is worth; goes on where it stopped."""
     from moa.ablation import ABLATIONS, ablation, in_words, run_ablations
-    from moa.runner import Selection
+    from moa.training.runner import Selection
 
     chosen = [ablation(name) for name in dict.fromkeys(names or ABLATIONS)]
     if listing:

@@ -97,7 +97,7 @@ def train(
     """
     from moa.learners.runtime import Runtime
     from moa.models.registry import recipe
-    from moa.runner import Selection
+    from moa.training.runner import Selection
     from moa.workflow import expand_models, train_models
 
     options = {"devices": devices, "strategy": strategy, "precision": precision, "compile": compile_network,

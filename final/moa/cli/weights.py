@@ -19,9 +19,9 @@ def weights_merge(
     sources: Annotated[list[Path], typer.Argument(help="Weights folders, each with any part of the units.")],
 ) -> None:
     """Merge the outputs of several Kaggle sessions, array jobs or machines into one weights folder."""
-    from moa.merge import merge_weights
     from moa.models.registry import recipe
-    from moa.runner import Runner
+    from moa.training.merge import merge_weights
+    from moa.training.runner import Runner
 
     table = Table(title=f"{target}")
     for column in ("model", "units taken", "there before", "still to train"):

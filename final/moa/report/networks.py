@@ -75,7 +75,7 @@ def look(found: Scores, model: ModelResult, on_step: Callable[[int], None] = lam
     """Draw and explain a model's first trained unit on a bounded number of rows."""
     from moa.learners.deepinsight.attributions import attributions, class_images
     from moa.learners.deepinsight.learner import FittedCNN
-    from moa.runner import Runner, pick_device
+    from moa.training.runner import Runner, pick_device
 
     runner = Runner(model.recipe, found.inputs.weights, device=pick_device())
     stage = runner.last.name

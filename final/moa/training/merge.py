@@ -18,7 +18,7 @@ from pathlib import Path
 from moa.errors import StoreError, UserError
 from moa.files import read_json, replacing_folder, sha256, write_json
 from moa.progress import progress
-from moa.store import ModelStore, first_difference
+from moa.training.store import ModelStore, first_difference
 
 
 @dataclass(frozen=True)

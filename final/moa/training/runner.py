@@ -30,7 +30,7 @@ from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Selection, Stage, Unit
 from moa.models.registry import recipe
 from moa.progress import Bar, console, progress
-from moa.trained import Trained, pick_device
+from moa.training.trained import Trained, pick_device
 
 __all__ = ["Predictions", "Runner", "Selection", "needs", "open_runner", "pick_device"]
 
@@ -44,7 +44,7 @@ class Predictions:
 
 
 class Runner(Trained):
-    """Trains one model, and replays it as ``moa.trained.Trained``, whose arguments it takes."""
+    """Trains one model, and replays it as ``moa.training.trained.Trained``, whose arguments it takes."""
 
     # -- training -----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from moa.features.pipeline import FeaturePipeline
 from moa.files import read_json
 from moa.models.base import ModelConfig, Recipe, Selection, Stage, Unit
 from moa.progress import progress
-from moa.store import ModelStore
+from moa.training.store import ModelStore
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -1,0 +1,1 @@
+"""Units of training: what one is, how they are run, and what is on disk."""
