@@ -13,16 +13,10 @@ from moa.learners.base import Fold
 from moa.learners.dropout import SeededDropout, keep_mask, random_words
 from moa.learners.matmul import linear, product
 from moa.learners.perceptron import batched as ensemble
-from moa.learners.perceptron.batched import (
-    engine_for,
-    fit_group,
-    fit_side_by_side,
-    fit_together,
-    groups,
-    members_at_once,
-)
+from moa.learners.perceptron.batched import fit_together
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.registry import recipe
+from moa.training.executors import engine_for, fit_group, fit_side_by_side, groups, members_at_once
 from moa.training.runner import Runner
 
 CPU = torch.device("cpu")

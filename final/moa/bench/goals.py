@@ -33,9 +33,9 @@ from moa.errors import UserError
 from moa.features.transformers import GaussianRank
 from moa.files import read_json, write_json
 from moa.learners.matmul import product
-from moa.learners.perceptron.batched import groups
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.registry import recipe
+from moa.training.executors import groups
 from moa.training.runner import Runner, Selection
 
 MODEL = "simple-nn-new-cv"

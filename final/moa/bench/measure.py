@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 
 from moa.learners.base import Fold
-from moa.learners.perceptron.batched import fit_group
 from moa.learners.perceptron.learner import MLPLearner
+from moa.training.executors import fit_group
 
 OLD = "notebook"  # the name of the old way in tables
 

@@ -18,9 +18,10 @@ from moa.bench.measure import OLD, Sizes, epoch_seconds, make_folds, measure, no
 from moa.features.transformers import GaussianRank
 from moa.learners import tabnet
 from moa.learners.base import Fitted, Fold
-from moa.learners.perceptron.batched import fit_group, fit_together, groups
+from moa.learners.perceptron.batched import fit_together
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
+from moa.training.executors import fit_group, groups
 
 
 def training_epoch(sizes: Sizes, device: torch.device) -> pd.DataFrame:

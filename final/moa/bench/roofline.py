@@ -13,9 +13,10 @@ import torch
 from moa.bench.measure import Sizes, epoch_seconds, group_seconds, make_folds
 from moa.learners.base import Fold
 from moa.learners.matmul import product
-from moa.learners.perceptron.batched import fit_together, groups
+from moa.learners.perceptron.batched import fit_together
 from moa.learners.perceptron.learner import logits
 from moa.learners.perceptron.network import three_fc
+from moa.training.executors import groups
 
 Shape = tuple[int, int, int]
 Multiply = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

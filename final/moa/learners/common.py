@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+
+from moa.errors import UserError
 
 EVALUATED_ROWS = 1024  # a batch whose hidden layer stays in the processor's cache
 
@@ -38,3 +42,18 @@ def smooth(y: Tensor, amount: float) -> Tensor:
 def epoch_seed(seed: int, fold: int, epoch: int, stream: int) -> int:
     """Seed of one random stream (0 order of rows, 1 noise, 2 dropout; more for further devices) in one epoch."""
     return unit_seed(int(np.random.SeedSequence([epoch, stream]).generate_state(1)[0]), unit_seed(seed, fold))
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """ "auto" takes the GPU where there is one.
+
+    Raises:
+        UserError: "cuda" was asked for and there is none, or it is another word.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"--device {name}: unknown; choose auto, cpu or cuda")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"--device {name}: no CUDA device is visible; use --device cpu")
+    return torch.device(name)

@@ -25,12 +25,13 @@ from moa.features.familiarity import Familiarity
 from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, digest, read_json
 from moa.learners.base import Fold
-from moa.learners.perceptron.batched import fit_group, groups
+from moa.learners.common import pick_device
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Selection, Stage, Unit
 from moa.models.registry import recipe
 from moa.progress import Bar, console, progress
-from moa.training.trained import Trained, pick_device
+from moa.training.executors import fit_group, groups
+from moa.training.trained import Trained
 
 __all__ = ["Predictions", "Runner", "Selection", "needs", "open_runner", "pick_device"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,28 +11,13 @@ import torch
 from pydantic import ValidationError
 
 from moa.data.schema import CP_TYPE, TREATED
-from moa.errors import StoreError, UserError
+from moa.errors import StoreError
 from moa.features.familiarity import Familiarity
 from moa.features.pipeline import FeaturePipeline
 from moa.files import read_json
 from moa.models.base import ModelConfig, Recipe, Selection, Stage, Unit
 from moa.progress import progress
 from moa.training.store import ModelStore
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """ "auto" takes the GPU where there is one.
-
-    Raises:
-        UserError: "cuda" was asked for and there is none, or it is another word.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise UserError(f"--device {name}: unknown; choose auto, cpu or cuda")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"--device {name}: no CUDA device is visible; use --device cpu")
-    return torch.device(name)
 
 
 class Trained:
