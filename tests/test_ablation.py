@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from moa.ablation import ABLATIONS, Arm, ablation, compare, run_ablations
 from moa.cli import app
 from moa.errors import UserError
+from moa.jobs.ablation import ABLATIONS, Arm, ablation, compare, run_ablations
 from moa.metrics import log_loss
 from moa.models.registry import recipe
 from moa.training.runner import Runner, Selection

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from moa.blend import apply_blend, load_blend
-from moa.blend_loss import SMALL, BlendLoss, slsqp, tpe
-from moa.blend_search import Oof, comparable_rows, search
+from moa.blending.blend import apply_blend, load_blend
+from moa.blending.loss import SMALL, BlendLoss, slsqp, tpe
+from moa.blending.search import Oof, comparable_rows, search
 from moa.cli import app
 from moa.data.table_files import read_table, write_table
 from moa.errors import UserError
+from moa.jobs.predict import blend_submission
 from moa.metrics import all_to_treated, competition_log_loss, log_loss, treated_to_all
-from moa.workflow import blend_submission
 
 PLANTED = np.array([0.5, 0.0, 0.3, 0.2])
 

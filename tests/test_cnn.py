@@ -16,13 +16,13 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from moa.errors import UserError
+from moa.jobs.predict import run_by, train_models
 from moa.learners.base import Fold
 from moa.learners.common import epoch_seed
 from moa.learners.deepinsight.learner import CNNLearner, Runtime
 from moa.learners.deepinsight.lightning import Batches, FoldModule, cosine
 from moa.models.registry import recipe
 from moa.training.runner import Runner
-from moa.workflow import run_by, train_models
 from tiny_cnn import CPU, TINY, TINY_RESNEST, assert_same, fold_in, tables
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import papermill
 import pytest
 
-from moa.blend import BlendSpec, save_blend
+from moa.blending.blend import BlendSpec, save_blend
 from moa.data.table_files import read_table
 from moa.errors import UserError
 from moa.files import read_json

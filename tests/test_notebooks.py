@@ -7,7 +7,7 @@ import pandas as pd
 import papermill
 import pytest
 
-from moa.blend import load_blend
+from moa.blending.blend import load_blend
 from moa.data.table_files import read_table
 
 FINAL = Path(__file__).resolve().parents[1] / "final"

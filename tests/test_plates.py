@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from moa.blend import BlendSpec
+from moa.blending.blend import BlendSpec
 from moa.cli import app
 from moa.data.csv_files import read_csv
 from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import DataError, UserError
 from moa.features.familiarity import Familiarity
-from moa.plates import check_file, predict_plates, rank_mechanisms, read_parts
+from moa.jobs.plates import check_file, predict_plates, rank_mechanisms, read_parts
+from moa.jobs.predict import plate_blend
 from moa.training.runner import open_runner
-from moa.workflow import plate_blend
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]
 SPEC = BlendSpec(name="two", title="Two", members=MEMBERS)
@@ -138,7 +138,7 @@ def test_memory_is_that_of_a_part(plate, tmp_path):
                 cells[place] = f"id_{number}"
                 file.write(",".join(cells))
     code = (
-        "import sys; from pathlib import Path; from moa.plates import check_file, read_parts;"
+        "import sys; from pathlib import Path; from moa.jobs.plates import check_file, read_parts;"
         "from moa.data.dataset import read_features; path = Path(sys.argv[1]);"
         "[len(p) for p in read_parts(path, 500)][:0] if sys.argv[2] == 'parts' else read_features(path);"
         "print(next(int(line.split()[1]) // 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')))"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from moa.blend import BlendSpec, Member, save_blend
+from moa.blending.blend import BlendSpec, Member, save_blend
 from moa.errors import UserError
 from moa.image_plots import channels, class_panels, paint
 from moa.learners.deepinsight.attributions import attributions

@@ -17,11 +17,11 @@ from moa.data.schema import CP_TYPE, TREATED
 from moa.data.table_files import read_table
 from moa.errors import StoreError, UserError
 from moa.files import create_json, creating, read_json
+from moa.jobs.predict import predict_model
 from moa.metrics import log_loss, prevalence_baseline
 from moa.models.registry import recipe, recipes
 from moa.training.runner import Runner, Selection, open_runner
 from moa.training.store import ModelStore
-from moa.workflow import predict_model
 
 NAME = "simple-nn-old-cv"
 

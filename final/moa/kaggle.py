@@ -36,11 +36,11 @@ from papermill.parameterize import parameterize_notebook
 from moa.data.download import COMPETITION
 from moa.errors import UserError
 from moa.files import replacing, write_json
+from moa.jobs.predict import FINAL
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.registry import recipes
 from moa.places import ADDITIONS
 from moa.training.merge import link_or_copy
-from moa.workflow import FINAL
 
 #: Python of Kaggle's image; its first cell says so: ``!python --version``.
 PYTHON = "3.12"
@@ -127,8 +127,8 @@ def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Ke
         profile: of the training.
         weights: read the data set of trained weights; otherwise the outputs of the training kernels.
     """
-    from moa.blend import load_blend
-    from moa.workflow import BLENDS
+    from moa.blending.blend import load_blend
+    from moa.jobs.predict import BLENDS
 
     training = training_kernels(profile)
     found = []

@@ -34,7 +34,7 @@ def ablate(
     listing: Annotated[bool, typer.Option("--list", help="Say what there is, and train nothing.")] = False,
 ) -> None:
     """Leave parts of the solution out, train, and tell in one table what each is worth; goes on where it stopped."""
-    from moa.ablation import ABLATIONS, ablation, in_words, run_ablations
+    from moa.jobs.ablation import ABLATIONS, ablation, in_words, run_ablations
     from moa.training.runner import Selection
 
     chosen = [ablation(name) for name in dict.fromkeys(names or ABLATIONS)]

@@ -12,7 +12,7 @@ from rich.table import Table
 from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Models, Weights, group, out
 
 if TYPE_CHECKING:
-    from moa.blend_search import SearchResult
+    from moa.blending.search import SearchResult
 
 app = group("Mix the models' predictions into a submission; search the weights of a mixture.")
 
@@ -27,7 +27,7 @@ def blend_apply(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the submission.")] = Path("output"),
 ) -> None:
     """Mix predictions by a blend's weights into a checked submission."""
-    from moa.workflow import blend_submission
+    from moa.jobs.predict import blend_submission
 
     for blend in blends:
         path, note = blend_submission(blend, data, predictions, out_dir)
@@ -72,9 +72,9 @@ def blend_search(
     ] = None,
 ) -> None:
     """Search blend weights on out-of-fold predictions, and say how much of the gain is real."""
-    from moa.blend import save_blend
-    from moa.blend_search import check_writable
-    from moa.workflow import search_weights
+    from moa.blending.blend import save_blend
+    from moa.blending.search import check_writable
+    from moa.jobs.predict import search_weights
 
     methods = method or ["slsqp"]
     if out_file:  # before the time is spent
@@ -110,7 +110,7 @@ def blend_search(
 
 def search_tables(found: SearchResult, schemes: dict[str, str]) -> list[Table]:
     """Members, scores and weights of a search as tables to print."""
-    from moa.blend_search import BASELINES
+    from moa.blending.search import BASELINES
 
     members = _table(f"Members, OOF log loss over {found.n_rows:,} treated rows", "model", "folds", "log loss")
     for model, loss in found.singles.items():

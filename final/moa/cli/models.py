@@ -95,10 +95,10 @@ def train(
     The options of CNN training change how a fold is run and not what is trained: weights begun without them are gone on
     with, and the other way round.
     """
+    from moa.jobs.predict import expand_models, train_models
     from moa.learners.runtime import Runtime
     from moa.models.registry import recipe
     from moa.training.runner import Selection
-    from moa.workflow import expand_models, train_models
 
     options = {"devices": devices, "strategy": strategy, "precision": precision, "compile": compile_network,
                "channels_last": channels_last, "tensorboard": tensorboard}  # fmt: skip
@@ -151,7 +151,7 @@ def predict(
     each sample, and a warning where a sample lies far outside the training data.
     """
     from moa.errors import UserError
-    from moa.workflow import expand_models, plate_blend, predict_model
+    from moa.jobs.predict import expand_models, plate_blend, predict_model
 
     if features is None:
         if blend is not None or not models:
@@ -163,7 +163,7 @@ def predict(
     wanted = [*(models or []), *([blend] if blend else [])]
     if len(wanted) != 1:
         raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")
-    from moa.plates import predict_plates
+    from moa.jobs.plates import predict_plates
 
     found = predict_plates(features, plate_blend(wanted[0]), weights, out_dir, device, top, rows_at_a_time, precision)
     if found.absent:
@@ -178,8 +178,8 @@ def predict(
 def inference_app(name: str) -> None:
     """The command line of one model's inference script: ``--data DIR --weights DIR --out DIR [--device D]``."""
     from moa.cli import run
+    from moa.jobs.predict import predict_model
     from moa.models.registry import recipe
-    from moa.workflow import predict_model
 
     def infer(data: DataDir = DATA, weights: Weights = WEIGHTS, out_dir: Out = OUT, device: Device = "auto") -> None:
         out.print(f"wrote {predict_model(name, data, weights, out_dir, device)}")

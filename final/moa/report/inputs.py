@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from moa.blend import BlendSpec, load_blend
+from moa.blending.blend import BlendSpec, load_blend
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
 from moa.data.synthetic import is_synthetic
@@ -135,7 +135,7 @@ def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path]
 
 
 def _blends(further: Sequence[Path]) -> dict[str, BlendSpec]:
-    from moa.workflow import BLENDS  # it pulls in the training code, which nothing else here needs
+    from moa.jobs.predict import BLENDS  # it pulls in the training code, which nothing else here needs
 
     found = {name: load_blend(path) for name, path in BLENDS.items() if path.is_file()}
     for path in dict.fromkeys(path.resolve() for path in further):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from moa.blend import BlendSpec, apply_blend, effective_weights
+from moa.blending.blend import BlendSpec, apply_blend, effective_weights
 from moa.metrics import CLIP, column_log_loss, competition_log_loss, prevalence_baseline, treated_log_loss
 from moa.report.inputs import Inputs
 

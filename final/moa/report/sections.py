@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from moa.blend import BlendSpec, PublishedBlend
+from moa.blending.blend import BlendSpec, PublishedBlend
 from moa.metrics import prediction_correlation
 from moa.plots import SERIES, correlation_heatmap, learning_curves, score_dots, stacked_bars, weight_bars
 from moa.report.details import calibration, drugs, targets

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
-from moa.blend import BlendSpec
-from moa.blend_loss import TPE_TRIALS, BlendLoss, slsqp, tpe
+from moa.blending.blend import BlendSpec
+from moa.blending.loss import TPE_TRIALS, BlendLoss, slsqp, tpe
 from moa.data.folds import SMALL_DRUG_ROWS
 from moa.errors import UserError
 from moa.metrics import (

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from moa.blend import BlendSpec, apply_blend, effective_weights, submission
+from moa.blending.blend import BlendSpec, apply_blend, effective_weights, submission
 from moa.data.csv_files import Problems, parse_csv
 from moa.data.dataset import TEXT_COLUMNS, check_features
 from moa.data.schema import CELLS, CONTROL, CP_TYPE, GENES, SIG_ID

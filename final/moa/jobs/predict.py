@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from moa.blend import BlendSpec, apply_blend, load_blend, submission, write_submission
-from moa.blend_search import Oof, SearchResult, search
+from moa.blending.blend import BlendSpec, apply_blend, load_blend, submission, write_submission
+from moa.blending.search import Oof, SearchResult, search
 from moa.data.dataset import Dataset, load_dataset, load_test
 from moa.data.schema import TRAIN_DRUG
 from moa.data.table_files import read_table, write_table
@@ -170,7 +170,7 @@ def search_weights(
         weights: folder of trained weights, whose manifests say which folds were used; a model that is not there is
             taken to have its published folds.
         whole_drugs: keep drugs whole in the nested folds and in the bootstrap; None: where train_drug.csv is there.
-        options: further arguments of ``moa.blend_search.search``.
+        options: further arguments of ``moa.blending.search.search``.
 
     Returns:
         what was found, the scheme of each member's folds, and the members of blends that have no OOF predictions.

@@ -1,0 +1,1 @@
+"""Mixing the models' predictions: weights, submissions, and the search of weights."""
