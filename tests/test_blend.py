@@ -8,15 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from moa.blending.blend import (
-    BlendSpec,
-    apply_blend,
-    effective_weights,
-    load_blend,
-    save_blend,
-    submission,
-    write_submission,
-)
+from moa.blending.blend import BlendSpec, apply_blend, effective_weights, load_blend, save_blend
+from moa.blending.submission import submission, write_submission
 from moa.errors import UserError
 from moa.models.registry import recipes
 

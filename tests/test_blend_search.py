@@ -11,7 +11,7 @@ from moa.blending.search import Oof, comparable_rows, search
 from moa.cli import app
 from moa.data.table_files import read_table, write_table
 from moa.errors import UserError
-from moa.jobs.predict import blend_submission
+from moa.jobs.blend import blend_submission
 from moa.metrics import all_to_treated, competition_log_loss, log_loss, treated_to_all
 
 PLANTED = np.array([0.5, 0.0, 0.3, 0.2])

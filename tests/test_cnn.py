@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from moa.errors import UserError
-from moa.jobs.predict import run_by, train_models
+from moa.jobs.train import run_by, train_models
 from moa.learners.base import Fold
 from moa.learners.common import epoch_seed
 from moa.learners.deepinsight.learner import CNNLearner, Runtime

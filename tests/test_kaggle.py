@@ -15,11 +15,12 @@ import pytest
 
 from moa.blending.blend import BlendSpec, save_blend
 from moa.data.table_files import read_table
+from moa.environment import KAGGLE_ROOT
 from moa.errors import UserError
 from moa.files import read_json
 from moa.kaggle import package, submission_kernels, training_kernels
 from moa.models.registry import recipes
-from moa.places import ADDITIONS, ROOT_VARIABLE
+from moa.places import ADDITIONS
 
 MEMBERS = ("simple-nn-old-cv", "simple-nn-new-cv")
 #: Every process of a run loads this first: it can reach itself and nothing else.
@@ -72,7 +73,7 @@ def offline(kaggle, tmp_path, monkeypatch):
     """The environment of a run there: no network, nothing of the checkout, inputs that nobody writes to."""
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     for name, value in {
-        ROOT_VARIABLE: kaggle,
+        KAGGLE_ROOT: kaggle,
         "PYTHONPATH": tmp_path,
         "PYTHONDONTWRITEBYTECODE": 1,
         "MOA_PRETRAINED": "",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from moa.environment import KAGGLE_ROOT, PRETRAINED
 from moa.errors import UserError
-from moa.places import ADDITIONS, PRETRAINED_VARIABLE, ROOT_VARIABLE, settle
+from moa.places import ADDITIONS, settle
 
 FINAL = Path(__file__).resolve().parents[1] / "final"
 MODEL = "simple-nn-old-cv"
@@ -22,8 +23,8 @@ def kaggle(tmp_path, monkeypatch):
     root = tmp_path / "kaggle"
     for name in ("input", "working"):
         (root / name).mkdir(parents=True)
-    monkeypatch.setenv(ROOT_VARIABLE, str(root))
-    monkeypatch.setenv(PRETRAINED_VARIABLE, "")
+    monkeypatch.setenv(KAGGLE_ROOT, str(root))
+    monkeypatch.setenv(PRETRAINED, "")
     monkeypatch.chdir(root / "working")
     return root
 
@@ -47,7 +48,7 @@ def part_of(weights, folder, seed):
 
 
 def test_at_home_the_folders_of_reproduce_are_found(monkeypatch, tmp_path):
-    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "none"))
+    monkeypatch.setenv(KAGGLE_ROOT, str(tmp_path / "none"))
     home = FINAL.parent.resolve()
     places = settle("kaggle")
     assert (places.data, places.weights) == (home / "data", home / "output" / "kaggle" / "weights")
@@ -64,7 +65,7 @@ def test_on_kaggle_folders_are_told_by_what_they_hold(kaggle, mount):
     images = attach(kaggle, mount.format("imagenet"), "tf_efficientnet_b3_ns-9d44bf68.pth")
     places = settle()
     assert places.on_kaggle and (places.data, places.weights) == (data, store)
-    assert os.environ[PRETRAINED_VARIABLE] == str(images)
+    assert os.environ[PRETRAINED] == str(images)
     assert places.submission("best-lb") == kaggle / "working" / "submission.csv"
 
 

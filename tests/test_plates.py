@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from moa.blending.blend import BlendSpec
+from moa.blending.catalogue import plate_blend
 from moa.cli import app
 from moa.data.csv_files import read_csv
 from moa.data.dataset import read_features
@@ -17,7 +18,6 @@ from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import DataError, UserError
 from moa.features.familiarity import Familiarity
 from moa.jobs.plates import check_file, predict_plates, rank_mechanisms, read_parts
-from moa.jobs.predict import plate_blend
 from moa.training.runner import open_runner
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]

@@ -34,9 +34,9 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from moa.data.download import COMPETITION
+from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import replacing, write_json
-from moa.jobs.predict import FINAL
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.registry import recipes
 from moa.places import ADDITIONS
@@ -128,7 +128,7 @@ def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Ke
         weights: read the data set of trained weights; otherwise the outputs of the training kernels.
     """
     from moa.blending.blend import load_blend
-    from moa.jobs.predict import BLENDS
+    from moa.blending.catalogue import BLENDS
 
     training = training_kernels(profile)
     found = []

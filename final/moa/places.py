@@ -20,12 +20,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from moa.environment import FINAL, PRETRAINED, kaggle_root, pretrained_folder
 from moa.errors import UserError
 
-#: Names another folder than /kaggle; the tests' own Kaggle.
-ROOT_VARIABLE = "MOA_KAGGLE_ROOT"
-#: Names a folder of ImageNet weights; see ``moa.learners.deepinsight.backbones``.
-PRETRAINED_VARIABLE = "MOA_PRETRAINED"
 #: What Kaggle's image lacks, or may hold in a version below the one this code needs.
 ADDITIONS: dict[str, str | None] = {
     "iterative-stratification": None,
@@ -102,14 +99,8 @@ def settle(
     )
 
 
-def kaggle_root() -> Path | None:
-    """/kaggle on Kaggle, None at home."""
-    root = Path(os.environ.get(ROOT_VARIABLE, "/kaggle"))
-    return root if (root / "input").is_dir() else None
-
-
 def _at_home(profile: str) -> Places:
-    home = Path(__file__).resolve().parents[2]
+    home = FINAL.parent
     output = home / "output" / profile
     made = output / "data"  # by reproduce.sh, where there are no real data
     return Places(made if (made / _TRAINING_FILE).exists() else home / "data", output / "weights", output, False)
@@ -142,11 +133,11 @@ def _attached_weights(attached: Path, working: Path, train: str | None) -> Path:
 
 
 def _name_pretrained(attached: Path) -> None:
-    if os.environ.get(PRETRAINED_VARIABLE):
+    if pretrained_folder():
         return
     for folder in _folders(attached):
         if next((path for pattern in ("*.pth", "*.safetensors") for path in folder.glob(pattern)), None):
-            os.environ[PRETRAINED_VARIABLE] = str(folder)
+            os.environ[PRETRAINED] = str(folder)
             return
 
 

@@ -27,7 +27,7 @@ def blend_apply(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the submission.")] = Path("output"),
 ) -> None:
     """Mix predictions by a blend's weights into a checked submission."""
-    from moa.jobs.predict import blend_submission
+    from moa.jobs.blend import blend_submission
 
     for blend in blends:
         path, note = blend_submission(blend, data, predictions, out_dir)
@@ -74,7 +74,7 @@ def blend_search(
     """Search blend weights on out-of-fold predictions, and say how much of the gain is real."""
     from moa.blending.blend import save_blend
     from moa.blending.search import check_writable
-    from moa.jobs.predict import search_weights
+    from moa.jobs.blend import search_weights
 
     methods = method or ["slsqp"]
     if out_file:  # before the time is spent

@@ -95,7 +95,8 @@ def train(
     The options of CNN training change how a fold is run and not what is trained: weights begun without them are gone on
     with, and the other way round.
     """
-    from moa.jobs.predict import expand_models, train_models
+    from moa.blending.catalogue import expand_models
+    from moa.jobs.train import train_models
     from moa.learners.runtime import Runtime
     from moa.models.registry import recipe
     from moa.training.runner import Selection
@@ -150,8 +151,9 @@ def predict(
     **moa predict --features my.csv --blend best-lb** predicts new plates: probabilities, the likeliest mechanisms of
     each sample, and a warning where a sample lies far outside the training data.
     """
+    from moa.blending.catalogue import expand_models, plate_blend
     from moa.errors import UserError
-    from moa.jobs.predict import expand_models, plate_blend, predict_model
+    from moa.jobs.predict import predict_model
 
     if features is None:
         if blend is not None or not models:

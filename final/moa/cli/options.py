@@ -32,7 +32,7 @@ def group(text: str) -> typer.Typer:
 
 
 def score_table(scores: list[dict[str, str]]) -> Table:
-    """Rows of ``moa.jobs.predict.score_row`` as a table."""
+    """Rows of ``moa.jobs.train.score_row`` as a table."""
     table = Table(title="OOF log loss")
     for column in scores[0]:
         table.add_column(column)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pyarrow.csv
 import pyarrow.feather
 
 from moa.data.schema import SIG_ID
+from moa.environment import cache_folder
 from moa.files import replacing, sha256
 
 _FORMAT = "1.feather"  # raise the number when parsing changes, so that older copies are made again
@@ -85,11 +85,6 @@ def _shown(value: object) -> str:
 
 def _held(value: object) -> str:
     return " is empty" if pd.isna(value) else f" holds '{_shown(value)}'"
-
-
-def cache_folder() -> Path:
-    """Where parsed files are kept: ``$MOA_CACHE``, else ``~/.cache/moa``."""
-    return Path(os.environ.get("MOA_CACHE") or Path.home() / ".cache" / "moa")
 
 
 def _recall(key: str) -> pa.Table | None:

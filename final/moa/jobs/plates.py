@@ -19,7 +19,8 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from moa.blending.blend import BlendSpec, apply_blend, effective_weights, submission
+from moa.blending.blend import BlendSpec, apply_blend, effective_weights
+from moa.blending.submission import submission
 from moa.data.csv_files import Problems, parse_csv
 from moa.data.dataset import TEXT_COLUMNS, check_features
 from moa.data.schema import CELLS, CONTROL, CP_TYPE, GENES, SIG_ID

@@ -135,7 +135,7 @@ def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path]
 
 
 def _blends(further: Sequence[Path]) -> dict[str, BlendSpec]:
-    from moa.jobs.predict import BLENDS  # it pulls in the training code, which nothing else here needs
+    from moa.blending.catalogue import BLENDS  # it pulls in the training code, which nothing else here needs
 
     found = {name: load_blend(path) for name, path in BLENDS.items() if path.is_file()}
     for path in dict.fromkeys(path.resolve() for path in further):

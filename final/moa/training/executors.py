@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from moa.environment import ENGINE, variable
 from moa.errors import UserError
 from moa.learners.base import Fitted, Fold, Learner
 from moa.learners.common import EVALUATED_ROWS, steps_per_epoch
@@ -30,7 +31,7 @@ def engine_for(device: torch.device) -> str:
     bit, on which others were left to train; a unit alone pays for that with the idle cores. That a GPU gains by
     batching is expected, not measured.
     """
-    wanted = os.environ.get("MOA_ENGINE")
+    wanted = variable(ENGINE)
     if wanted and wanted not in ENGINES:
         raise UserError(f"MOA_ENGINE={wanted}: choose one of: {', '.join(ENGINES)}")
     return wanted or ("threads" if device.type == "cpu" else "ensemble")

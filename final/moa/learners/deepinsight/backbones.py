@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from moa.environment import PRETRAINED, pretrained_folder
 from moa.errors import UserError
-from moa.places import PRETRAINED_VARIABLE
 
 State = dict[str, Tensor]
 
@@ -199,8 +198,7 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
     Raises:
         UserError: there are none, or a file is damaged or belongs to another network; it says what to fetch.
     """
-    if folder is None and os.environ.get(PRETRAINED_VARIABLE):
-        folder = Path(os.environ[PRETRAINED_VARIABLE])
+    folder = folder or pretrained_folder()
     files = backbone.files()
     if not files:
         raise UserError(f"there are no ImageNet weights for this {backbone.kind}: train it with pretrained=False")
@@ -219,7 +217,7 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
             continue
         return _checked(backbone, state, "the downloaded file"), "hub"
     name, address = next(iter(files.items()))
-    where = f"{folder}" if folder else f"a folder that weights_dir or {PRETRAINED_VARIABLE} names"
+    where = f"{folder}" if folder else f"a folder that weights_dir or {PRETRAINED} names"
     raise UserError(
         f"ImageNet weights of {backbone.name} are neither at hand nor to be fetched ({'; '.join(problems)}): "
         f"download {address} and put it into {where} as {name}, or train from scratch with pretrained=False"

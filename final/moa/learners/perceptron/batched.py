@@ -13,7 +13,6 @@ batched step through torch.compile (worth its minute of preparation on a GPU onl
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
+from moa.environment import COMPILE, variable
 from moa.learners.base import Fitted, Fold
 from moa.learners.common import EVALUATED_ROWS, smooth, steps_per_epoch
 from moa.learners.dropout import SeededDropout, keep_mask, random_words
@@ -47,7 +47,7 @@ def fit_together(learner: MLPLearner, folds: Sequence[Fold], dtype: torch.dtype 
     x, y = learner.tables(first, dtype)
     stack = Stack(learner, folds, dtype)
     adam, schedule = learner.optimizer(stack.parameters.values(), steps)
-    losses = torch.compile(stack.losses) if os.environ.get("MOA_COMPILE") == "1" else stack.losses
+    losses = torch.compile(stack.losses) if variable(COMPILE) == "1" else stack.losses
     batches = [
         Batch.of(
             [min(learner.batch_size, len(fold.train) - step * learner.batch_size) for fold in folds], device, dtype

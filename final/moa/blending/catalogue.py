@@ -1,0 +1,47 @@
+"""The names a user may give: models, blends, all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from moa.blending.blend import BlendSpec, load_blend
+from moa.environment import FINAL
+from moa.errors import UserError
+from moa.models.registry import recipe, recipes
+
+BLENDS = {"best-lb": FINAL / "Best LB" / "blend.yaml", "best-cv": FINAL / "Best CV" / "blend.yaml"}
+
+
+def blend_path(name: str) -> Path:
+    """The YAML file of a blend, by its name or its path.
+
+    Raises:
+        UserError: neither.
+    """
+    path = BLENDS.get(name, Path(name))
+    if not path.is_file():
+        raise UserError(
+            f"blend '{name}' is unknown; choose one of {', '.join(BLENDS)}, or give the path of a YAML file"
+        )
+    return path
+
+
+def plate_blend(name: str) -> BlendSpec:
+    """A blend by its name or path, or a single model as a blend of one."""
+    if name in recipes():
+        return BlendSpec(name=name, title=recipe(name).title, members=[{"model": name, "weight": 1.0}])
+    return load_blend(blend_path(name))
+
+
+def expand_models(names: Iterable[str]) -> list[str]:
+    """Model names with blends and "all" written out, each once, in order."""
+    found: list[str] = []
+    for name in names:
+        if name == "all":
+            found += recipes()
+        elif name in BLENDS:
+            found += [member.model for member in load_blend(blend_path(name)).members]
+        else:
+            found.append(recipe(name).name)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,95 @@
+"""Mix predictions, and search the weights of a mixture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from moa.blending.blend import apply_blend, load_blend
+from moa.blending.catalogue import blend_path, expand_models
+from moa.blending.search import Oof, SearchResult, search
+from moa.blending.submission import _write_submission
+from moa.data.dataset import load_dataset, load_test
+from moa.data.schema import TRAIN_DRUG
+from moa.data.table_files import read_table
+from moa.errors import UserError
+from moa.jobs.predict import _trained
+from moa.models.registry import recipe
+from moa.training.runner import Runner, open_runner
+
+
+def search_weights(
+    names: list[str], data: Path, predictions: Path, weights: Path, whole_drugs: bool | None = None, **options: Any
+) -> tuple[SearchResult, dict[str, str], list[str]]:
+    """Search blend weights on the OOF predictions of models and of members of blends.
+
+    Args:
+        names: models, blends or "all", as ``expand_models`` takes them.
+        data: folder of the competition files.
+        predictions: folder of ``NAME/oof.parquet``; a model that has none there is read from its trained units.
+        weights: folder of trained weights, whose manifests say which folds were used; a model that is not there is
+            taken to have its published folds.
+        whole_drugs: keep drugs whole in the nested folds and in the bootstrap; None: where train_drug.csv is there.
+        options: further arguments of ``moa.blending.search.search``.
+
+    Returns:
+        what was found, the scheme of each member's folds, and the members of blends that have no OOF predictions.
+
+    Raises:
+        UserError: a model asked for by its own name has no predictions, or the search refuses them.
+    """
+    if whole_drugs is None:
+        whole_drugs = (data / TRAIN_DRUG).exists()
+    tables, absent = {}, []
+    members = expand_models(names)
+    for name in members:
+        path = predictions / name / "oof.parquet"
+        if path.exists() or (name in names and not _trained(name, weights)):
+            tables[name] = read_table(path)
+        elif _trained(name, weights):
+            tables[name] = open_runner(name, weights).oof()
+        else:
+            absent.append(name)
+    if len(tables) < 2:
+        raise UserError(
+            f"{predictions}: holds OOF predictions of {', '.join(tables) or 'no model asked for'}; a blend needs at "
+            f"least two, so run `moa predict {' '.join(names)}` first"
+        )
+    dataset = load_dataset(data, drugs=whole_drugs or options.get("mixed") == "comparable", nonscored=False)
+    schemes = {name: _scheme(name, weights) for name in tables}
+    oofs = [Oof(name, table, schemes[name], recipe(name).rows) for name, table in tables.items()]
+    found = search(oofs, dataset.scored, dataset.treated, groups=dataset.drugs, **options)
+    return found, schemes, absent
+
+
+def _scheme(name: str, weights: Path) -> str:
+    """The folds behind a model's OOF, as in "drug-aware-5"."""
+    model = recipe(name)
+    return Runner(model, weights, None if _trained(name, weights) else model.config).last.folds.label
+
+
+def blend_submission(
+    blend: str, data: Path, predictions: Path, out: Path, path: Path | None = None
+) -> tuple[Path, str]:
+    """Mix ``test.parquet`` of a blend's members into ``OUT/submission-NAME.csv``, or into the file ``path``.
+
+    Returns:
+        the path, and a note where members are missing and the others' weights were scaled up.
+    """
+    spec = load_blend(blend_path(blend))
+    present = {
+        member.model: read_table(predictions / member.model / "test.parquet")
+        for member in spec.members
+        if (predictions / member.model / "test.parquet").exists()
+    }
+    if not present:
+        raise UserError(
+            f"{predictions}: holds predictions of no member of {spec.name}; run `moa predict {spec.name}` first"
+        )
+    absent = [member.model for member in spec.members if member.model not in present]
+    mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
+    path = path or out / f"submission-{spec.name}.csv"
+    features, sample = load_test(data, list(mixed.columns))
+    _write_submission(mixed, features, path, sample)
+    note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
+    return path, note
