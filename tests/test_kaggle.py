@@ -18,9 +18,9 @@ from moa.data.table_files import read_table
 from moa.environment import KAGGLE_ROOT
 from moa.errors import UserError
 from moa.files import read_json
-from moa.kaggle import package, submission_kernels, training_kernels
+from moa.kaggle.package import package, submission_kernels, training_kernels
+from moa.kaggle.session import ADDITIONS
 from moa.models.registry import recipes
-from moa.places import ADDITIONS
 
 MEMBERS = ("simple-nn-old-cv", "simple-nn-new-cv")
 #: Every process of a run loads this first: it can reach itself and nothing else.
@@ -183,7 +183,7 @@ def test_each_model_has_kernels_that_fit_a_session(packed):
 def test_the_code_data_set_holds_what_a_run_needs_and_no_more(packed):
     code = packed[0] / "datasets" / "moa-code"
     names = {str(path.relative_to(code)) for path in code.rglob("*") if path.is_file()}
-    assert {"LICENSE", "final/moa/places.py", "final/moa/report/page.html", "final/Best CV/blend.yaml"} <= names
+    assert {"LICENSE", "final/moa/kaggle/session.py", "final/moa/reporting/page.html", "final/Best CV/blend.yaml"} <= names
     assert {f"final/{path.parent.parent.name}/Inference/{path.name}" for path in inference_scripts()} <= names
     assert not [name for name in names if name.endswith((".pyc", ".ipynb")) or "/." in name]
     weights = packed[0] / "datasets" / "moa-weights" / "weights"
@@ -202,7 +202,7 @@ def test_wheels_are_asked_of_pip_for_kaggles_python(tmp_path, monkeypatch):
         asked.append(command)
         return SimpleNamespace(returncode=len(asked) - 1, stdout="looking\nERROR: no matching distribution\n")
 
-    monkeypatch.setattr("moa.kaggle.subprocess.run", pip)
+    monkeypatch.setattr("moa.kaggle.package.subprocess.run", pip)
     package(tmp_path / "out", "me", python="3.11")
     command = " ".join(asked[0])
     assert "--python-version 3.11" in command and "--no-deps" in command

@@ -11,7 +11,7 @@ import pytest
 
 from moa.environment import KAGGLE_ROOT, PRETRAINED
 from moa.errors import UserError
-from moa.places import ADDITIONS, settle
+from moa.kaggle.session import ADDITIONS, settle
 
 FINAL = Path(__file__).resolve().parents[1] / "final"
 MODEL = "simple-nn-old-cv"
@@ -119,7 +119,7 @@ def test_on_kaggle_missing_packages_come_from_the_attached_wheels(kaggle, tmp_pa
 
 def test_additions_are_pinned_and_need_no_import_of_their_own():
     """A notebook imports this module before they are installed."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import moa.places; print(*sys.modules)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import moa.kaggle.session; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", code, FINAL], capture_output=True, text=True, check=True)
     assert not {"numpy", "pandas", "torch"} & set(done.stdout.split())
     pinned = {line.split("==")[0] for line in (FINAL.parent / "requirements.txt").read_text().splitlines()}

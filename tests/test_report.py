@@ -17,11 +17,11 @@ from moa.errors import UserError
 from moa.files import write_json
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
 from moa.models.registry import recipe
-from moa.plots import INK, SERIES, correlation_heatmap, learning_curves
-from moa.report import SECTIONS, write_report
-from moa.report.inputs import TRUTH, collect
-from moa.report.page import Section, Table, Text, svg
-from moa.report.scores import Scores, calibration_table, column_auc
+from moa.plots.charts import INK, SERIES, correlation_heatmap, learning_curves
+from moa.reporting import SECTIONS, write_report
+from moa.reporting.inputs import TRUTH, collect
+from moa.reporting.page import Section, Table, Text, svg
+from moa.reporting.scores import Scores, calibration_table, column_auc
 
 OLD, NEW, FIVE = "simple-nn-old-cv", "simple-nn-new-cv", "three-stage-nn-5fold"
 TITLES = {name: recipe(name).title for name in (OLD, NEW, FIVE)}

@@ -11,17 +11,17 @@ import torch
 
 from moa.blending.blend import BlendSpec, Member, save_blend
 from moa.errors import UserError
-from moa.image_plots import channels, class_panels, paint
 from moa.learners.deepinsight.attributions import attributions
 from moa.learners.deepinsight.learner import FittedCNN
 from moa.metrics import log_loss
 from moa.models.registry import recipe
-from moa.report import write_report
-from moa.report.inputs import collect
-from moa.report.networks import _section, look, networks
-from moa.report.page import Table
-from moa.report.scores import Scores
-from moa.report.sections import blends, scores
+from moa.plots.images import channels, class_panels, paint
+from moa.reporting import write_report
+from moa.reporting.inputs import collect
+from moa.reporting.networks import _section, look, networks
+from moa.reporting.page import Table
+from moa.reporting.scores import Scores
+from moa.reporting.sections import blends, scores
 from moa.training.runner import open_runner
 
 CNN, NN = "deepinsight-resnest-v2", "simple-nn-old-cv"

@@ -23,7 +23,7 @@ from moa.bench.parts import agreement, gaussian_rank, growing_ensemble, inferenc
 from moa.bench.roofline import roofline
 from moa.errors import UserError
 from moa.files import replacing
-from moa.plots import GRID, INK, SERIES
+from moa.plots.charts import GRID, INK, SERIES
 from moa.progress import console, progress
 from moa.training.runner import pick_device
 

@@ -29,7 +29,7 @@ def kaggle_package(
     profile: Annotated[str, typer.Option(help="Settings of the training kernels: kaggle or demo.")] = "kaggle",
 ) -> None:
     """Write data sets to attach and a folder a notebook, with all metadata, and list the commands that push them."""
-    from moa.kaggle import package
+    from moa.kaggle.package import package
 
     with out.status(f"writing {folder}"):
         commands = package(folder, user, weights, pretrained, wheels, python, profile)

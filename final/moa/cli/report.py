@@ -27,6 +27,6 @@ def report(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("output"),
 ) -> None:
     """Write report.html: scores beside the published ones, blends, targets, drugs, what the CNNs look at, costs."""
-    from moa.report import write_report
+    from moa.reporting import write_report
 
     out.print(f"wrote {write_report(data, weights, predictions, out_dir, blends=blend or ())}")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from moa.errors import UserError
 from moa.files import replacing
-from moa.report.inputs import collect
-from moa.report.page import Card, Section, Text, render
-from moa.report.scores import Scores
-from moa.report.sections import SECTIONS, MakeSection
+from moa.reporting.inputs import collect
+from moa.reporting.page import Card, Section, Text, render
+from moa.reporting.scores import Scores
+from moa.reporting.sections import SECTIONS, MakeSection
 
 __all__ = ["SECTIONS", "write_report"]
 

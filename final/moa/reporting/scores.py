@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
 from moa.metrics import CLIP, column_log_loss, competition_log_loss, prevalence_baseline, treated_log_loss
-from moa.report.inputs import Inputs
+from moa.reporting.inputs import Inputs
 
 #: Upper bounds of prevalence among treated rows, and the words for them.
 BUCKETS = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from moa.plots import calibration_curve, histogram, target_scatter
-from moa.report.page import LOSS, Block, Details, Figures, Section, Table
-from moa.report.scores import BUCKETS, SMALL_DRUG_ROWS, Scores
+from moa.plots.charts import calibration_curve, histogram, target_scatter
+from moa.reporting.page import LOSS, Block, Details, Figures, Section, Table
+from moa.reporting.scores import BUCKETS, SMALL_DRUG_ROWS, Scores
 
 #: Length of the lists of best and worst.
 _WORST = 10

@@ -9,12 +9,12 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, PublishedBlend
 from moa.metrics import prediction_correlation
-from moa.plots import SERIES, correlation_heatmap, learning_curves, score_dots, stacked_bars, weight_bars
-from moa.report.details import calibration, drugs, targets
-from moa.report.inputs import ModelResult
-from moa.report.networks import networks
-from moa.report.page import LOSS, Block, Details, Figures, Section, Table, Text
-from moa.report.scores import Prediction, Scores
+from moa.plots.charts import SERIES, correlation_heatmap, learning_curves, score_dots, stacked_bars, weight_bars
+from moa.reporting.details import calibration, drugs, targets
+from moa.reporting.inputs import ModelResult
+from moa.reporting.networks import networks
+from moa.reporting.page import LOSS, Block, Details, Figures, Section, Table, Text
+from moa.reporting.scores import Prediction, Scores
 
 #: Mean correlation of each submission with the other models' (write-up, the table of Best LB).
 PUBLISHED_CORRELATION = {

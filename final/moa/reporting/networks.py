@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moa.image_plots import KINDS, channels, class_panels, feature_map, paint
+from moa.plots.images import KINDS, channels, class_panels, feature_map, paint
 from moa.progress import progress
-from moa.report.inputs import ModelResult
-from moa.report.page import Figures, Section, Table, Text
-from moa.report.scores import Scores
+from moa.reporting.inputs import ModelResult
+from moa.reporting.page import Figures, Section, Table, Text
+from moa.reporting.scores import Scores
 
 #: The most common targets, which are looked at.
 _CLASSES = 4

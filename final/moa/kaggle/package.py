@@ -37,9 +37,9 @@ from moa.data.download import COMPETITION
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import replacing, write_json
+from moa.kaggle.session import ADDITIONS
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.registry import recipes
-from moa.places import ADDITIONS
 from moa.training.merge import link_or_copy
 
 #: Python of Kaggle's image; its first cell says so: ``!python --version``.

@@ -16,7 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from moa.plots import GRID, INK, SERIES
+from moa.plots.charts import GRID, INK, SERIES
 
 #: Log losses are told to five digits, as on the leaderboard.
 LOSS = ".5f"
@@ -172,7 +172,7 @@ def svg(figure: Figure, prefix: str) -> str:
     """A figure as an inline SVG element that takes its colours from the page.
 
     Args:
-        figure: drawn with the colours of `moa.plots`.
+        figure: drawn with the colours of `moa.plots.charts`.
         prefix: makes the names inside it unique on the page.
     """
     stream = io.StringIO()

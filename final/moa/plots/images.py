@@ -1,6 +1,6 @@
 """Figures of the DeepInsight CNNs: the map of the features, images, and what a network looked at.
 
-As in ``moa.plots``, each function returns a matplotlib Figure and touches no global state.
+As in ``moa.plots.charts``, each function returns a matplotlib Figure and touches no global state.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moa.learners.deepinsight.rendering import CHANNELS
-from moa.plots import GRID, INK, SERIES
+from moa.plots.charts import GRID, INK, SERIES
 
 #: Kinds of features: how their names begin, what they are called, their colour, and the size of their dots.
 KINDS = (
