@@ -1,28 +1,44 @@
-"""Shared by all tests: a small synthetic data set of the full schema, and weights of every model trained on it once."""
+"""Shared by all tests: one thread, a small synthetic data set, and models trained on it when a test asks for them."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
+
+# Several test processes run side by side, one thread each. Set before numpy and torch are imported, which read it then.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from moa.environment import FINAL
+from support import TESTS
 
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """Keep the tests' parsed files out of the user's cache."""
-    os.environ["MOA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+# The processes that tests start import this checkout too, wherever they run and whatever else is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(FINAL), str(TESTS)])
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    from moa.data.synthetic import synthesize
+def shared_folder(tmp_path_factory):
+    """A folder that all processes of a run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
-    folder = tmp_path_factory.mktemp("competition") / "data"
-    synthesize(folder, rows=900, test_rows=120, seed=1)
-    return folder
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(shared_folder):
+    """Keep the tests' parsed files out of the user's cache."""
+    os.environ["MOA_CACHE"] = str(shared_folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def demo(shared_folder, tmp_path_factory):
+    from support.demo import Demo
+
+    return Demo(shared_folder / "demo", tmp_path_factory.mktemp("views"))
+
+
+@pytest.fixture(scope="session")
+def data_dir(demo):
+    """Folder of a synthetic data set of the competition's schema."""
+    return demo.data()
 
 
 @pytest.fixture(scope="session")
@@ -33,23 +49,27 @@ def dataset(data_dir):
 
 
 @pytest.fixture(scope="session")
-def moa_command():
-    """Run ``moa`` as a user does, in a process of its own; returns the finished process."""
-
-    def run(*arguments, check=True, **options):
-        done = subprocess.run(
-            [sys.executable, "-m", "moa.cli", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, **options
-        )
-        if check:
-            assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    return run
+def weights_of(demo):
+    """A function: names of models to a weights folder that holds these, trained at demo size."""
+    return demo.weights
 
 
 @pytest.fixture(scope="session")
-def demo_weights(tmp_path_factory, data_dir, moa_command):
-    """Weights of every model, demo profile, trained by the command line."""
-    weights = tmp_path_factory.mktemp("weights")
-    moa_command("train", "all", "--profile", "demo", "--data", data_dir, "--weights", weights, "--device", "cpu")
-    return weights
+def all_weights(weights_of):
+    """Weights of every model."""
+    from moa.models.registry import recipes
+
+    return weights_of(*recipes())
+
+
+@pytest.fixture(scope="session")
+def moa_command():
+    """Run ``moa`` as a user does, in a separate process; returns the finished process."""
+    from support.demo import moa
+
+    return moa
+
+
+@pytest.fixture(scope="session")
+def demo_weights(all_weights):
+    return all_weights

@@ -34,7 +34,7 @@ from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler  # noqa: 
 from moa.learners.deepinsight.learner import CNNLearner, Runtime  # noqa: E402
 from moa.models.registry import recipe  # noqa: E402
 from moa.training.runner import pick_device  # noqa: E402
-from naive_images import naive_images  # noqa: E402
+from support.naive_images import naive_images  # noqa: E402
 
 MODELS = ("deepinsight-efficientnet-b3", "deepinsight-resnest-v2")
 ROWS, TARGETS, FOLDS, EPOCHS = 23_814, 206, 10, 35

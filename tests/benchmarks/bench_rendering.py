@@ -21,7 +21,7 @@ import torch
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "final")]
 from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler  # noqa: E402
 from moa.learners.deepinsight.rendering import SwapNoise  # noqa: E402
-from naive_images import naive_images  # noqa: E402
+from support.naive_images import naive_images  # noqa: E402
 
 # Published batch size and backbone at each resolution.
 BATCH = {224: 128, 300: 48}

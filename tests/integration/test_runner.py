@@ -1,17 +1,14 @@
 """From data to predictions: replay in a fresh process, new plates of any size and order."""
 
 import dataclasses
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import array_job
 from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
 from moa.data.table_files import read_table
@@ -22,6 +19,7 @@ from moa.metrics import log_loss, prevalence_baseline
 from moa.models.registry import recipe, recipes
 from moa.training.runner import Runner, Selection, open_runner
 from moa.training.store import ModelStore
+from support import TESTS, array_job
 
 NAME = "simple-nn-old-cv"
 
@@ -146,12 +144,12 @@ def test_jobs_of_an_array_share_a_store_and_its_units(data_dir, tmp_path):
 
     Both make the manifest, the shared fits, the stages' descriptions, and every unit of the first stage.
     """
-    script, jobs = Path(__file__).with_name("array_job.py"), (0, 1)
+    script, jobs = TESTS / "support" / "array_job.py", (0, 1)
     shared, alone = tmp_path / "shared" / "weights", tmp_path / "alone"
     running = [
         subprocess.Popen(
             [sys.executable, script, shared, data_dir, str(fold), str(job), str(len(jobs))],
-            stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(script.parents[1] / "final")},
+            stderr=subprocess.PIPE, text=True,
         )
         for job, fold in enumerate(jobs)
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from torch import nn
 from moa.errors import UserError
 from moa.learners.deepinsight.backbones import EfficientNet, ResNeSt, build_network, load_pretrained
 from moa.learners.deepinsight.rendering import Renderer
-from tiny_cnn import TINY, TINY_EFFICIENTNET, TINY_RESNEST, assert_same, fold_in
+from support.tiny_cnn import TINY, TINY_EFFICIENTNET, TINY_RESNEST, assert_same, fold_in
 
 
 def test_efficientnet_has_the_published_rates_and_head():

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leakage import leak, measure, shuffled_fold
 from moa.learners.base import Fold
 from moa.metrics import log_loss
 from moa.models.registry import recipe, recipes
+from support.leakage import leak, measure, shuffled_fold
 
 #: What only costs time is made small: images, their layout, the number of folds before the last stage.
 _SMALL = {"learner": {"layout": "pca", "resolution": 16}}

@@ -10,8 +10,8 @@ from moa.errors import UserError
 from moa.learners.deepinsight.attributions import attributions, class_images
 from moa.learners.deepinsight.backbones import build_network
 from moa.learners.deepinsight.learner import FittedCNN
-from naive_images import naive_images
-from tiny_cnn import CPU, TINY, TINY_EFFICIENTNET, TINY_RESNEST, fold_in, tables
+from support.naive_images import naive_images
+from support.tiny_cnn import CPU, TINY, TINY_EFFICIENTNET, TINY_RESNEST, fold_in, tables
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from moa.learners.deepinsight.learner import Runtime
-from tiny_cnn import TINY, fold_in
+from support.tiny_cnn import TINY, fold_in
 
 if __name__ == "__main__":
     folder, rank = Path(sys.argv[1]), os.environ.get("LOCAL_RANK", "0")

@@ -1,7 +1,6 @@
 """Blends by name: the published files, mixing, absent members, submissions."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,10 +9,10 @@ import yaml
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights, load_blend, save_blend
 from moa.blending.submission import submission, write_submission
+from moa.environment import FINAL
 from moa.errors import UserError
 from moa.models.registry import recipes
 
-FINAL = Path(__file__).parents[1] / "final"
 MODELS = {
     "simple-nn-old-cv",
     "simple-nn-new-cv",

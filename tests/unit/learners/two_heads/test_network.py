@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-import keras_reference
 from moa.data.schema import CP_TYPE, TREATED
 from moa.learners.base import Fold
 from moa.learners.two_heads.learner import AFTER, BEFORE, SECOND, TwoHeadsLearner
@@ -27,6 +26,7 @@ from moa.metrics import log_loss, prevalence_baseline
 from moa.models import two_heads as recipes
 from moa.models.registry import recipe
 from moa.training.runner import open_runner
+from support import keras_reference
 
 V1, V2 = "two-heads", "two-heads-v2"
 

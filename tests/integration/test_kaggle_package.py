@@ -15,7 +15,7 @@ import pytest
 
 from moa.blending.blend import BlendSpec, save_blend
 from moa.data.table_files import read_table
-from moa.environment import KAGGLE_ROOT
+from moa.environment import FINAL, KAGGLE_ROOT
 from moa.errors import UserError
 from moa.files import read_json
 from moa.kaggle.package import package, submission_kernels, training_kernels
@@ -183,7 +183,12 @@ def test_each_model_has_kernels_that_fit_a_session(packed):
 def test_the_code_data_set_holds_what_a_run_needs_and_no_more(packed):
     code = packed[0] / "datasets" / "moa-code"
     names = {str(path.relative_to(code)) for path in code.rglob("*") if path.is_file()}
-    assert {"LICENSE", "final/moa/kaggle/session.py", "final/moa/reporting/page.html", "final/Best CV/blend.yaml"} <= names
+    assert {
+        "LICENSE",
+        "final/moa/kaggle/session.py",
+        "final/moa/reporting/page.html",
+        "final/Best CV/blend.yaml",
+    } <= names
     assert {f"final/{path.parent.parent.name}/Inference/{path.name}" for path in inference_scripts()} <= names
     assert not [name for name in names if name.endswith((".pyc", ".ipynb")) or "/." in name]
     weights = packed[0] / "datasets" / "moa-weights" / "weights"
@@ -192,7 +197,7 @@ def test_the_code_data_set_holds_what_a_run_needs_and_no_more(packed):
 
 
 def inference_scripts():
-    return (Path(__file__).resolve().parents[1] / "final").glob("*/Inference/*.py")
+    return FINAL.glob("*/Inference/*.py")
 
 
 def test_wheels_are_asked_of_pip_for_kaggles_python(tmp_path, monkeypatch):

@@ -5,15 +5,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
-from moa.environment import KAGGLE_ROOT, PRETRAINED
+from moa.environment import FINAL, KAGGLE_ROOT, PRETRAINED
 from moa.errors import UserError
 from moa.kaggle.session import ADDITIONS, settle
 
-FINAL = Path(__file__).resolve().parents[1] / "final"
 MODEL = "simple-nn-old-cv"
 
 

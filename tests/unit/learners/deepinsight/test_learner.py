@@ -23,7 +23,8 @@ from moa.learners.deepinsight.learner import CNNLearner, Runtime
 from moa.learners.deepinsight.lightning import Batches, FoldModule, cosine
 from moa.models.registry import recipe
 from moa.training.runner import Runner
-from tiny_cnn import CPU, TINY, TINY_RESNEST, assert_same, fold_in, tables
+from support import TESTS
+from support.tiny_cnn import CPU, TINY, TINY_RESNEST, assert_same, fold_in, tables
 
 
 @pytest.fixture(scope="module")
@@ -270,12 +271,8 @@ def test_a_fold_on_cuda(tmp_path):
 
 def test_two_devices_end_with_the_same_weights(tmp_path):
     """Two processes on the CPU: each takes its share of the rows, and both draw by the map of the first."""
-    here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent / "final")])
-    script = subprocess.run(
-        [sys.executable, here / "two_devices.py", tmp_path],
-        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = [sys.executable, TESTS / "support" / "two_devices.py", tmp_path]
+    script = subprocess.run(command, capture_output=True, text=True, check=False)
     assert script.returncode == 0, script.stderr
     first, second = (torch.load(tmp_path / f"rank-{rank}.pt", weights_only=True) for rank in range(2))
     assert first["history"] == second["history"] and len(first["history"]) == 2

@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-FINAL = Path(__file__).resolve().parents[1] / "final"
+from moa.environment import FINAL
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from moa.errors import UserError
 from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler, digitize, smallest_rectangle
 from moa.learners.deepinsight.rendering import Renderer, SwapNoise
-from naive_images import naive_images
+from support.naive_images import naive_images
 
 
 def grouped_rows(groups=6, size=10, rows=60, seed=0):

@@ -1,7 +1,6 @@
 """Every notebook runs at demo size, and is kept in git without outputs."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import papermill
@@ -9,8 +8,8 @@ import pytest
 
 from moa.blending.blend import load_blend
 from moa.data.table_files import read_table
+from moa.environment import FINAL
 
-FINAL = Path(__file__).resolve().parents[1] / "final"
 TRAINING = sorted(FINAL.glob("*/Training/*.ipynb"))
 
 

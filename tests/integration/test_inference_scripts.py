@@ -5,16 +5,15 @@ import runpy
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from moa.environment import FINAL
 from moa.files import read_json
 from moa.models.registry import recipes
 
-FINAL = Path(__file__).resolve().parents[1] / "final"
 SCRIPTS = {path.stem: path for path in FINAL.glob("*/Inference/*.py")}
 NAME = "simple-nn-old-cv"
 

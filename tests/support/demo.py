@@ -1,0 +1,84 @@
+"""Models trained at demo size for the tests: each once in a run, by the first test that asks for it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+from moa.data.synthetic import synthesize
+from moa.jobs.train import train_models
+from moa.models.registry import recipe
+from support import ROOT
+
+#: Trained by a command, as a user does. The others are trained in the test process, which has imported torch already.
+BY_COMMAND = "simple-nn-old-cv"
+
+
+def moa(*arguments, check=True, **options):
+    """Run ``moa`` as a separate process; returns the finished process."""
+    command = [sys.executable, "-m", "moa.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, **options)
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+class Demo:
+    """A synthetic data set and the models trained on it, shared by all processes of a test run.
+
+    Args:
+        folder: shared by the processes; a lock in it sees to it that nothing is made twice.
+        views: a folder of this process.
+    """
+
+    def __init__(self, folder: Path, views: Path):
+        self._folder, self._views = folder, views
+        self._made: dict[tuple[str, ...], Path] = {}
+        self._weights = folder / "weights"
+
+    def data(self) -> Path:
+        """The data set: 900 training and 120 test rows of the competition's columns."""
+        data = self._folder / "competition" / "data"
+        with self._locked("data"):
+            synthesize(data, rows=900, test_rows=120, seed=1)  # does nothing where it is done
+        return data
+
+    def weights(self, *names: str) -> Path:
+        """A weights folder that holds these models alone, trained now if they are not yet."""
+        for name in names:
+            self._train(name)
+        if names not in self._made:
+            view = self._made[names] = self._views / str(len(self._made))
+            view.mkdir(parents=True)
+            for name in ("shared", *names):
+                (view / name).symlink_to(self._weights / name)
+        return self._made[names]
+
+    def _train(self, name: str) -> None:
+        trained = self._folder / f"{name}.trained"
+        if trained.exists():
+            return
+        data = self.data()
+        with self._locked(name):
+            if trained.exists():
+                return
+            if name == BY_COMMAND:
+                options = ["--profile", "demo", "--data", data, "--weights", self._weights, "--device", "cpu"]
+                moa("train", name, *options)
+            else:
+                train_models([recipe(name)], data, self._weights, "demo", "cpu")
+            trained.touch()
+
+    def _locked(self, name: str) -> FileLock:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._folder / f"{name}.lock")
+
+
+def copy_models(weights: Path, folder: Path, *names: str) -> Path:
+    """Copy models and the fits they share, to change or to add to; returns ``folder``."""
+    for name in ("shared", *names):
+        # Another process may be writing into the shared fits: its temporary files begin with a dot.
+        shutil.copytree(weights / name, folder / name, ignore=shutil.ignore_patterns(".*"), dirs_exist_ok=True)
+    return folder
