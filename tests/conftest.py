@@ -68,8 +68,3 @@ def moa_command():
     from support.demo import moa
 
     return moa
-
-
-@pytest.fixture(scope="session")
-def demo_weights(all_weights):
-    return all_weights

@@ -9,6 +9,11 @@ import pytest
 from moa.environment import FINAL
 
 
+@pytest.fixture(scope="module")
+def weights(weights_of):
+    return weights_of("simple-nn-old-cv", "simple-nn-new-cv")
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -54,7 +59,7 @@ def test_mistakes_are_told_without_a_traceback(arguments, expected, moa_command)
     assert expected in done.stderr and "Traceback" not in done.stderr + done.stdout
 
 
-def test_from_weights_to_submission_without_training_data(demo_weights, data_dir, tmp_path, moa_command):
+def test_from_weights_to_submission_without_training_data(weights, data_dir, tmp_path, moa_command):
     folder = tmp_path / "data"
     folder.mkdir()
     for name in ("test_features.csv", "sample_submission.csv"):
@@ -69,7 +74,7 @@ def test_from_weights_to_submission_without_training_data(demo_weights, data_dir
                 "--data",
                 data_dir,
                 "--weights",
-                demo_weights,
+                weights,
                 "--out",
                 tmp_path / "predictions",
             ],
@@ -90,7 +95,7 @@ def test_from_weights_to_submission_without_training_data(demo_weights, data_dir
     assert (mixed[control] == 0).all(axis=None) and (mixed[~control] > 0).all(axis=None)
 
 
-def test_report_shows_scores_beside_the_published_ones(demo_weights, data_dir, tmp_path, moa_command):
+def test_report_shows_scores_beside_the_published_ones(weights, data_dir, tmp_path, moa_command):
     moa_command(
         "predict",
         "simple-nn-old-cv",
@@ -98,7 +103,7 @@ def test_report_shows_scores_beside_the_published_ones(demo_weights, data_dir, t
         "--data",
         data_dir,
         "--weights",
-        demo_weights,
+        weights,
         "--out",
         tmp_path / "predictions",
     )
@@ -107,7 +112,7 @@ def test_report_shows_scores_beside_the_published_ones(demo_weights, data_dir, t
         "--data",
         data_dir,
         "--weights",
-        demo_weights,
+        weights,
         "--predictions",
         tmp_path / "predictions",
         "--out",

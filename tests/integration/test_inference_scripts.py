@@ -13,9 +13,15 @@ import torch
 from moa.environment import FINAL
 from moa.files import read_json
 from moa.models.registry import recipes
+from support.demo import copy_models
 
 SCRIPTS = {path.stem: path for path in FINAL.glob("*/Inference/*.py")}
 NAME = "simple-nn-old-cv"
+
+
+@pytest.fixture(scope="module")
+def trained(weights_of):
+    return weights_of(NAME)
 
 
 @pytest.fixture
@@ -97,13 +103,12 @@ BAD_INPUTS = {
 
 
 @pytest.mark.parametrize("mistake", BAD_INPUTS)
-def test_bad_input_is_told_in_a_line(mistake, script, data_dir, demo_weights, tmp_path):
+def test_bad_input_is_told_in_a_line(mistake, script, data_dir, trained, tmp_path):
     spoil, message = BAD_INPUTS[mistake]
     data, weights, out = tmp_path / "data", tmp_path / "weights", tmp_path / "out"
     data.mkdir()
     shutil.copyfile(data_dir / "test_features.csv", data / "test_features.csv")
-    shutil.copytree(demo_weights / NAME, weights / NAME)
-    shutil.copytree(demo_weights / "shared", weights / "shared")
+    copy_models(trained, weights, NAME)
     spoil(data, weights)
     status, _, errors = script(NAME, "--data", data, "--weights", weights, "--out", out, "--device", "cpu")
     told = [line for line in errors.splitlines() if message in line]
@@ -112,16 +117,16 @@ def test_bad_input_is_told_in_a_line(mistake, script, data_dir, demo_weights, tm
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda"])
-def test_a_device_that_is_not_there(device, script, data_dir, demo_weights, tmp_path):
+def test_a_device_that_is_not_there(device, script, data_dir, trained, tmp_path):
     if device == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    status, _, errors = script(NAME, "--data", data_dir, "--weights", demo_weights, "--device", device)
+    status, _, errors = script(NAME, "--data", data_dir, "--weights", trained, "--device", device)
     assert status == 2 and errors.startswith(f"error: --device {device}") and errors.count("\n") == 1
 
 
-def test_a_folder_that_cannot_be_written_as_a_process_tells_it(data_dir, demo_weights, tmp_path):
+def test_a_folder_that_cannot_be_written_as_a_process_tells_it(data_dir, trained, tmp_path):
     (tmp_path / "out").touch()
-    command = [sys.executable, SCRIPTS[NAME], "--data", data_dir, "--weights", demo_weights, "--out", tmp_path / "out"]
+    command = [sys.executable, SCRIPTS[NAME], "--data", data_dir, "--weights", trained, "--out", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'out'}")

@@ -40,14 +40,10 @@ socket.socket.connect_ex = refuse(socket.socket.connect_ex)
 
 
 @pytest.fixture(scope="module")
-def packed(demo_weights, tmp_path_factory):
+def packed(weights_of, tmp_path_factory):
     """The folders for two members' weights; without wheels, which would be downloaded."""
-    weights = tmp_path_factory.mktemp("two") / "weights"
-    weights.mkdir()
-    for name in ("shared", *MEMBERS):
-        (weights / name).symlink_to(demo_weights / name)
     out = tmp_path_factory.mktemp("packed")
-    return out, package(out, "some-one", weights, wheels=False, profile="demo")
+    return out, package(out, "some-one", weights_of(*MEMBERS), wheels=False, profile="demo")
 
 
 @pytest.fixture(scope="module")

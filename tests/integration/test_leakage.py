@@ -1,7 +1,6 @@
 """No model's OOF knows the labels of the fold it is for, and a model that does is found out."""
 
 import dataclasses
-import shutil
 from itertools import permutations
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from moa.learners.base import Fold
 from moa.metrics import log_loss
 from moa.models.registry import recipe, recipes
+from support.demo import copy_models
 from support.leakage import leak, measure, shuffled_fold
 
 #: What only costs time is made small: images, their layout, the number of folds before the last stage.
@@ -24,10 +24,9 @@ NAMES = [name for name in recipes() if name != "three-stage-nn-10fold"]
 
 
 @pytest.fixture
-def weights(demo_weights, tmp_path):
-    """A folder with the transformers that were fitted before: none of the demo's has seen a label."""
-    shutil.copytree(demo_weights / "shared", tmp_path / "shared")
-    return tmp_path
+def weights(name, weights_of, tmp_path):
+    """A folder with the model's fitted transformers, so that they are not fitted again: they have seen no label."""
+    return copy_models(weights_of(name), tmp_path)
 
 
 def configured(name):

@@ -13,28 +13,34 @@ from moa.files import read_json
 from moa.models.registry import recipe
 from moa.training.merge import merge_weights
 from moa.training.runner import Runner
+from support.demo import copy_models
 
 MODEL = "simple-nn-old-cv"
 
 
+@pytest.fixture(scope="module")
+def weights(weights_of):
+    return weights_of(MODEL)
+
+
 @pytest.fixture
-def parts(demo_weights, tmp_path):
+def parts(weights, tmp_path):
     """Two weights folders, as two sessions leave them, a seed each; one unit is in both."""
     units = {"first": ["seed-940/fold-*"], "second": ["seed-1513/fold-*", "seed-940/fold-0"]}
     for name, patterns in units.items():
-        shutil.copytree(demo_weights / "shared", tmp_path / name / "shared")
+        copy_models(weights, tmp_path / name)
         for file in ("manifest.json", "training.json", "nn/stage.json"):
-            path = demo_weights / MODEL / file
-            copy = tmp_path / name / path.relative_to(demo_weights)
+            path = weights / MODEL / file
+            copy = tmp_path / name / path.relative_to(weights)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-        for unit in (unit for pattern in patterns for unit in (demo_weights / MODEL / "nn").glob(pattern)):
-            shutil.copytree(unit, tmp_path / name / unit.relative_to(demo_weights))
+        for unit in (unit for pattern in patterns for unit in (weights / MODEL / "nn").glob(pattern)):
+            shutil.copytree(unit, tmp_path / name / unit.relative_to(weights))
     return [tmp_path / name for name in units]
 
 
-def test_parts_become_the_whole(demo_weights, parts, tmp_path):
-    whole, target = Runner(recipe(MODEL), demo_weights), tmp_path / "whole"
+def test_parts_become_the_whole(weights, parts, tmp_path):
+    whole, target = Runner(recipe(MODEL), weights), tmp_path / "whole"
     done = CliRunner().invoke(app, ["weights", "merge", str(target), *map(str, parts)])
     assert done.exit_code == 0, done
     merged = Runner(recipe(MODEL), target)

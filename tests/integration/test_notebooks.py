@@ -34,25 +34,17 @@ def run(path, folder, **parameters):
     return "".join(map("".join, lines)), [kind for output in outputs for kind in output.get("data", {})]
 
 
-def some_of(weights, folder, *models):
-    """A weights folder that holds these models alone."""
-    folder.mkdir()
-    for name in ("shared", *models):
-        (folder / name).symlink_to(weights / name)
-    return folder
-
-
 @pytest.mark.parametrize("path", TRAINING, ids=name_of)
-def test_training_notebooks_run(path, data_dir, demo_weights, tmp_path):
-    # The weights of the session are used where there are some: what is tested is the notebook, not training again.
-    words, kinds = run(path, tmp_path, profile="demo", data=str(data_dir), weights=str(demo_weights), device="cpu")
+def test_training_notebooks_run(path, data_dir, weights_of, tmp_path):
+    weights = weights_of(path.stem)  # trained already: what is tested is the notebook, not training
+    words, kinds = run(path, tmp_path, profile="demo", data=str(data_dir), weights=str(weights), device="cpu")
     assert "image/png" in kinds, "the learning curves"
     assert "prevalence" in words, "the score"
 
 
-def test_the_final_notebook_runs_the_members_scripts_and_mixes(data_dir, demo_weights, tmp_path):
+def test_the_final_notebook_runs_the_members_scripts_and_mixes(data_dir, weights_of, tmp_path):
     members = ["three-stage-nn-10fold", "deepinsight-resnest-v2"]
-    weights = some_of(demo_weights, tmp_path / "weights", *members)
+    weights = weights_of(*members)
     words, _ = run(
         FINAL / "Best CV" / "final-best-cv.ipynb", tmp_path, data=str(data_dir), weights=str(weights), out=str(tmp_path)
     )
@@ -63,8 +55,8 @@ def test_the_final_notebook_runs_the_members_scripts_and_mixes(data_dir, demo_we
     assert ((share * parts[0] + (1 - share) * parts[1] - mixed).abs() < 1e-6).all(axis=None)
 
 
-def test_the_search_notebook_finds_weights_and_draws_them(data_dir, demo_weights, tmp_path):
-    weights = some_of(demo_weights, tmp_path / "weights", "three-stage-nn-10fold", "deepinsight-resnest-v1")
+def test_the_search_notebook_finds_weights_and_draws_them(data_dir, weights_of, tmp_path):
+    weights = weights_of("three-stage-nn-10fold", "deepinsight-resnest-v1")
     words, kinds = run(
         FINAL / "Best CV" / "blend-search.ipynb",
         tmp_path,

@@ -16,8 +16,7 @@ from moa.data.csv_files import read_csv
 from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import DataError, UserError
-from moa.features.familiarity import Familiarity
-from moa.jobs.plates import check_file, predict_plates, rank_mechanisms, read_parts
+from moa.jobs.plates import check_file, predict_plates, read_parts
 from moa.training.runner import open_runner
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]
@@ -37,17 +36,22 @@ def plate(dataset, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def written(plate, demo_weights, tmp_path_factory):
+def weights(weights_of):
+    return weights_of(*SPEC.weights.index)
+
+
+@pytest.fixture(scope="module")
+def written(plate, weights, tmp_path_factory):
     out = tmp_path_factory.mktemp("written")
-    return predict_plates(plate[0], SPEC, demo_weights, out, "cpu", rows_at_a_time=20), out
+    return predict_plates(plate[0], SPEC, weights, out, "cpu", rows_at_a_time=20), out
 
 
-def test_probabilities_are_the_blend_of_the_models_and_controls_are_zero(written, plate, demo_weights):
+def test_probabilities_are_the_blend_of_the_models_and_controls_are_zero(written, plate, weights):
     result, out = written
     frame = read_features(plate[0])
     found = pd.read_csv(out / "probabilities.csv", index_col="sig_id")
     assert result.rows == len(found) == 45 and list(found.index) == list(frame.index) and not result.absent
-    parts = [open_runner(m.model, demo_weights, "cpu").predict(frame) * m.weight for m in SPEC.members]
+    parts = [open_runner(m.model, weights, "cpu").predict(frame) * m.weight for m in SPEC.members]
     np.testing.assert_allclose(found, (parts[0] + parts[1])[found.columns], rtol=1e-4, atol=1e-7)
     control = (frame[CP_TYPE] != TREATED).to_numpy()
     assert control.any() and (found[control] == 0).all(axis=None) and (found[~control] > 0).all(axis=None)
@@ -71,12 +75,12 @@ def test_ranked_mechanisms_and_warnings(written, plate, dataset):
     assert samples.loc[plate[1], "distance"] > 2 * samples["distance"].median()
 
 
-def test_one_row_and_only_controls(plate, demo_weights, tmp_path):
+def test_one_row_and_only_controls(plate, weights, tmp_path):
     frame = pd.read_csv(plate[0])
     one = frame[frame[CP_TYPE] == TREATED].iloc[[0]]
     for name, rows in (("one", one), ("controls", frame[frame[CP_TYPE] != TREATED])):
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
-        predict_plates(tmp_path / f"{name}.csv", plate_blend("simple-nn-old-cv"), demo_weights, tmp_path / name, "cpu")
+        predict_plates(tmp_path / f"{name}.csv", plate_blend("simple-nn-old-cv"), weights, tmp_path / name, "cpu")
         found = pd.read_csv(tmp_path / name / "probabilities.csv", index_col="sig_id")
         assert len(found) == len(rows) and (found == 0).all(axis=None) == (name == "controls")
         assert len(pd.read_csv(tmp_path / name / "ranked.csv")) == (10 if name == "one" else 0)
@@ -101,7 +105,7 @@ def spoil(path, out, line, old, new):
     return out
 
 
-def test_what_is_wrong_is_told_by_its_line_in_the_whole_file_and_nothing_is_written(plate, demo_weights, tmp_path):
+def test_what_is_wrong_is_told_by_its_line_in_the_whole_file_and_nothing_is_written(plate, weights, tmp_path):
     path, bad = plate[0], tmp_path / "bad.csv"
     fifth = path.read_text().splitlines()[4] + "\n"
     for line, old, new, expected in (
@@ -114,7 +118,7 @@ def test_what_is_wrong_is_told_by_its_line_in_the_whole_file_and_nothing_is_writ
     ):
         spoil(path, bad, line, old, new)
         with pytest.raises(DataError, match=expected):
-            predict_plates(bad, SPEC, demo_weights, tmp_path / "out", "cpu", rows_at_a_time=16)
+            predict_plates(bad, SPEC, weights, tmp_path / "out", "cpu", rows_at_a_time=16)
     assert not (tmp_path / "out").exists()
     bad.write_text(path.read_text().splitlines()[0] + "\n")
     with pytest.raises(DataError, match="holds a header and no rows"):
@@ -150,8 +154,8 @@ def test_memory_is_that_of_a_part(plate, tmp_path):
     assert many - few < 0.5 * (whole - few) and whole - few > 60, (few, many, whole)
 
 
-def test_the_command(plate, demo_weights, tmp_path, moa_command):
-    arguments = ["predict", "--weights", demo_weights, "--out", tmp_path / "out", "--device", "cpu"]
+def test_the_command(plate, weights, tmp_path, moa_command):
+    arguments = ["predict", "--weights", weights, "--out", tmp_path / "out", "--device", "cpu"]
     told = moa_command(*arguments, "--features", plate[0], "--blend", "simple-nn-old-cv", "--top", 3).stdout
     assert "45 samples" in told and "1 samples lie far outside" in told.replace("\n", " ")
     assert pd.read_csv(tmp_path / "out" / "ranked.csv")["rank"].max() == 3
@@ -162,37 +166,6 @@ def test_the_command(plate, demo_weights, tmp_path, moa_command):
     ):
         failed = CliRunner().invoke(app, [*map(str, arguments), *map(str, wrong)]).exception
         assert isinstance(failed, UserError) and expected in str(failed)
-
-
-def test_ranking_by_hand():
-    table = pd.DataFrame([[0.1, 0.4, 0.2], [0.3, 0.0, 0.3]], index=["a", "b"], columns=["x", "y", "z"])
-    ranked = rank_mechanisms(table, pd.Series({"z": 0.1, "y": 0.2, "x": 0.5}), 2)
-    assert ranked.drop(columns="probability").to_numpy().tolist() == [
-        ["a", 1, "y", 2.0], ["a", 2, "z", 2.0], ["b", 1, "x", 0.6], ["b", 2, "z", 3.0]
-    ]  # fmt: skip
-    assert rank_mechanisms(table, None, 9)["times_prevalence"].isna().all()
-    never = rank_mechanisms(table, pd.Series({"x": 0.0, "y": 0.2, "z": 0.1}), 3)
-    assert never["times_prevalence"].isna().equals(never["moa"] == "x")
-
-
-def test_familiarity_is_mahalanobis_and_learned_out_of_sample():
-    rng = np.random.default_rng(0)
-    mixing = rng.normal(size=(6, 30))
-    draw = lambda rows: rng.normal(size=(rows, 6)) @ mixing + 0.3 * rng.normal(size=(rows, 30)) + 5  # noqa: E731
-    x, new = draw(600), draw(2000)
-    fitted = Familiarity(n_components=6).fit(x)
-    share = fitted.transform(new)[:, 1]
-    assert abs(share.mean() - 0.5) < 0.04 and abs((share > 0.9).mean() - 0.1) < 0.03
-    away = new.copy()
-    away[:, 0] += 5  # usual in size, unusual beside the other columns
-    assert (fitted.transform(away)[:, 1] > 0.99).mean() > 0.95
-
-    whole = Familiarity(n_components=30).fit(x)
-    z = (x - x.mean(0)) / x.std(0)
-    exact = np.sqrt(np.einsum("ij,jk,ik->i", z, np.linalg.inv(np.cov(z.T)), z))
-    np.testing.assert_allclose(whole.transform(x)[:, 0], exact, rtol=1e-3)
-    with pytest.raises(UserError, match="9 rows are too few"):
-        Familiarity().fit(x[:9])
 
 
 def test_line_numbers_of_a_whole_file_are_as_before(plate, tmp_path):

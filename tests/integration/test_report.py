@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
-from sklearn.metrics import roc_auc_score
 
 from moa.data.dataset import load_dataset
 from moa.data.table_files import write_table
@@ -17,11 +16,11 @@ from moa.errors import UserError
 from moa.files import write_json
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
 from moa.models.registry import recipe
-from moa.plots.charts import INK, SERIES, correlation_heatmap, learning_curves
+from moa.plots.charts import INK, SERIES
 from moa.reporting import SECTIONS, write_report
 from moa.reporting.inputs import TRUTH, collect
-from moa.reporting.page import Section, Table, Text, svg
-from moa.reporting.scores import Scores, calibration_table, column_auc
+from moa.reporting.page import Section, Table, Text
+from moa.reporting.scores import Scores
 
 OLD, NEW, FIVE = "simple-nn-old-cv", "simple-nn-new-cv", "three-stage-nn-5fold"
 TITLES = {name: recipe(name).title for name in (OLD, NEW, FIVE)}
@@ -250,29 +249,6 @@ def test_target_figures(run, data_dir, data):
     assert sum(int(re.search(r"\((\d+)\)", name)[1]) for name in buckets.columns) == 206
 
 
-def test_auc_is_scikit_learns_with_ties_and_one_class():
-    rng = np.random.default_rng(0)
-    y = pd.DataFrame((rng.random((300, 4)) < 0.1).astype(np.uint8), columns=list("abcd"))
-    y["c"], y["d"] = 0, 1
-    p = pd.DataFrame(rng.random((300, 4)).round(1).astype(np.float32), columns=list("abcd"))
-    auc = column_auc(y, p)
-    for name in "ab":
-        assert auc[name] == pytest.approx(roc_auc_score(y[name], p[name]), abs=1e-12)
-    assert auc[["c", "d"]].isna().all()
-
-
-def test_calibration_counts_every_cell_once():
-    y = pd.DataFrame({"a": [0, 1, 0, 0], "b": [1, 0, 0, 0]})
-    p = pd.DataFrame({"a": [0.5, 0.9, 0.002, 0.0025], "b": [0.6, 0.002, 1.0, 0.0]})
-    table = calibration_table(y, p)
-    # Two bins a decade: [0, 10^-5.5), [10^-3, 10^-2.5), [10^-0.5, 1]
-    assert list(table["cells"]) == [1, 3, 4]
-    np.testing.assert_allclose(table["predicted"], [0, (0.002 + 0.0025 + 0.002) / 3, (0.5 + 0.9 + 0.6 + 1) / 4])
-    np.testing.assert_allclose(table["observed"], [0, 0, 0.5])
-    # Wilson's interval of 2 in 4, from the textbook: 0.150 to 0.850
-    assert table[["low", "high"]].iloc[2].tolist() == pytest.approx([0.1500, 0.8500], abs=1e-4)
-
-
 def test_drugs(run, data_dir, data):
     folder, *_ = run
     scores = Scores(collect(data_dir, folder / "weights", folder / "predictions"))
@@ -359,31 +335,3 @@ def test_controls_alone_and_lost_test_rows_are_told(run, data_dir, data, tmp_pat
     write_table(tmp_path / "predictions" / NEW / "test.parquet", tests[NEW][data.test_treated].iloc[1:])
     with pytest.raises(UserError, match="1 treated test rows are missing"):
         write_report(data_dir, tmp_path, tmp_path / "predictions", tmp_path)
-
-
-def test_drawings_keep_apart_and_serve_the_notebooks():
-    history = pd.DataFrame(
-        [
-            {"stage": stage, "seed": 0, "fold": fold, "epoch": epoch, "train_loss": 1 / (epoch + 1), "valid_loss": 0.5}
-            for stage in ("first", "second") for fold in (0, 1) for epoch in range(4)
-        ]
-    )  # fmt: skip
-    figure = learning_curves(history)
-    assert [axes.get_title() for axes in figure.axes] == ["first", "second"]
-    assert figure.axes[0].lines[0].get_ydata().tolist() == [1, 1 / 2, 1 / 3, 1 / 4]
-    square = pd.DataFrame([[1, 0.8], [0.8, 1]], ["a", "b"], ["a", "b"])
-    one, two = (svg(correlation_heatmap(square), prefix) for prefix in ("one", "two"))
-    assert one.startswith("<svg") and "0.80" in one and "data:image/png;base64," in one
-    names = [set(re.findall(r'id="([^"]+)"', text)) for text in (one, two)]
-    assert names[0] and not names[0] & names[1]
-    assert all(name in names[0] for name in re.findall(r'(?:href="#|url\(#)([^")]+)', one))
-
-
-def test_table_marks_the_best_of_the_rows_that_count():
-    frame = pd.DataFrame({"model": ["a", "b", "c", "d"], "loss": [0.3, 0.1, np.nan, 0.2]})
-    table = Table.of(frame, {"loss": ".1f"}, lowest=["loss"], quiet=[1])
-    assert table.best == {(3, 1)} and table.numbers == {1}
-    assert [row[1] for row in table.rows] == ["0.3", "0.1", "–", "0.2"]
-    assert not Table.of(frame.iloc[:1], {"loss": ".1f"}, lowest=["loss"]).best, "one row alone is no best"
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        table.caption = "other"

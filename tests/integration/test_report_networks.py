@@ -15,7 +15,6 @@ from moa.learners.deepinsight.attributions import attributions
 from moa.learners.deepinsight.learner import FittedCNN
 from moa.metrics import log_loss
 from moa.models.registry import recipe
-from moa.plots.images import channels, class_panels, paint
 from moa.reporting import write_report
 from moa.reporting.inputs import collect
 from moa.reporting.networks import _section, look, networks
@@ -28,16 +27,21 @@ CNN, NN = "deepinsight-resnest-v2", "simple-nn-old-cv"
 
 
 @pytest.fixture(scope="module")
-def predictions(demo_weights, tmp_path_factory):
+def weights(weights_of):
+    return weights_of(CNN, NN)
+
+
+@pytest.fixture(scope="module")
+def predictions(weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("predictions")
     for name in (CNN, NN):
-        shutil.copytree(demo_weights / name / "predictions", folder / name)
+        shutil.copytree(weights / name / "predictions", folder / name)
     return folder
 
 
 @pytest.fixture(scope="module")
-def found(data_dir, demo_weights, predictions):
-    return Scores(collect(data_dir, demo_weights, predictions))
+def found(data_dir, weights, predictions):
+    return Scores(collect(data_dir, weights, predictions))
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +70,20 @@ def cells(text):
     return parser.found
 
 
-def test_classes_are_the_common_ones_on_rows_held_out(found, seen, dataset, demo_weights):
+def test_classes_are_the_common_ones_on_rows_held_out(found, seen, dataset, weights):
     treated = dataset.scored[dataset.treated]
     common = list(treated.sum().sort_values(ascending=False, kind="stable").index[:4])
     assert treated[list(seen.held_out)].sum().min() >= treated[common].sum().min()
     seed, fold = seen.unit
-    held_out = open_runner(CNN, demo_weights, "cpu").store.load_oof("cnn", seed, fold).index
+    held_out = open_runner(CNN, weights, "cpu").store.load_oof("cnn", seed, fold).index
     for name, count in seen.held_out.items():
         rows = treated.index[(treated[name] > 0) & treated.index.isin(held_out)]
         assert count == min(len(rows), 16) > 0
     assert seen.sample[0] in held_out
 
 
-def test_weights_are_the_attributions_of_the_first_unit(found, seen, dataset, demo_weights):
-    runner = open_runner(CNN, demo_weights, "cpu")
+def test_weights_are_the_attributions_of_the_first_unit(found, seen, dataset, weights):
+    runner = open_runner(CNN, weights, "cpu")
     stored = runner.store.load_unit("cnn", *seen.unit)
     fitted = FittedCNN.restore(stored, torch.device("cpu"))
     name = list(seen.held_out)[-1]
@@ -99,8 +103,8 @@ def test_weights_are_the_attributions_of_the_first_unit(found, seen, dataset, de
     np.testing.assert_allclose(seen.means[name], fitted.renderer(values).mean(0), atol=1e-6)
 
 
-def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, demo_weights, predictions, tmp_path):
-    path = write_report(data_dir, demo_weights, predictions, tmp_path, [networks])
+def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, weights, predictions, tmp_path):
+    path = write_report(data_dir, weights, predictions, tmp_path, [networks])
     text = path.read_text(encoding="utf-8")
     assert len(text) < 600_000 and f'id="cnn-{CNN}"' in text and NN not in text
     assert ">ResNeSt V2</a>" in text and "772 genes" in text and "100 cells" in text and "3 conditions" in text
@@ -133,22 +137,10 @@ def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions,
     assert networks(Scores(dataclasses.replace(found.inputs, models=only))) == []
 
 
-def test_images_paint_the_larger_of_those_that_share_a_pixel():
-    image = paint(np.array([1.0, -3.0, 2.0]), np.array([0, 0, 1]), np.array([0, 0, 1]), (2, 3))
-    assert image.tolist() == [[-3, 0, 0], [0, 2, 0]]
-    figure = channels(np.stack([np.eye(150)] * 3))
-    shown = np.asarray(figure.axes[0].images[0].get_array())
-    assert shown.shape == (150, 150) and shown[0, 1] == 1 and shown[0, 3] == 0, "single pixels swell to be seen"
-    figure = class_panels({"mean": ({"a_b": image}, False), "less all": ({"a_b": image}, True)})
-    assert figure.axes[0].get_title() == "a b" and [axes.get_ylabel() for axes in figure.axes] == ["mean", "less all"]
-    low, high = figure.axes[1].images[0].get_clim()
-    assert low == -high and 2 < high <= 3
-
-
-def test_a_searched_blend_stands_beside_the_published_ones(data_dir, demo_weights, predictions, tmp_path):
+def test_a_searched_blend_stands_beside_the_published_ones(data_dir, weights, predictions, tmp_path):
     members = (Member(model=CNN, weight=0.25), Member(model=NN, weight=0.75))
     save_blend(BlendSpec(name="mine", title="My search", members=members), tmp_path / "mine.yaml")
-    found = Scores(collect(data_dir, demo_weights, predictions, [tmp_path / "mine.yaml"]))
+    found = Scores(collect(data_dir, weights, predictions, [tmp_path / "mine.yaml"]))
     single = {name: prediction.table.astype(float) for name, prediction in found.models.items()}
     assert found.blends["mine"].loss == pytest.approx(log_loss(found.y, 0.25 * single[CNN] + 0.75 * single[NN]))
     section = blends(found)
@@ -161,6 +153,6 @@ def test_a_searched_blend_stands_beside_the_published_ones(data_dir, demo_weight
     # One that lies in the folder of predictions is found by itself; a name can be given to one blend only.
     shutil.copytree(predictions, tmp_path / "predictions")
     shutil.copy(tmp_path / "mine.yaml", tmp_path / "predictions" / "searched.yaml")
-    assert "mine" in collect(data_dir, demo_weights, tmp_path / "predictions").blends
+    assert "mine" in collect(data_dir, weights, tmp_path / "predictions").blends
     with pytest.raises(UserError, match="another blend named mine"):
-        collect(data_dir, demo_weights, tmp_path / "predictions", [tmp_path / "mine.yaml"])
+        collect(data_dir, weights, tmp_path / "predictions", [tmp_path / "mine.yaml"])

@@ -25,7 +25,8 @@ KILLS = {
 
 
 @pytest.mark.parametrize("name", KILLS)
-def test_killed_anywhere_it_goes_on_and_ends_the_same(name, demo_weights, data_dir, tmp_path, moa_command):
+def test_killed_anywhere_it_goes_on_and_ends_the_same(name, weights_of, data_dir, tmp_path, moa_command):
+    straight_on = weights_of(name)
     options = ["--profile", "demo", "--device", "cpu", "--data", str(data_dir), "--weights", str(tmp_path)]
     command = ["train", name, *options]
     folder = tmp_path / name
@@ -42,12 +43,12 @@ def test_killed_anywhere_it_goes_on_and_ends_the_same(name, demo_weights, data_d
     assert not (folder / "predictions").exists(), "killed before the end"
     unit = "*/seed-*/fold-*/unit.json"
     finished = {path: path.stat().st_mtime_ns for path in folder.glob(unit)}
-    assert 0 < len(finished) < len(list((demo_weights / name).glob(unit)))
+    assert 0 < len(finished) < len(list((straight_on / name).glob(unit)))
 
     moa_command(*command)
     assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
     for kind in ("oof", "test"):
         resumed, straight = (
-            read_table(ModelStore(weights, name).prediction_path(kind)) for weights in (tmp_path, demo_weights)
+            read_table(ModelStore(weights, name).prediction_path(kind)) for weights in (tmp_path, straight_on)
         )
         assert resumed.to_numpy().tobytes() == straight.to_numpy().tobytes()

@@ -1,5 +1,6 @@
 """A CNN learner that trains in a second, and rows for it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from moa.learners.base import Fold
 from moa.learners.deepinsight.backbones import EfficientNet, ResNeSt
 from moa.learners.deepinsight.learner import CNNLearner
+from moa.learners.deepinsight.lightning import FoldModule
 
 CPU = torch.device("cpu")
 TINY_EFFICIENTNET = EfficientNet(name="test_efficientnet")
@@ -51,3 +53,17 @@ def assert_same(first, second):
     assert first.history == second.history and first.meta == second.meta
     assert first.tensors.keys() == second.tensors.keys()
     assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
+
+
+def train_until_killed(scratch, threads):
+    """Run it in a separate process: it exits without cleaning up in the second batch of the third epoch."""
+    step = FoldModule.training_step
+
+    def dying(self, rows, number):
+        if (self.current_epoch, number) == (2, 1):
+            os._exit(9)
+        return step(self, rows, number)
+
+    FoldModule.training_step = dying
+    torch.set_num_threads(threads)
+    TINY.fit(fold_in(scratch))

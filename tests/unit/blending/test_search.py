@@ -3,15 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from moa.blending.blend import apply_blend, load_blend
-from moa.blending.loss import SMALL, BlendLoss, slsqp, tpe
+from moa.blending.blend import apply_blend
 from moa.blending.search import Oof, comparable_rows, search
-from moa.cli import app
-from moa.data.table_files import read_table, write_table
 from moa.errors import UserError
-from moa.jobs.blend import blend_submission
 from moa.metrics import all_to_treated, competition_log_loss, log_loss, treated_to_all
 
 PLANTED = np.array([0.5, 0.0, 0.3, 0.2])
@@ -44,68 +39,6 @@ def found(data):
     return search(*data, methods=["slsqp", "per-target"], folds=4, bootstrap=300)
 
 
-def competition_like(n_members=5, n_cells=40_000, seed=1):
-    """Cells on both sides of the series' limit, rare positives."""
-    rng = np.random.default_rng(seed)
-    cells = np.maximum(rng.beta(0.2, 20.0, size=(n_members, n_cells)), 1e-3).astype(np.float32)
-    labels = rng.random(n_cells) < cells.mean(axis=0)
-    share = (cells.max(axis=0) > SMALL).mean()
-    assert 0.05 < share < 0.95
-    assert labels.sum() > 100
-    return cells, labels
-
-
-def naive(cells, labels, weights):
-    p = np.clip(weights @ cells.astype(np.float64), 1e-15, 1 - 1e-15)
-    return -np.log(np.where(labels, p, 1 - p)).mean()
-
-
-@pytest.mark.parametrize("weights", [[0.2] * 5, [0.0, 0.7, 0.1, 0.2, 0.0], [0.4, 0.3, 0.0, 0.6, 0.2]])
-def test_loss_and_gradient(weights):
-    cells, labels = competition_like()
-    weights = np.array(weights)
-    loss = BlendLoss(cells, labels)
-    value, gradient = loss(weights)
-    assert value == pytest.approx(naive(cells, labels, weights), abs=2e-9)
-    step = 1e-6
-    for m, direction in enumerate(np.eye(5)):
-        slope = (loss(weights + step * direction)[0] - loss(weights - step * direction)[0]) / (2 * step)
-        exact = (
-            naive(cells, labels, weights + step * direction) - naive(cells, labels, weights - step * direction)
-        ) / (2 * step)
-        assert gradient[m] == pytest.approx(slope, rel=1e-5, abs=1e-9)
-        assert gradient[m] == pytest.approx(exact, rel=1e-4, abs=1e-7)
-
-
-def test_parts_merge_to_the_whole():
-    cells, labels = competition_like()
-    parts = [BlendLoss(cells[:, part], labels[part]) for part in np.array_split(np.arange(len(labels)), 7)]
-    weights = np.array([0.1, 0.2, 0.3, 0.15, 0.25])
-    (value, gradient), (whole, slope) = BlendLoss.merge(parts)(weights), BlendLoss(cells, labels)(weights)
-    assert value == pytest.approx(whole, rel=1e-12)
-    np.testing.assert_allclose(gradient, slope, rtol=1e-10)
-
-
-def test_slsqp_finds_the_minimum_on_the_simplex():
-    cells, labels = competition_like()
-    loss = BlendLoss(cells, labels)
-    weights = slsqp(loss, members=5)
-    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
-    assert weights.min() >= 0.0
-    rng = np.random.default_rng(2)
-    for other in [*rng.dirichlet(np.ones(5), 200), *np.eye(5)]:
-        assert loss(weights)[0] <= loss(0.99 * weights + 0.01 * other)[0] + 1e-10  # nearby, and by convexity anywhere
-
-
-def test_free_weights_are_no_worse():
-    cells, labels = competition_like()
-    loss = BlendLoss(cells * np.float32(0.5), labels)  # halved probabilities want a sum above 1
-    free, bound = slsqp(loss, simplex=False, members=5), slsqp(loss, members=5)
-    assert free.sum() > 1.2
-    assert loss(free)[0] < loss(bound)[0]
-    assert ((free >= 0) & (free <= 1)).all()
-
-
 def test_search_recovers_planted_weights(data, found):
     assert list(found.weights.index) == [oof.name for oof in data[0]]
     np.testing.assert_allclose(found.weights, PLANTED, atol=0.04)
@@ -127,15 +60,6 @@ def test_reported_losses_are_the_metric(data, found):
     assert treated_to_all(found.log_loss_treated, *counts) == pytest.approx(found.log_loss_all, abs=1e-15)
     assert all_to_treated(found.log_loss_all, *counts) == pytest.approx(found.log_loss_treated, abs=1e-15)
     assert found.singles["model-2"] == pytest.approx(log_loss(y[treated], oofs[2].predictions), abs=1e-7)
-
-
-def test_tpe_comes_close_to_slsqp():
-    cells, labels = competition_like(n_members=3)
-    loss = BlendLoss(cells, labels)
-    best, tried = slsqp(loss, members=3), tpe(loss, 3, trials=150, seed=4)
-    assert tried.sum() == pytest.approx(1.0)
-    assert 0 <= loss(tried)[0] - loss(best)[0] < 0.1 * (loss(np.full(3, 1 / 3))[0] - loss(best)[0]) + 1e-4
-    np.testing.assert_array_equal(tried, tpe(loss, 3, trials=150, seed=4))
 
 
 def test_tpe_through_search():
@@ -277,72 +201,3 @@ def test_wrong_options(data, change, message):
     oofs = [Oof(o.name, o.predictions, scheme or o.scheme) for o in oofs]
     with pytest.raises(UserError, match=message):
         search(oofs, y, treated, **change)
-
-
-@pytest.fixture(scope="module")
-def planted_predictions(dataset, tmp_path_factory):
-    """A predictions folder whose members are truths behind noise: those named first know more."""
-    folder = tmp_path_factory.mktemp("planted")
-    rng = np.random.default_rng(3)
-    y = dataset.scored.to_numpy()
-    models = {"deepinsight-resnest-v1": 0.3, "three-stage-nn-10fold": 0.2, "simple-nn-new-cv": 0.1}
-    for name, signal in models.items():
-        p = np.clip((0.004 + signal * y * rng.random(y.shape)) * np.exp(rng.normal(0, 0.7, y.shape)), 1e-5, 0.9)
-        table = pd.DataFrame(p.astype(np.float32), dataset.scored.index, dataset.scored.columns)
-        write_table(folder / name / "oof.parquet", table if name.startswith("deep") else table[dataset.treated])
-        test = pd.DataFrame(rng.random((len(dataset.test), y.shape[1])) / 9, dataset.test.index, table.columns)
-        write_table(folder / name / "test.parquet", test)
-    return folder
-
-
-def run_search(data_dir, predictions, *arguments):
-    folders = ["--data", data_dir, "--predictions", predictions, "--weights", "/nowhere"]
-    done = CliRunner().invoke(app, ["blend", "search", *map(str, [*arguments, *folders])])
-    return done, " ".join(done.output.split())
-
-
-def test_command_line_searches_and_writes_a_blend_that_can_be_applied(data_dir, planted_predictions, tmp_path):
-    methods = ["--method", "slsqp", "--method", "per-target", "--method", "tpe", "--trials", "10", "--bootstrap", "50"]
-    path = tmp_path / "My Blend.yaml"
-    done, text = run_search(data_dir, planted_predictions, "best-cv", "--folds", 2, "--out", path, *methods)
-    assert done.exit_code == 0, done
-    assert "without" in text and "deepinsight-resnest-v2" in text, "members that are missing are said"
-    for word in ("best-single", "equal", "per-target", "tpe", "multilabel-10", "95 % interval", "optimistic"):
-        assert word in text
-    spec = load_blend(path)
-    assert spec.name == "my-blend" and set(spec.weights.index) <= {"deepinsight-resnest-v1", "three-stage-nn-10fold"}
-    assert spec.weights.sum() == pytest.approx(1.0, abs=1e-9)
-    written, _ = blend_submission(str(path), data_dir, planted_predictions, tmp_path)
-    mixed = pd.read_csv(written, index_col="sig_id")
-    parts = sum(
-        weight * read_table(planted_predictions / model / "test.parquet") for model, weight in spec.weights.items()
-    )
-    treated = (mixed > 0).all(axis=1)
-    np.testing.assert_allclose(mixed[treated], parts.loc[mixed.index][treated], rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["best-cv", "simple-nn-new-cv"], "simple-nn-new-cv (drug-aware-5)"),
-        (["three-stage-nn-10fold"], "OOF predictions of three-stage-nn-10fold; a blend needs at least two"),
-        (["best-cv", "simple-nn-old-cv"], "simple-nn-old-cv/oof.parquet: not found"),
-        (["best-cv", "--free", "--out", "x.yaml"], "a blend file holds one weight a model"),
-        (["best-cv", "--method", "per-target", "--out", "x.yaml"], "a blend file holds one weight a model"),
-        (["best-cv", "--method", "newton"], "newton is unknown"),
-        (["best-cv", "--mixed", "maybe"], "'maybe' is unknown"),
-    ],
-)
-def test_command_line_refuses_with_the_reason(data_dir, planted_predictions, arguments, message):
-    done, _ = run_search(data_dir, planted_predictions, *arguments)
-    assert isinstance(done.exception, UserError)
-    assert message in str(done.exception)
-
-
-def test_command_line_searches_mixed_folds_on_comparable_rows(data_dir, dataset, planted_predictions):
-    models = ["simple-nn-new-cv", "three-stage-nn-10fold"]
-    done, text = run_search(data_dir, planted_predictions, *models, "--mixed", "comparable", "--folds", 2)
-    drugs = dataset.drugs[dataset.treated]
-    size = drugs.map(drugs.value_counts())
-    assert done.exit_code == 0, done
-    assert f"over {((size == 1) | (size > 18)).sum():,} treated rows" in text

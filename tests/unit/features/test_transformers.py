@@ -28,11 +28,6 @@ def x():
     return np.random.default_rng(0).normal(size=(300, 40))
 
 
-@pytest.fixture
-def conditions():
-    return pd.DataFrame({"cp_time": [24, 72, 48, 24], "cp_dose": ["D1", "D2", "D2", "D1"]}, index=list("abcd"))
-
-
 def ranked_one_by_one(train, test):
     columns = [
         QuantileTransformer(n_quantiles=100, output_distribution="normal", subsample=None)
@@ -118,31 +113,6 @@ def test_clusters_are_those_of_k_means_as_of_2020():
     assert list(ours.get_feature_names_out()[:2]) == ["cluster_0", "cluster_1"]
     with pytest.raises(UserError, match="3 rows are too few for 5 clusters"):
         ours.fit(x[:3])
-
-
-def test_conditions_have_fixed_columns_whatever_a_file_holds(conditions):
-    one_hot = OneHotConditions().fit(conditions)
-    assert list(one_hot.get_feature_names_out()) == [
-        "cp_time_24",
-        "cp_time_48",
-        "cp_time_72",
-        "cp_dose_D1",
-        "cp_dose_D2",
-    ]
-    expected = [[1, 0, 0, 1, 0], [0, 0, 1, 0, 1], [0, 1, 0, 0, 1], [1, 0, 0, 1, 0]]
-    np.testing.assert_array_equal(one_hot.transform(conditions), expected)
-    assert one_hot.transform(conditions).dtype == np.float64
-    one_time = conditions[conditions.cp_time == 72]
-    np.testing.assert_array_equal(OneHotConditions().fit_transform(one_time), [[0, 0, 1, 0, 1]])
-    np.testing.assert_array_equal(one_hot.transform(conditions.to_numpy(object)), expected)
-
-    codes = ConditionCodes().fit(one_time).transform(conditions)
-    np.testing.assert_array_equal(codes, [[0, 0], [2, 1], [1, 1], [0, 0]])
-    assert codes.dtype == np.float64
-    for wrong in ({"cp_time": 36}, {"cp_dose": "D3"}):
-        ((column, value),) = wrong.items()
-        with pytest.raises(UserError, match=f"'{column}', row a: '{value}' is not one of"):
-            one_hot.transform(conditions.head(1).assign(**wrong))
 
 
 def test_selection_by_t_test(x):

@@ -1,18 +1,13 @@
 """Ablations: arms that differ in what they say, a fair comparison, and a run that goes on where it stopped."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from moa.cli import app
 from moa.errors import UserError
-from moa.jobs.ablation import ABLATIONS, Arm, ablation, compare, run_ablations
+from moa.jobs.ablation import ABLATIONS, Arm, compare
 from moa.metrics import log_loss
 from moa.models.registry import recipe
-from moa.training.runner import Runner, Selection
 
 COMPARISONS = [(each.name, arms) for each in ABLATIONS.values() for arms in each.comparisons]
 IDS = [f"{name}-{arms[0].model}" for name, arms in COMPARISONS]
@@ -91,32 +86,3 @@ def test_arms_without_a_common_row_are_refused(made_up):
     y, _, base, other = made_up
     with pytest.raises(UserError, match="base, other: no treated row"):
         compare({"base": base.iloc[:10], "other": other.iloc[10:]}, y)
-
-
-def test_one_command_trains_what_is_missing_and_writes_one_table(demo_weights, data_dir, dataset, tmp_path):
-    shutil.copytree(demo_weights / "shared", tmp_path / "weights" / "shared")
-    options = [ablation("stages")], data_dir, tmp_path, demo_weights, "demo", "cpu", Selection(seeds=1, folds=1)
-    table = run_ablations(*options)
-    assert list(table["variant"]) == ["stage 3, the whole model", "stage 2", "stage 2 without stage 1"]
-
-    runner = Runner(recipe("three-stage-nn-5fold"), demo_weights)
-    fold = runner.store.load_oof("stage3", 0, 0)
-    assert (table["rows"] == len(fold)).all(), "of the base, too, the first fold alone counts"
-    assert table["log_loss"][0] == pytest.approx(log_loss(dataset.scored.loc[fold.index], fold))
-    trained = tmp_path / "weights" / "three-stage-nn-5fold+meta_features=False"
-    units = {path: path.stat().st_mtime_ns for path in trained.rglob("unit.json")}
-    assert [path.relative_to(trained).parts[0] for path in units] == ["stage2"], "and no stage 3 for nothing"
-    page = (tmp_path / "ablations.md").read_text()
-    assert "synthetic" in page and f"| {table['log_loss'][2]:.5f} |" in page
-
-    pd.testing.assert_frame_equal(run_ablations(*options), table)
-    assert all(path.stat().st_mtime_ns == when for path, when in units.items())
-    read = pd.read_csv(tmp_path / "ablations.csv")
-    pd.testing.assert_frame_equal(read, table, check_exact=False, rtol=1e-5, check_dtype=False)
-
-
-def test_the_command_lists_what_there_is_and_names_what_it_knows():
-    listed = CliRunner().invoke(app, ["ablate", "--list"])
-    assert listed.exit_code == 0 and all(name in listed.stdout for name in ABLATIONS)
-    with pytest.raises(UserError, match="ablation 'nope' is unknown; choose one of: stages, "):
-        CliRunner().invoke(app, ["ablate", "nope"], catch_exceptions=False)

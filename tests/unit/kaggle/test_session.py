@@ -67,10 +67,10 @@ def test_on_kaggle_folders_are_told_by_what_they_hold(kaggle, mount):
     assert places.submission("best-lb") == kaggle / "working" / "submission.csv"
 
 
-def test_on_kaggle_parts_are_read_as_one_and_trained_on(kaggle, demo_weights):
+def test_on_kaggle_parts_are_read_as_one_and_trained_on(kaggle, weights_of):
     attach(kaggle, "lish-moa", "train_features.csv")
     for seed in (940, 1513):
-        part_of(demo_weights, kaggle / "input" / f"train-{seed}", seed)
+        part_of(weights_of(MODEL), kaggle / "input" / f"train-{seed}", seed)
     read = settle().weights
     assert len(list(read.glob(f"{MODEL}/nn/seed-*/fold-*/unit.json"))) == 6
     assert kaggle not in read.parents, "links are no output"

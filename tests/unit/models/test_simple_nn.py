@@ -52,15 +52,3 @@ def test_each_column_ends_close_to_a_normal_distribution(fitted):
     assert both.median().abs().max() < 0.05
     # Cells have ties at -10, which all get the lowest score: quartiles tell more than the deviation.
     assert ((both.quantile(0.75) - both.quantile(0.25)) / 1.349).between(0.85, 1.15).all()
-
-
-def test_published_settings_are_the_defaults():
-    old, new = recipe("simple-nn-old-cv").configure(), recipe("simple-nn-new-cv").configure()
-    assert old.seeds == new.seeds == (940, 1513, 1269, 1392, 1119, 1303)
-    assert (old.folds.scheme, new.folds.scheme, new.folds.seed) == ("multilabel", "drug-aware", 34)
-    for config in (old, new):
-        learner = config.learner
-        assert config.folds.n_splits == 5
-        assert (learner.hidden, learner.epochs, learner.batch_size, learner.pct_start) == (2048, 25, 256, 0.1)
-        assert (learner.max_lr, learner.div_factor, learner.weight_decay) == (1e-2, 1e3, 1e-5)
-        assert learner.dropout == (0.0, 0.25, 0.25) and learner.smoothing == 0.001

@@ -10,10 +10,8 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
-from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError
 from moa.features.transformers import GaussianRank
-from moa.files import digest, read_json, replacing, write_json
 from moa.learners.base import Fitted
 from moa.training.store import ModelStore, SharedFits
 
@@ -124,31 +122,3 @@ def test_a_fit_of_an_untrusted_type_or_a_damaged_one_is_refused(tmp_path):
         SharedFits(tmp_path).load("torn")
     with pytest.raises(StoreError, match="gone.skops: missing"):
         SharedFits(tmp_path).load("gone")
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.json"
-    write_json(path, {"n": np.int64(1)})
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert read_json(path) == {"n": 1} and list(tmp_path.iterdir()) == [path]
-
-
-def test_tables_carry_sig_id_and_say_what_is_wrong(tmp_path, oof):
-    write_table(tmp_path / "t.parquet", oof.rename_axis(None))
-    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), oof)
-    (tmp_path / "bad.parquet").write_text("not parquet")
-    with pytest.raises(StoreError, match="bad.parquet: damaged"):
-        read_table(tmp_path / "bad.parquet")
-    with pytest.raises(StoreError, match="none.parquet: not found"):
-        read_table(tmp_path / "none.parquet")
-    (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(StoreError, match="bad.json: damaged"):
-        read_json(tmp_path / "bad.json")
-
-
-def test_digest_sees_shape_type_and_value():
-    x = np.arange(6.0)
-    assert len({digest(x), digest(x.reshape(2, 3)), digest(x.astype(np.float32)), digest(x + 1), digest([1, 2])}) == 5
-    assert digest(x) == digest(x.copy())

@@ -11,13 +11,7 @@ from moa.learners.deepinsight.attributions import attributions, class_images
 from moa.learners.deepinsight.backbones import build_network
 from moa.learners.deepinsight.learner import FittedCNN
 from support.naive_images import naive_images
-from support.tiny_cnn import CPU, TINY, TINY_EFFICIENTNET, TINY_RESNEST, fold_in, tables
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A trained unit; only its scaler and map matter here."""
-    return TINY.model_copy(update={"epochs": 1}).fit(fold_in(tmp_path_factory.mktemp("whole")))
+from support.tiny_cnn import CPU, TINY_EFFICIENTNET, TINY_RESNEST, tables
 
 
 class Probe(nn.Module):

@@ -1,99 +1,16 @@
 """The perceptrons and their training loop, held to hand-written values and to torch's own parts."""
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from moa.learners.base import Fold
-from moa.learners.common import smooth, steps_per_epoch, unit_seed
-from moa.learners.dropout import SeededDropout, seed_dropout
+from moa.learners.common import unit_seed
 from moa.learners.perceptron.learner import MLPLearner, logits
-from moa.learners.perceptron.network import three_fc, two_fc
-
-CPU = torch.device("cpu")
-
-
-def make_fold(rows=240, n_inputs=12, n_targets=4, seed=0, y=None):
-    rng = np.random.default_rng(seed)
-    index = pd.Index([f"id_{i}" for i in range(rows)], name="sig_id")
-    x = rng.normal(size=(rows, n_inputs)).astype(np.float32)
-    if y is None:
-        y = (x @ rng.normal(size=(n_inputs, n_targets)) > 2).astype(np.float32)
-    cut = rows * 3 // 4
-    return Fold(
-        pd.DataFrame(x, index, [f"f{i}" for i in range(n_inputs)]),
-        pd.DataFrame(y, index, [f"t{i}" for i in range(n_targets)]),
-        np.arange(cut),
-        np.arange(cut, rows),
-        seed,
-        0,
-        CPU,
-        Path("unused"),
-    )
-
+from moa.learners.perceptron.network import three_fc
+from support.perceptrons import CPU, make_fold
 
 SMALL = MLPLearner(hidden=32, epochs=12, batch_size=32)
-
-
-def test_three_fc_is_the_published_block():
-    network = three_fc(10, 3, hidden=16, dropout=(0.15, 0.3, 0.25))
-    kinds = [type(module).__name__.replace("Parametrized", "") for module in network]
-    assert kinds == [
-        "BatchNorm1d",
-        "SeededDropout",
-        "Linear",
-        "LeakyReLU",
-        "BatchNorm1d",
-        "SeededDropout",
-        "Linear",
-        "LeakyReLU",
-        "BatchNorm1d",
-        "SeededDropout",
-        "Linear",
-    ]
-    assert [module.p for module in network if isinstance(module, SeededDropout)] == [0.15, 0.3, 0.25]
-    normed = [hasattr(module, "parametrizations") for module in network if isinstance(module, nn.Linear)]
-    assert normed == [True, False, True]
-
-
-def test_two_fc_is_the_published_block():
-    network = two_fc(10, 3)
-    assert [module.p for module in network if isinstance(module, SeededDropout)] == [0.2, 0.25]
-    assert network[2].out_features == 2048 and isinstance(network[3], nn.ReLU)
-
-
-def test_weight_norm_is_direction_times_length():
-    torch.manual_seed(0)
-    layer = three_fc(10, 3, hidden=16)[2]
-    length, direction = layer.parametrizations.weight.original0, layer.parametrizations.weight.original1
-    torch.testing.assert_close(layer.weight, length * direction / direction.norm(dim=1, keepdim=True))
-
-
-def test_dropout_keeps_the_mean_and_follows_its_own_generator():
-    dropout = SeededDropout(0.25)
-    x = torch.ones(2000, 50)
-    dropout.generator = torch.Generator().manual_seed(1)
-    first = dropout(x)
-    torch.manual_seed(99)
-    dropout.generator = torch.Generator().manual_seed(1)
-    assert torch.equal(first, dropout(x))
-    assert not torch.equal(first, dropout(x))
-    assert first.unique().tolist() == pytest.approx([0.0, 4 / 3])
-    assert abs(first.mean().item() - 1) < 0.01
-    assert torch.equal(dropout.eval()(x), x)
-
-
-def test_smoothing_is_the_published_formula():
-    torch.testing.assert_close(smooth(torch.tensor([0.0, 1.0]), 0.001), torch.tensor([0.0005, 0.9995]))
-
-
-@pytest.mark.parametrize(("rows", "steps"), [(512, 2), (513, 2), (514, 3), (5, 1), (1, 1)])
-def test_a_last_batch_of_one_row_is_left_out(rows, steps):
-    assert steps_per_epoch(rows, 256) == steps
 
 
 def test_training_is_reproducible_and_leaves_the_global_generator_alone():
@@ -176,10 +93,3 @@ def test_predictions_do_not_depend_on_the_batch():
     whole = SMALL.predict(fitted, fold.x, CPU)
     np.testing.assert_allclose(SMALL.predict(fitted, fold.x.iloc[[7]], CPU)[0], whole[7], rtol=1e-5)
     assert whole.dtype == np.float32 and whole.shape == (240, 4)
-
-
-def test_every_dropout_shares_the_networks_generator():
-    network = three_fc(4, 2, hidden=8, dropout=(0.1, 0.2, 0.3))
-    generator = torch.Generator()
-    seed_dropout(network, generator)
-    assert all(module.generator is generator for module in network if isinstance(module, SeededDropout))

@@ -1,0 +1,33 @@
+"""An ablation trains what is missing, continues where it stopped, and writes one table."""
+
+import pandas as pd
+import pytest
+
+from moa.jobs.ablation import ablation, run_ablations
+from moa.metrics import log_loss
+from moa.models.registry import recipe
+from moa.training.runner import Runner, Selection
+from support.demo import copy_models
+
+
+def test_one_command_trains_what_is_missing_and_writes_one_table(weights_of, data_dir, dataset, tmp_path):
+    weights = weights_of("three-stage-nn-5fold")
+    copy_models(weights, tmp_path / "weights")
+    options = [ablation("stages")], data_dir, tmp_path, weights, "demo", "cpu", Selection(seeds=1, folds=1)
+    table = run_ablations(*options)
+    assert list(table["variant"]) == ["stage 3, the whole model", "stage 2", "stage 2 without stage 1"]
+
+    runner = Runner(recipe("three-stage-nn-5fold"), weights)
+    fold = runner.store.load_oof("stage3", 0, 0)
+    assert (table["rows"] == len(fold)).all(), "of the base, too, the first fold alone counts"
+    assert table["log_loss"][0] == pytest.approx(log_loss(dataset.scored.loc[fold.index], fold))
+    trained = tmp_path / "weights" / "three-stage-nn-5fold+meta_features=False"
+    units = {path: path.stat().st_mtime_ns for path in trained.rglob("unit.json")}
+    assert [path.relative_to(trained).parts[0] for path in units] == ["stage2"], "and no stage 3 for nothing"
+    page = (tmp_path / "ablations.md").read_text()
+    assert "synthetic" in page and f"| {table['log_loss'][2]:.5f} |" in page
+
+    pd.testing.assert_frame_equal(run_ablations(*options), table)
+    assert all(path.stat().st_mtime_ns == when for path, when in units.items())
+    read = pd.read_csv(tmp_path / "ablations.csv")
+    pd.testing.assert_frame_equal(read, table, check_exact=False, rtol=1e-5, check_dtype=False)

@@ -1,0 +1,47 @@
+"""Multi-stage models: later stages learn from out-of-fold predictions, and models share fits."""
+
+import numpy as np
+import pytest
+
+from moa.errors import StoreError, UserError
+from moa.models.registry import recipe
+from moa.training.runner import Runner, Selection, open_runner
+
+THREE, TABNET = "three-stage-nn-5fold", "two-stage-nn-tabnet"
+
+
+def test_later_stages_see_out_of_fold_predictions(weights_of, dataset):
+    """Stage 3's inputs on training rows are ranks of stage 2's OOF, not of what stage 2 fitted."""
+    runner = open_runner(THREE, weights_of(THREE), "cpu")
+    stage = runner.pipeline("stage3")
+    oof = runner._oof(runner.stages["stage2"])
+    x = stage.transform(oof.add_prefix("stage2:").reindex(columns=stage.input_columns_, fill_value=0.0))
+    target = oof.columns[0]
+    order = oof[target].to_numpy().argsort()
+    assert (np.diff(x[f"stage2:{target}"].to_numpy()[order]) >= -1e-6).all()
+
+
+def test_models_share_a_fit_of_the_same_columns_and_settings(weights_of):
+    """The 10-fold model finds the factors and UMAPs of the 5-fold one in the store."""
+    keys = [
+        {step.name: step.key for step in open_runner(name, weights_of(name), "cpu").pipeline("stage2").fitted_}
+        for name in (THREE, "three-stage-nn-10fold")
+    ]
+    for step in ("g-fa", "c-fa", "g-umap", "c-umap", "rank"):
+        assert keys[0][step] == keys[1][step]
+
+
+def test_a_fold_that_is_not_there_is_told_before_anything_is_trained(dataset, tmp_path):
+    runner = Runner(recipe(THREE), tmp_path, recipe(THREE).configure("demo"), profile="demo")
+    with pytest.raises(UserError, match="--fold 9: stage3 has folds 0 to 2"):
+        runner.train(dataset, Selection(fold=9))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_stage_alone_waits_for_all_folds_of_the_one_it_reads(dataset, tmp_path):
+    model = recipe(THREE)
+    config = model.configure("demo", {"gene_umap": 0, "stage1": {"epochs": 1}})
+    runner = Runner(model, tmp_path, config, profile="demo")
+    with pytest.raises(StoreError, match="train all folds of stage1"):
+        for stage, fold in (("stage1", 0), ("stage2", None)):
+            runner.train(dataset, Selection(stage=stage, fold=fold))

@@ -1,0 +1,94 @@
+"""Training in parts: one fold at a time, several jobs in one folder, and what is refused."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from moa.errors import StoreError, UserError
+from moa.files import read_json
+from moa.models.registry import recipe
+from moa.training.runner import Runner, Selection, open_runner
+from support import TESTS, array_job
+from support.demo import copy_models
+
+NAME = "simple-nn-old-cv"
+
+
+@pytest.fixture(scope="module")
+def weights(weights_of):
+    return weights_of(NAME)
+
+
+def test_units_can_be_trained_one_fold_at_a_time(weights, dataset, tmp_path):
+    model = recipe(NAME)
+    config = model.configure("demo")
+    for fold in (2, 0, 1):
+        runner = Runner(model, tmp_path, config, profile="demo")
+        predictions = runner.train(dataset, Selection(seeds=1, fold=fold))
+    assert runner.missing_units() == 3
+    full = Runner(model, weights, config)
+    first_seed = [full.store.load_oof("nn", 940, fold) for fold in range(3)]
+    pd.testing.assert_frame_equal(predictions.oof, pd.concat(first_seed).sort_index())
+
+
+def test_other_settings_or_data_in_the_same_folder_are_refused(weights, dataset, tmp_path):
+    copy_models(weights, tmp_path, NAME)
+    model = recipe(NAME)
+    with pytest.raises(StoreError, match="epochs"):
+        Runner(model, tmp_path, model.configure("demo", {"learner": {"epochs": 9}}), profile="demo").train(dataset)
+    changed = dataclasses.replace(dataset, fingerprint={**dataset.fingerprint, "train_features.csv": "other"})
+    with pytest.raises(StoreError, match="train_features.csv"):
+        Runner(model, tmp_path, model.configure("demo"), profile="demo").train(changed)
+
+
+def test_untrained_unknown_and_incomplete_are_told_plainly(tmp_path, weights, dataset):
+    with pytest.raises(StoreError, match="train the model first"):
+        open_runner(NAME, tmp_path)
+    with pytest.raises(UserError, match="model 'nope' is unknown.*simple-nn-old-cv"):
+        open_runner("nope", tmp_path)
+    with pytest.raises(UserError, match="--fold 9: nn has folds 0 to 2"):
+        Runner(recipe(NAME), weights).train(dataset, Selection(fold=9))
+    runner = open_runner(NAME, weights)
+    with pytest.raises(UserError, match="'g-3'"):
+        runner.predict(dataset.test.drop(columns="g-3"))
+
+
+def test_jobs_of_an_array_share_a_store_and_its_units(data_dir, tmp_path):
+    """Two jobs begin at once in an empty folder, and it ends as one process would have left it.
+
+    Both make the manifest, the shared fits, the stages' descriptions, and every unit of the first stage.
+    """
+    script, jobs = TESTS / "support" / "array_job.py", (0, 1)
+    shared, alone = tmp_path / "shared" / "weights", tmp_path / "alone"
+    running = [
+        subprocess.Popen(
+            [sys.executable, script, shared, data_dir, str(fold), str(job), str(len(jobs))],
+            stderr=subprocess.PIPE, text=True,
+        )
+        for job, fold in enumerate(jobs)
+    ]  # fmt: skip
+    try:
+        for process in running:
+            words = process.communicate()[1]
+            assert process.returncode == 0, words
+    finally:
+        for process in running:
+            process.kill()
+    array_job.train(alone, data_dir, Selection())
+
+    def files(folder):
+        return {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+
+    found, expected = files(shared), files(alone)
+    assert found.keys() == expected.keys(), "whole units, one manifest, nothing left over"
+    for name, path in expected.items():
+        if name.suffix == ".skops":  # the format numbers its objects anew each time
+            continue
+        if name.name == "unit.json":
+            facts, others = (read_json(folder[name]) for folder in (found, expected))
+            assert facts | {"seconds": 0} == others | {"seconds": 0}
+        else:
+            assert found[name].read_bytes() == path.read_bytes(), name

@@ -1,0 +1,53 @@
+"""Small perceptrons, and folds to train them on."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from moa.learners.base import Fold
+from moa.learners.perceptron.learner import MLPLearner
+
+CPU = torch.device("cpu")
+
+
+LEARNERS = {
+    "simple": MLPLearner(hidden=24, epochs=4, batch_size=32, smoothing=0.001),
+    "3-stage": MLPLearner(hidden=24, epochs=4, batch_size=32, dropout=(0.15, 0.3, 0.25), target_clip=(0.0005, 0.9995)),
+    "2-fc": MLPLearner(block="2-fc", hidden=24, epochs=4, batch_size=32, dropout=(0.2, 0.25), max_lr=5e-4),
+}
+
+
+def make_folds(rows=203, n_splits=5, seeds=(1, 2), n_inputs=11, n_targets=5):
+    """203 rows in 5 folds: 162 or 163 to train on, so the last batches of members differ in size."""
+    rng = np.random.default_rng(0)
+    index = pd.Index([f"id_{i}" for i in range(rows)], name="sig_id")
+    x = pd.DataFrame(rng.normal(size=(rows, n_inputs)).astype(np.float32), index).add_prefix("f")
+    signal = x.to_numpy() @ rng.normal(size=(n_inputs, n_targets)) + rng.normal(size=(rows, n_targets))
+    y = pd.DataFrame((signal > 3).astype(np.float32), index).add_prefix("t")
+    number = np.arange(rows) % n_splits
+    return [
+        Fold(x, y, np.flatnonzero(number != k), np.flatnonzero(number == k), seed, k, CPU, Path("unused"))
+        for seed in seeds
+        for k in range(n_splits)
+    ]
+
+
+def make_fold(rows=240, n_inputs=12, n_targets=4, seed=0, y=None):
+    rng = np.random.default_rng(seed)
+    index = pd.Index([f"id_{i}" for i in range(rows)], name="sig_id")
+    x = rng.normal(size=(rows, n_inputs)).astype(np.float32)
+    if y is None:
+        y = (x @ rng.normal(size=(n_inputs, n_targets)) > 2).astype(np.float32)
+    cut = rows * 3 // 4
+    return Fold(
+        pd.DataFrame(x, index, [f"f{i}" for i in range(n_inputs)]),
+        pd.DataFrame(y, index, [f"t{i}" for i in range(n_targets)]),
+        np.arange(cut),
+        np.arange(cut, rows),
+        seed,
+        0,
+        CPU,
+        Path("unused"),
+    )

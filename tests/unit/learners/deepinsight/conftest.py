@@ -1,0 +1,11 @@
+"""A CNN that is trained once for all tests of this folder."""
+
+import pytest
+
+from support.tiny_cnn import TINY, fold_in
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """An uninterrupted run of the tiny learner."""
+    return TINY.fit(fold_in(tmp_path_factory.mktemp("whole")))

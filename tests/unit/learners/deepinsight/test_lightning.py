@@ -1,0 +1,107 @@
+"""CNN training under Lightning: optimizer, schedule, batches, and the options that reach it."""
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from moa.learners.deepinsight.learner import Runtime
+from moa.learners.deepinsight.lightning import Batches, FoldModule, cosine
+from support.tiny_cnn import CPU, TINY, TINY_RESNEST, assert_same, fold_in
+
+
+def test_radam_is_torchs_own_with_decoupled_decay():
+    from torch_optimizer import RAdam
+
+    torch.manual_seed(0)
+    first, x = nn.Linear(6, 4), torch.randn(30, 6)
+    second = nn.Linear(6, 4)
+    second.load_state_dict(first.state_dict())
+    start = first.weight.detach().clone()
+    kinds = [
+        (first, RAdam(first.parameters(), lr=0.02, weight_decay=0.3)),
+        (second, torch.optim.RAdam(second.parameters(), lr=0.02, weight_decay=0.3, decoupled_weight_decay=True)),
+    ]
+    for _ in range(40):
+        for network, optimizer in kinds:
+            optimizer.zero_grad()
+            network(x).square().mean().backward()
+            optimizer.step()
+    torch.testing.assert_close(first.weight, second.weight, rtol=1e-5, atol=1e-6)
+    assert (first.weight - start).abs().max() > 0.1
+
+
+def test_learning_rate_is_the_plain_cosine_that_rises_again():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=5)
+    for epoch in range(23):
+        assert cosine(0.4, epoch, 5) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-9)
+        optimizer.step()
+        schedule.step()
+    assert [cosine(0.4, epoch, 5) for epoch in (0, 5, 10)] == pytest.approx([0.4, 0, 0.4])
+
+
+def test_batches_hold_each_row_once_in_an_order_of_the_epoch():
+    order = lambda rows: torch.randperm(rows, generator=torch.Generator().manual_seed(seeds.pop()))  # noqa: E731
+    seeds = [2, 1, 1]
+    batches = Batches(33, 8, order)
+    epochs = [torch.cat(list(batches)) for _ in range(3)]
+    assert len(batches) == 4 and all(len(epoch.unique()) == 32 for epoch in epochs)  # one row alone is left out
+    assert torch.equal(epochs[0], epochs[1]) and not torch.equal(epochs[0], epochs[2])
+    assert torch.cat(list(Batches(33, 8))).tolist() == list(range(33))
+    shares = []
+    for rank in range(2):
+        shared = Batches(33, 8, lambda rows: torch.arange(rows).flip(0))
+        shared.share = (rank, 2)
+        assert len(list(shared)) == len(shared) == 2
+        shares += torch.cat(list(shared)).tolist()
+    assert sorted(shares) == list(range(1, 33))
+
+
+def test_training_stops_when_the_validation_loss_does_and_stays_stopped(tmp_path, monkeypatch):
+    losses = [3.0, 2.0, 2.5, 2.1, 2.2, 1.0]
+    validated = []
+
+    def log(self):
+        validated.append(self.current_epoch)
+        self.log("valid_loss", torch.tensor(losses[self.current_epoch]))
+
+    monkeypatch.setattr(FoldModule, "on_validation_epoch_end", log)
+    learner = TINY.model_copy(update={"epochs": 20, "patience": 3})
+    first = learner.fit(fold_in(tmp_path))
+    assert [row["valid_loss"] for row in first.history] == pytest.approx(losses[:5]) and first.meta["best_epoch"] == 1
+    # Killed after stopping, before the unit was stored: the checkpoint is still there.
+    assert_same(learner.fit(fold_in(tmp_path)), first)
+    assert validated == [0, 1, 2, 3, 4]
+
+
+def test_options_reach_lightning(tmp_path, monkeypatch):
+    seen = {}
+
+    class Spy(pl.Trainer):
+        def __init__(self, **options):
+            seen.update(options)
+            super().__init__(**options | {"devices": 1, "strategy": "auto"})
+
+    monkeypatch.setattr(pl, "Trainer", Spy)
+    runtime = Runtime(devices=3, strategy="ddp", precision="bf16-mixed", tensorboard=True, channels_last=True)
+    learner = TINY.model_copy(update={"runtime": runtime, "epochs": 1})
+    fitted = learner.fit(fold_in(tmp_path))
+    assert (seen["devices"], seen["strategy"], seen["precision"]) == (3, "ddp", "bf16-mixed")
+    assert (seen["gradient_clip_val"], seen["max_epochs"], seen["accelerator"]) == (10.0, 1, "cpu")
+    assert list(tmp_path.glob("tensorboard/seed-3/fold-1/events*"))
+    p = learner.predict(fitted, fold_in(tmp_path).x, CPU)
+    exact = TINY.predict(fitted, fold_in(tmp_path).x, CPU)
+    np.testing.assert_allclose(p, exact, atol=0.02)
+    assert not np.array_equal(p, exact)  # half precision was indeed used
+
+
+def test_training_loss_is_smoothed_and_validation_loss_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(FoldModule, "configure_optimizers", lambda self: torch.optim.SGD(self.parameters(), lr=0.0))
+    plain = {"lr": 0.0, "epochs": 1, "swap_probability": 0.0, "backbone": TINY_RESNEST}
+    rows = [
+        TINY.model_copy(update=plain | {"smoothing": s}).fit(fold_in(tmp_path / str(s))).history[0] for s in (0.0, 0.5)
+    ]
+    assert rows[0]["valid_loss"] == rows[1]["valid_loss"]
+    assert abs(rows[0]["train_loss"] - rows[1]["train_loss"]) > 1e-3
