@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
 # Set up and run all tests: bash tests/run.sh [arguments of pytest]
+#
+#   bash tests/run.sh -n 0 tests/unit/test_metrics.py     one file, in one process
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . final/setup.sh
 set_up
 ruff check final tests
-exec python -m pytest "$@"
+ruff format --check final tests
+lint-imports --no-cache --no-logo
+# One process a core, of one thread each. A process that has finished takes over tests that are waiting for another.
+exec python -m pytest -n auto --maxprocesses 8 --dist worksteal "$@"
