@@ -1,37 +1,39 @@
-"""The competition's metric, its two readings (all rows, treated rows), and how alike two predictions are.
+"""The competition's metric over all rows and over treated rows, and the correlation between predictions.
 
-Every function takes tables with a sig_id index and target names as columns, and aligns them by these names: the order
-of rows and columns never matters, and a row or column that is on one side alone is a ``UserError``.
+All functions take tables with a sig_id index and target names as columns, and align them by these labels: the order of
+rows and columns never matters, and a row or column that only one table has is a ``UserError``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from moa.errors import UserError
 
-#: Probabilities are clipped to [CLIP, 1 - CLIP] before the logarithm, as the competition did.
+#: Probabilities are clipped to [CLIP, 1 - CLIP] before the logarithm, as in the competition.
 CLIP = 1e-15
-#: A mean of float32 probabilities may pass 0 or 1 by rounding; anything further out is no probability.
+#: Rounding can move a mean of float32 probabilities slightly outside [0, 1]; anything further out is an error.
 _ROUNDING = 1e-6
-#: Rows handled at once: bounds the float64 copies at a few MB a table.
+#: Rows per block: limits the float64 copies of a table to a few MB.
 _BLOCK = 2048
+#: Coverage of bootstrap intervals.
+_LEVEL = 0.95
 
 
 def align(frame: pd.DataFrame, index: pd.Index, columns: pd.Index, what: str) -> pd.DataFrame:
-    """``frame`` in the order of ``index`` and ``columns``, which it must hold exactly.
+    """``frame`` in the order of ``index`` and ``columns``; it must have exactly these rows and columns.
 
     Args:
         frame: table of shape (rows, targets) in any order.
         index: wanted sig_ids.
         columns: wanted target names.
-        what: the table's name in messages.
+        what: the table's name in error messages.
 
     Raises:
-        UserError: a row or column is missing, not wanted, or there twice.
+        UserError: a row or column is missing, unexpected or duplicated.
     """
     _same_labels(frame.index, index, what, "row")
     _same_labels(frame.columns, columns, what, "column")
@@ -41,35 +43,24 @@ def align(frame: pd.DataFrame, index: pd.Index, columns: pd.Index, what: str) ->
 
 
 def check_probabilities(frame: pd.DataFrame, what: str) -> None:
-    """Refuse a table with a cell that is no probability.
+    """Check that every cell is a probability.
 
     Raises:
-        UserError: a cell is missing, infinite or outside [0, 1], named by row and column.
+        UserError: a cell is missing, infinite or outside [0, 1]; names the first such cell.
     """
     for block, start in _blocks(frame):
-        bad = ~((block >= -_ROUNDING) & (block <= 1.0 + _ROUNDING))  # true for NaN as well
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            raise UserError(
-                f"{what}: row {frame.index[start + row]!r}, column {frame.columns[column]!r} holds "
-                f"{block[row, column]}; expected a probability in [0, 1]"
-            )
+        valid = (block >= -_ROUNDING) & (block <= 1.0 + _ROUNDING)  # False for NaN too
+        _check_cells(frame, what, block, valid, start, "a probability in [0, 1]")
 
 
 def check_labels(frame: pd.DataFrame, what: str) -> None:
-    """Refuse a table with a cell that is not 0 or 1.
+    """Check that every cell is 0 or 1.
 
     Raises:
-        UserError: the first such cell, named by row and column.
+        UserError: names the first cell that is not.
     """
     for block, start in _blocks(frame):
-        bad = (block != 0.0) & (block != 1.0)  # true for NaN as well
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            raise UserError(
-                f"{what}: row {frame.index[start + row]!r}, column {frame.columns[column]!r} holds "
-                f"{block[row, column]}; expected 0 or 1"
-            )
+        _check_cells(frame, what, block, (block == 0.0) | (block == 1.0), start, "0 or 1")
 
 
 def align_treated(treated: pd.Series, index: pd.Index) -> pd.Series:
@@ -85,6 +76,17 @@ def align_treated(treated: pd.Series, index: pd.Index) -> pd.Series:
     return treated.loc[index]
 
 
+def cell_log_loss(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Binary log loss of each cell, natural logarithm: the metric before any mean is taken.
+
+    Args:
+        positive: bool labels, any shape.
+        probability: float64 probabilities of the same shape; clipped to [1e-15, 1 - 1e-15].
+    """
+    probability = np.clip(probability, CLIP, 1.0 - CLIP)
+    return -np.log(np.where(positive, probability, 1.0 - probability))  # one logarithm per cell
+
+
 def column_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
     """Binary log loss of each target, natural logarithm, mean over rows.
 
@@ -96,21 +98,18 @@ def column_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
         float64 losses in the order of ``y_true``'s columns, shape (targets,).
 
     Raises:
-        UserError: rows or columns differ, a label is not 0 or 1, a cell is no probability, or there are no rows.
+        UserError: rows or columns differ, a label is not 0 or 1, a cell is not a probability, or there are no rows.
     """
-    _unique(y_true.index, "targets", "row")
-    _unique(y_true.columns, "targets", "column")
-    if y_true.empty:
-        raise UserError("targets: no rows or no columns to score")
-    y_pred = align(y_pred, y_true.index, y_true.columns, "predictions")
-    check_probabilities(y_pred, "predictions")
-    check_labels(y_true, "targets")
     total = np.zeros(y_true.shape[1])
-    for (truth, _), (probability, _) in zip(_blocks(y_true), _blocks(y_pred), strict=True):
-        positive = truth == 1.0
-        probability = np.clip(probability, CLIP, 1.0 - CLIP)
-        total -= np.log(np.where(positive, probability, 1.0 - probability)).sum(axis=0)  # one logarithm a cell
+    for losses in _cell_losses(y_true, y_pred):
+        total += losses.sum(axis=0)
     return pd.Series(total / len(y_true), index=y_true.columns, name="log_loss")
+
+
+def row_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
+    """Log loss of each row, mean over targets, shape (rows,); arguments and errors as in `column_log_loss`."""
+    losses = [losses.mean(axis=1) for losses in _cell_losses(y_true, y_pred)]
+    return pd.Series(np.concatenate(losses), index=y_true.index, name="log_loss")
 
 
 def log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> float:
@@ -118,20 +117,8 @@ def log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> float:
     return float(column_log_loss(y_true, y_pred).mean())
 
 
-def row_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
-    """Log loss of each row, mean over targets, shape (rows,); arguments and errors as `column_log_loss`."""
-    y_pred = align(y_pred, y_true.index, y_true.columns, "predictions")
-    check_probabilities(y_pred, "predictions")
-    check_labels(y_true, "targets")
-    losses = []
-    for (truth, _), (probability, _) in zip(_blocks(y_true), _blocks(y_pred), strict=True):
-        probability = np.clip(probability, CLIP, 1.0 - CLIP)
-        losses.append(-np.log(np.where(truth == 1.0, probability, 1.0 - probability)).mean(axis=1))
-    return pd.Series(np.concatenate(losses), index=y_true.index, name="log_loss")
-
-
 def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd.Series) -> float:
-    """Log loss over all rows, control rows predicted exactly 0 whatever ``y_pred`` holds for them.
+    """Log loss over all rows, with control rows predicted exactly 0 regardless of their values in ``y_pred``.
 
     Args:
         y_true: 0/1 labels of all rows, shape (rows, targets).
@@ -139,7 +126,7 @@ def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd
         treated: True for a treated row, False for a control; exactly the rows of ``y_true``.
 
     Raises:
-        UserError: as `column_log_loss`, or a treated row has no prediction.
+        UserError: as in `column_log_loss`, or a treated row has no prediction.
     """
     treated = align_treated(treated, y_true.index)
     full = pd.DataFrame(0.0, index=y_true.index, columns=y_true.columns)
@@ -149,28 +136,23 @@ def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd
 
 
 def treated_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd.Series) -> float:
-    """Log loss over the treated rows alone; arguments and errors as `competition_log_loss`."""
+    """Log loss over the treated rows only; arguments and errors as in `competition_log_loss`."""
     treated = align_treated(treated, y_true.index)
     return log_loss(y_true.loc[treated.to_numpy()], _treated_predictions(y_pred, treated))
 
 
 def treated_to_all(loss: float, n_treated: int, n_all: int) -> float:
-    """Log loss over all rows from the one over treated rows: a control predicted 0 costs nothing (1e-15)."""
-    _check_counts(n_treated, n_all)
+    """Log loss over all rows, from that over treated rows: a control predicted 0 adds nothing (1e-15)."""
+    if not 0 < n_treated <= n_all:
+        raise UserError(f"expected 0 < treated rows <= all rows, got {n_treated} and {n_all}")
     return loss * n_treated / n_all
 
 
-def all_to_treated(loss: float, n_treated: int, n_all: int) -> float:
-    """Log loss over treated rows from the one over all rows with the controls predicted 0."""
-    _check_counts(n_treated, n_all)
-    return loss * n_all / n_treated
-
-
 def prevalence_baseline(y_train: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
-    """The constant prediction to beat: each target's mean in ``y_train``.
+    """The best constant prediction, a baseline for every model: each target's mean in ``y_train``.
 
     Args:
-        y_train: 0/1 labels, shape (rows, targets); give treated rows alone to predict treated rows.
+        y_train: 0/1 labels, shape (rows, targets); give only treated rows in order to predict treated rows.
         index: sig_ids to predict.
 
     Returns:
@@ -182,26 +164,22 @@ def prevalence_baseline(y_train: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(np.tile(mean, (len(index), 1)), index=index, columns=y_train.columns)
 
 
-def prediction_correlation(predictions: Mapping[str, pd.DataFrame], treated: pd.Series | None = None) -> pd.DataFrame:
-    """Pearson correlation between models over all (row, target) cells, and each one's mean with the others.
+def prediction_correlation(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Pearson correlation between models over all (row, target) cells, and each model's mean with the others.
 
     Args:
-        predictions: tables of the same rows and targets, by model name.
-        treated: True for a treated row. Control rows are 0 in every submission and would only raise the figure, so
-            give this wherever the tables hold controls; without it, every row counts.
+        predictions: tables of the same rows and targets, by model name. Give only treated rows: every submission
+            predicts 0 for control rows, which would raise the correlation.
 
     Returns:
         Shape (models, models + 1): the symmetric matrix and a last column ``mean_with_others`` (NaN for one model).
-        A constant prediction correlates as NaN.
+        The correlation of a constant prediction is NaN.
     """
     if not predictions:
         raise UserError("no predictions to correlate")
     names = list(predictions)
     first = predictions[names[0]]
     tables = [align(predictions[name], first.index, first.columns, f"predictions of {name}") for name in names]
-    if treated is not None:
-        keep = align_treated(treated, first.index).to_numpy()
-        tables = [table.loc[keep] for table in tables]
     mean = np.array([table.to_numpy().mean(dtype=np.float64) for table in tables])
     gram = np.zeros((len(names), len(names)))
     for blocks in zip(*(_blocks(table) for table in tables), strict=True):
@@ -217,33 +195,57 @@ def prediction_correlation(predictions: Mapping[str, pd.DataFrame], treated: pd.
 
 
 def bootstrap_interval(
-    values: np.ndarray, groups: np.ndarray | None = None, replicates: int = 2000, level: float = 0.95, seed: int = 0
+    values: np.ndarray, groups: np.ndarray | None = None, replicates: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval of a mean over rows, by drawing rows, or whole groups, with replacement.
+    """95 % percentile bootstrap interval of a mean over rows; rows, or whole groups, are drawn with replacement.
 
     Args:
         values: shape (rows,).
-        groups: a label a row, such as its drug, where rows of a group are alike; shape (rows,).
-        replicates: draws.
-        level: of the interval.
+        groups: one label per row, such as its drug, if rows of a group are alike; shape (rows,).
+        replicates: number of draws.
         seed: of the draws.
     """
-    places = np.arange(len(values)) if groups is None else pd.factorize(groups)[0]
-    sums, sizes = np.bincount(places, values), np.bincount(places)
+    codes = np.arange(len(values)) if groups is None else pd.factorize(groups)[0]
+    sums, sizes = np.bincount(codes, values), np.bincount(codes)
     rng = np.random.default_rng(seed)
     means = np.empty(replicates)
     for i in range(replicates):
         drawn = rng.integers(len(sums), size=len(sums))
         means[i] = sums[drawn].sum() / sizes[drawn].sum()
-    low, high = np.quantile(means, [(1.0 - level) / 2, (1.0 + level) / 2])
+    low, high = np.quantile(means, [(1.0 - _LEVEL) / 2, (1.0 + _LEVEL) / 2])
     return float(low), float(high)
 
 
-def _blocks(frame: pd.DataFrame):
-    """Float64 row blocks with the position of their first row."""
+def _blocks(frame: pd.DataFrame) -> Iterator[tuple[np.ndarray, int]]:
+    """Float64 row blocks, each with the position of its first row."""
     values = frame.to_numpy()
     for start in range(0, len(values), _BLOCK):
         yield values[start : start + _BLOCK].astype(np.float64), start
+
+
+def _cell_losses(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> Iterator[np.ndarray]:
+    """`cell_log_loss` of row blocks of two tables, which are checked and aligned first."""
+    _unique(y_true.index, "targets", "row")
+    _unique(y_true.columns, "targets", "column")
+    if y_true.empty:
+        raise UserError("targets: no rows or no columns to score")
+    y_pred = align(y_pred, y_true.index, y_true.columns, "predictions")
+    check_probabilities(y_pred, "predictions")
+    check_labels(y_true, "targets")
+    for (truth, _), (probability, _) in zip(_blocks(y_true), _blocks(y_pred), strict=True):
+        yield cell_log_loss(truth == 1.0, probability)
+
+
+def _check_cells(
+    frame: pd.DataFrame, what: str, block: np.ndarray, valid: np.ndarray, start: int, expected: str
+) -> None:
+    """Raise an error that names the first invalid cell of a block of ``frame`` that starts at row ``start``."""
+    if not valid.all():
+        row, column = np.argwhere(~valid)[0]
+        raise UserError(
+            f"{what}: row {frame.index[start + row]!r}, column {frame.columns[column]!r} holds "
+            f"{block[row, column]}; expected {expected}"
+        )
 
 
 def _unique(labels: pd.Index, what: str, kind: str) -> None:
@@ -261,10 +263,5 @@ def _same_labels(have: pd.Index, want: pd.Index, what: str, kind: str) -> None:
 
 
 def _treated_predictions(y_pred: pd.DataFrame, treated: pd.Series) -> pd.DataFrame:
-    """The predictions of treated rows; a row that is no control either stays, for `align` to refuse."""
+    """The predictions without control rows; an unknown row stays, so that `align` reports it."""
     return y_pred.loc[~y_pred.index.isin(treated.index[~treated.to_numpy()])]
-
-
-def _check_counts(n_treated: int, n_all: int) -> None:
-    if not 0 < n_treated <= n_all:
-        raise UserError(f"expected 0 < treated rows <= all rows, got {n_treated} and {n_all}")
