@@ -1,1 +1,1 @@
-"""Mixing the models' predictions: weights, submissions, and the search of weights."""
+"""Blending: weighted means of model predictions, submissions, and the search for weights."""

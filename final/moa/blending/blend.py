@@ -1,8 +1,8 @@
-"""Mixing models by fixed weights, and turning predictions into a checked submission.
+"""Blending models with fixed weights.
 
-A blend is a YAML file, and its members are model names, not file names. The winners' local blend script added one
-Simple NN twice by a wrong file name; here a member named twice is refused, and predictions are looked up by the model's
-name and aligned by sig_id and target, so that mistake cannot be made.
+A blend is a YAML file whose members are model names, not file names. The winners' local blend script added one Simple
+NN twice because of a wrong file name. Here a duplicate member is an error, and predictions are looked up by model name
+and aligned by sig_id and target, so that this mistake cannot happen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SUM_TOLERANCE = 1e-6
 
 
 class Member(BaseModel):
-    """A model and its share."""
+    """A model and its weight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,7 +36,7 @@ class Member(BaseModel):
 
 
 class PublishedBlend(BaseModel):
-    """The winners' log losses of a blend, None where none was given; ``oof`` counts treated rows only."""
+    """The log losses that the winners published for a blend; None: not published. ``oof`` is over treated rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,10 +49,10 @@ class BlendSpec(BaseModel):
     """A weighted mean of models.
 
     Attributes:
-        name: as on the command line.
-        title: as in tables.
+        name: as used on the command line.
+        title: as shown in tables.
         members: models and weights; nonnegative, each model once, summing to 1 within 1e-6.
-        published: the winners' figures, empty for a blend of one's own.
+        published: the winners' log losses; empty for other blends.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,7 +75,7 @@ class BlendSpec(BaseModel):
 
     @property
     def weights(self) -> pd.Series:
-        """Weight by model name, float64, as written in the file."""
+        """Weights by model name, float64, as in the file."""
         return pd.Series({member.model: member.weight for member in self.members}, name="weight", dtype=np.float64)
 
 
@@ -83,7 +83,7 @@ def load_blend(path: str | Path) -> BlendSpec:
     """Read a blend's YAML file.
 
     Raises:
-        UserError: the file is missing, no YAML, or breaks a rule of `BlendSpec`; all problems in one line.
+        UserError: the file is missing, is not YAML, or violates `BlendSpec`; lists all problems in one line.
     """
     path = Path(path)
     try:
@@ -105,7 +105,7 @@ def load_blend(path: str | Path) -> BlendSpec:
 
 
 def save_blend(spec: BlendSpec, path: str | Path) -> None:
-    """Write a blend's YAML file, atomically; `load_blend` gives the same blend back."""
+    """Write a blend's YAML file atomically; `load_blend` reads it."""
     with replacing(Path(path)) as temporary:
         temporary.write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
 
@@ -113,19 +113,19 @@ def save_blend(spec: BlendSpec, path: str | Path) -> None:
 def effective_weights(
     spec: BlendSpec, present: Collection[str], missing: Literal["error", "renormalise"] = "error"
 ) -> pd.Series:
-    """The weights that are applied when only some members' predictions are there.
+    """The weights to apply if only some members have predictions.
 
     Args:
         spec: the blend.
-        present: names of the models there are predictions of; others than members are ignored.
-        missing: "error" refuses an absent member; "renormalise" scales the weights of the others up to the same sum,
-            and logs it. A member of weight 0 may always be absent.
+        present: names of the models that have predictions; models that are not members are ignored.
+        missing: "error" raises an error if a member is absent; "renormalise" scales the weights of the others up to
+            the same sum, and logs it. A member of weight 0 may always be absent.
 
     Returns:
-        Weight by model, the members of weight above 0 that are present, in the blend's order.
+        Weights by model, in the blend's order: the members that are present and have a weight above 0.
 
     Raises:
-        UserError: a member is absent and may not be, or none is there.
+        UserError: a member is absent and ``missing`` is "error", or all members are absent.
     """
     if missing not in ("error", "renormalise"):
         raise UserError(f"missing: expected 'error' or 'renormalise', got {missing!r}")
@@ -137,7 +137,7 @@ def effective_weights(
         return weights
     if missing == "error" or here.empty:
         raise UserError(
-            f"blend {spec.name}: no predictions of {', '.join(absent)}; there are those of "
+            f"blend {spec.name}: no predictions of {', '.join(absent)}; found those of "
             f"{', '.join(sorted(present)) or 'no model'}"
         )
     scale = weights.sum() / here.sum()
@@ -158,15 +158,15 @@ def apply_blend(
 
     Args:
         spec: the blend.
-        predictions: by model name, probabilities of shape (rows, targets) with a sig_id index; rows and columns in any
-            order, the same in all members.
+        predictions: by model name, probabilities of shape (rows, targets) indexed by sig_id. All members have the same
+            rows and columns, in any order.
         missing: see `effective_weights`.
 
     Returns:
         Probabilities, float64, shape (rows, targets), in the order of the first member.
 
     Raises:
-        UserError: a member is absent, members differ in rows or targets, or a cell is no probability.
+        UserError: a member is absent, members differ in rows or targets, or a cell is not a probability.
     """
     weights = effective_weights(spec, predictions.keys(), missing)
     first = predictions[weights.index[0]]

@@ -1,4 +1,4 @@
-"""The names a user may give: models, blends, all."""
+"""Resolving the names that a user may give: models, blends and "all"."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ BLENDS = {"best-lb": FINAL / "Best LB" / "blend.yaml", "best-cv": FINAL / "Best 
 
 
 def blend_path(name: str) -> Path:
-    """The YAML file of a blend, by its name or its path.
+    """The YAML file of a blend, given by name or path.
 
     Raises:
-        UserError: neither.
+        UserError: there is no such blend or file.
     """
     path = BLENDS.get(name, Path(name))
     if not path.is_file():
@@ -28,14 +28,14 @@ def blend_path(name: str) -> Path:
 
 
 def plate_blend(name: str) -> BlendSpec:
-    """A blend by its name or path, or a single model as a blend of one."""
+    """A blend given by name or path, or a single model as a blend with one member."""
     if name in recipes():
         return BlendSpec(name=name, title=recipe(name).title, members=[{"model": name, "weight": 1.0}])
     return load_blend(blend_path(name))
 
 
 def expand_models(names: Iterable[str]) -> list[str]:
-    """Model names with blends and "all" written out, each once, in order."""
+    """Model names, with blends and "all" replaced by their models; each once, in order."""
     found: list[str] = []
     for name in names:
         if name == "all":

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from moa.blending.blend import apply_blend, load_blend
 from moa.blending.catalogue import blend_path, expand_models
-from moa.blending.search import Oof, SearchResult, search
-from moa.blending.submission import _write_submission
+from moa.blending.members import Oof
+from moa.blending.options import SearchOptions
+from moa.blending.result import SearchResult
+from moa.blending.search import search
+from moa.blending.submission import write_test_submission
 from moa.data.dataset import load_dataset, load_test
-from moa.data.schema import TRAIN_DRUG
+from moa.data.schema import COMPETITION, TRAIN_DRUG
 from moa.data.table_files import read_table
 from moa.errors import UserError
-from moa.jobs.predict import _trained
 from moa.models.registry import recipe
-from moa.training.runner import Runner, open_runner
+from moa.training.layout import WeightsFolder
+from moa.training.trained import open_trained
 
 
 def search_weights(
-    names: list[str], data: Path, predictions: Path, weights: Path, whole_drugs: bool | None = None, **options: Any
+    names: list[str],
+    data: Path,
+    predictions: Path,
+    weights: Path,
+    whole_drugs: bool | None = None,
+    options: SearchOptions | None = None,
 ) -> tuple[SearchResult, dict[str, str], list[str]]:
     """Search blend weights on the OOF predictions of models and of members of blends.
 
@@ -30,7 +37,7 @@ def search_weights(
         weights: folder of trained weights, whose manifests say which folds were used; a model that is not there is
             taken to have its published folds.
         whole_drugs: keep drugs whole in the nested folds and in the bootstrap; None: where train_drug.csv is there.
-        options: further arguments of ``moa.blending.search.search``.
+        options: of the search; None: the defaults.
 
     Returns:
         what was found, the scheme of each member's folds, and the members of blends that have no OOF predictions.
@@ -38,16 +45,17 @@ def search_weights(
     Raises:
         UserError: a model asked for by its own name has no predictions, or the search refuses them.
     """
+    options = options or SearchOptions()
     if whole_drugs is None:
         whole_drugs = (data / TRAIN_DRUG).exists()
-    tables, absent = {}, []
+    tables, absent, trained = {}, [], WeightsFolder(weights)
     members = expand_models(names)
     for name in members:
         path = predictions / name / "oof.parquet"
-        if path.exists() or (name in names and not _trained(name, weights)):
+        if path.exists() or (name in names and not trained.has(name)):
             tables[name] = read_table(path)
-        elif _trained(name, weights):
-            tables[name] = open_runner(name, weights).oof()
+        elif trained.has(name):
+            tables[name] = open_trained(name, weights).oof()
         else:
             absent.append(name)
     if len(tables) < 2:
@@ -55,17 +63,19 @@ def search_weights(
             f"{predictions}: holds OOF predictions of {', '.join(tables) or 'no model asked for'}; a blend needs at "
             f"least two, so run `moa predict {' '.join(names)}` first"
         )
-    dataset = load_dataset(data, drugs=whole_drugs or options.get("mixed") == "comparable", nonscored=False)
+    dataset = load_dataset(data, drugs=whole_drugs or options.mixed == "comparable", nonscored=False)
     schemes = {name: _scheme(name, weights) for name in tables}
     oofs = [Oof(name, table, schemes[name], recipe(name).rows) for name, table in tables.items()]
-    found = search(oofs, dataset.scored, dataset.treated, groups=dataset.drugs, **options)
+    found = search(oofs, dataset.scored, dataset.treated, options, groups=dataset.drugs)
     return found, schemes, absent
 
 
 def _scheme(name: str, weights: Path) -> str:
-    """The folds behind a model's OOF, as in "drug-aware-5"."""
+    """The cross-validation scheme of a model's OOF, such as "drug-aware-5"."""
     model = recipe(name)
-    return Runner(model, weights, None if _trained(name, weights) else model.config).last.folds.label
+    if WeightsFolder(weights).has(name):
+        return open_trained(model, weights, whole=False).last.folds.label
+    return model.stages(model.config, COMPETITION)[-1].folds.label
 
 
 def blend_submission(
@@ -90,6 +100,6 @@ def blend_submission(
     mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
     path = path or out / f"submission-{spec.name}.csv"
     features, sample = load_test(data, list(mixed.columns))
-    _write_submission(mixed, features, path, sample)
+    write_test_submission(mixed, features, path, sample)
     note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
     return path, note

@@ -1,0 +1,49 @@
+"""Printing to the terminal, and running a command line."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from moa.errors import UserError
+from moa.progress import is_secondary_process
+
+out = Console(quiet=is_secondary_process())
+
+
+def run(command: typer.Typer) -> None:
+    """Run a command line; mistakes of the user are reported in one line, without a traceback."""
+    try:
+        command()
+    except UserError as error:
+        _report(str(error))
+        sys.exit(error.exit_code)
+    except OSError as error:  # such as a folder that cannot be read or written, or a full disk
+        if error.filename is None:
+            raise
+        _report(f"{error.filename}: {error.strerror}")
+        sys.exit(UserError.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; finished units are kept, run the same command again to continue")
+        sys.exit(130)
+
+
+def group(text: str) -> typer.Typer:
+    """A group of commands that shows its help if no command is given."""
+    return typer.Typer(help=text, no_args_is_help=True)
+
+
+def number_table(title: str, first: str, *numbers: str) -> Table:
+    """A table whose first column is text and whose other columns are numbers, aligned right."""
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    for column in numbers:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _report(message: str) -> None:
+    Console(stderr=True).print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
