@@ -1,19 +1,19 @@
-"""Errors a user can mend. The command line prints them without a traceback and exits with status 2."""
+"""Errors that a user can fix. The command line prints them without a traceback and exits with status 2."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake in what the user gave: the message names the file, the place and the fix, in one line."""
+    """A mistake in what the user gave; the message names the file, the location and the fix in one line."""
 
     exit_code = 2
 
 
 class DataError(UserError):
-    """One or more problems in the competition files.
+    """One or more problems in the competition's files.
 
     Attributes:
-        problems: one line each, naming file, column, row and what was expected.
+        problems: one line each, with file, column, row and what was expected.
     """
 
     def __init__(self, problems: list[str]):
@@ -24,4 +24,4 @@ class DataError(UserError):
 
 
 class StoreError(UserError):
-    """An artifact on disk is missing, damaged, or was made for other data, columns or settings."""
+    """A stored file is missing, damaged, or was made with other data, columns or settings."""

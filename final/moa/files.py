@@ -1,4 +1,4 @@
-"""Files written whole or not at all, JSON, and hashes of what they hold."""
+"""Atomic writing of files, JSON, and hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from moa.errors import StoreError
 
 
 def digest(*parts: Any) -> str:
-    """Hash JSON-able values and arrays into 20 hex digits."""
+    """A hash of JSON-able values and arrays, 20 hex digits."""
     state = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -30,8 +30,8 @@ def digest(*parts: Any) -> str:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``, gone at the end."""
+def _temporary_file(path: Path) -> Iterator[Path]:
+    """A temporary file in the folder of ``path``; it is removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
@@ -44,33 +44,33 @@ def _beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its place once the block ends well."""
-    with _beside(path) as temporary:
+    """Yield a temporary path that replaces ``path`` if the block ends without an error."""
+    with _temporary_file(path) as temporary:
         yield temporary
-        os.chmod(temporary, 0o644)  # mkstemp's private mode would keep colleagues out of a shared store
+        os.chmod(temporary, 0o644)  # mkstemp makes files private, but a weights folder may be shared
         os.replace(temporary, path)
 
 
 @contextmanager
 def creating(path: Path) -> Iterator[Path]:
-    """As ``replacing``, but a file that another process has put there meanwhile stays: the first one wins."""
-    with _beside(path) as temporary:
+    """Like ``replacing``, but a file that another process has written in the meantime stays: the first one wins."""
+    with _temporary_file(path) as temporary:
         yield temporary
         os.chmod(temporary, 0o644)
         try:
             os.link(temporary, path)
         except FileExistsError:
             pass
-        except OSError:  # a file system without links: the last one wins
+        except OSError:  # a file system without hard links: the last one wins
             os.replace(temporary, path)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path`` that takes its name once the block ends well.
+    """Yield a temporary folder that is renamed to ``path`` if the block ends without an error.
 
     Raises:
-        OSError: there is a folder of that name with something in it; it stays as it is.
+        OSError: a folder of that name exists and is not empty; it is left unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
@@ -89,7 +89,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def create_json(path: Path, value: Any) -> Any:
-    """Write JSON unless there is a file already; returns what the file holds, which may be another process's."""
+    """Write JSON unless the file exists; returns its content, which another process may have written."""
     with creating(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, default=plain))
     return read_json(path)
@@ -110,7 +110,7 @@ def read_json(path: Path) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """JSON for numpy's numbers and the like."""
+    """JSON for values that the json module does not know: numpy values as Python values, others as text."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -119,7 +119,7 @@ def plain(value: Any) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file, 64 hex digits."""
+    """SHA-256 of a file, 64 hex digits."""
     state = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""Progress with time left: a bar on a terminal, a line a step elsewhere (notebooks, logs of Kaggle's batch runs)."""
+"""Progress with time left: a bar on a terminal; elsewhere, as in notebooks and batch logs, one line per update."""
 
 from __future__ import annotations
 
@@ -10,17 +10,27 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+#: Least number of seconds between two lines where there is no terminal.
+_INTERVAL = 30
 
-def second_voice() -> bool:
-    """Whether this is a further process of one training on several devices: it does what the first does, in silence."""
+
+def is_secondary_process() -> bool:
+    """Whether this is not the first process of a training run on several devices; only the first one prints."""
     return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
-console = Console(stderr=True, quiet=second_voice())
+console = Console(stderr=True, quiet=is_secondary_process())
 
 
 class Bar:
-    """One line of progress; ``update`` takes steps done, fractions allowed."""
+    """One line of progress; `progress` makes it.
+
+    Args:
+        title: shown in front.
+        total: number of steps.
+        bars: the display on a terminal; None: print lines.
+        quiet: show nothing.
+    """
 
     def __init__(self, title: str, total: int, bars: Progress | None, quiet: bool = False):
         self.title, self.total, self._bars, self._quiet = title, total, bars, quiet
@@ -28,21 +38,26 @@ class Bar:
         self._started = self._printed = time.monotonic()
 
     def update(self, done: float, note: str = "", log: bool = False) -> None:
-        """Show ``done`` of ``total``; ``log`` marks a line worth keeping where there is no terminal."""
+        """Show the progress.
+
+        Args:
+            done: number of finished steps; may be fractional.
+            note: what is being done.
+            log: without a terminal, print this line even if the last one was printed a moment ago.
+        """
         if self._bars is not None:
             self._bars.update(self._task, completed=done, note=note)
-        elif not self._quiet and (log or time.monotonic() - self._printed > 30):
-            self._printed = time.monotonic()
-            spent = self._printed - self._started
-            left = spent * (self.total - done) / done if done else float("nan")
-            ahead = f", about {_duration(left)} left" if 0 < done < self.total else ""
-            shown = f"{done:.4g}" if done < 1000 else f"{done:.0f}"
-            console.print(
-                f"{self.title}: {shown}/{self.total} {note} ({_duration(spent)}{ahead})",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
+        elif not self._quiet and (log or time.monotonic() - self._printed > _INTERVAL):
+            self._print(done, note)
+
+    def _print(self, done: float, note: str) -> None:
+        self._printed = time.monotonic()
+        spent = self._printed - self._started
+        left = spent * (self.total - done) / done if done else float("nan")
+        ahead = f", about {_duration(left)} left" if 0 < done < self.total else ""
+        shown = f"{done:.4g}" if done < 1000 else f"{done:.0f}"
+        line = f"{self.title}: {shown}/{self.total} {note} ({_duration(spent)}{ahead})"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:
@@ -53,7 +68,13 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def progress(title: str, total: int, quiet: bool = False) -> Iterator[Bar]:
-    """Open a bar for the length of a block; a quiet one shows nothing, inside a block that has a bar already."""
+    """A bar that is shown while the block runs.
+
+    Args:
+        title: shown in front.
+        total: number of steps.
+        quiet: show nothing, because a surrounding block shows a bar already.
+    """
     if quiet or not console.is_terminal:
         yield Bar(title, total, None, quiet)
         return

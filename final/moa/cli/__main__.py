@@ -1,3 +1,6 @@
+"""Makes ``python -m moa.cli`` the same as ``moa``."""
+
 from moa.cli import main
 
-main()
+if __name__ == "__main__":  # processes that a command starts import this module too
+    main()

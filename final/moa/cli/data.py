@@ -1,4 +1,4 @@
-"""``moa data``: get, make and check the competition files."""
+"""``moa data``: download, generate and check the competition's files."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from moa.cli.options import DATA, group, out
+from moa.cli.console import group, out
+from moa.cli.options import DATA
 
-app = group("Get, make and check the competition files.")
+app = group("Download, generate and check the competition's files.")
 
 
 @app.command("check")
-def data_check(folder: Annotated[Path, typer.Argument(help="Folder of the competition files.")] = DATA) -> None:
-    """Read the files, hold them against the schema, and list every problem found."""
+def data_check(folder: Annotated[Path, typer.Argument(help="Folder of the competition's files.")] = DATA) -> None:
+    """Read the files, compare them with the schema, and list every problem."""
     from moa.data.dataset import load_dataset, summary
     from moa.data.schema import TRAIN_DRUG, TRAIN_NONSCORED
 
     dataset = load_dataset(folder, drugs=(folder / TRAIN_DRUG).exists(), nonscored=(folder / TRAIN_NONSCORED).exists())
-    table = Table(title=f"{folder}: all files are as they should be", show_header=False)
+    table = Table(title=f"{folder}: no problems found", show_header=False)
     for name, value in summary(dataset):
         table.add_row(name, value)
     out.print(table)
@@ -29,11 +30,11 @@ def data_check(folder: Annotated[Path, typer.Argument(help="Folder of the compet
 @app.command("synthesize")
 def data_synthesize(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")],
-    rows: Annotated[int, typer.Option(help="Training rows.")] = 23_814,
-    test_rows: Annotated[int, typer.Option(help="Test rows.")] = 3_982,
-    seed: Annotated[int, typer.Option(help="Another seed, another data set.")] = 0,
+    rows: Annotated[int, typer.Option(help="Number of training rows.")] = 23_814,
+    test_rows: Annotated[int, typer.Option(help="Number of test rows.")] = 3_982,
+    seed: Annotated[int, typer.Option(help="Seed of the random generator.")] = 0,
 ) -> None:
-    """Make a synthetic data set of the competition's exact schema, with a signal that can be learned."""
+    """Generate a synthetic data set with exactly the competition's schema, and with a signal that can be learned."""
     from moa.data.synthetic import synthesize
 
     with out.status(f"writing {rows:,} + {test_rows:,} synthetic rows to {folder}"):
@@ -47,4 +48,4 @@ def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the fi
     from moa.data.download import download
 
     download(folder)
-    out.print(f"{folder}: competition files are there; now run: moa data check {folder}")
+    out.print(f"{folder}: holds the competition's files; now run: moa data check {folder}")

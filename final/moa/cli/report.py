@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Weights, out
+from moa.cli.console import out
+from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Predictions, Weights
 
 app = typer.Typer()
 
@@ -16,17 +17,17 @@ app = typer.Typer()
 def report(
     data: DataDir = DATA,
     weights: Weights = WEIGHTS,
-    predictions: Annotated[Path, typer.Option(help="Folder written by `moa predict`.")] = OUT,
+    predictions: Predictions = OUT,
     blend: Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Option(
-            help="Blend YAML to show beside the published ones, as `moa blend search --out` writes it; may be given "
-            "several times. Those in the folder of predictions are shown anyway."
+            help="YAML file of a further blend, as written by `moa blend search --out`; may be given several times. "
+            "Those in the folder of predictions are included anyway."
         ),
     ] = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("output"),
 ) -> None:
-    """Write report.html: scores beside the published ones, blends, targets, drugs, what the CNNs look at, costs."""
+    """Write report.html: our scores and the published ones, blends, targets, drugs, CNN attributions, costs."""
     from moa.reporting import write_report
 
     out.print(f"wrote {write_report(data, weights, predictions, out_dir, blends=blend or ())}")
