@@ -1,1 +1,1 @@
-"""Running all of it on Kaggle: what is pushed there, and the folders of a notebook's session."""
+"""Running on Kaggle: the folders that are pushed there, and the folders of a notebook session."""

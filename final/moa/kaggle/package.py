@@ -1,20 +1,20 @@
-"""Folders to push to Kaggle: data sets to attach, and a notebook a kernel, run without internet as a competition wants.
+"""The folders to push to Kaggle: data sets to attach, and one notebook per kernel, run without internet.
 
     OUT/datasets/moa-code         this package, the notebooks' scripts and the blends
-    OUT/datasets/moa-wheels       what Kaggle's image lacks
+    OUT/datasets/moa-wheels       packages that Kaggle's image lacks
     OUT/datasets/moa-pretrained   ImageNet weights of the CNNs
     OUT/datasets/moa-weights      trained weights
     OUT/kernels/NAME              a notebook with its parameters, and its kernel-metadata.json
 
-How the limits of a session are kept (12 hours, a GPU of 16 GB, 13 to 30 GB of memory, 2 to 4 cores): the CNNs, which
-took the winners 12 to 25 hours a model on two GPUs, get a kernel a fold. Every other model is one kernel: it fitted a
-session of 9 hours then. What an earlier run finished is taken over where its output is attached. At the published
-batch sizes, in 16 bit, a CNN keeps 10.5 GiB (ResNeSt) or 7.5 GiB (EfficientNet) for its backward pass, counted tensor
-by tensor; networks that are trained side by side fill the free part of the GPU's memory and no more. Images are drawn a
-batch at a time where the network is, the largest table is of 23,814 × 875 numbers, and there are no worker processes
-that would copy it. Members of a blend are run one after another, each in a process of its own.
+How the limits of a session are kept (12 hours, a GPU with 16 GB, 13 to 30 GB of memory, 2 to 4 cores): the CNNs, which
+took the winners 12 to 25 hours per model on two GPUs, get one kernel per fold. Every other model is one kernel; in the
+competition each of them fitted into a session of 9 hours. Units that an earlier run finished are reused if its output
+is attached. At the published batch sizes, in 16 bit, a CNN needs 10.5 GiB (ResNeSt) or 7.5 GiB (EfficientNet) for its
+backward pass, counted tensor by tensor; networks that are trained at the same time fill only the free memory of the
+GPU. Images are rendered one batch at a time on the device of the network, the largest table has 23,814 × 875 numbers,
+and there are no worker processes that would copy it. Members of a blend run one after another, each in its own process.
 
-The formats are those of the kaggle client's documentation (kernel and data set metadata).
+The formats follow the kaggle client's documentation (kernel and data set metadata).
 """
 
 from __future__ import annotations
@@ -33,18 +33,21 @@ import nbformat
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from moa.blending.blend import load_blend
+from moa.blending.catalogue import BLENDS
 from moa.data.download import COMPETITION
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import replacing, write_json
-from moa.kaggle.session import ADDITIONS
+from moa.kaggle.session import ADDITIONS, PRETRAINED_FILES
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.registry import recipes
+from moa.training.layout import WeightsFolder
 from moa.training.merge import link_or_copy
 
-#: Python of Kaggle's image; its first cell says so: ``!python --version``.
+#: Python version of Kaggle's image; a notebook shows it with ``!python --version``.
 PYTHON = "3.12"
-#: Platforms whose wheels run there.
+#: Platform tags of wheels that run there.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64")
 LICENSE_NAME = "apache-2.0"
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -56,12 +59,12 @@ class Kernel:
     """One notebook to run on Kaggle.
 
     Attributes:
-        title: its slug is the same in small letters, with hyphens; at most 50 characters.
+        title: at most 50 characters.
         notebook: the notebook in this repository.
-        gpu: whether it needs one.
-        datasets: slugs of the package's data sets that it reads.
-        kernels: slugs of kernels whose output it reads.
-        parameters: values for the notebook's parameters cell.
+        gpu: whether it needs a GPU.
+        datasets: slugs of the packed data sets that it reads.
+        kernels: slugs of the kernels whose output it reads.
+        parameters: values that replace those of the notebook's parameters cell.
     """
 
     title: str
@@ -73,7 +76,7 @@ class Kernel:
 
     @property
     def slug(self) -> str:
-        """As in the notebook's address."""
+        """Last part of the notebook's address: the title in lower case, with hyphens."""
         return self.title.lower().replace(" ", "-")
 
     def metadata(self, user: str) -> dict[str, Any]:
@@ -96,7 +99,7 @@ class Kernel:
 
 
 def training_kernels(profile: str = "kaggle") -> dict[str, list[Kernel]]:
-    """The kernels that train each model: one, or for a CNN one a fold."""
+    """The kernels that train each model: one per fold for a CNN, else one."""
     found = {}
     for name, model in recipes().items():
         notebook = next(FINAL.glob(f"*/Training/{name}.ipynb"), None)
@@ -125,11 +128,8 @@ def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Ke
 
     Args:
         profile: of the training.
-        weights: read the data set of trained weights; otherwise the outputs of the training kernels.
+        weights: read the data set of trained weights; otherwise read the outputs of the training kernels.
     """
-    from moa.blending.blend import load_blend
-    from moa.blending.catalogue import BLENDS
-
     training = training_kernels(profile)
     found = []
     for name, notebook, gpu in (
@@ -163,25 +163,26 @@ def package(
     """Write the folders.
 
     Args:
-        out: folder to write; what is there of an earlier call is replaced.
+        out: folder to write; the results of an earlier call are replaced.
         user: Kaggle user name.
-        weights: trained weights to attach; without them the submissions read the training kernels' outputs.
+        weights: trained weights to attach; None: the submissions read the outputs of the training kernels.
         pretrained: folder of ImageNet weights.
-        wheels: download the wheels, which needs the internet; without, those attached before are used.
+        wheels: download the wheels, which needs the internet; otherwise those pushed before are used.
         python: Python version of Kaggle's image.
         profile: settings that the training kernels use.
 
     Returns:
-        the commands that push them, in order.
+        The commands that push the folders, in order.
 
     Raises:
-        UserError: the user name is none, a folder is missing, or pip has no wheel for that Python.
+        UserError: the user name is invalid, a folder lacks what it should hold, or pip has no wheel for that Python.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", user):
         raise UserError(f"--user {user!r}: expected a Kaggle user name, as in the address of your profile")
-    if weights is not None and not list(weights.glob("*/manifest.json")):
+    if weights is not None and not WeightsFolder(weights).models():
         raise UserError(f"{weights}: holds no trained model; train first, or leave --weights out")
-    if pretrained is not None and not [*pretrained.glob("*.pth"), *pretrained.glob("*.safetensors")]:
+    backbones = [path for pattern in PRETRAINED_FILES for path in pretrained.glob(pattern)] if pretrained else []
+    if pretrained is not None and not backbones:
         raise UserError(f"{pretrained}: holds no *.pth or *.safetensors file of ImageNet weights")
     if not list(FINAL.glob("*/Training/*.ipynb")):
         raise UserError(f"{FINAL}: holds no notebooks; run this from a checkout of the repository")
@@ -201,7 +202,7 @@ def package(
         _copy_weights(weights, _dataset(datasets, user, "moa-weights", "MoA winning solution: weights") / "weights")
     if pretrained is not None:
         folder = _dataset(datasets, user, "moa-pretrained", "MoA winning solution: ImageNet weights")
-        for path in (*pretrained.glob("*.pth"), *pretrained.glob("*.safetensors")):
+        for path in backbones:
             link_or_copy(path.resolve(), folder / path.name)
     for kernel in (*training, *submissions):
         _write_kernel(kernels / kernel.slug, kernel, user)
@@ -219,38 +220,37 @@ def _dataset(datasets: Path, user: str, slug: str, title: str) -> Path:
 
 
 def _checked(slug: str, least: int) -> str:
-    """A slug by Kaggle's rules: small letters, digits and single hyphens, at most 50 characters."""
+    """The slug, if it follows Kaggle's rules."""
     if not _SLUG.fullmatch(slug) or not least <= len(slug) <= 50:
-        raise UserError(f"'{slug}' is no Kaggle name: {least} to 50 small letters, digits and single hyphens")
+        raise UserError(
+            f"'{slug}' is not a valid Kaggle name: {least} to 50 lower-case letters, digits and single hyphens"
+        )
     return slug
 
 
 def _write_kernel(folder: Path, kernel: Kernel, user: str) -> None:
-    """The notebook, its parameters laid over by a cell of their own, beside its metadata."""
+    """Write the notebook, with a cell that sets its parameters, and its metadata."""
     folder.mkdir(parents=True)
     notebook = load_notebook_node(str(kernel.notebook))
     if kernel.parameters:
         notebook = parameterize_notebook(notebook, dict(kernel.parameters))
-    for marked in (notebook, *notebook.cells):  # papermill's marks of a run, which this is not
-        marked.metadata.pop("papermill", None)
+    for part in (notebook, *notebook.cells):  # papermill marks executed notebooks, and this one was not executed
+        part.metadata.pop("papermill", None)
     with replacing(folder / "notebook.ipynb") as temporary:
         nbformat.write(notebook, str(temporary))
     write_json(folder / "kernel-metadata.json", kernel.metadata(user))
 
 
 def _copy_weights(weights: Path, folder: Path) -> None:
-    """Finished units, their models' facts, stages and fits; not the scratch of stopped runs, nor predictions."""
-    kept = ("*/manifest.json", "*/training.json", "*/*/stage.json", "shared/*.skops")
-    files = [path for pattern in kept for path in weights.glob(pattern)]
-    units = [path.parent for path in weights.glob("*/*/seed-*/fold-*/unit.json")]
-    for path in (*files, *(file for unit in units for file in unit.iterdir())):
+    """Everything that prediction needs; not the checkpoints of unfinished units, nor predictions."""
+    for path in WeightsFolder(weights).files():
         copy = folder / path.relative_to(weights)
         copy.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, copy)
 
 
 def _download_wheels(folder: Path, python: str) -> None:
-    """Wheels of the additions, in this environment's versions, for Kaggle's Python."""
+    """Download the wheels of the missing packages for Kaggle's Python, in the versions installed here."""
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
         "--only-binary=:all:", "--implementation", "cp", "--python-version", python,

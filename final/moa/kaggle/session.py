@@ -1,11 +1,11 @@
-"""Where things lie: beside the package at home, below /kaggle on Kaggle, so that one notebook runs in both places.
+"""The folders of a run: those of the checkout at home, those below /kaggle on Kaggle; one notebook runs in both places.
 
-On Kaggle what is attached to a notebook lies, read-only, in folders below /kaggle/input, what a run leaves in
-/kaggle/working is its output, and in a competition's runs there is no internet. Which folder is which is told by what
-it holds and not by its name: Kaggle has changed how it names them, and everyone's data sets are named otherwise.
+On Kaggle, everything attached to a notebook is in read-only folders below /kaggle/input, the files in /kaggle/working
+are the output of a run, and competition runs have no internet. Attached folders are recognised by their content and not
+by their names: Kaggle has changed how it names them, and every user names data sets differently.
 
-Nothing but Python's own library is imported at the top: a notebook calls `settle` before the packages that Kaggle's
-image lacks are installed.
+Only the standard library is imported at the top: a notebook uses this module before the packages that are missing in
+Kaggle's image are installed.
 """
 
 from __future__ import annotations
@@ -22,88 +22,148 @@ from pathlib import Path
 
 from moa.environment import FINAL, PRETRAINED, kaggle_root, pretrained_folder
 from moa.errors import UserError
+from moa.training.layout import WeightsFolder
 
-#: What Kaggle's image lacks, or may hold in a version below the one this code needs.
+#: Packages that Kaggle's image lacks, or may have in a version that is too old; with the oldest version that works.
 ADDITIONS: dict[str, str | None] = {
     "iterative-stratification": None,
-    "prettytable": None,  # skops needs it
-    "pynndescent": None,  # umap-learn needs it
-    "pytorch-ranger": None,  # torch-optimizer needs it
+    "prettytable": None,  # needed by skops
+    "pynndescent": None,  # needed by umap-learn
+    "pytorch-ranger": None,  # needed by torch-optimizer
     "pytorch-tabnet": None,
     "resnest": None,
-    "scikit-learn": "1.6",  # umap-learn needs it
+    "scikit-learn": "1.6",  # needed by umap-learn
     "skops": None,
     "timm": "1.0",
     "torch-optimizer": None,
     "umap-learn": "0.5.7",
 }
+#: File patterns of ImageNet weights.
+PRETRAINED_FILES = ("*.pth", "*.safetensors")
 _TRAINING_FILE = "train_features.csv"
-_DEPTH = 6  # folders below input that are looked into: /kaggle/input/datasets/USER/NAME/weights/MODEL
+#: Levels below /kaggle/input that are searched; the model folder in datasets/USER/NAME/weights/MODEL is at level 5.
+_DEPTH = 6
 
 
 @dataclass(frozen=True)
-class Places:
-    """The folders of a run.
+class Session:
+    """The folders of a run. `find` only looks; each of the other methods has one effect, and none outside Kaggle.
 
     Attributes:
-        data: the competition files.
-        weights: trained weights.
-        out: for predictions and submissions.
-        on_kaggle: whether this is Kaggle.
+        data: folder of the competition's files.
+        out: folder for predictions and submissions.
+        attached: /kaggle/input on Kaggle, None elsewhere.
+        given_weights: weights folder that the user gave, or that reproduce.sh writes at home; None: `collect_weights`
+            looks for it.
     """
 
     data: Path
-    weights: Path
     out: Path
-    on_kaggle: bool
+    attached: Path | None = None
+    given_weights: Path | None = None
+
+    @classmethod
+    def find(
+        cls,
+        profile: str = "kaggle",
+        data: str | Path | None = None,
+        weights: str | Path | None = None,
+        out: str | Path | None = None,
+    ) -> Session:
+        """Find the folders, at home and on Kaggle; nothing is changed.
+
+        Args:
+            profile: "kaggle" or "demo"; at home, results are in output/PROFILE, where reproduce.sh writes them.
+            data, weights, out: folders to use instead.
+
+        Raises:
+            UserError: on Kaggle, no attached folder holds the competition's data.
+        """
+        root = kaggle_root()
+        if root is not None:
+            attached = root / "input"
+            data = Path(data) if data else _attached_data(attached)
+            return cls(data, Path(out or root / "working"), attached, Path(weights) if weights else None)
+        output = FINAL.parent / "output" / profile
+        synthetic = output / "data"  # made by reproduce.sh if there are no real data
+        found = synthetic if (synthetic / _TRAINING_FILE).exists() else FINAL.parent / "data"
+        return cls(Path(data or found), Path(out or output), None, Path(weights or output / "weights"))
+
+    @property
+    def on_kaggle(self) -> bool:
+        """Whether this runs on Kaggle."""
+        return self.attached is not None
 
     def submission(self, blend: str) -> Path:
-        """The file of a blend's submission; Kaggle scores ``submission.csv`` and no other."""
+        """File for the submission of a blend; Kaggle only scores ``submission.csv``."""
         return self.out / ("submission.csv" if self.on_kaggle else f"submission-{blend}.csv")
 
+    def install_wheels(self) -> None:
+        """On Kaggle, install the attached wheels of packages that are missing or too old.
 
-def settle(
-    profile: str = "kaggle",
-    data: str | Path | None = None,
-    weights: str | Path | None = None,
-    out: str | Path | None = None,
-    train: str | None = None,
-) -> Places:
-    """Find the folders of a run, wherever it runs; on Kaggle, install what is missing from the attached wheels.
+        Raises:
+            UserError: pip cannot install them.
+        """
+        wheels = {wheel.name: wheel for wheel in self._attached_files("*.whl") if _is_missing(wheel)}
+        if not wheels:
+            return
+        print(f"installing {', '.join(sorted(wheels))}")
+        options = ["--quiet", "--no-index", "--no-deps"]
+        command = [sys.executable, "-m", "pip", "install", *options, *map(str, wheels.values())]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            python = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise UserError(
+                f"the attached wheels cannot be installed ({done.stdout.strip().splitlines()[-1]}); make them again "
+                f"for Python {python}: moa kaggle package --python {python}"
+            )
 
-    Args:
-        profile: "kaggle" or "demo"; at home its results lie in output/PROFILE, as reproduce.sh leaves them.
-        data, weights, out: folders to take instead of those found.
-        train: name of a model that is to be trained. On Kaggle its weights then go to the output, and what an earlier
-            run left, attached as an input, is copied there first, so that a run goes on over several sessions.
+    def use_pretrained(self) -> None:
+        """On Kaggle, set MOA_PRETRAINED to the attached folder of ImageNet weights, unless it is set."""
+        if pretrained_folder() is None:
+            for file in self._attached_files(*PRETRAINED_FILES):
+                os.environ[PRETRAINED] = str(file.parent)
+                return
 
-    Raises:
-        UserError: on Kaggle, no attached folder holds what is needed.
-    """
-    root = kaggle_root()
-    if root is None:
-        found = _at_home(profile)
-    else:
-        attached = root / "input"
-        _install_missing(attached)
-        _name_pretrained(attached)
-        working = root / "working"
-        found = Places(
-            Path(data) if data else _attached_data(attached),
-            Path(weights) if weights else _attached_weights(attached, working, train),
-            working,
-            True,
-        )
-    return Places(
-        Path(data or found.data), Path(weights or found.weights), Path(out or found.out), on_kaggle=found.on_kaggle
-    )
+    def collect_weights(self, train: str | None = None) -> Path:
+        """The weights folder of this run. On Kaggle, bring together the weights that earlier runs left.
 
+        For predicting, a single attached weights folder is used as it is; several, such as the outputs of one training
+        notebook per fold, are linked into a temporary folder. For training, the weights belong to the output: the
+        units that earlier runs finished are copied there, so that training can continue over several sessions.
 
-def _at_home(profile: str) -> Places:
-    home = FINAL.parent
-    output = home / "output" / profile
-    made = output / "data"  # by reproduce.sh, where there are no real data
-    return Places(made if (made / _TRAINING_FILE).exists() else home / "data", output / "weights", output, False)
+        Args:
+            train: name of the model to train; None: the weights are only read.
+
+        Raises:
+            UserError: no attached folder holds trained weights, and they are needed.
+        """
+        if self.given_weights is not None:
+            return self.given_weights
+        folders = sorted(folder for folder in _folders(self.attached) if WeightsFolder(folder).models())
+        own = self.attached.parent / "working" / "weights"
+        if train is None and not folders:
+            if own.is_dir():
+                return own
+            raise UserError(
+                f"{self.attached}: holds no trained weights; attach a data set or the output of a training notebook"
+            )
+        if train is None and len(folders) == 1:
+            return folders[0]
+        from moa.training.merge import merge_weights  # only now are the missing packages installed
+
+        if train is None:
+            linked = Path(tempfile.mkdtemp(prefix="weights-"))
+            merge_weights(folders, linked, link=True)
+            return linked
+        merge_weights([folder for folder in folders if WeightsFolder(folder).has(train)], own, models=[train])
+        return own
+
+    def _attached_files(self, *patterns: str) -> Iterator[Path]:
+        """Attached files by pattern; none outside Kaggle."""
+        for folder in _folders(self.attached) if self.attached else ():
+            for pattern in patterns:
+                yield from sorted(folder.glob(pattern))
 
 
 def _attached_data(attached: Path) -> Path:
@@ -113,50 +173,9 @@ def _attached_data(attached: Path) -> Path:
     raise UserError(f"{attached}: holds no {_TRAINING_FILE}; attach the competition's data (lish-moa) to the notebook")
 
 
-def _attached_weights(attached: Path, working: Path, train: str | None) -> Path:
-    stores = sorted({path.parent.parent for path in _files(attached, "manifest.json")})
-    own = working / "weights"
-    if train is None and not stores and not own.is_dir():
-        raise UserError(f"{attached}: holds no trained weights; attach a data set or the output of a training notebook")
-    if train is None and not stores:
-        return own
-    if train is None and len(stores) == 1:
-        return stores[0]
-    from moa.training.merge import merge_weights  # not before the missing packages are installed
-
-    if train is None:  # each training notebook's output is a part; linked, they take no room
-        whole = Path(tempfile.mkdtemp(prefix="weights-"))
-        merge_weights(stores, whole, link=True)
-        return whole
-    merge_weights([store for store in stores if (store / train).is_dir()], own, models=[train])
-    return own
-
-
-def _name_pretrained(attached: Path) -> None:
-    if pretrained_folder():
-        return
-    for folder in _folders(attached):
-        if next((path for pattern in ("*.pth", "*.safetensors") for path in folder.glob(pattern)), None):
-            os.environ[PRETRAINED] = str(folder)
-            return
-
-
-def _install_missing(attached: Path) -> None:
-    wheels = {wheel.name: wheel for wheel in _files(attached, "*.whl") if _lacks(*wheel.name.split("-")[:2])}
-    if not wheels:
-        return
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", *map(str, wheels.values())]
-    print(f"installing {', '.join(sorted(wheels))}")
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise UserError(
-            f"the attached wheels cannot be installed ({done.stdout.strip().splitlines()[-1]}); make them again for "
-            f"Python {sys.version_info.major}.{sys.version_info.minor}: moa kaggle package --python"
-        )
-
-
-def _lacks(name: str, offered: str) -> bool:
-    """Whether a package is not installed, or is too old for this code while the wheel is not."""
+def _is_missing(wheel: Path) -> bool:
+    """Whether the package of a wheel is not installed, or is too old while the wheel is not."""
+    name, offered = wheel.name.split("-")[:2]
     try:
         installed = _number(version(name))
     except PackageNotFoundError:
@@ -166,18 +185,14 @@ def _lacks(name: str, offered: str) -> bool:
 
 
 def _number(text: str) -> tuple[int, ...]:
+    """A version as comparable numbers."""
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
-def _files(root: Path, pattern: str) -> Iterator[Path]:
-    for folder in _folders(root):
-        yield from sorted(folder.glob(pattern))
-
-
 def _folders(root: Path) -> Iterator[Path]:
-    """Folders below ``root``, nearer ones first; the thousand folders inside trained models are passed by."""
+    """``root`` and the folders below it, nearest first; the many folders inside trained models are skipped."""
     level = [root]
     for _ in range(_DEPTH + 1):
         yield from level
-        open_ones = [folder for folder in level if not (folder / "manifest.json").exists()]
-        level = [child for folder in open_ones for child in sorted(folder.iterdir()) if child.is_dir()]
+        searched = [folder for folder in level if not WeightsFolder(folder.parent).has(folder.name)]
+        level = [child for folder in searched for child in sorted(folder.iterdir()) if child.is_dir()]
