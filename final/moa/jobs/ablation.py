@@ -1,8 +1,8 @@
-"""Ablations: what a part of the solution is worth, as the write-up claims it, measured by leaving the part out.
+"""Ablations: what a part of the solution is worth, measured by leaving it out and compared with the write-up's claim.
 
 An ablation is data: a claim, and arms that differ in one thing. Arms are trained by the same runner as everything else,
-each in a folder of its own, so that a run that was killed goes on, and an arm that two ablations need is trained once.
-What is compared is the honest OOF log loss of treated rows that all arms of a comparison cover.
+each in its own folder, so that a run that was killed continues, and an arm that two ablations need is trained once. The
+honest OOF log losses are compared, on the treated rows that all arms of a comparison cover.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from moa.data.schema import TRAIN_DRUG
 from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import replacing
+from moa.learners.runtime import Runtime
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.models.registry import recipe
 from moa.progress import console
-from moa.training.runner import Runner, Selection, needs, pick_device
+from moa.training.runner import Runner
+from moa.training.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Arm:
     """One side of a comparison.
 
     Attributes:
-        label: what it is, in the table.
+        label: its name in the table.
         model: name of the recipe.
         overlay: fields of the recipe's configuration that are changed, nested.
         stage: stage whose OOF is scored; None: the last.
@@ -43,7 +45,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Folder of the weights, such as "two-heads+phase1.smoothing=0"; an arm without changes is the model itself."""
+        """Folder of the weights, such as "two-heads+phase1.smoothing=0"; without changes, the model's name."""
         changes = ",".join(f"{path}={value}" for path, value in _leaves(self.overlay))
         return f"{self.model}+{changes}" if changes else self.model
 
@@ -58,11 +60,11 @@ def _leaves(overlay: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, A
 
 @dataclass(frozen=True)
 class Ablation:
-    """A claim and the comparisons that test it; the first arm of each is the base, the solution as published.
+    """A claim and the comparisons that test it; the first arm of each is the base: the solution as published.
 
     Attributes:
-        name: as on the command line.
-        claim: in a sentence.
+        name: its name on the command line.
+        claim: one sentence.
         comparisons: arms by comparison.
     """
 
@@ -144,30 +146,30 @@ def run_ablations(
     out: Path,
     weights: Path | None = None,
     profile: str = "kaggle",
-    device: str = "auto",
     selection: Selection | None = None,
+    runtime: Runtime | None = None,
 ) -> pd.DataFrame:
-    """Train what the ablations need and is not trained yet, compare, and write ``OUT/ablations.{csv,md}``.
+    """Train the arms that are not trained yet, compare them, and write ``OUT/ablations.{csv,md}``.
 
     Args:
-        ablations: which.
+        ablations: the ablations to run.
         data: folder of the competition files; with train_drug.csv, drugs are resampled whole.
         out: folder of the tables, and of the changed models' weights.
-        weights: folder where the unchanged models are trained, as by `moa train`; None: with the changed ones.
+        weights: weights folder of the unchanged models, as of `moa train`; None: they are trained in ``out`` too.
         profile: of all arms.
-        device: where networks run.
         selection: the first so many seeds and folds.
+        runtime: how units are run; None: ``Runtime.of()``.
 
     Returns:
-        a row an arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
+        a row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
         "seconds" (their training).
     """
     selection = selection or Selection()
     arms = [arm for each in ablations for comparison in each.comparisons for arm in comparison]
-    wanted = [needs(recipe(arm.model), recipe(arm.model).configure(profile, arm.overlay)) for arm in arms]
+    wanted = [recipe(arm.model).needs(recipe(arm.model).configure(profile, arm.overlay)) for arm in arms]
     drugs = (data / TRAIN_DRUG).exists() or any(need["drugs"] for need in wanted)
     dataset = load_dataset(data, drugs=drugs, nonscored=any(need["nonscored"] for need in wanted))
-    at = pick_device(device)
+    runtime = runtime or Runtime.of()
     tables, done = [], 0
     for each in ablations:
         for comparison in each.comparisons:
@@ -181,12 +183,13 @@ def run_ablations(
                     replace(model, name=arm.name),
                     out / "weights" if arm.overlay or weights is None else weights,
                     model.configure(profile, arm.overlay),
-                    at,
+                    runtime,
                     profile,
+                    dataset.schema,
                 )
                 runner.train_units(dataset, selection, until=arm.stage)
-                oofs[arm.label] = runner.oof(stage=arm.stage, selection=selection)
-                costs.append(runner.cost(until=arm.stage))
+                oofs[arm.label] = runner.trained.oof(stage=arm.stage, selection=selection)
+                costs.append(runner.trained.cost(until=arm.stage))
             table = compare(oofs, dataset.scored[dataset.treated], dataset.drugs)
             table.insert(0, "ablation", each.name)
             table.insert(1, "model", recipe(comparison[0].model).title)
@@ -201,10 +204,10 @@ def run_ablations(
 
 
 def compare(oofs: Mapping[str, pd.DataFrame], y: pd.DataFrame, drugs: pd.Series | None = None) -> pd.DataFrame:
-    """Hold arms against the first of them, on the rows that all cover.
+    """Compare arms with the first of them, on the rows that all cover.
 
-    The interval is of chance in the rows: 95 % of paired bootstrap means of the rows' differences, drugs drawn whole
-    where they are known, since rows of a drug are alike. Chance in training is not in it: give more seeds for that.
+    The interval describes chance in the rows: 95 % of paired bootstrap means of the rows' differences. Drugs are drawn
+    whole where they are known, because rows of a drug are alike. Chance in training is not included: use more seeds.
 
     Args:
         oofs: honest OOF predictions by label, the base first.
@@ -212,7 +215,7 @@ def compare(oofs: Mapping[str, pd.DataFrame], y: pd.DataFrame, drugs: pd.Series 
         drugs: drug_id by sig_id.
 
     Returns:
-        a row an arm: "variant", "rows", "log_loss", "prevalence" (the baseline on the same rows), "difference" (log
+        a row per arm: "variant", "rows", "log_loss", "prevalence" (the baseline on the same rows), "difference" (log
         loss minus the base's: above 0, the change costs), "low", "high"; NaN for the base itself.
 
     Raises:
@@ -239,7 +242,7 @@ def compare(oofs: Mapping[str, pd.DataFrame], y: pd.DataFrame, drugs: pd.Series 
 
 
 def in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `run_ablations` as text, for people."""
+    """The table of `run_ablations` as text, for printing."""
     base = table["difference"].isna()
     return pd.DataFrame(
         {
@@ -261,7 +264,7 @@ def in_words(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame, ablations: Sequence[Ablation], profile: str, synthetic: bool) -> str:
-    """The table as a Markdown page, with what was claimed and how to read it."""
+    """The table as a Markdown page, with the claims and how to read it."""
     words = in_words(table)
     lines = ["# Ablations", ""]
     if synthetic:

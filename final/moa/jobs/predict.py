@@ -1,4 +1,4 @@
-"""The main jobs as functions, for the command line, the notebooks and the inference scripts alike."""
+"""Predictions of single models: written from trained weights, in this process or by the inference scripts."""
 
 from __future__ import annotations
 
@@ -10,52 +10,57 @@ from time import perf_counter
 
 from moa.blending.blend import load_blend
 from moa.blending.catalogue import blend_path
-from moa.blending.submission import _write_submission
+from moa.blending.submission import write_test_submission
 from moa.data.dataset import load_test
 from moa.data.table_files import write_table
 from moa.environment import FINAL
 from moa.errors import UserError
-from moa.training.runner import open_runner
+from moa.learners.runtime import Runtime
+from moa.training.layout import WeightsFolder
+from moa.training.trained import open_trained
 
 
-def predict_model(
-    name: str, data: Path, weights: Path, out: Path, device: str = "auto", precision: str | None = None
-) -> Path:
-    """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights; returns the folder.
+def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runtime | None = None) -> Path:
+    """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights.
 
-    Of the data only the test features are read, and the sample submission where there is one. ``precision`` is that of
-    ``moa.training.runner.open_runner``; OOF predictions are those of training whatever it is.
+    Of the data only the test features are read, and the sample submission where there is one.
+
+    Args:
+        name: name of the model.
+        data: folder of the data set.
+        weights: the weights folder.
+        out: folder for predictions.
+        runtime: device and precision of the test predictions; OOF predictions are always those of training.
+
+    Returns:
+        the model's folder in ``out``.
     """
-    runner = open_runner(name, weights, device, precision)
-    features, sample = load_test(data, runner.targets)
+    trained = open_trained(name, weights, runtime)
+    features, sample = load_test(data, trained.targets, trained.schema)
     folder = out / name
-    test = runner.predict(features)
-    write_table(folder / "oof.parquet", runner.oof())
+    test = trained.predict(features)
+    write_table(folder / "oof.parquet", trained.oof())
     write_table(folder / "test.parquet", test)
-    _write_submission(test, features, folder / "submission.csv", sample)
+    write_test_submission(test, features, folder / "submission.csv", sample)
     return folder
 
 
-def _trained(name: str, weights: Path) -> bool:
-    return (weights / name / "manifest.json").exists()
-
-
 def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = "auto") -> list[str]:
-    """Run the inference script of each trained member of a blend, each as a process of its own, as on Kaggle.
+    """Run the inference script of each trained member of a blend, each in a new process, as on Kaggle.
 
-    A process gives back all its memory, the GPU's too, before the next one starts. What it says is printed as it comes.
+    A process frees all its memory, the GPU's too, before the next one starts. Its output is printed as it comes.
 
     Returns:
         the members that are not trained, and so were not run.
 
     Raises:
-        UserError: a script failed; its own words are printed above.
+        UserError: a script failed; its messages are printed above.
     """
-    # A notebook's kernel asks for colours, which would make the scripts draw moving bars into its output.
+    # A notebook's kernel asks for colours, with which the scripts would draw moving bars into its output.
     quiet = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
-    absent = []
+    absent, folder = [], WeightsFolder(weights)
     for name in (member.model for member in load_blend(blend_path(blend)).members):
-        if not _trained(name, weights):
+        if not folder.has(name):
             absent.append(name)
             continue
         script = next(FINAL.glob(f"*/Inference/{name}.py"), None)
@@ -70,6 +75,6 @@ def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = 
             for line in process.stdout or ():
                 print(line, end="", flush=True)
         if process.returncode:
-            raise UserError(f"{script.name} failed with status {process.returncode}; its own words are above")
+            raise UserError(f"{script.name} failed with status {process.returncode}; its messages are above")
         print(f"{name}: {perf_counter() - started:.0f} s", flush=True)
     return absent

@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.dataset import Dataset, load_dataset
+from moa.data.schema import COMPETITION
 from moa.errors import UserError
-from moa.learners.deepinsight.learner import CNNLearner
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe
-from moa.training.runner import Runner, Selection, needs, pick_device
+from moa.training.runner import Runner
+from moa.training.selection import Selection
 
 
 def train_models(
@@ -20,48 +21,58 @@ def train_models(
     data: Path,
     weights: Path,
     profile: str = "kaggle",
-    device: str = "auto",
     selection: Selection | None = None,
     overlay: dict | None = None,
     runtime: Runtime | None = None,
 ) -> list[dict[str, str]]:
-    """Train several models on one data set; returns a row of scores each.
+    """Train several models on one data set.
 
     Args:
-        runtime: how CNNs are trained: devices, precision, logs (a folder a model below the one given).
+        models: the recipes.
+        data: folder of the data set.
+        weights: weights folder; units that are finished there are kept.
+        profile: "kaggle" (published settings) or "demo".
+        selection: which units; None: all.
+        overlay: nested mapping of settings to replace in every model's configuration.
+        runtime: how units are run; None: ``Runtime.of()``. TensorBoard logs get one folder per model.
+
+    Returns:
+        a row of scores per model, see ``score_row``.
 
     Raises:
-        UserError: a runtime for a model that is no CNN, or one that does not fit the device.
+        UserError: the runtime has options that a model's training does not take.
     """
-    configs = {model.name: run_by(runtime, model, model.configure(profile, overlay)) for model in models}
-    if runtime is not None:
-        runtime.check(pick_device(device))
-    wanted = [needs(model, configs[model.name]) for model in models]
-    dataset = load_dataset(data, **{file: any(need[file] for need in wanted) for file in ("drugs", "nonscored")})
+    runtime = runtime or Runtime.of()
+    configs = {model.name: model.configure(profile, overlay) for model in models}
+    runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}
+    needs = [model.needs(configs[model.name]) for model in models]
+    dataset = load_dataset(data, **{file: any(need[file] for need in needs) for file in ("drugs", "nonscored")})
     rows = []
     for model in models:
-        runner = Runner(model, weights, configs[model.name], pick_device(device), profile)
+        config = configs[model.name]
+        runner = Runner(model, weights, config, runtimes[model.name], profile, dataset.schema)
         predictions = runner.train(dataset, selection)
         rows.append(score_row(model, dataset, predictions.oof if predictions else None))
     return rows
 
 
-def run_by(runtime: Runtime | None, model: Recipe, config: ModelConfig) -> ModelConfig:
-    """The configuration with its CNN run as asked; settings as written to a manifest are the same."""
-    if runtime is None:
-        return config
-    learner = getattr(config, "learner", None)
-    if not isinstance(learner, CNNLearner):
+def _training_runtime(runtime: Runtime, model: Recipe, config: ModelConfig) -> Runtime:
+    """The runtime of one model; refuses options of CNN training for other models."""
+    given = {name for name in runtime.model_fields_set if name != "device"}
+    if any(given - stage.learner.training_options for stage in model.stages(config, COMPETITION)):
         raise UserError(f"{model.name} is no CNN and takes no options of CNN training; train it without them")
     if isinstance(runtime.tensorboard, Path):
-        runtime = runtime.model_copy(update={"tensorboard": runtime.tensorboard / model.name})
-    return config.model_copy(update={"learner": learner.model_copy(update={"runtime": runtime})})
+        return runtime.replace(tensorboard=runtime.tensorboard / model.name)
+    return runtime
 
 
 def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[str, str]:
-    """Scores of an OOF table in words: log loss of the rows covered, and of the per-target prevalence on them.
+    """Scores of an OOF table as text: log loss of the rows covered, and that of predicting each target's prevalence.
 
-    None stands for no OOF yet: earlier stages alone are trained.
+    Args:
+        model: the recipe.
+        data: the data set.
+        oof: out-of-fold predictions; None where only earlier stages are trained.
     """
     if oof is None:
         scores = ("treated rows", "all rows", "prevalence")

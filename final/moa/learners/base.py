@@ -1,74 +1,131 @@
-"""The contract between the engine, which walks over (stage, seed, fold) units, and what is trained in one unit.
+"""What a learner is: the contract between training, which runs units, and what is trained in one unit.
 
-A learner is a frozen set of hyper-parameters that can ``fit`` one fold and ``predict`` with what came of it. It knows
-nothing of files: the engine stores the tensors it returns, and hands them back.
+A learner is a frozen set of hyper-parameters that can ``fit`` one fold and ``predict`` with the result. It knows
+nothing of files or of other units. Three things are kept apart: the data of a fold (``FoldData``), the identity of the
+unit (seed and fold), and how the unit is run (``moa.learners.runtime.Runtime``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 
+from moa.learners.runtime import Runtime
+
 
 @dataclass(frozen=True)
-class Fold:
-    """What one unit is trained on.
+class FoldData:
+    """The data of one fold.
 
     Attributes:
-        x: inputs of every training row, float32, shape (rows, features), indexed by sig_id.
+        X: inputs of all training rows, shape (rows, features), indexed by sig_id.
         y: 0/1 targets of the same rows, float32, shape (rows, targets), same index.
-        train: positions in ``x`` of the rows to fit on, shape (n_train,).
-        valid: positions of the rows to select the epoch on and to predict as OOF, shape (n_valid,).
-        seed: seeds initialisation, order, dropout and noise of this unit.
-        fold: number of the fold, from 0.
-        device: where to train.
-        scratch: a folder of this unit alone for checkpoints inside it; emptied once the unit is finished.
-        initial: the finished unit of the same seed and fold to start from, where the stage names one.
-        on_epoch: called after each epoch with (epoch, epochs, values of the history row).
+        train: positions of the rows to fit on, shape (n_train,).
+        valid: positions of the rows that choose the epoch and are predicted as OOF, shape (n_valid,).
     """
 
-    x: pd.DataFrame
+    X: pd.DataFrame
     y: pd.DataFrame
     train: np.ndarray
     valid: np.ndarray
-    seed: int
-    fold: int
-    device: torch.device
-    scratch: Path
-    initial: Fitted | None = None
-    on_epoch: Callable[[int, int, dict[str, float]], None] = lambda epoch, epochs, row: None
 
 
 @dataclass
 class Fitted:
-    """What a unit leaves behind.
+    """The result of training one unit.
 
     Attributes:
-        tensors: all that prediction needs, on the CPU, contiguous; stored as safetensors.
+        tensors: everything that prediction needs, on the CPU, contiguous; stored as safetensors.
         meta: JSON-able facts that prediction needs besides.
-        history: one mapping an epoch, at least ``epoch``, ``train_loss``, ``valid_loss``.
-        variants: further validation predictions, by name, shape (n_valid, targets), kept beside the honest OOF.
+        history: one mapping per epoch, with at least ``epoch``, ``train_loss`` and ``valid_loss``.
+        oof: honest predictions of the validation rows, shape (n_valid, targets), where ``predict`` would not give them
+            because training went on with these rows afterwards; None: ``predict`` gives them.
+        variants: other predictions of the validation rows by name, same shape, stored beside the honest ones.
     """
 
     tensors: dict[str, torch.Tensor]
     meta: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    oof: np.ndarray | None = None
     variants: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class Learner(Protocol):
-    """Frozen hyper-parameters with the two verbs below."""
+class EpochCallback:
+    """Receives each epoch of a unit that is being trained. Every method does nothing here; override what you need."""
 
-    def fit(self, fold: Fold) -> Fitted:
-        """Train on ``fold.train``, select on ``fold.valid``."""
+    def on_epoch_end(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        """Called after each epoch.
+
+        Args:
+            epoch: the epoch's number, from 0.
+            epochs: the most epochs that can be run.
+            row: the epoch's row of the history.
+        """
+
+
+class Learner(Protocol):
+    """Frozen hyper-parameters that can be fitted to a fold.
+
+    Attributes:
+        parallel: how units run at the same time on a CPU: "threads" where training draws random numbers from
+            generators of its own only; "processes" where it also uses global generators.
+        training_options: names of ``Runtime`` fields that change how this learner is trained, besides the device.
+        precisions: values of ``Runtime.precision`` that ``predict`` accepts.
+    """
+
+    parallel: ClassVar[Literal["threads", "processes"]]
+    training_options: ClassVar[frozenset[str]]
+    precisions: ClassVar[tuple[str, ...]]
+
+    def fit(
+        self,
+        data: FoldData,
+        seed: int,
+        fold: int,
+        runtime: Runtime,
+        initial: Fitted | None = None,
+        callback: EpochCallback | None = None,
+    ) -> Fitted:
+        """Train on ``data.train`` and choose the epoch on ``data.valid``.
+
+        Args:
+            data: inputs, targets and rows.
+            seed: model seed; with ``fold`` it seeds initial weights, order, dropout and noise.
+            fold: number of the fold, from 0.
+            runtime: device and other conditions that are not hyper-parameters.
+            initial: the finished unit to start from, where the stage names one.
+            callback: receives each epoch.
+        """
         ...
 
-    def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
+    def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
         """Probabilities, float32, shape (rows, targets)."""
+        ...
+
+
+class BatchedLearner(Learner, Protocol):
+    """A learner that can train several units of a stage as one batched network, which pays on a GPU."""
+
+    def batch_key(self, data: FoldData) -> Hashable:
+        """Units of equal keys can be trained together."""
+        ...
+
+    def unit_bytes(self, data: FoldData) -> int:
+        """Memory that training one unit takes, without the tables, in bytes."""
+        ...
+
+    def fit_batched(
+        self,
+        data: Sequence[FoldData],
+        seeds: Sequence[int],
+        folds: Sequence[int],
+        runtime: Runtime,
+        callbacks: Sequence[EpochCallback | None],
+    ) -> list[Fitted]:
+        """Train the units together; one result per unit, equal to ``fit``'s up to the rounding of sums."""
         ...

@@ -1,10 +1,11 @@
-"""How a CNN's training is run: devices, precision, logs. None of it is part of what is trained.
+"""How units are run: device, precision, logs. None of it is a hyper-parameter.
 
-So none of it stands in a manifest, and a fold begun one way may be gone on with in another.
+So none of it is written to a manifest, and a unit that was begun under one runtime may be continued under another.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,10 +17,10 @@ from moa.errors import UserError
 
 
 def _devices(value: Any) -> Any:
-    """The command line's "2", "0,1" and "auto" as a number, places and a word."""
+    """Parse the command line's "2", "0,1" and "auto" into a number, GPU numbers and a word."""
     if isinstance(value, str) and value != "auto":
-        places = [int(part) for part in value.split(",")]
-        value = places if "," in value else places[0]
+        numbers = [int(part) for part in value.split(",")]
+        value = numbers if "," in value else numbers[0]
     if isinstance(value, (list, tuple)):
         if len(set(value)) != len(value) or min(value, default=-1) < 0:
             raise ValueError("give each device once, counted from 0")
@@ -27,23 +28,49 @@ def _devices(value: Any) -> Any:
     return value
 
 
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" takes the GPU where there is one.
+
+    Raises:
+        UserError: "cuda" was asked for and there is none, or the name is unknown.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"--device {name}: unknown; choose auto, cpu or cuda")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"--device {name}: no CUDA device is visible; use --device cpu")
+    return torch.device(name)
+
+
+#: Values of ``Runtime.precision``.
+PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed")
+
+
 class Runtime(BaseModel):
-    """How training is run; none of it is part of what is trained, so none of it marks the weights as different.
+    """How units are trained and predicted.
 
     Attributes:
-        precision: "auto" is bf16-mixed on a CUDA chip that has it, else 16-mixed; 32-true on the CPU.
-        devices: how many, or which GPUs by their places, or "auto" for all there are; 1 is the one device of the
-            fold. On the CPU, a number of processes. The batch size is that of each device.
-        strategy: Lightning's; "auto" is "ddp" for several devices, which starts the program again for each further
-            one. Others of Lightning's split the network over devices or end in another process, and are not here.
-        channels_last: keep images and weights with the channels innermost; may pay on tensor cores.
-        compile: ``torch.compile`` the network; costs minutes at the start.
-        tensorboard: folder for TensorBoard logs, or True for the unit's scratch folder, which is emptied in the end.
-        predict_batch: rows a batch where nothing is learned.
+        device: "cpu", "cuda" or "cuda:N".
+        precision: "auto" trains and predicts in float32 on a CPU; CNNs on a GPU use bf16-mixed where the GPU supports
+            it, else 16-mixed. "bf16-mixed" also makes perceptrons predict with rounded factors.
+        devices: CNN training: how many devices, or which GPUs by number, or "auto" for all; 1 is ``device``. On the
+            CPU, a number of processes. The batch size is that of each device.
+        strategy: CNN training on several devices: "ddp", which "auto" chooses, starts the program again for each
+            further device. Lightning's other strategies split the network or end in another process, and are not
+            supported.
+        channels_last: CNNs: keep images and weights with the channels innermost; may pay on tensor cores.
+        compile: CNN training: ``torch.compile`` the network; costs minutes at the start.
+        tensorboard: CNN training: folder for TensorBoard logs, or True for the unit's scratch folder, which is removed
+            when the unit is finished.
+        predict_batch: CNNs: rows per batch where nothing is learned.
+        pretrained: CNN training: folder of ImageNet weights; None: the folder that MOA_PRETRAINED names.
+        scratch: folder of the unit for its checkpoints; None: the unit writes none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    device: str = "cpu"
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
     devices: Annotated[Literal["auto"] | Annotated[int, Field(ge=1)] | tuple[int, ...], BeforeValidator(_devices)] = 1
     strategy: Literal["auto", "ddp"] = "auto"
@@ -51,38 +78,52 @@ class Runtime(BaseModel):
     compile: bool = False
     tensorboard: Path | bool = False
     predict_batch: int = Field(128, ge=1)
+    pretrained: Path | None = None
+    scratch: Path | None = None
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> Runtime:
-        """From the options of a command line.
+    def of(cls, device: str = "auto", **options: Any) -> Runtime:
+        """A checked runtime from the options of a command line; options that are None keep their default.
 
         Raises:
-            UserError: a value that cannot be, named by its option.
+            UserError: a value is not valid, or does not fit the devices of this machine.
         """
+        options = {name: value for name, value in options.items() if value is not None}
         try:
-            return cls.model_validate(options)
+            runtime = cls.model_validate({"device": str(pick_device(device)), **options})
         except ValidationError as error:
             option = str(error.errors()[0]["loc"][0])
             choices = {
-                "devices": "a number of devices, places of GPUs such as 0,1, or auto",
+                "devices": "a number of devices, GPU numbers such as 0,1, or auto",
                 "strategy": "auto or ddp",
                 "precision": "auto, 32-true, 16-mixed or bf16-mixed",
             }
             wanted = choices.get(option, error.errors()[0]["msg"])
             raise UserError(f"--{option.replace('_', '-')} {options[option]}: expected {wanted}") from None
+        runtime.check()
+        return runtime
 
-    def check(self, device: torch.device) -> None:
-        """Hold the settings against what there is.
+    @property
+    def torch_device(self) -> torch.device:
+        """The device as torch names it."""
+        return torch.device(self.device)
+
+    def replace(self, **changes: Any) -> Runtime:
+        """A copy with some fields changed."""
+        return self.model_copy(update=changes)
+
+    def check(self) -> None:
+        """Compare the settings with the devices of this machine.
 
         Raises:
-            UserError: they do not fit the device.
+            UserError: they do not fit.
         """
-        if device.type != "cuda":
+        if self.torch_device.type != "cuda":
             if self.precision == "16-mixed":
                 raise UserError("--precision 16-mixed needs a GPU; on the CPU give bf16-mixed or 32-true")
             if isinstance(self.devices, tuple):
-                places = ",".join(map(str, self.devices))
-                raise UserError(f"--devices {places} names GPUs, but training runs on the CPU; give a number")
+                numbers = ",".join(map(str, self.devices))
+                raise UserError(f"--devices {numbers} names GPUs, but training runs on the CPU; give a number")
             return
         if self.devices == "auto":
             return
@@ -91,8 +132,9 @@ class Runtime(BaseModel):
         if wanted > there:
             raise UserError(f"--devices: {wanted} are asked for, {there} visible; give {there} or fewer, or auto")
 
-    def lightning(self, device: torch.device) -> dict[str, Any]:
+    def lightning(self) -> dict[str, Any]:
         """Arguments of Lightning's trainer."""
+        device = self.torch_device
         cuda = device.type == "cuda"
         devices = list(self.devices) if isinstance(self.devices, tuple) else self.devices
         if devices == 1:
@@ -104,23 +146,25 @@ class Runtime(BaseModel):
             "accelerator": "gpu" if cuda else "cpu",
             "devices": devices,
             "strategy": "ddp" if several and self.strategy == "auto" else self.strategy,
-            "precision": self.precision_on(device),
+            "precision": self.lightning_precision,
         }
 
-    def precision_on(self, device: torch.device) -> str:
-        """Lightning's name of the precision used on a device."""
+    @property
+    def lightning_precision(self) -> str:
+        """Lightning's name of the precision that a CNN uses."""
         if self.precision != "auto":
             return self.precision
-        if device.type != "cuda":
+        if self.torch_device.type != "cuda":
             return "32-true"
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
 
-    def autocast(self, device: torch.device) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
         """The same precision outside Lightning."""
-        precision = self.precision_on(device)
+        precision = self.lightning_precision
         dtype = torch.float16 if precision == "16-mixed" else torch.bfloat16
-        return torch.autocast(device.type, dtype, enabled=precision != "32-true")
+        return torch.autocast(self.torch_device.type, dtype, enabled=precision != "32-true")
 
-    def place(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """Move a network to a device, in the memory format wanted."""
-        return network.to(device, memory_format=torch.channels_last if self.channels_last else torch.preserve_format)
+    def place(self, network: nn.Module, device: torch.device | None = None) -> nn.Module:
+        """Move a network to the device (or to another one), in the memory format of ``channels_last``."""
+        memory = torch.channels_last if self.channels_last else torch.preserve_format
+        return network.to(device or self.torch_device, memory_format=memory)

@@ -1,4 +1,4 @@
-"""TabNet (Arik & Pfister 2019) as a learner, through the pytorch-tabnet library."""
+"""TabNet (Arik & Pfister 2019) as a learner, built on the pytorch-tabnet library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,26 +20,32 @@ from pytorch_tabnet.tab_model import TabNetRegressor
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-from moa.learners.base import Fitted, Fold
+from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.common import smooth, to_device, unit_seed
+from moa.learners.runtime import PRECISIONS, Runtime
 
 
 class TabNetLearner(BaseModel):
-    """TabNet on multi-label targets (write-up, 2-stage NN + TabNet); the defaults are the published settings.
+    """TabNet on multi-label targets; the defaults are the published settings. Source: write-up, 2-stage NN + TabNet.
 
-    The first ``len(cat_dims)`` input columns hold categories as codes 0, 1, …; the others are numbers. The library asks
-    for a regressor here: its raw outputs are taken as logits.
+    The first ``len(cat_dims)`` input columns hold categories as codes 0, 1, …; the others are numbers. The library's
+    regressor is used, as published: its raw outputs are taken as logits.
 
     Attributes:
-        n_d, n_a, n_steps, gamma, lambda_sparse, mask_type, cat_dims, cat_emb_dim: see TabNet's paper and library.
+        n_d, n_a, n_steps, gamma, lambda_sparse, mask_type: see TabNet's paper and the library.
+        cat_dims, cat_emb_dim: number of categories of the coded columns and width of their embeddings, one number per
+            column; None: set by the stage from the conditions of the data's schema, with embeddings of width 1.
         lr, weight_decay: Adam.
         milestones, decay: MultiStepLR, in epochs.
         smoothing: y·(1-s) + s/2 in the training loss and in the metric that stops training.
-        batch_size, virtual_batch_size: rows a step, and rows a "ghost" batch norm looks at.
+        batch_size, virtual_batch_size: rows per step, and rows per "ghost" batch norm.
         epochs, patience: most epochs, and epochs without gain before stopping; the best epoch is kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    parallel: ClassVar = "processes"  # the library seeds and draws from torch's and numpy's global generators
+    training_options: ClassVar = frozenset()
+    precisions: ClassVar = PRECISIONS
 
     n_d: int = 32
     n_a: int = 32
@@ -47,8 +53,8 @@ class TabNetLearner(BaseModel):
     gamma: float = 1.3
     lambda_sparse: float = 0.0
     mask_type: str = "entmax"
-    cat_dims: tuple[int, ...] = (3, 2)
-    cat_emb_dim: tuple[int, ...] = (1, 1)
+    cat_dims: tuple[int, ...] | None = None
+    cat_emb_dim: tuple[int, ...] | None = None
     lr: float = 2e-2
     weight_decay: float = 1e-5
     milestones: tuple[int, ...] = (100, 150)
@@ -61,6 +67,7 @@ class TabNetLearner(BaseModel):
 
     def build(self, seed: int, device: torch.device) -> TabNetRegressor:
         """The library's estimator, not yet fitted. Seeds torch's global generator: call it inside ``fork_rng``."""
+        sizes, widths = self.cat_dims or (), self.cat_emb_dim or ()
         return TabNetRegressor(
             n_d=self.n_d,
             n_a=self.n_a,
@@ -68,9 +75,9 @@ class TabNetLearner(BaseModel):
             gamma=self.gamma,
             lambda_sparse=self.lambda_sparse,
             mask_type=self.mask_type,
-            cat_idxs=list(range(len(self.cat_dims))),
-            cat_dims=list(self.cat_dims),
-            cat_emb_dim=list(self.cat_emb_dim),
+            cat_idxs=list(range(len(sizes))),
+            cat_dims=list(sizes),
+            cat_emb_dim=list(widths),
             optimizer_fn=torch.optim.Adam,
             optimizer_params={"lr": self.lr, "weight_decay": self.weight_decay},
             scheduler_fn=torch.optim.lr_scheduler.MultiStepLR,
@@ -80,17 +87,26 @@ class TabNetLearner(BaseModel):
             device_name=str(device),
         )
 
-    def fit(self, fold: Fold) -> Fitted:
+    def fit(
+        self,
+        data: FoldData,
+        seed: int,
+        fold: int,
+        runtime: Runtime,
+        initial: Fitted | None = None,
+        callback: EpochCallback | None = None,
+    ) -> Fitted:
         """Train on one fold; see ``moa.learners.base.Learner``."""
-        x, y = fold.x.to_numpy(np.float32), fold.y.to_numpy(np.float32)
-        reporter = _Reporter(fold)
+        device = runtime.torch_device
+        X, y = data.X.to_numpy(np.float32), data.y.to_numpy(np.float32)
+        reporter = _Reporter(callback)
         # The library draws the order of rows and the initial weights from torch's global generator.
-        with torch.random.fork_rng(devices=[fold.device] if fold.device.type == "cuda" else []), _library():
-            estimator = self.build(unit_seed(fold.seed, fold.fold), fold.device)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _library():
+            estimator = self.build(unit_seed(seed, fold), device)
             estimator.fit(
-                x[fold.train],
-                y[fold.train],
-                eval_set=[(x[fold.valid], y[fold.valid])],
+                X[data.train],
+                y[data.train],
+                eval_set=[(X[data.valid], y[data.valid])],
                 eval_name=["valid"],
                 # Training is stopped by the last metric: the smoothed one, as published.
                 eval_metric=[log_loss_of_logits(0.0), log_loss_of_logits(self.smoothing)],
@@ -100,15 +116,16 @@ class TabNetLearner(BaseModel):
                 batch_size=self.batch_size,
                 virtual_batch_size=self.virtual_batch_size,
                 # All rows are used, unless one alone is left over: batch norm cannot be trained on it.
-                drop_last=len(fold.train) % self.batch_size == 1,
+                drop_last=len(data.train) % self.batch_size == 1,
                 callbacks=[reporter],
                 compute_importance=False,
             )
         tensors = {name: value.detach().cpu().clone() for name, value in estimator.network.state_dict().items()}
-        return Fitted(tensors, {"n_inputs": x.shape[1], "n_targets": y.shape[1]}, reporter.history)
+        return Fitted(tensors, {"n_inputs": X.shape[1], "n_targets": y.shape[1]}, reporter.history)
 
-    def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
+    def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
         """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
+        device = runtime.torch_device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _library():
             estimator = self.build(0, device)
             estimator.input_dim, estimator.output_dim = fitted.meta["n_inputs"], fitted.meta["n_targets"]
@@ -117,7 +134,7 @@ class TabNetLearner(BaseModel):
         network.load_state_dict(fitted.tensors)
         network.eval()
         with torch.no_grad():
-            parts = [network(part)[0].sigmoid().cpu() for part in to_device(x, device).split(4096)]
+            parts = [network(part)[0].sigmoid().cpu() for part in to_device(X, device).split(4096)]
         return torch.cat(parts).numpy()
 
 
@@ -138,10 +155,11 @@ def log_loss_of_logits(smoothing: float) -> type[Metric]:
 
 
 class _Reporter(Callback):
-    """Collects the history and tells of each epoch."""
+    """Collects the history and reports each epoch."""
 
-    def __init__(self, fold: Fold):
-        self.fold = fold
+    def __init__(self, callback: EpochCallback | None):
+        super().__init__()
+        self.callback = callback
         self.history: list[dict[str, float]] = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -154,7 +172,8 @@ class _Reporter(Callback):
             "valid_stopping_loss": float(stopping),
         }
         self.history.append(row)
-        self.fold.on_epoch(epoch, self.trainer.max_epochs, row)
+        if self.callback:
+            self.callback.on_epoch_end(epoch, self.trainer.max_epochs, row)
 
 
 class _Identity(Tensor):

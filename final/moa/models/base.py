@@ -1,6 +1,6 @@
-"""What a single model is: a configuration, and the stages that it wires together.
+"""What a single model is: a configuration, and the stages that are built from it.
 
-A recipe is data. It names features, folds, seeds and a learner for each stage; the runner does the walking.
+A recipe is data: it names the features, folds, seeds and learner of each stage. ``moa.training`` trains it.
 """
 
 from __future__ import annotations
@@ -12,46 +12,34 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from moa.data.folds import Folds
+from moa.data.schema import COMPETITION, Schema
 from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
 
 PROFILES = ("kaggle", "demo")
 
-Unit = tuple[int, int]  # seed and fold
-
-
 class ModelConfig(BaseModel):
-    """Base of every model's configuration: each hyper-parameter stands here once, its default the published value."""
+    """Base class of the models' configurations: each hyper-parameter is written here once, with the published default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def at_precision(self, precision: str) -> ModelConfig:
-        """The configuration with perceptrons and CNNs that predict at another precision; other learners have one.
-
-        Args:
-            precision: "auto" (as in training), "32-true", "16-mixed" (CNNs alone) or "bf16-mixed".
-
-        Raises:
-            UserError: one that a learner does not have.
-        """
-        found = {name: value.at_precision(precision) for name, value in self if hasattr(value, "at_precision")}
-        return self.model_copy(update=found) if found else self
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: the same features and learner for every (seed, fold).
+    """One stage: the same features and learner for every unit (seed, fold).
 
     Attributes:
-        name: folder name of the stage.
-        targets: "scored" (206), "nonscored" (those of the 402 with a positive in training) or "nonscored-all".
-        features: makes the unfitted feature pipeline.
+        name: name of the stage's folder.
+        targets: "scored", "nonscored" (only those with a positive in training) or "nonscored-all".
+        features: makes the unfitted feature pipeline, which is fitted once for all units.
         folds: cross-validation scheme.
         seeds: model seeds.
         learner: what is trained in a unit.
-        uses: earlier stages whose predictions join the inputs, as columns "stage:target".
-        starts_from: earlier stage whose unit of the same seed and fold the learner starts from.
+        uses: earlier stages whose predictions are appended to the inputs, as columns "stage:target".
+        starts_from: earlier stage; a unit starts from that stage's unit of the same seed and fold.
+        unit_features: makes, for a model seed, an unfitted pipeline that is fitted inside each unit on the fold's
+            training rows, after ``features``. Must be picklable: units may be trained in other processes.
     """
 
     name: str
@@ -62,46 +50,16 @@ class Stage:
     learner: Learner
     uses: tuple[str, ...] = ()
     starts_from: str | None = None
+    unit_features: Callable[[int], FeaturePipeline] | None = None
 
     def units(self) -> list[tuple[int, int]]:
-        """All (seed, fold) of the stage, in the order they are trained and averaged."""
+        """All (seed, fold) of the stage, in the order in which they are trained and averaged."""
         return [(seed, fold) for seed in self.seeds for fold in range(self.folds.n_splits)]
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Which units to train; the rest is left to other runs.
-
-    Attributes:
-        seeds: the first so many seeds; None: all.
-        folds: the first so many folds; None: all.
-        fold: this fold alone.
-        stage: this stage alone.
-
-    Folds are narrowed only where no later stage needs all of them for its inputs.
-    """
-
-    seeds: int | None = None
-    folds: int | None = None
-    fold: int | None = None
-    stage: str | None = None
-
-    def units(self, stage: Stage, feeds_later: bool) -> list[Unit]:
-        """The units of a stage that this selection asks for."""
-        seeds = stage.seeds[: self.seeds]
-        numbers = range(stage.folds.n_splits)
-        if not feeds_later or self.stage:
-            numbers = numbers[: self.folds]
-            if self.fold is not None:
-                if not 0 <= self.fold < stage.folds.n_splits:
-                    raise UserError(f"--fold {self.fold}: {stage.name} has folds 0 to {stage.folds.n_splits - 1}")
-                numbers = range(self.fold, self.fold + 1)
-        return [(seed, fold) for seed in seeds for fold in numbers]
-
-
-@dataclass(frozen=True)
 class Published:
-    """The figures the winners reported for a model; ``cv_rows`` says which rows its CV counts."""
+    """The log losses the winners reported for a model; ``cv_rows`` says which rows the CV is computed on."""
 
     cv: float
     public_lb: float
@@ -114,25 +72,26 @@ class Recipe:
     """A single model.
 
     Attributes:
-        name: as on the command line.
-        title: as in tables.
-        config: the published settings, profile "kaggle".
-        demo: overlay of the "demo" profile: nested mapping of fields to values.
-        stages: wires the stages of a configuration; the last one predicts the scored targets.
-        rows: which training rows are used.
+        name: the model's name on the command line.
+        title: its name in tables.
+        config: the published settings (profile "kaggle").
+        stages: builds the stages from a configuration and the data's schema; the last stage predicts the scored
+            targets.
         published: the winners' figures.
+        rows: which training rows are used.
+        demo: overlay of the "demo" profile: nested mapping of fields to values.
     """
 
     name: str
     title: str
     config: ModelConfig
-    stages: Callable[[Any], tuple[Stage, ...]]
+    stages: Callable[[Any, Schema], tuple[Stage, ...]]
     published: Published
     rows: Literal["treated", "all"] = "treated"
     demo: Mapping[str, Any] = field(default_factory=dict)
 
     def configure(self, profile: str = "kaggle", overlay: Mapping[str, Any] | None = None) -> ModelConfig:
-        """The configuration of a profile, with further fields overlaid.
+        """The configuration of a profile, with further fields replaced by ``overlay``.
 
         Raises:
             UserError: no such profile.
@@ -144,9 +103,17 @@ class Recipe:
             values = merge(values, layer)
         return type(self.config).model_validate(values)
 
+    def needs(self, config: ModelConfig, schema: Schema = COMPETITION) -> dict[str, bool]:
+        """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``."""
+        stages = self.stages(config, schema)
+        return {
+            "drugs": any(stage.folds.needs_drugs for stage in stages),
+            "nonscored": any(stage.targets != "scored" for stage in stages),
+        }
+
 
 def merge(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay nested mappings over each other, the second on top."""
+    """Merge nested mappings; the values of ``layer`` win."""
     merged = dict(values)
     for name, value in layer.items():
         below = merged.get(name)

@@ -1,127 +1,212 @@
-"""How the units of a stage are run: side by side, one after another, or as one batched network."""
+"""How the units of a stage are run on one machine: side by side, one after another, or as one batched network.
+
+An executor is a small contract: ``run(inputs, units, callback)`` yields a ``UnitResult`` per unit, in any order. On a
+CPU units run side by side on one core each, so that no core waits for another inside a step, and no result depends on
+how many cores there are or on which other units are left to train. Learners that draw from global generators run in
+processes of their own, the others in threads. On a GPU units run one after another, or, where the learner can, as one
+batched network.
+
+``MOA_ENGINE`` = ``sequential``, ``threads`` or ``ensemble`` overrides the choice: one after another with all cores,
+side by side, or batched (learners that cannot be batched then run as they would without it).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import replace
+from itertools import chain, islice
 from threading import Event
-from typing import Any
+from typing import Protocol
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from moa.environment import ENGINE, variable
 from moa.errors import UserError
-from moa.learners.base import Fitted, Fold, Learner
-from moa.learners.common import EVALUATED_ROWS, steps_per_epoch
-from moa.learners.perceptron.batched import fit_together
-from moa.learners.perceptron.learner import MLPLearner
+from moa.learners.base import EpochCallback
+from moa.training.processes import UnitProcesses
+from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult, train_batch, train_unit
 
 ENGINES = ("sequential", "threads", "ensemble")
+#: Memory of a further process before it holds any data: Python, torch, pandas and scikit-learn.
+_PROCESS_BYTES = 600 * 2**20
 
 
-def engine_for(device: torch.device) -> str:
-    """ "ensemble" on a GPU, "threads" on a CPU, unless ``MOA_ENGINE`` says otherwise.
+class UnitExecutor(Protocol):
+    """What runs units."""
 
-    On two CPU cores, 25 members side by side were measured to take 0.95 of the time of one after another on both cores
-    at 2,048 hidden units and 0.8 at 256; batched, 2.2 times as long at 2,048, where all parameters go through memory in
-    every step, and as long as side by side at 256. Side by side, moreover, a unit's result does not depend, to the last
-    bit, on which others were left to train; a unit alone pays for that with the idle cores. That a GPU gains by
-    batching is expected, not measured.
+    def run(
+        self, inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback | None = None
+    ) -> Iterator[UnitResult]:
+        """Train units of one stage.
+
+        Args:
+            inputs: of the stage.
+            units: the units; may be lazy, no more are drawn than run at the same time.
+            callback: receives each epoch.
+
+        Yields:
+            a result per unit, as each is finished.
+        """
+        ...
+
+
+class LocalExecutor:
+    """Runs units on this machine."""
+
+    def run(
+        self, inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback | None = None
+    ) -> Iterator[UnitResult]:
+        """Train units of one stage; see ``UnitExecutor``."""
+        callback = callback or UnitCallback()
+        units = iter(units)
+        first = next(units, None)
+        if first is None:
+            return
+        units = chain([first], units)
+        engine = engine_for(first)
+        if engine == "ensemble":
+            yield from _batched(inputs, units, callback)
+        elif engine == "sequential":
+            yield from _one_by_one(inputs, units, callback)
+        else:
+            at_once = units_at_once(inputs, first)
+            head = list(islice(units, at_once))
+            # A process costs seconds to start: a unit that would be alone runs here, on one thread all the same.
+            if first.stage.learner.parallel == "processes" and len(head) > 1:
+                with UnitProcesses(inputs, len(head), callback) as processes:
+                    yield from _as_completed(processes.submit, chain(head, units), len(head))
+            else:
+                yield from _in_threads(inputs, chain(head, units), len(head), callback)
+
+
+def engine_for(unit: Unit) -> str:
+    """How a unit is run: "sequential", "threads" (side by side, in threads or processes) or "ensemble".
+
+    On two CPU cores, 25 perceptrons side by side were measured to take 0.95 of the time of one after another on both
+    cores at 2,048 hidden units and 0.8 at 256; batched, 2.2 times as long at 2,048, where all parameters go through
+    memory in every step, and as long as side by side at 256. That a GPU gains by batching is expected, not measured.
+
+    Raises:
+        UserError: ``MOA_ENGINE`` has an unknown value.
     """
     wanted = variable(ENGINE)
     if wanted and wanted not in ENGINES:
         raise UserError(f"MOA_ENGINE={wanted}: choose one of: {', '.join(ENGINES)}")
-    return wanted or ("threads" if device.type == "cpu" else "ensemble")
+    if unit.runtime.devices != 1:  # Lightning starts this program again for each further device
+        return "sequential"
+    on_cpu = unit.runtime.torch_device.type == "cpu"
+    engine = wanted or ("threads" if on_cpu else "ensemble")
+    if engine == "ensemble" and not hasattr(unit.stage.learner, "fit_batched"):
+        return "threads" if on_cpu else "sequential"
+    if engine == "threads" and not on_cpu and unit.stage.learner.parallel == "processes":
+        return "sequential"
+    return engine
 
 
-def _engine(learner: Learner, fold: Fold) -> str:
-    return engine_for(fold.device) if isinstance(learner, MLPLearner) else "sequential"
-
-
-def groups(learner: Learner, folds: Iterable[Fold]) -> Iterator[list[Fold]]:
-    """Gather folds into groups for ``fit_group``; groups of one where they are trained one by one.
-
-    Folds of a batched group have the same number of steps an epoch, hence the same schedule. ``folds`` may be lazy: no
-    more are drawn than the groups in hand need.
-    """
-    waiting: dict[int, list[Fold]] = {}
-    for fold in folds:
-        engine = _engine(learner, fold)
-        steps = steps_per_epoch(len(fold.train), learner.batch_size) if engine == "ensemble" else 0
-        group = waiting.setdefault(steps, [])
-        group.append(fold)
-        if engine == "sequential" or len(group) >= members_at_once(learner, fold):
-            yield waiting.pop(steps)
-    yield from waiting.values()
-
-
-def fit_group(learner: Learner, folds: Sequence[Fold]) -> list[Fitted]:
-    """Train a group of ``groups``; one result a fold."""
-    if _engine(learner, folds[0]) == "threads":
-        return fit_side_by_side(learner, folds)
-    return [learner.fit(folds[0])] if len(folds) == 1 else fit_together(learner, folds)
-
-
-def fit_side_by_side(learner: Learner, folds: Sequence[Fold]) -> list[Fitted]:
-    """Train the folds at the same time, each on a thread of its own; one result a fold.
-
-    Where one fails, or the user interrupts, the others end with the epoch they are in.
-    """
-    ended = Event()
-
-    def fit(fold: Fold) -> Fitted:
-        def on_epoch(*told: Any) -> None:
-            if ended.is_set():
-                raise InterruptedError("another member failed")
-            fold.on_epoch(*told)
-
-        return learner.fit(replace(fold, on_epoch=on_epoch))
-
-    with _one_core_each(), ThreadPoolExecutor(len(folds)) as pool:
-        running = [pool.submit(fit, fold) for fold in folds]
-        try:
-            wait(running, return_when=FIRST_EXCEPTION)
-        finally:
-            ended.set()  # all are done, or one failed, or the user interrupted the wait
-        failed = [member.exception() for member in running if member.exception()]
-        if failed:
-            raise next((error for error in failed if not isinstance(error, InterruptedError)), failed[0])
-        return [member.result() for member in running]
-
-
-@contextmanager
-def _one_core_each() -> Iterator[None]:
-    """Let torch use one core in each thread that is started inside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def members_at_once(learner: MLPLearner, fold: Fold) -> int:
-    """How many members fit into free memory beside the tables, and on a CPU onto its cores; at least one."""
-    with torch.device("meta"):
-        network = learner.build(fold.x.shape[1], fold.y.shape[1])
-    parameters = sum(value.numel() for value in network.parameters())
-    widths = 3 * fold.x.shape[1] + 8 * learner.hidden + 4 * fold.y.shape[1]
-    # Value, gradient, two moments, best epoch, and the normed weight with its gradient; layers' outputs by guess.
-    member = 4 * (7 * parameters + widths * max(learner.batch_size, EVALUATED_ROWS))
-    free, tables = 0.8 * free_memory(fold.device), 4 * (fold.x.size + fold.y.size)
-    if engine_for(fold.device) == "threads":  # each has tables of its own
-        return max(1, min(torch.get_num_threads(), int(free / (member + tables))))
-    return max(1, int((free - tables) / member))
+def units_at_once(inputs: StageInputs, unit: Unit) -> int:
+    """How many units run at the same time: what fits into free memory and, side by side, one per core; at least one."""
+    learner, data = unit.stage.learner, inputs.fold(unit.seed, unit.fold)
+    free, tables = 0.8 * free_memory(unit.runtime.torch_device), 4 * (inputs.X.size + inputs.y.size)
+    network = learner.unit_bytes(data) if hasattr(learner, "unit_bytes") else tables
+    if engine_for(unit) == "ensemble":
+        return max(1, int((free - tables) / network))
+    if learner.parallel == "processes":  # each has the stage's inputs, and tables of its own
+        network += _PROCESS_BYTES + tables
+    return max(1, min(torch.get_num_threads(), int(free / (network + tables))))
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can still be taken on a device."""
+    """Bytes that can still be allocated on a device."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
     if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 0  # not told: one member at a time
+    return 0  # unknown: one unit at a time
+
+
+class _Forward(EpochCallback):
+    """Passes a unit's epochs on; ends the unit with its epoch once ``stop`` is set."""
+
+    def __init__(self, unit: Unit, callback: UnitCallback, stop: Event | None = None):
+        self.unit, self.callback, self.stop = unit, callback, stop
+
+    def on_epoch_end(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        if self.stop is not None and self.stop.is_set():
+            raise InterruptedError("another unit failed")
+        self.callback.on_epoch_end(self.unit.seed, self.unit.fold, epoch, epochs, row)
+
+
+def _train(inputs: StageInputs, unit: Unit, callback: EpochCallback) -> UnitResult:
+    return train_unit(inputs, unit.stage, unit.seed, unit.fold, unit.initial, unit.runtime, callback)
+
+
+def _one_by_one(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback) -> Iterator[UnitResult]:
+    for unit in units:
+        yield _train(inputs, unit, _Forward(unit, callback))
+
+
+def _in_threads(inputs: StageInputs, units: Iterable[Unit], count: int, callback: UnitCallback) -> Iterator[UnitResult]:
+    """Each unit on a thread of its own. Where one fails, the others end with the epoch they are in."""
+    stop = Event()
+    with one_core_each(), ThreadPoolExecutor(count) as pool:
+
+        def submit(unit: Unit) -> Future[UnitResult]:
+            return pool.submit(_train, inputs, unit, _Forward(unit, callback, stop))
+
+        try:
+            yield from _as_completed(submit, units, count)
+        finally:
+            stop.set()  # all are finished, or one failed, or the user interrupted
+
+
+def _as_completed(
+    submit: Callable[[Unit], Future[UnitResult]], units: Iterable[Unit], count: int
+) -> Iterator[UnitResult]:
+    """Keep ``count`` units running, and yield each result as it comes."""
+    units = iter(units)
+    running = {submit(unit) for unit in islice(units, count)}
+    while running:
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        # Results before errors: what is finished is kept.
+        for future in sorted(done, key=lambda future: future.exception() is not None):
+            result = future.result()
+            running |= {submit(unit) for unit in islice(units, 1)}
+            yield result
+
+
+def _batched(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback) -> Iterator[UnitResult]:
+    """Units of equal batch keys as one network, as many as fit into memory."""
+    for group in batches(inputs, units):
+        callbacks = [_Forward(unit, callback) for unit in group]
+        if len(group) == 1:
+            yield _train(inputs, group[0], callbacks[0])
+        else:
+            yield from train_batch(inputs, group, callbacks)
+
+
+def batches(inputs: StageInputs, units: Iterable[Unit]) -> Iterator[Sequence[Unit]]:
+    """Group units that can be trained together; no more are drawn than the groups in hand need."""
+    waiting: dict[object, list[Unit]] = {}
+    for unit in units:
+        key = unit.stage.learner.batch_key(inputs.fold(unit.seed, unit.fold))
+        group = waiting.setdefault(key, [])
+        group.append(unit)
+        if len(group) >= units_at_once(inputs, unit):
+            yield waiting.pop(key)
+    yield from waiting.values()
+
+
+@contextmanager
+def one_core_each() -> Iterator[None]:
+    """Let torch and the numerical libraries use one core in each thread that is started inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,29 +1,28 @@
-"""Put weights that were trained in several places into one store: a fold a Kaggle session, array jobs, two machines.
+"""Put weights that were trained in several places into one folder: a fold per Kaggle session, array jobs, two machines.
 
-Artifacts are never changed once they are there, so they are hard-linked where the file system can, and copied where it
-cannot. A merge that was killed goes on when it is run again, like training.
+Artifacts never change once they are written, so they are hard-linked where the file system can, and copied where it
+cannot. A merge that was killed continues when it is run again, like training.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256 as new_hash
-from io import BytesIO
 from pathlib import Path
 
 from moa.errors import StoreError, UserError
 from moa.files import read_json, replacing_folder, sha256, write_json
 from moa.progress import progress
+from moa.training.fits import array_hashes
+from moa.training.layout import UnitKey, WeightsFolder
 from moa.training.store import ModelStore, first_difference
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What came of one model: units taken, units that were there before, and package versions that differed."""
+    """The result for one model: units taken, units that were there before, and package versions that differed."""
 
     model: str
     taken: int
@@ -40,130 +39,118 @@ def merge_weights(
         sources: weights folders, each with any part of the models' units.
         target: weights folder to fill; what is there stays.
         models: names of the models to take; None: all.
-        link: symbolic links instead of copies, for reading alone.
+        link: make symbolic links instead of copies, for reading only.
 
     Raises:
-        UserError: a source is no weights folder.
+        UserError: a source is not a weights folder.
         StoreError: parts of a model belong to other settings, data or features, or a unit is damaged. Units taken
             before stay, and each is whole.
     """
     wanted = None if models is None else set(models)
-    parts: list[Path] = []
+    parts: list[_Part] = []
     for source in sources:
-        found = sorted(path.parent for path in Path(source).glob("*/manifest.json"))
+        found = WeightsFolder(source).models()
         if not found:
             raise UserError(f"{source}: holds no trained model (no MODEL/manifest.json); give weights folders")
-        parts += [part for part in found if wanted is None or part.name in wanted]
+        parts += [_Part(Path(source), name, Path(target), link) for name in found if wanted is None or name in wanted]
     results: dict[str, Merged] = {}
-    units = {part: sorted(part.glob("*/seed-*/fold-*/unit.json")) for part in parts}
-    with progress("merging weights", sum(map(len, units.values()))) as bar:
+    with progress("merging weights", sum(len(part.units) for part in parts)) as bar:
         done = 0
         for part in parts:
-            store = ModelStore(target, part.name)
-            versions = _claim(part, store)
-            _take_stages(part, store, link)
-            _take_training(part, store, link)
+            versions = part.claim()
+            part.take_stages()
+            part.take_training_facts()
             taken = 0
-            for unit in units[part]:
-                taken += _take_unit(unit.parent, store, link)
+            for unit in part.units:
+                taken += part.take_unit(unit)
                 done += 1
-                bar.update(done, part.name)
-            before = results.get(part.name, Merged(part.name, 0, 0))
-            there = before.there + len(units[part]) - taken
-            results[part.name] = Merged(part.name, before.taken + taken, there, before.versions or versions)
+                bar.update(done, part.model)
+            before = results.get(part.model, Merged(part.model, 0, 0))
+            there = before.there + len(part.units) - taken
+            results[part.model] = Merged(part.model, before.taken + taken, there, before.versions or versions)
     return list(results.values())
 
 
-def _claim(part: Path, store: ModelStore) -> str:
-    """Hold the part's manifest against the target's; returns a difference of package versions in words."""
-    manifest = read_json(part / "manifest.json")
-    path = store.folder / "manifest.json"
-    if not path.exists():
-        write_json(path, manifest)
-        return ""
-    versions = manifest.pop("versions", {})
-    try:
-        store.claim(manifest)
-    except StoreError as error:
-        raise StoreError(f"{part}: not of the same training as the others: {error}") from None
-    known = store.manifest().get("versions", {})
-    return "" if known == versions else first_difference(known, versions)
+class _Part:
+    """What one weights folder holds of one model, and the store it goes into."""
 
+    def __init__(self, weights: Path, model: str, target: Path, link: bool):
+        self.model, self.link = model, _link if link else link_or_copy
+        self.source, self.store = ModelStore(weights, model), ModelStore(target, model)
+        self.units = self.source.layout.units()
 
-def _take_stages(part: Path, store: ModelStore, link: bool) -> None:
-    """Take the description of each stage and the fits its features need."""
-    for source in sorted(part.glob("*/stage.json")):
-        description = read_json(source)
-        for step in description["pipeline"]["steps"]:
-            if step["key"]:
-                _take_fit(part.parent / "shared" / f"{step['key']}.skops", store, link)
-        path = store.stage_path(source.parent.name)
+    def claim(self) -> str:
+        """Compare the part's manifest with the target's; returns a difference of package versions in words."""
+        if not self.store.layout.manifest.exists():
+            write_json(self.store.layout.manifest, read_json(self.source.layout.manifest))
+            return ""
+        manifest = self.source.manifest()
+        versions = manifest.pop("versions", {})
+        try:
+            self.store.claim(manifest)
+        except StoreError as error:
+            raise StoreError(f"{self.source.folder}: not of the same training as the others: {error}") from None
+        known = self.store.manifest().get("versions", {})
+        return "" if known == versions else first_difference(known, versions)
+
+    def take_stages(self) -> None:
+        """Take the description of each stage and the fits its features need."""
+        for stage in self.source.layout.stages():
+            description = self.source.stage(stage)
+            for step in description["pipeline"]["steps"]:
+                if step["key"]:
+                    self._take_fit(step["key"])
+            path = self.store.layout.stage(stage)
+            if not path.exists():
+                write_json(path, description)
+            elif (there := read_json(path)) != description:
+                raise StoreError(
+                    f"{self.source.layout.stage(stage)}: {self.model} was trained on other features or stages here than "
+                    f"in {path} ({first_difference(there, description)}); train every part from one that holds the "
+                    "stage's inputs"
+                )
+
+    def take_training_facts(self) -> None:
+        """Take the facts about the training data; the first part's are kept, the others' equal them up to rounding."""
+        facts = self.source.training_facts()
+        if facts is None or self.store.layout.training.exists():
+            return
+        if not self.store.fits.path(facts["familiarity"]).exists():
+            self._take_fit(facts["familiarity"])
+        write_json(self.store.layout.training, facts)
+
+    def _take_fit(self, key: str) -> None:
+        source, path = self.source.fits.path(key), self.store.fits.path(key)
+        if not source.exists():
+            raise StoreError(f"{source}: missing; copy the whole weights folder, its 'shared' part included")
         if not path.exists():
-            write_json(path, description)
-        elif (there := read_json(path)) != description:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            self.link(source, temporary)
+            os.replace(temporary, path)
+        elif not os.path.samefile(source, path) and array_hashes(source) != array_hashes(path):
             raise StoreError(
-                f"{source}: {part.name} was trained on other features or stages here than in {path} "
-                f"({first_difference(there, description)}); train every part from one that holds the stage's inputs"
+                f"{source}: the same features were fitted with another result than {path} (other processors round "
+                "differently); train every part from the fits of one: attach the weights of the first run to the others"
             )
 
-
-def _take_training(part: Path, store: ModelStore, link: bool) -> None:
-    """Take what predictions of new samples are told beside; the first part's stays, which others match by rounding."""
-    source = ModelStore(part.parent, part.name).training_path
-    if not source.exists() or store.training_path.exists():
-        return
-    facts = read_json(source)
-    if not store.fits.path(facts["familiarity"]).exists():
-        _take_fit(part.parent / "shared" / f"{facts['familiarity']}.skops", store, link)
-    write_json(store.training_path, facts)
-
-
-def _take_fit(source: Path, store: ModelStore, link: bool) -> None:
-    path = store.fits.path(source.stem)
-    if not source.exists():
-        raise StoreError(f"{source}: missing; copy the whole weights folder, its 'shared' part included")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        _linker(link)(source, temporary)
-        os.replace(temporary, path)
-    elif not os.path.samefile(source, path) and _arrays(source) != _arrays(path):
-        raise StoreError(
-            f"{source}: the same features were fitted with another result than {path} (other processors round "
-            "otherwise); train every part from the fits of one: attach the weights of the first run to the others"
-        )
-
-
-def _arrays(path: Path) -> list[str]:
-    """Hashes of a fit's arrays; the rest of the file holds addresses and times, which always differ."""
-    try:
-        with zipfile.ZipFile(BytesIO(path.read_bytes()[32:])) as packed:  # after its checksum
-            return sorted(new_hash(packed.read(name)).hexdigest() for name in packed.namelist() if "schema" not in name)
-    except zipfile.BadZipFile:
-        raise StoreError(f"{path}: damaged; copy it again") from None
-
-
-def _take_unit(source: Path, store: ModelStore, link: bool) -> bool:
-    """Take one unit, checked and whole; False where the target has it."""
-    facts = read_json(source / "unit.json")
-    place = facts["stage"], facts["seed"], facts["fold"]
-    if store.has_unit(*place):
-        return False
-    for name, expected in facts["sha256"].items():
-        if not (source / name).exists() or sha256(source / name) != expected:
-            raise StoreError(f"{source / name}: missing or damaged (checksum differs); copy this unit again")
-    try:
-        with replacing_folder(store.unit_path(*place)) as temporary:
-            for name in (*facts["sha256"], "unit.json"):
-                _linker(link)(source / name, temporary / name)
-    except OSError:
-        if not store.has_unit(*place):  # another process took it first
-            raise
-    return True
-
-
-def _linker(link: bool) -> Callable[[Path, Path], object]:
-    return (lambda source, path: path.symlink_to(source.resolve())) if link else link_or_copy
+    def take_unit(self, key: UnitKey) -> bool:
+        """Take one unit, checked and whole; False where the target has it."""
+        if self.store.has_unit(*key):
+            return False
+        source = self.source.layout.unit(key)
+        checksums = self.source.unit_facts(*key)["sha256"]
+        for name, expected in checksums.items():
+            if not (source / name).exists() or sha256(source / name) != expected:
+                raise StoreError(f"{source / name}: missing or damaged (checksum differs); copy this unit again")
+        try:
+            with replacing_folder(self.store.layout.unit(key)) as temporary:
+                for name in (*checksums, self.source.layout.facts(key).name):
+                    self.link(source / name, temporary / name)
+        except OSError:
+            if not self.store.has_unit(*key):  # otherwise another process took it first
+                raise
+        return True
 
 
 def link_or_copy(source: Path, path: Path) -> None:
@@ -172,3 +159,7 @@ def link_or_copy(source: Path, path: Path) -> None:
         os.link(source, path)
     except OSError:
         shutil.copyfile(source, path)
+
+
+def _link(source: Path, path: Path) -> None:
+    path.symlink_to(source.resolve())

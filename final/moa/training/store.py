@@ -1,46 +1,33 @@
-"""What is on disk: units, fitted transformers, predictions, manifests. Written whole or not at all, and checked.
+"""The artifacts of one model in a weights folder: written whole or not at all, and checked when they are read.
 
-Layout of a weights folder::
-
-    shared/<key>.skops                      fitted transformers, by what they were fitted on
-    <model>/manifest.json                   settings, data, versions
-    <model>/training.json                   prevalence of the targets, key of the fitted familiarity
-    <model>/<stage>/stage.json              targets, folds digest, the feature pipeline
-    <model>/<stage>/seed-S/fold-F/          one unit: weights.safetensors, oof.parquet, unit.json
-    <model>/predictions/{oof,test}.parquet  tables with sig_id and target names
-
-Nothing is ever unpickled: weights are safetensors, transformers are skops with an explicit list of types, tables are
-parquet, the rest is JSON.
+``moa.training.layout`` says where everything lies. Nothing is ever unpickled: weights are safetensors, transformers are
+skops files with a list of trusted types, tables are parquet, the rest is JSON.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import safetensors
 import safetensors.torch
-import sklearn
-import skops.io
-from sklearn.base import clone
 
+from moa.data.schema import COMPETITION
 from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError
-from moa.features.familiarity import TRUSTED_TYPES as FAMILIARITY_TYPES
-from moa.features.transformers import TRUSTED_TYPES as FEATURE_TYPES
-from moa.features.umap import TRUSTED_TYPES as EMBEDDING_TYPES
-from moa.files import create_json, creating, digest, plain, read_json, replacing_folder, sha256, write_json
+from moa.features.pipeline import FeaturePipeline
+from moa.files import create_json, plain, read_json, replacing_folder, sha256, write_json
 from moa.learners.base import Fitted
+from moa.training import fits
+from moa.training.layout import UnitKey, WeightsFolder
+from moa.training.unit import UnitResult
 
-TRUSTED_TYPES = sorted({*FEATURE_TYPES, *EMBEDDING_TYPES, *FAMILIARITY_TYPES})
 STALE_SECONDS = 24 * 3600
 RECORDED_PACKAGES = (
     "torch",
@@ -53,10 +40,30 @@ RECORDED_PACKAGES = (
     "pytorch-lightning",
     "iterative-stratification",
 )
+#: Parts of a manifest that version 0.1 did not write, and what they were.
+_IMPLIED = {"schema": COMPETITION.model_dump(mode="json")}
+_WEIGHTS, _OOF, _FEATURES = "weights.safetensors", "oof.parquet", "features.skops"
+
+
+@dataclass
+class StoredUnit:
+    """A unit as read from disk.
+
+    Attributes:
+        fitted: the trained learner.
+        features: the pipeline that was fitted inside the unit; None where it has none.
+    """
+
+    fitted: Fitted
+    features: FeaturePipeline | None
+
+    def inputs(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The stage's inputs as this unit's learner takes them."""
+        return self.features.transform(X) if self.features else X
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Versions of Python and of the packages that the numbers depend on."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in RECORDED_PACKAGES:
         try:
@@ -66,88 +73,39 @@ def versions() -> dict[str, str]:
     return found
 
 
-class SharedFits:
-    """Fitted transformers, found by what they are and what they were fitted on, shared by all models of a store.
+class ModelStore:
+    """The artifacts of one model.
 
-    The key hashes the transformer's class and parameters, scikit-learn's version and the fitted values themselves, so
-    the second model that asks for the same fit reads it, and no two different fits can meet.
+    Args:
+        weights: the weights folder.
+        model: name of the model.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self._loaded: dict[str, Any] = {}
-
-    def fit(self, transformer: Any, x: Any, y: np.ndarray | None = None) -> tuple[Any, str]:
-        """Fit a clone of ``transformer``, or read the same fit made before; returns it with its key."""
-        values = x if isinstance(x, np.ndarray) else x.astype(str).to_numpy().astype("U16")
-        kind = type(transformer)
-        key = digest(
-            f"{kind.__module__}.{kind.__qualname__}",
-            repr(sorted(transformer.get_params().items(), key=str)),
-            sklearn.__version__,
-            values,
-            [] if y is None else np.asarray(y),
-        )
-        if self.path(key).exists():
-            return self.load(key), key
-        fitted = clone(transformer).fit(x) if y is None else clone(transformer).fit(x, y)
-        payload = skops.io.dumps(fitted)
-        with creating(self.path(key)) as temporary:
-            temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
-        # The stored copy and not the fit itself. It may be another process's of the same moment, made on other threads,
-        # and all must go on with the one that is kept. And arrays come back in another memory order, which can change
-        # a product's last bit: a fresh process must predict what was predicted at training.
-        return self.load(key), key
-
-    def load(self, key: str) -> Any:
-        """Read a fit.
-
-        Raises:
-            StoreError: it is missing, damaged, or holds a type that is not on the list.
-        """
-        if key not in self._loaded:
-            path = self.path(key)
-            try:
-                raw = path.read_bytes()
-            except FileNotFoundError:
-                raise StoreError(
-                    f"{path}: missing; copy the whole weights folder, its 'shared' part included"
-                ) from None
-            checksum, payload = raw[:32], raw[32:]
-            if hashlib.sha256(payload).digest() != checksum:
-                raise StoreError(f"{path}: damaged (checksum differs); delete it and train again")
-            unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
-            if unknown:
-                raise StoreError(f"{path}: holds types that are not trusted: {', '.join(unknown)}")
-            self._loaded[key] = skops.io.loads(payload, trusted=TRUSTED_TYPES)
-        return self._loaded[key]
-
-    def path(self, key: str) -> Path:
-        """Where a fit lies."""
-        return self.folder / f"{key}.skops"
-
-
-class ModelStore:
-    """The artifacts of one model inside a weights folder."""
-
     def __init__(self, weights: Path, model: str):
-        self.folder = Path(weights) / model
-        self.fits = SharedFits(Path(weights) / "shared")
+        self.layout = WeightsFolder(weights).model(model)
+        self.fits = fits.SharedFits(weights)
 
-    # -- manifest -----------------------------------------------------------------------------------------------------
+    @property
+    def folder(self) -> Path:
+        """The model's folder."""
+        return self.layout.path
+
+    # -- the model ----------------------------------------------------------------------------------------------------
 
     def claim(self, identity: dict[str, Any]) -> None:
-        """Write the manifest, or hold it against the one that is there.
+        """Write the manifest, or compare it with the one that is there.
 
         Args:
-            identity: what must be equal for units to belong together: settings, data, columns.
+            identity: what must be equal for units to belong together: settings, data, schema.
 
         Raises:
             StoreError: the folder was made with something else.
         """
-        path = self.folder / "manifest.json"
+        path = self.layout.manifest
         identity = json.loads(json.dumps(identity, default=plain))
-        existing = read_json(path) if path.exists() else create_json(path, {**identity, "versions": versions()})
+        if not path.exists():
+            create_json(path, {**identity, "versions": versions()})
+        existing = self.manifest()
         for part, value in identity.items():
             if existing.get(part) != value:
                 raise StoreError(
@@ -156,100 +114,120 @@ class ModelStore:
                 )
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest as written."""
-        return read_json(self.folder / "manifest.json")
+        """The manifest; parts that older versions did not write are filled in."""
+        return _IMPLIED | read_json(self.layout.manifest)
 
-    @property
-    def training_path(self) -> Path:
-        """Where facts of the training data lie that predictions are told beside."""
-        return self.folder / "training.json"
+    def training_facts(self) -> dict[str, Any] | None:
+        """Facts about the training data that predictions are compared with; None where they were not stored."""
+        return read_json(self.layout.training) if self.layout.training.exists() else None
 
-    # -- stages -------------------------------------------------------------------------------------------------------
+    def stage(self, name: str) -> dict[str, Any]:
+        """Description of a stage: targets, folds, the feature pipeline."""
+        return read_json(self.layout.stage(name))
 
-    def stage_path(self, stage: str) -> Path:
-        """Where a stage's description lies."""
-        return self.folder / stage / "stage.json"
-
-    def unit_path(self, stage: str, seed: int, fold: int) -> Path:
-        """Where a unit's artifact lies."""
-        return self.folder / stage / f"seed-{seed}" / f"fold-{fold}"
+    # -- units --------------------------------------------------------------------------------------------------------
 
     def has_unit(self, stage: str, seed: int, fold: int) -> bool:
         """Whether the unit is finished: its folder appears whole or not at all."""
-        return (self.unit_path(stage, seed, fold) / "unit.json").exists()
+        return self.layout.facts(UnitKey(stage, seed, fold)).exists()
 
     def scratch(self, stage: str, seed: int, fold: int) -> Path:
-        """A folder for checkpoints inside a unit; kept over a kill, removed when the unit is saved."""
-        path = self.folder / stage / f"seed-{seed}" / f".scratch-{fold}"
+        """A folder for checkpoints of a unit; kept after a kill, removed when the unit is saved."""
+        path = self.layout.scratch(UnitKey(stage, seed, fold))
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def save_unit(self, stage: str, seed: int, fold: int, fitted: Fitted, oof: pd.DataFrame, seconds: float) -> None:
-        """Store a finished unit: weights, validation predictions and facts, as one folder that appears at once."""
-        final = self.unit_path(stage, seed, fold)
+    def save_unit(self, stage: str, result: UnitResult, device: str = "cpu") -> None:
+        """Store a finished unit: one folder with weights, features, validation predictions and facts.
+
+        A unit that another process has stored meanwhile is kept.
+        """
+        key = UnitKey(stage, result.seed, result.fold)
+        final, fitted, oof, features = self.layout.unit(key), result.fitted, result.oof, result.features
         _sweep(final.parent)
         try:
             with replacing_folder(final) as temporary:
-                safetensors.torch.save_file(
-                    {name: value.contiguous() for name, value in fitted.tensors.items()},
-                    temporary / "weights.safetensors",
-                )
-                write_table(temporary / "oof.parquet", oof)
+                tensors = {name: value.contiguous() for name, value in fitted.tensors.items()}
+                safetensors.torch.save_file(tensors, temporary / _WEIGHTS)
+                write_table(temporary / _OOF, oof)
                 for name, values in fitted.variants.items():
-                    write_table(temporary / f"oof-{name}.parquet", pd.DataFrame(values, oof.index, oof.columns))
+                    write_table(temporary / _variant(name), pd.DataFrame(values, oof.index, oof.columns))
+                if features:
+                    kept = {step.key: step.transformer for step in features.fitted_ if step.key}
+                    (temporary / _FEATURES).write_bytes(fits.dump(kept))
                 write_json(
                     temporary / "unit.json",
                     {
-                        "stage": stage,
-                        "seed": seed,
-                        "fold": fold,
-                        "seconds": round(seconds, 3),
+                        **key._asdict(),
+                        "seconds": round(result.seconds, 3),
+                        "device": device,
+                        "threads": result.threads,
                         "meta": fitted.meta,
                         "history": fitted.history,
                         "variants": sorted(fitted.variants),
+                        "features": features.describe() if features else None,
                         "sha256": {path.name: sha256(path) for path in sorted(temporary.iterdir())},
                     },
                 )
         except OSError:
-            if not self.has_unit(stage, seed, fold):  # another process finished the same unit first: keep its
+            if not self.has_unit(*key):
                 raise
-        shutil.rmtree(self.folder / stage / f"seed-{seed}" / f".scratch-{fold}", ignore_errors=True)
+        shutil.rmtree(self.layout.scratch(key), ignore_errors=True)
 
     def unit_facts(self, stage: str, seed: int, fold: int) -> dict[str, Any]:
-        """The unit's JSON: history, seconds, checksums."""
-        return read_json(self.unit_path(stage, seed, fold) / "unit.json")
+        """The unit's JSON: history, seconds, variants, checksums.
 
-    def load_unit(self, stage: str, seed: int, fold: int) -> Fitted:
-        """Read a unit's weights.
+        Version 0.1 stored the honest OOF of some units a second time as a variant, which is not listed here.
+        """
+        facts = read_json(self.layout.facts(UnitKey(stage, seed, fold)))
+        honest = facts.get("meta", {}).get("honest_oof")
+        facts["variants"] = [name for name in facts.get("variants", []) if name != honest]
+        return facts
+
+    def load_unit(self, stage: str, seed: int, fold: int) -> StoredUnit:
+        """Read a unit.
 
         Raises:
-            StoreError: the unit is missing or damaged.
+            StoreError: it is missing or damaged.
         """
         facts = self.unit_facts(stage, seed, fold)
-        path = self._checked(stage, seed, fold, "weights.safetensors", facts)
-        return Fitted(safetensors.torch.load_file(path), facts["meta"], facts["history"])
+        path = self._checked(stage, seed, fold, _WEIGHTS, facts)
+        fitted = Fitted(safetensors.torch.load_file(path), facts["meta"], facts["history"])
+        if not facts.get("features"):
+            return StoredUnit(fitted, None)
+        path = self._checked(stage, seed, fold, _FEATURES, facts)
+        kept = fits.load(path.read_bytes(), path)
+        return StoredUnit(fitted, FeaturePipeline.restore(facts["features"], _Loaded(kept)))
 
     def load_oof(self, stage: str, seed: int, fold: int, variant: str | None = None) -> pd.DataFrame:
         """Read a unit's validation predictions, or one of its variants."""
-        name = f"oof-{variant}.parquet" if variant else "oof.parquet"
+        name = _variant(variant) if variant else _OOF
         return read_table(self._checked(stage, seed, fold, name, self.unit_facts(stage, seed, fold)))
 
     def _checked(self, stage: str, seed: int, fold: int, name: str, facts: dict[str, Any]) -> Path:
-        path = self.unit_path(stage, seed, fold) / name
+        path = self.layout.unit(UnitKey(stage, seed, fold)) / name
         expected = facts.get("sha256", {}).get(name)
         if not path.exists() or sha256(path) != expected:
             raise StoreError(f"{path}: missing or damaged (checksum differs); delete its folder and train again")
         return path
 
-    # -- predictions --------------------------------------------------------------------------------------------------
 
-    def prediction_path(self, kind: str) -> Path:
-        """Where the tables written at training lie; kind is "oof" or "test"."""
-        return self.folder / "predictions" / f"{kind}.parquet"
+class _Loaded:
+    """Fits that are in memory already, for ``FeaturePipeline.restore``."""
+
+    def __init__(self, kept: dict[str, Any]):
+        self._kept = kept
+
+    def load(self, key: str) -> Any:
+        return self._kept[key]
+
+
+def _variant(name: str) -> str:
+    return f"oof-{name}.parquet"
 
 
 def _sweep(folder: Path) -> None:
-    """Remove temporary folders that a killed run left; young ones may belong to a neighbour still at work."""
+    """Remove temporary folders that a killed run left; recent ones may belong to another process at work."""
     for path in folder.glob(".fold-*.tmp"):
         try:
             if time.time() - path.stat().st_mtime > STALE_SECONDS:

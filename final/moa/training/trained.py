@@ -10,14 +10,17 @@ import pandas as pd
 import torch
 from pydantic import ValidationError
 
-from moa.data.schema import CP_TYPE, TREATED
-from moa.errors import StoreError
-from moa.features.familiarity import Familiarity
+from moa.data.schema import Schema
+from moa.errors import StoreError, UserError
+from moa.features import Familiarity
 from moa.features.pipeline import FeaturePipeline
-from moa.files import read_json
-from moa.models.base import ModelConfig, Recipe, Selection, Stage, Unit
-from moa.progress import progress
-from moa.training.store import ModelStore
+from moa.learners.runtime import Runtime
+from moa.models.base import ModelConfig, Recipe, Stage
+from moa.models.registry import recipe
+from moa.progress import console, progress
+from moa.training.layout import UnitKey
+from moa.training.selection import Selection
+from moa.training.store import ModelStore, StoredUnit
 
 
 class Trained:
@@ -26,66 +29,72 @@ class Trained:
     Args:
         model: the recipe.
         weights: the weights folder.
-        config: the model's settings; None reads them from the manifest of trained weights.
-        device: where networks run.
-        profile: recorded in the manifest.
+        config: the model's settings.
+        schema: of the training data.
+        runtime: device and precision of predictions.
     """
 
     def __init__(
-        self,
-        model: Recipe,
-        weights: Path,
-        config: ModelConfig | None = None,
-        device: torch.device | None = None,
-        profile: str = "custom",
+        self, model: Recipe, weights: Path, config: ModelConfig, schema: Schema, runtime: Runtime | None = None
     ):
-        self.model = model
+        self.model, self.config, self.schema = model, config, schema
         self.store = ModelStore(weights, model.name)
-        if config is None:
-            config, profile = self._trained_settings()
-        self.config, self.profile = config, profile
-        self.device = device or torch.device("cpu")
-        self.stages = {stage.name: stage for stage in model.stages(config)}
+        self.runtime = runtime or Runtime()
+        self.stages: dict[str, Stage] = {stage.name: stage for stage in model.stages(config, schema)}
         self.last = list(self.stages.values())[-1]
-
-    def _trained_settings(self) -> tuple[ModelConfig, str]:
-        """Configuration and profile of the trained weights."""
-        path, manifest = self.store.folder / "manifest.json", self.store.manifest()
-        if not {"settings", "profile"} <= manifest.keys():
-            raise StoreError(f"{path}: holds no settings; copy the weights folder again")
-        try:
-            return type(self.model.config).model_validate(manifest["settings"]), manifest["profile"]
-        except ValidationError as error:
-            places = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
-            raise StoreError(
-                f"{path}: settings that this version of the package does not know ({places}); train again, or use the "
-                "version that trained them"
-            ) from None
 
     @property
     def targets(self) -> list[str]:
         """Names of the scored targets, in the order of the training file."""
-        return read_json(self.store.stage_path(self.last.name))["targets"]
+        return self.store.stage(self.last.name)["targets"]
+
+    # -- predictions --------------------------------------------------------------------------------------------------
 
     def predict(self, features: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
         """Probabilities for any rows: the mean over all stored seeds and folds; control rows are exactly 0.
 
         Args:
-            features: as read from a features file, shape (rows, 875), indexed by sig_id.
-            quiet: show no progress, where the caller does.
+            features: as read from a features file, shape (rows, features), indexed by sig_id.
+            quiet: show no progress.
 
         Returns:
             shape (rows, scored targets), in the order of ``features``; float32.
+
+        Raises:
+            StoreError: no unit of the last stage is finished.
         """
-        units = self._units_present(self.last)
+        units = self.units(self.last)
         if not units:
             raise StoreError(f"{self.store.folder}: holds no finished unit of {self.last.name}; train the model first")
-        treated = self._treated(features)
+        treated = self.schema.is_treated(features)
         rows = features[treated] if self.model.rows == "treated" else features
-        found = self._predict_stage(self.last.name, rows, units, quiet)
+        found = self.predict_stage(self.last.name, rows, units, quiet)
         result = found.reindex(features.index)
         result[~treated.to_numpy()] = 0
         return result.astype(np.float32)
+
+    def predict_stage(
+        self, name: str, rows: pd.DataFrame, units: list[tuple[int, int]], quiet: bool = False
+    ) -> pd.DataFrame:
+        """Mean predictions of some units of a stage, float32, shape (rows, targets of the stage)."""
+        stage, targets = self.stages[name], self.store.stage(name)["targets"]
+        if not len(rows):
+            return pd.DataFrame(columns=targets, index=rows.index, dtype=np.float32)
+        X = self.inputs(name, rows, quiet)
+        total = np.zeros((len(X), len(targets)))
+        with progress(f"{self.model.name} {name} predict", len(units), quiet) as bar:
+            for done, (seed, fold) in enumerate(units, 1):
+                unit = self.unit(name, seed, fold)
+                total += stage.learner.predict(unit.fitted, unit.inputs(X), self.runtime)
+                bar.update(done)
+        return pd.DataFrame(total / len(units), X.index, targets).astype(np.float32)
+
+    def inputs(self, stage: str, rows: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
+        """A stage's inputs for any rows of features, those that earlier stages predict included."""
+        for source, units in self.store.stage(stage)["sources"].items():
+            chosen = [(seed, fold) for seed, fold in units]
+            rows = rows.join(self.predict_stage(source, rows, chosen, quiet).add_prefix(f"{source}:"))
+        return self.pipeline(stage).transform(rows)
 
     def oof(
         self, variant: str | None = None, stage: str | None = None, selection: Selection | None = None
@@ -93,95 +102,114 @@ class Trained:
         """Out-of-fold predictions: the mean over seeds, for the rows covered so far.
 
         Args:
-            variant: name of another OOF kept beside the honest one.
-            stage: whose; None: the last one's.
-            selection: of its seeds and folds alone.
+            variant: name of another OOF stored beside the honest one.
+            stage: name of the stage; None: the last one.
+            selection: only its seeds and folds.
+
+        Raises:
+            StoreError: no such unit is finished.
         """
         chosen = self.stages[stage] if stage else self.last
-        units = self._units_present(chosen)
+        units = self.units(chosen)
         if selection:
             asked = set(selection.units(chosen, feeds_later=False))
             units = [unit for unit in units if unit in asked]
-        return self._oof(chosen, variant, units)
+        if not units:
+            raise StoreError(f"{self.store.folder}: holds no finished unit of {chosen.name}; train the model first")
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # hashing and parquet release Python's lock
+            parts = list(pool.map(lambda unit: self.store.load_oof(chosen.name, *unit, variant), units))
+        return pd.concat(parts).groupby(level=0, sort=True).mean().astype(np.float32)
+
+    # -- what is stored -----------------------------------------------------------------------------------------------
+
+    def units(self, stage: Stage) -> list[tuple[int, int]]:
+        """The finished units (seed, fold) of a stage."""
+        return [unit for unit in stage.units() if self.store.has_unit(stage.name, *unit)]
+
+    def unit(self, stage: str, seed: int, fold: int) -> StoredUnit:
+        """One finished unit."""
+        return self.store.load_unit(stage, seed, fold)
 
     def pipeline(self, stage: str) -> FeaturePipeline:
         """The fitted feature pipeline of a stage."""
-        return FeaturePipeline.restore(read_json(self.store.stage_path(stage))["pipeline"], self.store.fits)
+        return FeaturePipeline.restore(self.store.stage(stage)["pipeline"], self.store.fits)
 
     def familiarity(self) -> Familiarity | None:
-        """How far samples lie from the training data; None where the weights were trained before this was kept."""
-        path = self.store.training_path
-        return self.store.fits.load(read_json(path)["familiarity"]) if path.exists() else None
+        """Measures how far samples lie from the training data; None where the weights have no such fit."""
+        facts = self.store.training_facts()
+        return self.store.fits.load(facts["familiarity"]) if facts else None
 
     def prevalence(self) -> pd.Series | None:
         """Share of treated training rows that carry a target, by target; None as in ``familiarity``."""
-        path = self.store.training_path
-        return pd.Series(read_json(path)["prevalence"]) if path.exists() else None
+        facts = self.store.training_facts()
+        return pd.Series(facts["prevalence"]) if facts else None
 
     def missing_units(self) -> int:
-        """How many units of the whole plan are not there yet."""
+        """Number of units of the whole plan that are not finished."""
+        finished = set(self.store.layout.units())
         return sum(
-            not self.store.has_unit(stage.name, *unit) for stage in self.stages.values() for unit in stage.units()
+            UnitKey(stage.name, *unit) not in finished for stage in self.stages.values() for unit in stage.units()
         )
 
     def history(self) -> pd.DataFrame:
-        """Learning curves: stage, seed, fold, epoch, train_loss, valid_loss, one row an epoch of every unit."""
+        """Learning curves, one row per epoch of every unit: stage, seed, fold, epoch, train_loss, valid_loss."""
         rows = [
             {"stage": stage.name, "seed": seed, "fold": fold, **row}
             for stage in self.stages.values()
-            for seed, fold in self._units_present(stage)
+            for seed, fold in self.units(stage)
             for row in self.store.unit_facts(stage.name, seed, fold)["history"]
         ]
         return pd.DataFrame(rows)
 
     def cost(self, until: str | None = None) -> tuple[int, float]:
-        """Number of stored units, and seconds their training took; up to the stage ``until``."""
+        """Number of finished units and the seconds their training took; up to the stage ``until``."""
         seconds = [
             self.store.unit_facts(stage.name, *unit)["seconds"]
-            for stage in self._until(until)
-            for unit in self._units_present(stage)
+            for stage in self.stages_until(until)
+            for unit in self.units(stage)
         ]
         return len(seconds), sum(seconds)
 
-    def _predict_stage(self, name: str, rows: pd.DataFrame, units: list[Unit], quiet: bool = False) -> pd.DataFrame:
-        stage = self.stages[name]
-        description = read_json(self.store.stage_path(name))
-        targets = description["targets"]
-        frame = rows
-        for source, source_units in description["sources"].items():
-            chosen = [(seed, fold) for seed, fold in source_units]
-            frame = frame.join(self._prefixed(source, self._predict_stage(source, rows, chosen, quiet)))
-        if not len(rows):
-            return pd.DataFrame(columns=targets, index=rows.index, dtype=np.float32)
-        x = FeaturePipeline.restore(description["pipeline"], self.store.fits).transform(frame)
-        total = np.zeros((len(x), len(targets)))
-        with progress(f"{self.model.name} {name} predict", len(units), quiet) as bar:
-            for done, unit in enumerate(units, 1):
-                total += stage.learner.predict(self.store.load_unit(name, *unit), x, self.device)
-                bar.update(done)
-        return pd.DataFrame(total / len(units), x.index, targets).astype(np.float32)
-
-    def _oof(self, stage: Stage, variant: str | None = None, units: list[Unit] | None = None) -> pd.DataFrame:
-        units = self._units_present(stage) if units is None else units
-        if not units:
-            raise StoreError(f"{self.store.folder}: holds no finished unit of {stage.name}; train the model first")
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # hashing and parquet leave Python's lock
-            parts = list(pool.map(lambda unit: self.store.load_oof(stage.name, *unit, variant), units))
-        stacked = pd.concat(parts)
-        return stacked.groupby(level=0, sort=True).mean().astype(np.float32)
-
-    def _units_present(self, stage: Stage) -> list[Unit]:
-        return [unit for unit in stage.units() if self.store.has_unit(stage.name, *unit)]
-
-    def _until(self, name: str | None) -> list[Stage]:
-        """The stages up to one, all of them for None."""
+    def stages_until(self, name: str | None) -> list[Stage]:
+        """The stages up to the named one, all of them for None."""
         names = list(self.stages)
         return [self.stages[each] for each in names[: names.index(name) + 1 if name else None]]
 
-    @staticmethod
-    def _treated(features: pd.DataFrame) -> pd.Series:
-        return features[CP_TYPE] == TREATED
 
-    @staticmethod
-    def _prefixed(stage: str, table: pd.DataFrame) -> pd.DataFrame:
-        return table.add_prefix(f"{stage}:")
+def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = None, whole: bool = True) -> Trained:
+    """Open trained weights with the settings and the schema of their manifest.
+
+    Args:
+        name: name of the model, or its recipe.
+        weights: the weights folder.
+        runtime: device and precision of predictions.
+        whole: print a note where units of the plan are missing.
+
+    Raises:
+        StoreError: there are no weights of that model, or their settings are unknown to this version.
+        UserError: the model is unknown, or its learners do not predict at the runtime's precision.
+    """
+    model = name if isinstance(name, Recipe) else recipe(name)
+    store = ModelStore(Path(weights), model.name)
+    path, manifest = store.layout.manifest, store.manifest()
+    if not {"settings", "profile"} <= manifest.keys():
+        raise StoreError(f"{path}: holds no settings; copy the weights folder again")
+    try:
+        config = type(model.config).model_validate(manifest["settings"])
+        schema = Schema.model_validate(manifest["schema"])
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+        raise StoreError(
+            f"{path}: settings that this version of the package does not know ({places}); train again, or use the "
+            "version that trained them"
+        ) from None
+    trained = Trained(model, Path(weights), config, schema, runtime)
+    for stage in trained.stages.values():
+        if trained.runtime.precision not in stage.learner.precisions:
+            known = ", ".join(each for each in stage.learner.precisions if each != "auto")
+            raise UserError(f"--precision {trained.runtime.precision}: {stage.name} of {model.name} has {known}")
+    missing = trained.missing_units() if whole else 0
+    if missing:
+        note = f"{model.name}: {missing} units of the plan are not trained; using those that are"
+        console.print(f"[yellow]{note}[/yellow]")
+    return trained

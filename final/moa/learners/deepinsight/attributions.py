@@ -1,4 +1,4 @@
-"""What a DeepInsight CNN looked at: its gradients or its last feature map, brought back to named genes and cells."""
+"""What a DeepInsight CNN responds to: its gradients or its last feature map, per named gene and cell."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from moa.errors import UserError
-from moa.learners.deepinsight.learner import FittedCNN
+from moa.learners.deepinsight.fitted import FittedCNN
 
 
 def attributions(
     fitted: FittedCNN,
-    x: pd.DataFrame,
+    X: pd.DataFrame,
     targets: Sequence[str],
     method: Literal["gradient", "grad-cam"] = "gradient",
     batch_size: int = 32,
@@ -24,7 +24,7 @@ def attributions(
     """How much each feature moves the score of each target, averaged over rows.
 
     Args:
-        x: raw features, as for prediction; choose the rows to explain, say those of one MoA class.
+        X: inputs as for prediction (scaled); choose the rows to explain, such as those of one MoA class.
         targets: names of targets.
         method: "gradient": size of the gradient of the target's logit in the scaled feature, through the image
             (Simonyan et al. 2014). "grad-cam": the class activation map (Selvaraju et al. 2017) at the feature's pixel,
@@ -41,14 +41,14 @@ def attributions(
         raise UserError(f"target '{unknown[0]}' is none of those that the network was trained on")
     if method not in METHODS:
         raise UserError(f"method '{method}' is unknown; choose one of: {', '.join(METHODS)}")
-    if not len(x):
+    if not len(X):
         raise UserError("there are no rows to explain")
     places = [fitted.targets.index(name) for name in targets]
     total = torch.zeros(len(targets), len(fitted.features), dtype=torch.float64)
-    for values in fitted.scale(x).split(batch_size):
+    for values in fitted.values(X).split(batch_size):
         total += METHODS[method](fitted, values, places).double().cpu()
     return pd.DataFrame(
-        (total / len(x)).T.numpy(), index=pd.Index(fitted.features, name="feature"), columns=list(targets)
+        (total / len(X)).T.numpy(), index=pd.Index(fitted.features, name="feature"), columns=list(targets)
     )
 
 
@@ -86,20 +86,20 @@ METHODS = {"gradient": _gradient, "grad-cam": _grad_cam}
 
 
 def class_images(
-    fitted: FittedCNN, x: pd.DataFrame, y: pd.DataFrame, targets: Sequence[str], batch_size: int = 128
+    fitted: FittedCNN, X: pd.DataFrame, y: pd.DataFrame, targets: Sequence[str], batch_size: int = 128
 ) -> dict[str, np.ndarray]:
     """Mean image of the rows that carry each target, by target: float32, shape (3, height, width).
 
     Raises:
         UserError: labels of other rows than the features, or a target that no row carries.
     """
-    if not x.index.equals(y.index):
+    if not X.index.equals(y.index):
         raise UserError("features and targets are not of the same rows, in the same order")
     images = {}
     for target in targets:
         if target not in y or not (y[target] > 0).any():
             raise UserError(f"no row carries target '{target}'")
-        values = fitted.scale(x[y[target] > 0])
+        values = fitted.values(X[y[target] > 0])
         with torch.no_grad():
             total = sum(fitted.renderer(part, reuse=True).sum(0) for part in values.split(batch_size))
         images[target] = (total / len(values)).cpu().numpy()

@@ -217,7 +217,7 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
             continue
         return _checked(backbone, state, "the downloaded file"), "hub"
     name, address = next(iter(files.items()))
-    where = f"{folder}" if folder else f"a folder that weights_dir or {PRETRAINED} names"
+    where = f"{folder}" if folder else f"the folder that {PRETRAINED} names"
     raise UserError(
         f"ImageNet weights of {backbone.name} are neither at hand nor to be fetched ({'; '.join(problems)}): "
         f"download {address} and put it into {where} as {name}, or train from scratch with pretrained=False"

@@ -1,70 +1,35 @@
 """DeepInsight (Sharma et al. 2019): give every feature a place on a plane, so that a row becomes an image.
 
-Two scikit-learn transformers, fitted on the training rows of a fold: ``LogScaler`` brings the features to [0, 1], and
-``FeatureMap`` finds each feature's pixel. Source of all settings: write-up, DeepInsight CNNs.
+Source of all settings: write-up, DeepInsight CNNs.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.spatial import ConvexHull, QhullError
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.manifold import TSNE
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from moa.errors import UserError
-from moa.learners.deepinsight.rendering import CHANNELS, Renderer
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
-class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Scale to [0, 1] by logarithms, keeping the features' relative sizes ("norm-2" of the DeepInsight paper).
-
-    Each value becomes ``log(x + |column minimum| + 1)``, not below 0, divided by the one largest such value of the
-    training rows. Unseen values are first raised to the training minimum, and not above 1 in the end.
-
-    A quirk of the published formula is kept: it adds the minimum's size, not its negative. A column whose minimum is
-    positive is so moved further away from 0, not down to it.
-
-    Attributes:
-        minimum_: per column, shape (features,).
-        largest_: the one divisor.
-    """
-
-    def fit(self, X: Any, y: Any = None) -> LogScaler:
-        """Learn the column minima and the one maximum from the training rows, shape (rows, features)."""
-        values = validate_data(self, X, dtype=np.float64)
-        self.minimum_ = values.min(axis=0)
-        largest = float(self._log(values).max())
-        self.largest_ = largest if largest > 0 else 1.0  # all-zero training rows stay zero
-        return self
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Scaled values in [0, 1], float64, same shape."""
-        check_is_fitted(self)
-        values = validate_data(self, X, dtype=np.float64, reset=False)
-        return np.minimum(self._log(np.maximum(values, self.minimum_)) / self.largest_, 1.0)
-
-    def _log(self, values: np.ndarray) -> np.ndarray:
-        return np.maximum(np.log(values + np.abs(self.minimum_) + 1), 0.0)
+from moa.learners.deepinsight.rendering import Renderer
 
 
 class FeatureMap(TransformerMixin, BaseEstimator):
-    """Find a pixel for every feature: similar features lie close together.
+    """Find a pixel for every feature, so that similar features lie close together.
 
-    The features, as points, are laid out on a plane; the smallest rectangle around them is turned upright; each side
-    is cut into ``resolution`` bins. The bins' edges run from the smallest to the largest value, as published, so the
-    last bin of a side holds the largest value alone.
+    The features, as points, are laid out on a plane; the smallest rectangle around them is turned upright; each side is
+    cut into ``resolution`` bins. The bins' edges run from the smallest to the largest value, as published, so that the
+    last bin of a side holds only the largest value. The layout is computed on one thread, because another number of
+    threads would round differently and so give another map.
 
     Args:
         resolution: pixels a side, or (height, width).
@@ -103,8 +68,9 @@ class FeatureMap(TransformerMixin, BaseEstimator):
         values = validate_data(self, X, dtype=np.float64)
         if self.layout not in LAYOUTS:
             raise UserError(f"layout '{self.layout}' is unknown; choose one of: {', '.join(LAYOUTS)}")
-        # A single feature has nothing to be near to.
-        points = LAYOUTS[self.layout](values.T, self) if values.shape[1] > 1 else np.zeros((1, 2))
+        # A single feature has no neighbours to be laid out by.
+        with threadpool_limits(1):
+            points = LAYOUTS[self.layout](values.T, self) if values.shape[1] > 1 else np.zeros((1, 2))
         self.layout_ = np.asarray(points, np.float64)
         self.rectangle_, turn = smallest_rectangle(self.layout_)
         self.coordinates_ = _flatten(self.layout_ @ turn)
@@ -124,7 +90,7 @@ class FeatureMap(TransformerMixin, BaseEstimator):
         return self
 
     def renderer(self, **options: Any) -> Renderer:
-        """What draws rows with this map; ``options`` are those of ``moa.learners.deepinsight.rendering.Renderer``."""
+        """The renderer of this map; ``options`` are those of ``moa.learners.deepinsight.rendering.Renderer``."""
         check_is_fitted(self)
         return Renderer(self.rows_, self.cols_, self.shape_, **options)
 
@@ -133,28 +99,6 @@ class FeatureMap(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float32, reset=False)
         return self.renderer()(torch.tensor(values)).numpy()
-
-    def plot(self, ax: Axes | None = None) -> Figure:
-        """Show how many features fall in each pixel, as figure of its own or into given axes."""
-        check_is_fitted(self)
-        figure, (ax,) = _axes(1, ax)
-        counts = np.zeros(self.shape_)
-        np.add.at(counts, (self.rows_, self.cols_), 1)
-        shown = ax.imshow(np.ma.masked_equal(counts, 0), cmap="viridis", interpolation="nearest")
-        figure.colorbar(shown, ax=ax, label="features in the pixel")
-        ax.set_title(f"{len(self.rows_)} features in {int((counts > 0).sum())} of {counts.size} pixels ({self.layout})")
-        return figure
-
-    def plot_image(self, sample: Any, axes: Any = None) -> Figure:
-        """Show the three channels of one scaled row, shape (features,), in a new figure or into three given axes."""
-        check_is_fitted(self)
-        values = torch.as_tensor(np.array(sample, np.float32).reshape(1, -1))
-        figure, axes = _axes(3, axes)
-        for ax, channel, name in zip(axes, self.renderer()(values)[0].numpy(), CHANNELS, strict=True):
-            shown = ax.imshow(channel, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
-            ax.set_title(name)
-        figure.colorbar(shown, ax=list(axes))
-        return figure
 
 
 def digitize(values: np.ndarray, bins: int) -> np.ndarray:
@@ -246,16 +190,3 @@ LAYOUTS: dict[str, Callable[[np.ndarray, FeatureMap], np.ndarray]] = {
     "kernel_pca": _kernel_pca,
     "umap": _umap,
 }
-
-
-def _axes(count: int, given: Any) -> tuple[Figure, list[Axes]]:
-    """Given axes, or those of a new figure that pyplot knows nothing of and so need not be closed."""
-    if given is not None:
-        axes = list(np.ravel(given))
-        return axes[0].figure, axes
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1 + 4.5 * count, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, list(np.ravel(figure.subplots(1, count)))

@@ -1,4 +1,4 @@
-"""One fold of a CNN under Lightning: batches, steps, the kept epoch, and going on after a kill."""
+"""Trains one fold of a CNN with Lightning: batches, steps, the kept epoch, and continuing after a kill."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -20,17 +19,16 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 from torch_optimizer import RAdam
 
-from moa.learners.base import Fold
-from moa.learners.common import epoch_seed, smooth, steps_per_epoch, to_device, unit_seed
+from moa.learners.base import EpochCallback, FoldData
+from moa.learners.common import epoch_seed, smooth, steps_per_epoch, to_device
 from moa.learners.deepinsight.feature_map import FeatureMap
-
-if TYPE_CHECKING:
-    from moa.learners.deepinsight.learner import CNNLearner
+from moa.learners.deepinsight.settings import CNNSettings
+from moa.learners.runtime import Runtime
 
 
 @dataclass
-class Trained:
-    """What training leaves: state of the best epoch, and how it went."""
+class TrainedNetwork:
+    """The result of training: state of the best epoch, and the history."""
 
     state: dict[str, Tensor]
     best_epoch: int
@@ -38,24 +36,42 @@ class Trained:
     origin: str | None
 
 
-def train(learner: CNNLearner, fold: Fold, scaled: pd.DataFrame, feature_map: FeatureMap) -> Trained:
-    """Train one fold on scaled features. Seeds torch's global generator: call it inside ``torch.random.fork_rng``."""
-    runtime = learner.runtime
-    checkpoint = fold.scratch / f"last-{learner.fingerprint(fold)}.ckpt"
-    resuming = checkpoint.is_file()
-    # The checkpoint holds the weights: going on must not depend on a server that has ImageNet's.
-    start = learner.model_copy(update={"pretrained": learner.pretrained and not resuming})
-    network, origin = start.start(fold.y.shape[1], unit_seed(fold.seed, fold.fold))
-    module = FoldModule(learner, fold, network, scaled, feature_map, origin)
+def train(
+    settings: CNNSettings,
+    data: FoldData,
+    seed: int,
+    fold: int,
+    runtime: Runtime,
+    network: nn.Module,
+    feature_map: FeatureMap,
+    checkpoint: Path | None = None,
+    origin: str | None = None,
+    callback: EpochCallback | None = None,
+) -> TrainedNetwork:
+    """Train one fold on scaled features. Seeds torch's global generator: call it inside ``torch.random.fork_rng``.
+
+    Args:
+        settings: hyper-parameters.
+        data: scaled inputs, targets and rows.
+        seed, fold: identity of the unit.
+        runtime: devices, precision, logs.
+        network: as training begins; trained in place.
+        feature_map: fitted on the training rows.
+        checkpoint: file written after each epoch, from which training continues if it is there; None: none is written.
+        origin: where the network's ImageNet weights came from; kept in the checkpoint.
+        callback: receives each epoch.
+    """
+    module = FoldModule(settings, data, (seed, fold), runtime, network, feature_map, origin, callback)
     if runtime.compile:
         network.compile()
     with _quiet(), _own_threads():
         trainer = pl.Trainer(
-            **runtime.lightning(fold.device),
-            max_epochs=learner.epochs,
-            gradient_clip_val=learner.gradient_clip,
-            callbacks=[_Stop(learner.patience), _save_to(checkpoint)],
-            logger=_logger(learner, fold),
+            **runtime.lightning(),
+            max_epochs=settings.epochs,
+            gradient_clip_val=settings.gradient_clip,
+            callbacks=[_Stop(settings.patience), *([_save_to(checkpoint)] if checkpoint else [])],
+            enable_checkpointing=checkpoint is not None,
+            logger=_logger(runtime, seed, fold),
             log_every_n_steps=1,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,  # the batches know their device
@@ -66,64 +82,60 @@ def train(learner: CNNLearner, fold: Fold, scaled: pd.DataFrame, feature_map: Fe
             module,
             train_dataloaders=module.train_batches,
             val_dataloaders=module.valid_batches,
-            ckpt_path=str(checkpoint) if resuming else None,
+            ckpt_path=str(checkpoint) if checkpoint is not None and checkpoint.is_file() else None,
             weights_only=True,
         )
-    return Trained(module.best_state, module.best_epoch, module.history, module.origin)
+    return TrainedNetwork(module.best_state, module.best_epoch, module.history, module.origin)
 
 
 class FoldModule(pl.LightningModule):
-    """What Lightning needs to know of a fold. Data and images are no part of its state."""
+    """One fold as a Lightning module. Data and images are not part of its state."""
 
     def __init__(
         self,
-        learner: CNNLearner,
-        fold: Fold,
+        settings: CNNSettings,
+        data: FoldData,
+        unit: tuple[int, int],
+        runtime: Runtime,
         network: nn.Module,
-        scaled: pd.DataFrame,
         feature_map: FeatureMap,
-        origin: str | None,
+        origin: str | None = None,
+        callback: EpochCallback | None = None,
     ):
         super().__init__()
-        self.learner, self.fold, self.network, self.feature_map, self.origin = (
-            learner,
-            fold,
-            network,
-            feature_map,
-            origin,
-        )
+        self.settings, self.unit, self.runtime, self.network = settings, unit, runtime, network
+        self.feature_map, self.origin, self.callback = feature_map, origin, callback
         self._tables = {
-            "train": (scaled.iloc[fold.train], fold.y.iloc[fold.train]),
-            "valid": (scaled.iloc[fold.valid], fold.y.iloc[fold.valid]),
+            part: (data.X.iloc[rows], data.y.iloc[rows])
+            for part, rows in (("train", data.train), ("valid", data.valid))
         }
-        self.noise = learner.noise()
-        self.train_batches = Batches(len(fold.train), learner.batch_size, self._order)
-        self.valid_batches = Batches(len(fold.valid), learner.runtime.predict_batch)
+        self.noise = settings.noise()
+        self.n_valid = len(data.valid)
+        self.train_batches = Batches(len(data.train), settings.batch_size, self._order)
+        self.valid_batches = Batches(len(data.valid), runtime.predict_batch)
         self.history: list[dict[str, float]] = []
         self.best_loss, self.best_epoch = math.inf, -1
         self.best_state: dict[str, Tensor] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return RAdam(self.network.parameters(), lr=self.learner.lr, weight_decay=self.learner.weight_decay)
+        return RAdam(self.network.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay)
 
     def on_fit_start(self) -> None:
-        learner, device = self.learner, self.device
-        # Each process has laid the map out by itself, and another number of threads gives another one.
+        device = self.device
+        # Each process has fitted the map itself; the first one's is used by all.
         chart = self.feature_map
         place = (chart.layout_, chart.coordinates_, chart.rows_, chart.cols_)
         chart.layout_, chart.coordinates_, chart.rows_, chart.cols_ = self.trainer.strategy.broadcast(place)
-        learner.runtime.place(self.network, device)
+        self.runtime.place(self.network, device)
         self._data = {part: tuple(to_device(table, device) for table in pair) for part, pair in self._tables.items()}
-        precision = learner.runtime.precision_on(device)
-        # Drawn at once as what the first convolution is given under autocast: half the memory to write and to read.
+        precision = self.runtime.lightning_precision
+        # Drawn in the type that the first convolution gets under autocast: half the memory to write and to read.
         dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision, torch.float32)
-        self._renderer = self.feature_map.renderer(
-            device=device, dtype=dtype, channels_last=learner.runtime.channels_last
-        )
+        self._renderer = self.feature_map.renderer(device=device, dtype=dtype, channels_last=self.runtime.channels_last)
         self.train_batches.share = (self.global_rank, self.trainer.world_size)
 
     def _seed(self, stream: int) -> int:
-        return epoch_seed(self.fold.seed, self.fold.fold, self.current_epoch, stream)
+        return epoch_seed(*self.unit, self.current_epoch, stream)
 
     def _order(self, rows: int) -> Tensor:
         return torch.randperm(rows, generator=torch.Generator().manual_seed(self._seed(0)))
@@ -131,37 +143,37 @@ class FoldModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self._generator = torch.Generator(self.device).manual_seed(self._seed(1 + 2 * self.global_rank))
         torch.manual_seed(self._seed(2 + 2 * self.global_rank))  # dropout and drop-connect
-        # A function of the epoch alone. Lightning saves a checkpoint before it steps a scheduler, which after a kill
-        # would so be an epoch late.
+        # A function of the epoch alone: Lightning saves a checkpoint before it steps a scheduler, which would be an
+        # epoch late after a kill.
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = cosine(self.learner.lr, self.current_epoch, self.learner.half_cycle)
+            group["lr"] = cosine(self.settings.lr, self.current_epoch, self.settings.half_cycle)
         self._total = torch.zeros((), device=self.device)
         self._rows = 0
 
     def training_step(self, rows: Tensor, step: int) -> Tensor:
         x, y = self._data["train"]
         images = self._renderer(self.noise(x, rows, self._generator), reuse=True)
-        loss = bce_with_logits(self.network(images).float(), smooth(y[rows], self.learner.smoothing))
+        loss = bce_with_logits(self.network(images).float(), smooth(y[rows], self.settings.smoothing))
         self._total += loss.detach() * len(rows)
         self._rows += len(rows)
         return loss
 
     def on_validation_epoch_start(self) -> None:
         if self.trainer.world_size > 1:
-            # Batch norm has seen other rows on each device. All go by the first one's averages, as in training, and so
+            # Batch norm has seen other rows on each device. All use the first one's averages, as in training, and so
             # keep the same epoch and the same weights.
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, 0)
         self._valid_total = torch.zeros((), device=self.device, dtype=torch.float64)
 
     def validation_step(self, rows: Tensor, step: int) -> None:
-        # Every device looks at all validation rows, so all agree on when to stop without waiting for one another.
+        # Every device evaluates all validation rows, so all agree on when to stop without waiting for one another.
         x, y = self._data["valid"]
         logits = self.network(self._renderer(x[rows], reuse=True)).float()
         self._valid_total += bce_with_logits(logits, y[rows], reduction="none").mean(1).sum()
 
     def on_validation_epoch_end(self) -> None:
-        self.log("valid_loss", (self._valid_total / len(self.fold.valid)).float())
+        self.log("valid_loss", (self._valid_total / self.n_valid).float())
 
     def on_train_epoch_end(self) -> None:
         valid_loss = float(self.trainer.callback_metrics["valid_loss"])
@@ -175,32 +187,33 @@ class FoldModule(pl.LightningModule):
         }
         self.log_dict({"train_loss": row["train_loss"], "lr": row["lr"]})
         self.history.append(row)
-        # A first epoch that is not finite must still leave weights to look at, hence the second condition.
+        # Weights are kept even if the loss of the first epoch is not finite, hence the second condition.
         if valid_loss < self.best_loss or not self.best_state:
             self.best_loss, self.best_epoch = valid_loss, self.current_epoch
             self.best_state = {
                 name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
                 for name, value in self.network.state_dict().items()
             }
-        self.fold.on_epoch(self.current_epoch, self.learner.epochs, row)
+        if self.callback:
+            self.callback.on_epoch_end(self.current_epoch, self.settings.epochs, row)
 
-    # The best epoch travels inside the one checkpoint, so that a kill between two files cannot part them.
+    # The best epoch is stored inside the one checkpoint, so that a kill between two files cannot separate them.
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["moa"] = {name: getattr(self, name) for name in self._kept} | {"threads": torch.get_num_threads()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         for name in self._kept:
             setattr(self, name, checkpoint["moa"][name])
-        # Sums are split by thread, so another number of them would end in other last digits.
+        # Sums are split by thread: another number of threads would give other last digits.
         torch.set_num_threads(checkpoint["moa"]["threads"])
 
     _kept = ("history", "best_loss", "best_epoch", "best_state", "origin")
 
 
 class Batches:
-    """Positions of rows, a batch at a time, on the CPU; an epoch's order is drawn when its iteration begins.
+    """Batches of row positions, on the CPU; an epoch's order is drawn when its iteration begins.
 
-    With several devices each takes every n-th row of the one order, the same number of rows each.
+    With n devices each takes every n-th row of the one order, and the same number of rows.
 
     Attributes:
         share: (rank, number of devices).
@@ -213,7 +226,7 @@ class Batches:
 
     def __len__(self) -> int:
         rows = self.rows // self.share[1]
-        # Batch norm cannot learn from a row alone: such a last batch is left out.
+        # Batch norm cannot learn from a single row: such a last batch is left out.
         return steps_per_epoch(rows, self.batch_size) if self.learning else math.ceil(rows / self.batch_size)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -228,7 +241,7 @@ def cosine(lr: float, epoch: int, half_cycle: int) -> float:
 
 
 class _Stop(EarlyStopping):
-    """Lightning's early stopping, which after a kill remembers that it had already stopped."""
+    """Lightning's early stopping; after a kill it remembers that it had already stopped."""
 
     def __init__(self, patience: int):
         super().__init__("valid_loss", patience=patience, mode="min", check_on_train_epoch_end=True)
@@ -240,7 +253,7 @@ class _Stop(EarlyStopping):
 
 
 def _save_to(checkpoint: Path) -> ModelCheckpoint:
-    """One file, written over after each epoch."""
+    """One file, replaced after each epoch."""
     return ModelCheckpoint(
         dirpath=checkpoint.parent,
         filename=checkpoint.stem,
@@ -250,17 +263,18 @@ def _save_to(checkpoint: Path) -> ModelCheckpoint:
     )
 
 
-def _logger(learner: CNNLearner, fold: Fold) -> TensorBoardLogger | bool:
-    folder = learner.runtime.tensorboard
+def _logger(runtime: Runtime, seed: int, fold: int) -> TensorBoardLogger | bool:
+    folder = runtime.tensorboard
+    if folder is True:
+        folder = runtime.scratch / "tensorboard" if runtime.scratch else False
     if folder is False:
         return False
-    folder = fold.scratch / "tensorboard" if folder is True else folder
-    return TensorBoardLogger(folder, name=f"seed-{fold.seed}", version=f"fold-{fold.fold}")
+    return TensorBoardLogger(folder, name=f"seed-{seed}", version=f"fold-{fold}")
 
 
 @contextmanager
 def _own_threads() -> Iterator[None]:
-    """Give back torch's number of threads, which a checkpoint may have changed."""
+    """Restore torch's number of threads, which a checkpoint may have changed."""
     threads = torch.get_num_threads()
     try:
         yield
@@ -270,7 +284,7 @@ def _own_threads() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's greetings and hints off the screen; errors still come through."""
+    """Silence Lightning's greetings and hints; errors are still shown."""
     names = ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:

@@ -1,14 +1,11 @@
-"""Many members of a stage at a time: the (seed, fold) units of a stage differ in nothing but numbers.
+"""Many units of a stage as one batched network: the units of a stage differ in nothing but numbers.
 
-On a CPU they run side by side, each ``MLPLearner.fit`` on one thread: no core waits for another inside a step, and no
-result depends on how many cores there are. On a GPU they are one batched network. Parameters, batch-norm statistics and
-Adam's moments of M members are stacked along a leading dimension, and a step of all of them is one batched product a
-layer. Each member keeps what makes it itself: its initial weights, its order of rows, its dropout stream, its
-statistics and its best epoch. Member i comes out as ``MLPLearner.fit`` alone would make it, up to the rounding of sums
-taken in another order.
+Parameters, batch-norm statistics and Adam's moments of M members are stacked along a leading dimension, and a step of
+all of them is one batched product per layer, which keeps a GPU busy. Each member keeps its own initial weights, order
+of rows, dropout stream, statistics and best epoch, so that member i comes out as ``MLPLearner.fit`` alone would make
+it, up to the rounding of sums taken in another order.
 
-``MOA_ENGINE`` = ``sequential``, ``threads`` or ``ensemble`` overrides the choice by device, ``MOA_COMPILE=1`` runs the
-batched step through torch.compile (worth its minute of preparation on a GPU only).
+``MOA_COMPILE=1`` runs the batched step through torch.compile (worth its minute of preparation on a GPU only).
 """
 
 from __future__ import annotations
@@ -21,70 +18,85 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
 from moa.environment import COMPILE, variable
-from moa.learners.base import Fitted, Fold
-from moa.learners.common import EVALUATED_ROWS, smooth, steps_per_epoch
+from moa.learners.base import EpochCallback, Fitted, FoldData
+from moa.learners.common import EVALUATED_ROWS, smooth
 from moa.learners.dropout import SeededDropout, keep_mask, random_words
 from moa.learners.matmul import linear, product
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.perceptron.network import fold_batch_norm
+from moa.learners.runtime import Runtime
 
 
-def fit_together(learner: MLPLearner, folds: Sequence[Fold], dtype: torch.dtype = torch.float32) -> list[Fitted]:
-    """Train all folds at once.
+def fit_batched(
+    learner: MLPLearner,
+    data: Sequence[FoldData],
+    seeds: Sequence[int],
+    folds: Sequence[int],
+    runtime: Runtime,
+    callbacks: Sequence[EpochCallback | None],
+    dtype: torch.dtype = torch.float32,
+) -> list[Fitted]:
+    """Train all units at once.
 
     Args:
-        folds: of one stage: the same tables, the same number of steps an epoch.
-        dtype: double precision is there for comparisons.
+        learner: the hyper-parameters.
+        data: one fold per unit, all of one stage: the same tables and the same number of steps per epoch.
+        seeds, folds: identity of each unit.
+        runtime: the device.
+        callbacks: one per unit.
+        dtype: double precision is for comparisons.
 
     Returns:
-        one result a fold, as ``MLPLearner.fit`` returns it.
+        one result per unit, as ``MLPLearner.fit`` returns it.
+
+    Raises:
+        ValueError: the units do not share tables or steps.
     """
-    first, device = folds[0], folds[0].device
-    counts = {steps_per_epoch(len(fold.train), learner.batch_size) for fold in folds}
-    if len(counts) > 1 or any(fold.x is not first.x or fold.y is not first.y for fold in folds):
-        raise ValueError("folds trained together share their tables and their number of steps an epoch")
+    first, device = data[0], runtime.torch_device
+    counts = {learner.batch_key(each) for each in data}
+    if len(counts) > 1 or any(each.X is not first.X or each.y is not first.y for each in data):
+        raise ValueError("units trained together share their tables and their number of steps an epoch")
     steps = counts.pop()
-    x, y = learner.tables(first, dtype)
-    stack = Stack(learner, folds, dtype)
+    X, y = learner.tables(first, device, dtype)
+    stack = Stack(learner, X.shape[1], y.shape[1], seeds, folds, device, dtype)
     adam, schedule = learner.optimizer(stack.parameters.values(), steps)
     losses = torch.compile(stack.losses) if variable(COMPILE) == "1" else stack.losses
     batches = [
-        Batch.of(
-            [min(learner.batch_size, len(fold.train) - step * learner.batch_size) for fold in folds], device, dtype
-        )
+        Batch.of([min(learner.batch_size, len(d.train) - step * learner.batch_size) for d in data], device, dtype)
         for step in (0, steps - 1)
     ]
-    valid = nn.utils.rnn.pad_sequence([torch.from_numpy(fold.valid) for fold in folds], batch_first=True).to(device)
-    valid_weights = _mean_weights([len(fold.valid) for fold in folds], device, dtype)
+    valid = nn.utils.rnn.pad_sequence([torch.from_numpy(d.valid) for d in data], batch_first=True).to(device)
+    valid_weights = _mean_weights([len(d.valid) for d in data], device, dtype)
 
-    histories: list[list[dict[str, float]]] = [[] for _ in folds]
-    best_losses = [float("inf")] * len(folds)
+    histories: list[list[dict[str, float]]] = [[] for _ in data]
+    best_losses = [float("inf")] * len(data)
     best = {name: value.detach().clone() for name, value in stack.state().items()}
     for epoch in range(learner.epochs):
-        total = torch.zeros(len(folds), device=device, dtype=dtype)
-        shuffled = stack.shuffle([fold.train for fold in folds])
+        total = torch.zeros(len(data), device=device, dtype=dtype)
+        shuffled = stack.shuffle([d.train for d in data])
         for step in range(steps):
             batch = batches[step == steps - 1]
             rows = shuffled[:, step * learner.batch_size :][:, : batch.rows]
-            loss = losses(x[rows], smooth(y[rows], learner.smoothing), stack.masks(batch), batch.weights, batch.unbias)
+            loss = losses(X[rows], smooth(y[rows], learner.smoothing), stack.masks(batch), batch.weights, batch.unbias)
             adam.zero_grad(set_to_none=True)
             loss.sum().backward()  # no member's loss depends on another's parameters
             adam.step()
             schedule.step()
             total += loss.detach()
 
-        valid_losses = stack.validate(x, y, valid, valid_weights).tolist()
+        valid_losses = stack.validate(X, y, valid, valid_weights).tolist()
         improved = []
-        for member, (fold, train, loss) in enumerate(zip(folds, (total / steps).tolist(), valid_losses, strict=True)):
-            row = {"epoch": epoch, "train_loss": train, "valid_loss": loss}
+        for member, (train_loss, valid_loss) in enumerate(zip((total / steps).tolist(), valid_losses, strict=True)):
+            row = {"epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss}
             histories[member].append(row)
-            fold.on_epoch(epoch, learner.epochs, row)
-            if epoch == 0 or loss < best_losses[member]:
-                best_losses[member] = loss
+            if callback := callbacks[member]:
+                callback.on_epoch_end(epoch, learner.epochs, row)
+            if epoch == 0 or valid_loss < best_losses[member]:
+                best_losses[member] = valid_loss
                 improved.append(member)
         for name, value in stack.state().items():
             best[name][improved] = value.detach()[improved]
-    meta = {"n_inputs": x.shape[1], "n_targets": y.shape[1]}
+    meta = {"n_inputs": X.shape[1], "n_targets": y.shape[1]}
     return [
         Fitted({name: value[member].cpu().clone() for name, value in best.items()}, dict(meta), history)
         for member, history in enumerate(histories)
@@ -96,10 +108,10 @@ class Batch:
     """Shape of a step: the members' batches side by side, padded to the longest.
 
     Attributes:
-        sizes: true rows of each member.
-        rows: the longest.
-        weights: None where all are equal, else 1 / size for true rows and 0 for padding, shape (members, rows, 1).
-        unbias: size / (size - 1), which turns variances into those that batch norm remembers, shape (members, 1).
+        sizes: rows of each member without padding.
+        rows: the largest size.
+        weights: None where all sizes are equal, else 1 / size for true rows and 0 for padding, shape (members, rows,
+        1). unbias: size / (size - 1), which turns variances into those that batch norm remembers, shape (members, 1).
     """
 
     sizes: list[int]
@@ -116,19 +128,33 @@ class Batch:
 
 
 class Stack:
-    """The networks of M folds with every tensor stacked, under the names it has in one network.
+    """The networks of M units with every tensor stacked, under the names it has in a single network.
 
     Args:
-        learner: what each member is.
-        folds: one a member.
+        learner: the hyper-parameters of all members.
+        n_inputs, n_targets: widths of the networks.
+        seeds, folds: one of each per member.
+        device: where the parameters lie.
         dtype: of the parameters.
     """
 
-    def __init__(self, learner: MLPLearner, folds: Sequence[Fold], dtype: torch.dtype):
-        members = [learner.initial(fold, dtype) for fold in folds]
+    def __init__(
+        self,
+        learner: MLPLearner,
+        n_inputs: int,
+        n_targets: int,
+        seeds: Sequence[int],
+        folds: Sequence[int],
+        device: torch.device,
+        dtype: torch.dtype,
+    ):
+        members = [
+            learner.start(n_inputs, n_targets, seed, fold, device, dtype)
+            for seed, fold in zip(seeds, folds, strict=True)
+        ]
         self.layers = dict(members[0][0].named_children())
         self.generators, self.orders = [m[1] for m in members], [m[2] for m in members]
-        self.device, self.dtype = folds[0].device, dtype
+        self.device, self.dtype = device, dtype
         self.dropped: list[tuple[str, int, float]] = []  # name, columns and rate of each dropout
         for name, layer in self.layers.items():
             if isinstance(layer, nn.BatchNorm1d):
@@ -144,7 +170,7 @@ class Stack:
         return {**self.parameters, **self.buffers}
 
     def shuffle(self, train: Sequence) -> Tensor:
-        """Each member's training rows in its order of a new epoch, shape (members, rows), zero after a member's end."""
+        """Each member's training rows in the order of its next epoch, shape (members, rows), padded with zeros."""
         parts = [
             torch.from_numpy(rows)[torch.randperm(len(rows), generator=order)]
             for rows, order in zip(train, self.orders, strict=True)
@@ -152,7 +178,7 @@ class Stack:
         return nn.utils.rnn.pad_sequence(parts, batch_first=True).to(self.device)
 
     def masks(self, batch: Batch) -> dict[str, Tensor]:
-        """Dropout masks of a step, each member's from its own generator, which draws for its own rows alone."""
+        """Dropout masks of a step. Each member's generator draws for the member's own rows only."""
         found, members = {}, len(batch.sizes)
         for name, columns, p in self.dropped:
             words = torch.zeros(members, random_words(batch.rows * columns), dtype=torch.int64, device=self.device)
@@ -164,14 +190,14 @@ class Stack:
     def losses(
         self, x: Tensor, y: Tensor, masks: Mapping[str, Tensor], weights: Tensor | None, unbias: Tensor
     ) -> Tensor:
-        """The members' mean losses over a batch, shape (members,); moves the running statistics.
+        """The members' mean losses over a batch, shape (members,); updates the running statistics.
 
         Args:
             x, y: shapes (members, rows, inputs) and (members, rows, targets).
             masks: of ``masks``.
             weights, unbias: of ``Batch``.
         """
-        # The first batch norm's scale and shift are left to the linear layer where no dropout stands between.
+        # The first batch norm's scale and shift are left to the linear layer where there is no dropout between them.
         lazy = list(self.layers)[1] not in masks
         for name, layer in self.layers.items():
             if isinstance(layer, nn.BatchNorm1d):
@@ -214,7 +240,7 @@ class Stack:
         return {name.split(".")[1]: value for name, value in self.state().items() if name.startswith(f"{layer}.")}
 
     def _parts(self, name: str) -> tuple[Tensor, Tensor, Tensor | None]:
-        """As ``moa.learners.perceptron.network.parts``, of all members."""
+        """``moa.learners.perceptron.network.parts`` of all members."""
         normed = f"{name}.parametrizations.weight.original"
         bias = self.parameters[f"{name}.bias"]
         if f"{name}.weight" in self.parameters:
@@ -225,7 +251,7 @@ class Stack:
     def _standardise(
         norm: Mapping[str, Tensor], layer: nn.BatchNorm1d, x: Tensor, weights: Tensor | None, unbias: Tensor
     ) -> Tensor:
-        """Batch norm without scale and shift; moves the running statistics."""
+        """Batch norm without scale and shift; updates the running statistics."""
         mean = _mean(x, weights)
         centred = x - mean
         variance = _mean(centred.square(), weights)

@@ -1,4 +1,4 @@
-"""The multilayer perceptrons of the solution, and a dropout whose masks come from the network's own generator."""
+"""The multilayer perceptrons of the solution."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from moa.learners.matmul import linear, product
 
 
 class Perceptron(nn.Sequential):
-    """Batch norm, dropout and linear layer, over and over, with activations between; same results as run in a row.
+    """Repeated batch norm, dropout and linear layer, with activations between; same results as ``nn.Sequential``.
 
-    In training no gradient of the inputs is formed, since they are data.
+    In training no gradient of the inputs is computed, because they are data.
 
     Attributes:
-        rounded: of ``moa.learners.matmul.product`` in evaluation; None is full precision.
+        rounded: argument of ``moa.learners.matmul.product`` in evaluation; None: full precision.
     """
 
     rounded: torch.dtype | None = None
@@ -61,7 +61,7 @@ class Perceptron(nn.Sequential):
 
 
 def parts(layer: nn.Linear) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Weight, bias and, where the weight is normed and so a mere direction, its length; as ``moa.learners.matmul.linear``'s."""
+    """Arguments of ``moa.learners.matmul.linear``: weight, bias and, where the weight is normed, its length."""
     if not parametrize.is_parametrized(layer):
         return layer.weight, layer.bias, None
     normed = layer.parametrizations.weight

@@ -1,20 +1,20 @@
-"""Training of the two-heads network: a phase a stage, and the "looper" that the original ran at the end.
+"""Training of the two-heads network: one phase per stage, and the "looper" that the original ran at the end.
 
-Source: write-up, 2-heads ResNet. Phase 1 learns all nonscored targets, phase 2 goes on from it with a new head on the
-scored ones. Phase 3 alternates epochs with all layers frozen and with none, by Adadelta, until the latter gain nothing.
+Source: write-up, 2-heads ResNet. Phase 1 learns all nonscored targets. Phase 2 continues from it with a new head on the
+scored ones. Phase 3 alternates epochs with all layers frozen and epochs with none frozen, by Adadelta, until the latter
+gain nothing.
 
-Two slips of the original are kept as it published them, and named. Its phase 3 is fitted on the *validation fold*, so
-that what it predicts for that fold is no out-of-fold prediction any more: the OOF that scores and blends is the one
-from before phase 3, and the published one is stored beside it as the variant "after-phase3". And its frozen steps,
-meant to free the head alone, found no layer of the name they looked for and froze everything, batch norms too: nothing
-can change in them, so they are not run.
+Two mistakes of the original are kept as published. First, its phase 3 is fitted on the *validation fold*, so that its
+predictions for that fold are not out-of-fold any more: the OOF used for scores and blends is the one from before phase
+3, and the published one is stored as the variant "after-phase3". Second, its frozen steps, meant to train the head
+only, found no layer of the name they looked for and froze everything, batch norms too: they change nothing, so they are
+not run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,19 +22,21 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from moa.learners.base import Fitted, Fold
-from moa.learners.common import EVALUATED_ROWS, smooth, to_device, unit_seed
+from moa.learners.base import EpochCallback, Fitted, FoldData
+from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, smooth, to_device, unit_seed
 from moa.learners.dropout import seed_dropout
+from moa.learners.runtime import PRECISIONS, Runtime
 from moa.learners.two_heads.network import EarlyStopping, KerasAdam, TwoHeads, keras_adadelta, keras_plateau
 
-SECOND = "head2:"  # columns of the second input are named so
-BEFORE, AFTER = "before-phase3", "after-phase3"
+SECOND = "head2:"  # prefix of the columns of the second input
+AFTER = "after-phase3"  # the variant of the OOF that has seen the validation fold
 
 
 @dataclass(frozen=True)
 class _Tables:
-    """A fold on its device; ``x1``, ``x2``, ``y`` hold all rows, ``train`` and ``valid`` are positions in them."""
+    """A fold on its device: ``x1``, ``x2`` and ``y`` hold all rows, ``train`` and ``valid`` are positions in them."""
 
     x1: Tensor
     x2: Tensor
@@ -44,23 +46,26 @@ class _Tables:
 
 
 class TwoHeadsLearner(BaseModel):
-    """A two-heads network and how it is trained; the defaults are the published settings of V1.
+    """A two-heads network and how it is trained; the defaults are the published settings of V1. Source: as the module.
 
     Attributes:
         width, bottleneck, dropout: of ``moa.learners.two_heads.network.TwoHeads``.
-        batch_size: rows a step; the last one takes what is left.
-        lr: Adam's.
+        batch_size: rows per step; the last step takes the rest.
+        lr: of Adam.
         epochs, patience, min_delta: most epochs, and Keras's early stopping; the best epoch is kept.
-        plateau_factor, plateau_patience: the learning rate falls when the validation loss rests.
+        plateau_factor, plateau_patience: the learning rate falls when the validation loss stops falling.
         smoothing: both losses use y·(1-s) + s/2.
-        phase3: where the looper is fitted: "validation" as published, which leaks; "train", with the validation fold
-            only watching, so that its OOF is honest; "none".
+        phase3: rows on which the looper is fitted: "validation", as published, which leaks; "train", with the
+            validation fold only monitored, so that its OOF is honest; "none".
         loop_lr: Adadelta's learning rate in the unfrozen steps.
         loop_epochs, loop_patience, loop_min_delta: most epochs of an unfrozen step, and its early stopping.
         loop_rounds: most unfrozen steps; the original had no bound.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    parallel: ClassVar = "threads"
+    training_options: ClassVar = frozenset()
+    precisions: ClassVar = PRECISIONS
 
     width: int = 512
     bottleneck: int = 206
@@ -81,46 +86,54 @@ class TwoHeadsLearner(BaseModel):
     loop_rounds: int = 20
 
     def build(self, meta: dict[str, Any]) -> TwoHeads:
-        """The untrained network of a unit's facts; initialised from torch's global generator."""
+        """The untrained network; initialised from torch's global generator."""
         return TwoHeads(meta["n_first"], meta["n_second"], meta["n_targets"], self.width, self.bottleneck, self.dropout)
 
-    def fit(self, fold: Fold) -> Fitted:
-        """Train one phase on one fold, from ``fold.initial`` with a new head where there is one, then phase 3."""
-        x1, x2 = _split(fold.x, fold.device)
-        train, valid = (torch.from_numpy(rows).to(fold.device) for rows in (fold.train, fold.valid))
-        tables = _Tables(x1, x2, to_device(fold.y, fold.device), train, valid)
-        meta: dict[str, Any] = {"n_first": x1.shape[1], "n_second": x2.shape[1], "n_targets": fold.y.shape[1]}
-        seed = unit_seed(fold.seed, fold.fold)
-        with torch.random.fork_rng(devices=[]):
+    def fit(
+        self,
+        data: FoldData,
+        seed: int,
+        fold: int,
+        runtime: Runtime,
+        initial: Fitted | None = None,
+        callback: EpochCallback | None = None,
+    ) -> Fitted:
+        """Train one phase on one fold, from ``initial`` with a new head where there is one, then run phase 3."""
+        device = runtime.torch_device
+        x1, x2 = _split(data.X, device)
+        train, valid = (torch.from_numpy(rows).to(device) for rows in (data.train, data.valid))
+        tables = _Tables(x1, x2, to_device(data.y, device), train, valid)
+        meta: dict[str, Any] = {"n_first": x1.shape[1], "n_second": x2.shape[1], "n_targets": data.y.shape[1]}
+        seed = unit_seed(seed, fold)
+        with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            if fold.initial is None:
+            if initial is None:
                 network = self.build(meta)
             else:
-                network = self.build(fold.initial.meta)
-                network.load_state_dict(fold.initial.tensors)
+                network = self.build(initial.meta)
+                network.load_state_dict(initial.tensors)
                 network.renew_head(meta["n_targets"])
-        network.to(fold.device)
-        seed_dropout(network, torch.Generator(fold.device).manual_seed(seed))
-        loop = _Loop(self, fold, network, tables, torch.Generator().manual_seed(seed))
+        network.to(device)
+        seed_dropout(network, torch.Generator(device).manual_seed(seed))
+        loop = _Loop(self, network, tables, torch.Generator().manual_seed(seed), callback)
 
         adam = KerasAdam(network.parameters(), self.lr)
         plateau = keras_plateau(adam, self.plateau_factor, self.plateau_patience)
         stopping = EarlyStopping(self.patience, self.min_delta)
-        history = loop.run(adam, tables.train, self.epochs, stopping, plateau.step)
+        history = loop.run(adam, tables.train, self.epochs, stopping, plateau)
         fitted = Fitted({}, meta, history)
-        # Phase 3 is kept out of the history: as published, its validation loss is a training loss.
+        # Phase 3 is not part of the history: as published, its validation loss is a training loss.
         if self.phase3 == "train":
             meta["phase3"] = self._loop(loop, tables.train)
         elif self.phase3 == "validation":
-            fitted.variants[BEFORE] = loop.probabilities(tables.valid)
+            fitted.oof = loop.probabilities(tables.valid)
             meta["phase3"] = self._loop(loop, tables.valid)
             fitted.variants[AFTER] = loop.probabilities(tables.valid)
-            meta["honest_oof"] = BEFORE
         fitted.tensors = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         return fitted
 
     def _loop(self, loop: _Loop, rows: Tensor) -> list[dict[str, float]]:
-        """Phase 3: unfrozen steps, each with an optimizer of its own, until one gains nothing. Returns its history."""
+        """Phase 3: unfrozen steps, each with a new optimizer, until one gains nothing. Returns its history."""
         history: list[dict[str, float]] = []
         best = loop.valid_losses()[1]
         for step in range(self.loop_rounds):
@@ -134,21 +147,26 @@ class TwoHeadsLearner(BaseModel):
             best = stopping.best
         return history
 
-    def predict(self, fitted: Fitted, x: pd.DataFrame, device: torch.device) -> np.ndarray:
+    def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
         """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
-        with torch.random.fork_rng(devices=[]):
+        with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
             network = self.build(fitted.meta)
         network.load_state_dict(fitted.tensors)
-        return _logits(network.to(device), *_split(x, device)).sigmoid().cpu().numpy()
+        return _logits(network.to(runtime.torch_device), *_split(X, runtime.torch_device)).sigmoid().cpu().numpy()
 
 
 class _Loop:
     """Epochs over a fold: trains the network in place, and leaves it at the best epoch of each run."""
 
     def __init__(
-        self, learner: TwoHeadsLearner, fold: Fold, network: TwoHeads, tables: _Tables, order: torch.Generator
+        self,
+        learner: TwoHeadsLearner,
+        network: TwoHeads,
+        tables: _Tables,
+        order: torch.Generator,
+        callback: EpochCallback | None,
     ):
-        self.learner, self.fold, self.network, self.tables, self.order = learner, fold, network, tables, order
+        self.learner, self.network, self.tables, self.order, self.callback = learner, network, tables, order, callback
 
     def run(
         self,
@@ -156,12 +174,12 @@ class _Loop:
         rows: Tensor,
         epochs: int,
         stopping: EarlyStopping,
-        after_epoch: Callable[[float], None] = lambda monitored: None,
+        plateau: ReduceLROnPlateau | None = None,
         looping: bool = False,
     ) -> list[dict[str, float]]:
-        """Train on ``rows`` until ``stopping`` says so; returns a history row an epoch.
+        """Train on ``rows`` until ``stopping`` stops it; returns one history row per epoch.
 
-        How long the looper takes cannot be told: for progress all of its epochs are the last.
+        How long the looper takes cannot be known: for the callback all of its epochs are the last one.
         """
         tables, size, smoothing = self.tables, self.learner.batch_size, self.learner.smoothing
         best, history = _state(self.network), []
@@ -186,17 +204,19 @@ class _Loop:
                 "valid_stopping_loss": monitored,
             }
             history.append(row)
-            self.fold.on_epoch(epochs - 1 if looping else epoch, epochs, row)
+            if self.callback:
+                self.callback.on_epoch_end(epochs - 1 if looping else epoch, epochs, row)
             if stopping.better(monitored):
                 best = _state(self.network)
             if stopping.stop:
                 break
-            after_epoch(monitored)
+            if plateau:
+                plateau.step(monitored)
         self.network.load_state_dict(best)
         return history
 
     def valid_losses(self) -> tuple[float, float]:
-        """Log loss over the validation fold: plain, and with smoothed labels as it is monitored."""
+        """Log loss over the validation fold: plain, and with smoothed labels, which is the monitored one."""
         tables = self.tables
         out, y = _logits(self.network, tables.x1[tables.valid], tables.x2[tables.valid]), tables.y[tables.valid]
         smoothed = smooth(y, self.learner.smoothing)
@@ -208,10 +228,10 @@ class _Loop:
         return _logits(self.network, self.tables.x1[rows], self.tables.x2[rows]).sigmoid().cpu().numpy()
 
 
-def _split(x: pd.DataFrame, device: torch.device) -> tuple[Tensor, Tensor]:
+def _split(X: pd.DataFrame, device: torch.device) -> tuple[Tensor, Tensor]:
     """The columns of the first and of the second input."""
-    second = x.columns.str.startswith(SECOND)
-    return to_device(x.loc[:, ~second], device), to_device(x.loc[:, second], device)
+    second = X.columns.str.startswith(SECOND)
+    return to_device(X.loc[:, ~second], device), to_device(X.loc[:, second], device)
 
 
 def _state(network: TwoHeads) -> dict[str, Tensor]:

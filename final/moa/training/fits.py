@@ -1,0 +1,139 @@
+"""Fitted transformers on disk: found by what they were fitted on, shared by all models of a weights folder.
+
+They are skops files, which hold arrays and names of classes. Nothing is unpickled, and only classes on the list
+``moa.features.TRUSTED_TYPES`` are constructed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+import skops.io
+from sklearn.base import clone
+
+from moa.errors import StoreError
+from moa.features import TRUSTED_TYPES
+from moa.files import creating, digest
+from moa.training.layout import WeightsFolder
+
+_CHECKSUM_BYTES = 32
+#: Modules in which version 0.1 defined stored classes that have since moved.
+_FORMER_MODULES = {"moa.embedding": "moa.features", "moa.familiarity": "moa.features"}
+_SKOPS_SCHEMA = "schema.json"
+
+
+class SharedFits:
+    """Fitted transformers of a weights folder.
+
+    The key of a fit is a hash of the transformer's class and parameters, scikit-learn's version and the values it was
+    fitted on. The second model that asks for the same fit reads it, and two different fits never share a key.
+    """
+
+    def __init__(self, weights: Path):
+        self._layout = WeightsFolder(weights)
+        self._loaded: dict[str, Any] = {}
+
+    def fit(self, transformer: Any, X: Any, y: np.ndarray | None = None) -> tuple[Any, str]:
+        """Fit a clone of ``transformer``, or read the same fit made before; returns it with its key."""
+        values = X if isinstance(X, np.ndarray) else X.astype(str).to_numpy().astype("U16")
+        kind = type(transformer)
+        key = digest(
+            f"{kind.__module__}.{kind.__qualname__}",
+            repr(sorted(transformer.get_params().items(), key=str)),
+            sklearn.__version__,
+            values,
+            [] if y is None else np.asarray(y),
+        )
+        if self.path(key).exists():
+            return self.load(key), key
+        fitted = clone(transformer).fit(X) if y is None else clone(transformer).fit(X, y)
+        with creating(self.path(key)) as temporary:
+            temporary.write_bytes(dump(fitted))
+        # The stored copy is returned, not the fit itself. It may be another process's of the same moment, made on
+        # another number of threads, and all must continue with the one that is kept. Arrays also come back in another
+        # memory order, which can change a product's last bit: a fresh process must predict what was predicted at
+        # training.
+        return self.load(key), key
+
+    def load(self, key: str) -> Any:
+        """Read a fit.
+
+        Raises:
+            StoreError: it is missing, damaged, or holds a type that is not trusted.
+        """
+        if key not in self._loaded:
+            path = self.path(key)
+            try:
+                raw = path.read_bytes()
+            except FileNotFoundError:
+                raise StoreError(
+                    f"{path}: missing; copy the whole weights folder, its 'shared' part included"
+                ) from None
+            self._loaded[key] = load(raw, path)
+        return self._loaded[key]
+
+    def path(self, key: str) -> Path:
+        """File of a fit."""
+        return self._layout.fit(key)
+
+
+def dump(fitted: Any) -> bytes:
+    """A fitted transformer, or a dictionary of them, as bytes with a checksum in front."""
+    payload = skops.io.dumps(fitted)
+    return hashlib.sha256(payload).digest() + payload
+
+
+def load(raw: bytes, path: Path) -> Any:
+    """What ``dump`` made into bytes.
+
+    Args:
+        raw: the bytes.
+        path: the file they come from, for messages.
+
+    Raises:
+        StoreError: they are damaged, or hold a type that is not trusted.
+    """
+    checksum, payload = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
+    if hashlib.sha256(payload).digest() != checksum:
+        raise StoreError(f"{path}: damaged (checksum differs); delete it and train again")
+    payload = _with_present_modules(payload)
+    unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
+    if unknown:
+        raise StoreError(f"{path}: holds types that are not trusted: {', '.join(unknown)}")
+    return skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+
+
+def array_hashes(path: Path) -> list[str]:
+    """Hashes of a fit's arrays, sorted; the rest of the file holds addresses and times, which always differ.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    try:
+        with zipfile.ZipFile(BytesIO(path.read_bytes()[_CHECKSUM_BYTES:])) as packed:
+            names = [name for name in packed.namelist() if name != _SKOPS_SCHEMA]
+            return sorted(hashlib.sha256(packed.read(name)).hexdigest() for name in names)
+    except zipfile.BadZipFile:
+        raise StoreError(f"{path}: damaged; copy it again") from None
+
+
+def _with_present_modules(payload: bytes) -> bytes:
+    """The same skops file with classes named by the modules they belong to today."""
+    with zipfile.ZipFile(BytesIO(payload)) as packed:
+        text = packed.read(_SKOPS_SCHEMA).decode()
+        if not any(json.dumps(module) in text for module in _FORMER_MODULES):
+            return payload
+        for old, new in _FORMER_MODULES.items():
+            text = text.replace(json.dumps(old), json.dumps(new))
+        renamed = BytesIO()
+        with zipfile.ZipFile(renamed, "w") as target:
+            for name in packed.namelist():
+                target.writestr(name, text if name == _SKOPS_SCHEMA else packed.read(name))
+    return renamed.getvalue()

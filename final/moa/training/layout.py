@@ -1,0 +1,118 @@
+"""Where everything lies in a weights folder. Nothing but the standard library is needed to look into one.
+
+Layout::
+
+    shared/<key>.skops                      fitted transformers, named by what they were fitted on
+    <model>/manifest.json                   settings, data, schema, package versions
+    <model>/training.json                   prevalence of the targets, key of the fitted familiarity
+    <model>/<stage>/stage.json              targets, folds, the feature pipeline
+    <model>/<stage>/seed-S/fold-F/          one unit: weights.safetensors, oof.parquet, unit.json
+    <model>/predictions/{oof,test}.parquet  tables with sig_id and target names
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+MANIFEST = "manifest.json"
+_STAGE, _UNIT, _FITS = "stage.json", "unit.json", "*.skops"
+
+
+class UnitKey(NamedTuple):
+    """What identifies a unit within a model."""
+
+    stage: str
+    seed: int
+    fold: int
+
+
+class WeightsFolder:
+    """A folder of trained models."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+
+    def models(self) -> list[str]:
+        """Names of the models that training has begun here, in alphabetical order."""
+        return sorted(manifest.parent.name for manifest in self.path.glob(f"*/{MANIFEST}"))
+
+    def has(self, model: str) -> bool:
+        """Whether training of a model has begun here."""
+        return self.model(model).manifest.exists()
+
+    def model(self, name: str) -> ModelFolder:
+        """The folder of a model; it need not exist."""
+        return ModelFolder(self.path / name)
+
+    def fit(self, key: str) -> Path:
+        """File of a fitted transformer."""
+        return self.shared / f"{key}.skops"
+
+    @property
+    def shared(self) -> Path:
+        """Folder of the fitted transformers that all models share."""
+        return self.path / "shared"
+
+    def files(self) -> Iterator[Path]:
+        """Every file that prediction needs: manifests, stages, fits and finished units.
+
+        Predictions and the checkpoints of unfinished units are left out.
+        """
+        yield from sorted(self.shared.glob(_FITS))
+        for name in self.models():
+            model = self.model(name)
+            yield from (path for path in (model.manifest, model.training) if path.exists())
+            yield from (model.stage(stage) for stage in model.stages())
+            for unit in model.units():
+                yield from sorted(path for path in model.unit(unit).iterdir() if path.is_file())
+
+
+class ModelFolder:
+    """The folder of one model inside a weights folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def manifest(self) -> Path:
+        """Settings, data, schema and versions."""
+        return self.path / MANIFEST
+
+    @property
+    def training(self) -> Path:
+        """Facts about the training data."""
+        return self.path / "training.json"
+
+    def stage(self, name: str) -> Path:
+        """Description of a stage."""
+        return self.path / name / _STAGE
+
+    def unit(self, key: UnitKey) -> Path:
+        """Folder of a unit."""
+        return self.path / key.stage / f"seed-{key.seed}" / f"fold-{key.fold}"
+
+    def facts(self, key: UnitKey) -> Path:
+        """The file that is written last: a unit that has it is finished."""
+        return self.unit(key) / _UNIT
+
+    def scratch(self, key: UnitKey) -> Path:
+        """Folder for checkpoints of an unfinished unit."""
+        return self.path / key.stage / f"seed-{key.seed}" / f".scratch-{key.fold}"
+
+    def prediction(self, kind: str) -> Path:
+        """Table of predictions written at the end of training; kind is "oof" or "test"."""
+        return self.path / "predictions" / f"{kind}.parquet"
+
+    def stages(self) -> list[str]:
+        """Names of the stages whose features are fitted, in alphabetical order."""
+        return sorted(path.parent.name for path in self.path.glob(f"*/{_STAGE}"))
+
+    def units(self) -> list[UnitKey]:
+        """All finished units, by stage, seed and fold."""
+        found = []
+        for path in self.path.glob(f"*/seed-*/fold-*/{_UNIT}"):
+            stage, seed, fold = path.parts[-4:-1]
+            found.append(UnitKey(stage, int(seed.removeprefix("seed-")), int(fold.removeprefix("fold-"))))
+        return sorted(found)

@@ -1,0 +1,166 @@
+"""The unit of training: one (stage, seed, fold) as a pure function of its arguments.
+
+``train_unit`` and all of its arguments can be pickled, so that a unit can run in a thread, in another process or on
+another machine. It reads and writes no files but checkpoints in ``runtime.scratch``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import torch
+
+from moa.features.pipeline import FeaturePipeline, NoStore
+from moa.learners.base import EpochCallback, Fitted, FoldData
+from moa.learners.runtime import Runtime
+from moa.models.base import Stage
+
+
+@dataclass(frozen=True)
+class StageInputs:
+    """What all units of a stage are trained on.
+
+    Attributes:
+        X: inputs of all training rows, float32, shape (rows, features), indexed by sig_id.
+        y: 0/1 targets of the same rows, float32, shape (rows, targets), same index.
+        folds: fold of each row, shape (rows,), by model seed; the key None holds for all seeds.
+    """
+
+    X: pd.DataFrame
+    y: pd.DataFrame
+    folds: Mapping[int | None, np.ndarray]
+
+    def fold(self, seed: int, fold: int) -> FoldData:
+        """The data of one unit."""
+        fold_of_row = self.folds[seed] if seed in self.folds else self.folds[None]
+        return FoldData(self.X, self.y, np.flatnonzero(fold_of_row != fold), np.flatnonzero(fold_of_row == fold))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit to train.
+
+    Attributes:
+        stage: the stage it belongs to.
+        seed, fold: its identity within the stage.
+        initial: the finished unit it starts from, where the stage names one.
+        runtime: how it is run; ``runtime.scratch`` is its own folder for checkpoints.
+    """
+
+    stage: Stage
+    seed: int
+    fold: int
+    initial: Fitted | None
+    runtime: Runtime
+
+
+@dataclass
+class UnitResult:
+    """What a unit leaves.
+
+    Attributes:
+        seed, fold: its identity within the stage.
+        fitted: the trained learner.
+        features: the pipeline that was fitted inside the unit; None where the stage has none.
+        oof: honest predictions of the validation rows, shape (n_valid, targets), indexed by sig_id.
+        seconds: wall time of the unit itself; of units trained as one batched network, an equal share of their time.
+        threads: threads that torch used; another number can change last digits.
+    """
+
+    seed: int
+    fold: int
+    fitted: Fitted
+    features: FeaturePipeline | None
+    oof: pd.DataFrame
+    seconds: float
+    threads: int
+
+    @property
+    def best_loss(self) -> float:
+        """Lowest validation loss of the history."""
+        return min((row["valid_loss"] for row in self.fitted.history), default=float("nan"))
+
+
+class UnitCallback:
+    """Receives the progress of units. Every method does nothing here; override what you need.
+
+    Methods may be called from several threads.
+    """
+
+    def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        """Called after each epoch of a unit; see ``moa.learners.base.EpochCallback``."""
+
+
+def train_unit(
+    inputs: StageInputs,
+    stage: Stage,
+    seed: int,
+    fold: int,
+    initial: Fitted | None,
+    runtime: Runtime,
+    callback: EpochCallback | None = None,
+) -> UnitResult:
+    """Train one unit.
+
+    Args:
+        inputs: of the stage.
+        stage: its learner, and the features that are fitted inside the unit.
+        seed: model seed.
+        fold: number of the fold, from 0.
+        initial: the finished unit to start from, where the stage names one.
+        runtime: how the unit is run.
+        callback: receives each epoch.
+    """
+    started = perf_counter()
+    data, features = _prepare(inputs, stage, seed, fold)
+    fitted = stage.learner.fit(data, seed, fold, runtime, initial, callback)
+    return _result(stage, seed, fold, data, features, fitted, runtime, perf_counter() - started)
+
+
+def train_batch(
+    inputs: StageInputs, units: Sequence[Unit], callbacks: Sequence[EpochCallback | None]
+) -> list[UnitResult]:
+    """Train several units of one stage as one batched network, see ``moa.learners.base.BatchedLearner``."""
+    started = perf_counter()
+    stage, runtime = units[0].stage, units[0].runtime
+    prepared = [_prepare(inputs, stage, unit.seed, unit.fold) for unit in units]
+    seeds, folds = [unit.seed for unit in units], [unit.fold for unit in units]
+    fitted = stage.learner.fit_batched([data for data, _ in prepared], seeds, folds, runtime, callbacks)
+    seconds = (perf_counter() - started) / len(units)
+    return [
+        _result(stage, unit.seed, unit.fold, data, features, each, runtime, seconds)
+        for unit, (data, features), each in zip(units, prepared, fitted, strict=True)
+    ]
+
+
+def _prepare(inputs: StageInputs, stage: Stage, seed: int, fold: int) -> tuple[FoldData, FeaturePipeline | None]:
+    """The unit's data, with the features that are fitted on its training rows."""
+    data = inputs.fold(seed, fold)
+    if stage.unit_features is None:
+        return data, None
+    fits = NoStore()
+    pipeline = stage.unit_features(seed).fit(data.X.iloc[data.train], fits=fits)
+    # Restored, it has no steps, whose selectors cannot be pickled.
+    features = FeaturePipeline.restore(pipeline.describe(), fits)
+    return FoldData(features.transform(data.X), data.y, data.train, data.valid), features
+
+
+def _result(
+    stage: Stage,
+    seed: int,
+    fold: int,
+    data: FoldData,
+    features: FeaturePipeline | None,
+    fitted: Fitted,
+    runtime: Runtime,
+    seconds: float,
+) -> UnitResult:
+    started = perf_counter()
+    values = fitted.oof if fitted.oof is not None else stage.learner.predict(fitted, data.X.iloc[data.valid], runtime)
+    oof = pd.DataFrame(values, data.X.index[data.valid], data.y.columns)
+    seconds += perf_counter() - started
+    return UnitResult(seed, fold, fitted, features, oof, seconds, torch.get_num_threads())
