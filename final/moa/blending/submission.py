@@ -1,4 +1,4 @@
-"""Predictions as a checked submission."""
+"""Turn predictions into a submission, check it, and write it."""
 
 from __future__ import annotations
 
@@ -8,47 +8,52 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from moa.data.schema import CONTROL, CP_TYPE, CP_TYPES, SIG_ID
+from moa.data.schema import COMPETITION, SIG_ID, Schema
 from moa.data.table_files import append_csv
 from moa.errors import UserError
 from moa.files import replacing
 from moa.metrics import align, check_probabilities
 
-#: Of a submission: a float32 survives the round trip, and the log loss moves by less than 1e-9.
+# Significant digits in a submission: a float32 survives the round trip, and the log loss changes by less than 1e-9.
 _DIGITS = 9
-_POWERS = np.array([float(f"1e{power}") for power in range(23)])  # all powers of ten that a float64 holds exactly
+_POWERS = np.array([float(f"1e{power}") for power in range(23)])  # all powers of ten that a float64 represents exactly
 
 
-def submission(predictions: pd.DataFrame, test_features: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Predictions as the competition wants them: all test rows in their order, control rows exactly 0.
+def submission(
+    predictions: pd.DataFrame, test_features: pd.DataFrame, columns: Sequence[str], schema: Schema = COMPETITION
+) -> pd.DataFrame:
+    """Predictions in the form of a submission: all test rows in their order, control rows exactly 0.
 
     Args:
-        predictions: probabilities, indexed by sig_id; control rows may be missing and are overridden.
-        test_features: the test rows, indexed by sig_id, with cp_type.
-        columns: target names in the wanted order.
+        predictions: probabilities, indexed by sig_id; control rows may be missing, and are set to 0.
+        test_features: the test rows, indexed by sig_id, with the treatment column (cp_type).
+        columns: target names in the order wanted.
+        schema: names the treatment column and its values.
 
     Returns:
         Float64, shape (test rows, len(columns)), index named sig_id.
 
     Raises:
-        UserError: a treated row or a target is missing, a row is not of the test set, or a cell is no probability.
+        UserError: a treated row or a target is missing, a row is not in the test set, or a cell is not a probability.
     """
-    if CP_TYPE not in test_features.columns or SIG_ID in test_features.columns:
-        raise UserError(f"test features: expected a table indexed by {SIG_ID} with a column {CP_TYPE}")
-    cp_type = test_features[CP_TYPE]
-    unknown = ~cp_type.isin(CP_TYPES)
+    column, levels = schema.treatment.column, schema.treatment.levels
+    if column not in test_features.columns or SIG_ID in test_features.columns:
+        raise UserError(f"test features: expected a table indexed by {SIG_ID} with a column {column}")
+    treatment = test_features[column]
+    unknown = ~treatment.isin(levels)
     if unknown.any():
         raise UserError(
-            f"test features: row {cp_type.index[unknown][0]!r}, column {CP_TYPE} holds {cp_type[unknown].iloc[0]!r}; "
-            f"expected {' or '.join(CP_TYPES)}"
+            f"test features: row {treatment.index[unknown][0]!r}, column {column} holds "
+            f"{treatment[unknown].iloc[0]!r}; expected {' or '.join(levels)}"
         )
-    control = (cp_type == CONTROL).to_numpy()
-    chosen = predictions.loc[~predictions.index.isin(cp_type.index[control])]
-    table = align(chosen, cp_type.index[~control], pd.Index(columns), "predictions")
+    treated = schema.is_treated(test_features).to_numpy()
+    rows = test_features.index
+    chosen = predictions.loc[~predictions.index.isin(rows[~treated])]
+    table = align(chosen, rows[treated], pd.Index(columns), "predictions")
     check_probabilities(table, "predictions")
-    values = np.zeros((len(cp_type), len(columns)))
-    values[~control] = np.clip(table.to_numpy(dtype=np.float64), 0.0, 1.0)  # a mean may pass 1 by rounding
-    return pd.DataFrame(values, index=cp_type.index.rename(SIG_ID), columns=list(columns))
+    values = np.zeros((len(rows), len(columns)))
+    values[treated] = np.clip(table.to_numpy(dtype=np.float64), 0.0, 1.0)  # rounding may bring a mean above 1
+    return pd.DataFrame(values, index=rows.rename(SIG_ID), columns=list(columns))
 
 
 def write_submission(
@@ -57,20 +62,20 @@ def write_submission(
     """Write submission.csv atomically: sig_id first, nine significant digits.
 
     Args:
-        frame: as `submission` returns it.
-        path: file to write; its folder is made.
-        sample_submission: the competition's sample, as a table indexed by sig_id or the path of its csv: the rows and
-            columns must be the same, in the same order.
+        frame: as returned by `submission`.
+        path: file to write; its folder is created.
+        sample_submission: the competition's sample, as a table indexed by sig_id or the path of its csv; ``frame`` must
+            have the same rows and columns in the same order.
 
     Raises:
-        UserError: rows or columns differ from the sample's, are there twice, or a cell is not in [0, 1].
+        UserError: rows or columns differ from the sample's or are repeated, or a cell is not in [0, 1].
     """
     what = Path(path).name
     if sample_submission is not None:
         sample = sample_submission if isinstance(sample_submission, pd.DataFrame) else _read_sample(sample_submission)
         _same_order(frame.index, sample.index, what, "row")
         _same_order(frame.columns, sample.columns, what, "column")
-    align(frame, frame.index, frame.columns, what)  # no label twice
+    align(frame, frame.index, frame.columns, what)  # raises if a label is repeated
     check_probabilities(frame, what)
     if ((frame < 0.0) | (frame > 1.0)).to_numpy().any():
         raise UserError(f"{what}: holds values outside [0, 1]; make the table with `submission`")
@@ -79,10 +84,10 @@ def write_submission(
 
 
 def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Values in [0, 1] rounded to nine significant digits: the shortest text that gives one back has no more.
+    """Values in [0, 1] rounded so that the shortest text that reads back equal has at most nine significant digits.
 
-    Divisor and dividend are exact, so the quotient is the float64 nearest to the decimal number. Values below 1e-14,
-    where no such divisor is left, stay as they are.
+    Divisor and dividend are exact, so the quotient is the float64 nearest to the decimal number. Values below 1e-14
+    would need a divisor that is not exact, and are left unchanged.
     """
     values = frame.to_numpy(np.float64)
     with np.errstate(divide="ignore"):
@@ -110,7 +115,7 @@ def _same_order(have: pd.Index, want: pd.Index, what: str, kind: str) -> None:
     )
 
 
-def _write_submission(
+def write_test_submission(
     predictions: pd.DataFrame, features: pd.DataFrame, path: Path, sample: pd.DataFrame | None
 ) -> None:
     """Write a submission in the order of the sample submission, or in that of the test file where there is none."""

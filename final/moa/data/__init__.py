@@ -1,1 +1,1 @@
-"""What comes in: the competition's files and their schema, folds, synthetic data, the download."""
+"""Input data: the competition's files and their schema, the folds, synthetic data, and the download."""

@@ -1,4 +1,4 @@
-"""Read one csv file of the competition: parsed once, checked in full, every problem told with its place."""
+"""Read and check one csv file: it is parsed once and cached, and every problem is reported with its line and column."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from moa.data.schema import SIG_ID
 from moa.environment import cache_folder
 from moa.files import replacing, sha256
 
-_FORMAT = "1.feather"  # raise the number when parsing changes, so that older copies are made again
-_HEAD = 64  # bytes before the table in a copy: the sha256 of the rest, in hex, which keeps the rest aligned
+_FORMAT = "1.feather"  # increase the number when parsing changes: older copies are then not used
+_HEAD = 64  # length of the sha256 of the rest, in hex, which starts a copy; 64 bytes keep the rest aligned
 
-SHOWN = 3  # places named for one kind of problem in one column
+SHOWN = 3  # rows named for one kind of problem in one column
 COLUMNS_SHOWN = 5  # columns named for one kind of problem
 
 
 class Problems(list[str]):
-    """A growing list of what is wrong, in words: file, column, place, and what was expected.
+    """The problems found so far, one message each: file, column, line, and what was expected.
 
     Args:
-        first_line: number of the line that holds the first row: 2 below a header, more in a later part of a file.
+        first_line: line number of the first row: 2 right below the header, more in a later part of a file.
     """
 
     def __init__(self, first_line: int = 2) -> None:
         super().__init__()
         self.first_line = first_line
-        self._told: dict[tuple[str, str], int] = {}  # columns with one kind of problem
-        self._rest: dict[tuple[str, str], int] = {}  # the line that counts those not shown
+        self._counts: dict[tuple[str, str], int] = {}  # number of columns with the same kind of problem
+        self._rest: dict[tuple[str, str], int] = {}  # position of the message that counts the columns not named
 
     def rows(self, name: str, column: str, bad: np.ndarray, ids: pd.Series | None, expected: str, values=None) -> None:
-        """Add one line for the rows where ``bad`` is true, naming the first few; many columns alike share one line."""
+        """Report the rows where ``bad`` is true, naming the first few; many columns with one problem share a message."""
         places = np.flatnonzero(bad)
         if not len(places):
             return
         kind = (name, expected)
-        self._told[kind] = self._told.get(kind, 0) + 1
-        rest = self._told[kind] - COLUMNS_SHOWN
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        rest = self._counts[kind] - COLUMNS_SHOWN
         if rest > 0:
             line = f"{name}: {rest} more column{'s' if rest > 1 else ''} up to '{column}' likewise: expected {expected}"
             if rest == 1:
@@ -62,7 +62,7 @@ class Problems(list[str]):
         self.append(f"{name}: column '{column}', {', '.join(shown)}{more}: expected {expected}")
 
     def columns(self, name: str, what: str, columns: Iterable[str], fix: str) -> None:
-        """Add one line for columns that should or should not be there."""
+        """Report columns that are missing or not expected."""
         columns = list(columns)
         if columns:
             shown = ", ".join(f"'{column}'" for column in columns[:COLUMNS_SHOWN])
@@ -70,7 +70,7 @@ class Problems(list[str]):
             self.append(f"{name}: {what} column {shown}{more}; {fix}")
 
     def ids(self, name: str, ids: Iterable[str], expected: str) -> None:
-        """Add one line for sig_ids that have no partner in another file."""
+        """Report sig_ids that another file lacks or has too many of."""
         ids = list(ids)
         if ids:
             more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
@@ -78,7 +78,7 @@ class Problems(list[str]):
 
 
 def _shown(value: object) -> str:
-    """A cell on one line, cut where it is long."""
+    """A cell's text on one line, shortened if it is long."""
     text = repr(str(value))[1:-1]
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -88,11 +88,11 @@ def _held(value: object) -> str:
 
 
 def _recall(key: str) -> pa.Table | None:
-    """The parsed copy; None where it is absent, damaged or of another version."""
+    """The cached copy of a parsed file; None if it is absent, damaged or of another version."""
     try:
         with pa.memory_map(str(cache_folder() / f"{key}.{_FORMAT}")) as file:
             copy = file.read_buffer()
-        # Feather carries no checksum of its own: a flipped bit would come back as another number.
+        # Feather has no checksum: a flipped bit would be read as another number.
         if hashlib.sha256(copy[_HEAD:]).hexdigest().encode() != copy[:_HEAD].to_pybytes():
             return None
         return pyarrow.feather.read_table(pa.BufferReader(copy[_HEAD:]))
@@ -101,7 +101,7 @@ def _recall(key: str) -> pa.Table | None:
 
 
 def _keep(key: str, table: pa.Table) -> None:
-    """Write the parsed copy, where that can be done."""
+    """Write the cached copy of a parsed file; do nothing if that is not possible."""
     try:
         sink = pa.BufferOutputStream()
         pyarrow.feather.write_feather(table, sink, compression="uncompressed")
@@ -110,19 +110,19 @@ def _keep(key: str, table: pa.Table) -> None:
             file.write(hashlib.sha256(body).hexdigest().encode())
             file.write(body)
     except (OSError, RuntimeError, pa.ArrowException):
-        pass  # a cache that cannot be written, or no home to write it in, costs time and nothing else
+        pass  # the cache cannot be written, or the user has no home folder: the file is parsed again next time
 
 
 def read_csv(path: Path, text_columns: Iterable[str], problems: Problems) -> tuple[pd.DataFrame | None, str]:
-    """Read a csv file, or its parsed copy of the last time.
+    """Read a csv file, or the cached copy from the last time it was parsed.
 
     Args:
         path: the file.
-        text_columns: columns that are text; all others should be numbers.
-        problems: takes what is wrong with the file as a whole.
+        text_columns: columns that hold text; all others should hold numbers.
+        problems: what is wrong with the file as a whole is added here.
 
     Returns:
-        the table (None where it cannot be read) and the file's sha256.
+        the table (None if it cannot be read) and the file's sha256.
     """
     name = path.name
     try:
@@ -146,7 +146,7 @@ def read_csv(path: Path, text_columns: Iterable[str], problems: Problems) -> tup
 
 
 def _bad_line(path: Path) -> int | None:
-    """Number of the first line that is not UTF-8 text."""
+    """Number of the first line that is not UTF-8 text; None if all are."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -157,14 +157,23 @@ def _bad_line(path: Path) -> int | None:
 
 
 def parse_csv(path: Path, name: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
-    """Parse a csv file, or a part of one below its header; arguments as ``read_csv``, ``name`` as in messages."""
+    """Parse a csv file, or a header with some of the rows of a larger file.
+
+    Args:
+        path: the file.
+        name: its name in messages.
+        text_columns, problems: see ``read_csv``.
+
+    Returns:
+        the table; None if it cannot be parsed.
+    """
     number = _bad_line(path)
     if number is not None:
         number += problems.first_line - 2 if number > 1 else 0
         problems.append(f"{name}: line {number}: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
         return None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a byte order mark first
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheet programs write a byte order mark
             header = next(csv.reader(file), [])
     except csv.Error as error:
         problems.append(f"{name}: line 1: not a csv header ({error}); is a quote left open?")
@@ -200,11 +209,11 @@ def parse_csv(path: Path, name: str, text_columns: list[str], problems: Problems
 
     try:
         table = parse(True, collect)
-        if ragged:  # once more on one thread, which is the way to learn the line numbers
+        if ragged:  # parse again on one thread: only then does pyarrow report line numbers
             ragged.clear()
             table = parse(False, collect)
     except pa.ArrowInvalid as error:
-        ragged.clear()  # the first pass knows no line numbers; short rows come back below as empty cells
+        ragged.clear()  # they have no line numbers; pandas below reads short rows as rows with empty cells
         table = _parse_mixed(path, name, header, text_columns, problems, error)
         if table is None:
             return None
@@ -224,7 +233,7 @@ def parse_csv(path: Path, name: str, text_columns: list[str], problems: Problems
 
 
 def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.Table | None:
-    """Let blank lines at the end go; tell those between rows, which are a sign of damage."""
+    """Remove blank lines at the end; report those between rows, which are a sign of damage."""
     suspects = np.flatnonzero(table[SIG_ID].is_null().to_numpy())
     empty = table.take(suspects).to_pandas().isna().all(axis=1).to_numpy() if len(suspects) else np.zeros(0, bool)
     blank = set(suspects[empty].tolist())
@@ -243,7 +252,10 @@ def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.T
 def _parse_mixed(
     path: Path, name: str, header: list[str], text_columns: list[str], problems: Problems, error: Exception
 ) -> pa.Table | None:
-    """Read all as text where a block of the file broke the type guessed before, so that the cell can be named."""
+    """Parse with pandas, all cells as text, so that the cell with the wrong type can be named.
+
+    pyarrow guesses each column's type from the first block of the file and fails if a later block differs.
+    """
     try:
         frame = pd.read_csv(
             path, dtype=str, keep_default_na=False, encoding="utf-8-sig", na_values=["", "NA", "NaN", "nan"]
@@ -260,14 +272,14 @@ def _parse_mixed(
 
 
 def check_ids(name: str, table: pd.DataFrame, problems: Problems) -> None:
-    """sig_ids are there, and there once."""
+    """Check that every row has a sig_id and that no two rows share one."""
     ids = table[SIG_ID]
     problems.rows(name, SIG_ID, ids.isna().to_numpy(), None, "an id, found an empty cell")
     problems.rows(name, SIG_ID, (ids.duplicated() & ids.notna()).to_numpy(), ids, "each id once, found it repeated")
 
 
 def check_numbers(name: str, table: pd.DataFrame, columns: list[str], problems: Problems) -> None:
-    """Every cell of ``columns`` is a finite number."""
+    """Check that every cell of ``columns`` is a finite number."""
     ids = table[SIG_ID]
     for column in columns:
         values = table[column]
@@ -282,11 +294,11 @@ def check_numbers(name: str, table: pd.DataFrame, columns: list[str], problems: 
 
 
 def check_choices(name: str, table: pd.DataFrame, column: str, choices: tuple, problems: Problems) -> None:
-    """Every cell of the column is one of ``choices``."""
+    """Check that every cell of the column is one of ``choices``, which are all numbers or all strings."""
     values = table[column]
     bad = ~values.isin(choices).to_numpy()
-    if isinstance(choices[0], int) and not pd.api.types.is_numeric_dtype(values):
-        # One word among numbers makes the whole column text: only the word is wrong.
+    if not isinstance(choices[0], str) and not pd.api.types.is_numeric_dtype(values):
+        # One word among numbers makes pyarrow read the whole column as text: report only the word.
         numbers = pd.to_numeric(values.astype("string"), errors="coerce").isin(choices).to_numpy()
         bad = bad if numbers.all() else ~numbers
     problems.rows(name, column, bad, table[SIG_ID], f"one of {', '.join(map(str, choices))}", values)

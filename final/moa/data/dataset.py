@@ -1,4 +1,4 @@
-"""The competition's files as one checked, aligned set of tables."""
+"""Read the competition's files, check them, and align their rows by sig_id."""
 
 from __future__ import annotations
 
@@ -10,15 +10,7 @@ import pandas as pd
 
 from moa.data.csv_files import SHOWN, Problems, check_choices, check_ids, check_numbers, read_csv
 from moa.data.schema import (
-    CP_DOSE,
-    CP_DOSES,
-    CP_TIME,
-    CP_TIMES,
-    CP_TYPE,
-    CP_TYPES,
-    FEATURES,
-    N_NONSCORED,
-    N_SCORED,
+    COMPETITION,
     SAMPLE_SUBMISSION,
     SIG_ID,
     TEST_FEATURES,
@@ -26,26 +18,27 @@ from moa.data.schema import (
     TRAIN_FEATURES,
     TRAIN_NONSCORED,
     TRAIN_SCORED,
-    TREATED,
+    Schema,
 )
 from moa.errors import DataError
 from moa.progress import console
 
-TEXT_COLUMNS = (SIG_ID, CP_TYPE, CP_DOSE)
-
 
 @dataclass(frozen=True)
 class Dataset:
-    """The competition's tables, all indexed by sig_id.
+    """The tables of a data set, all indexed by sig_id.
+
+    Shapes in brackets are those of the competition.
 
     Attributes:
-        features: training rows in file order, columns ``schema.FEATURES``; numbers are float64, shape (rows, 875).
-        scored: 0/1 labels of the same rows, uint8, shape (rows, 206).
-        nonscored: likewise, shape (rows, 402); None where it was not asked for.
-        test: features of the test rows, any number.
-        drugs: drug_id of the training rows; None where it was not asked for.
-        sample_submission: the file as a table; None where there is no such file.
-        fingerprint: sha256 by file name, of the files read.
+        features: training rows in file order; columns are ``schema.features`` (875), the values float64.
+        scored: 0/1 labels of the same rows, uint8, shape (rows, scored targets [206]).
+        nonscored: 0/1 labels of the same rows, uint8, shape (rows, nonscored targets [402]); None if not read.
+        test: features of the test rows, any number of rows.
+        drugs: drug_id of the training rows; None if not read.
+        sample_submission: the file as a table; None if there is no such file.
+        fingerprint: sha256 of each file read, by file name.
+        schema: columns and target counts that the files were checked against.
     """
 
     features: pd.DataFrame
@@ -55,16 +48,17 @@ class Dataset:
     drugs: pd.Series | None
     sample_submission: pd.DataFrame | None
     fingerprint: dict[str, str]
+    schema: Schema = COMPETITION
 
     @property
     def treated(self) -> pd.Series:
-        """True for training rows that were given a drug, False for controls."""
-        return self.features[CP_TYPE] == TREATED
+        """True for treated training rows, False for controls."""
+        return self.schema.is_treated(self.features)
 
     @property
     def test_treated(self) -> pd.Series:
-        """The same for test rows."""
-        return self.test[CP_TYPE] == TREATED
+        """True for treated test rows, False for controls."""
+        return self.schema.is_treated(self.test)
 
     @property
     def targets(self) -> list[str]:
@@ -72,16 +66,17 @@ class Dataset:
         return list(self.scored.columns)
 
 
-def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> Dataset:
-    """Read and check the competition files.
+def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True, schema: Schema = COMPETITION) -> Dataset:
+    """Read and check the files of a data set.
 
     Args:
-        folder: where they are.
+        folder: the folder with the files.
         drugs: read train_drug.csv, which only the drug-aware folds ("new CV") need.
-        nonscored: read train_targets_nonscored.csv.
+        nonscored: read train_targets_nonscored.csv, if the schema has nonscored targets.
+        schema: columns and target counts that the files must have.
 
     Raises:
-        DataError: everything found wrong, in one list.
+        DataError: lists all problems found.
     """
     folder, problems, hashes = Path(folder), Problems(), {}
 
@@ -89,9 +84,9 @@ def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> D
         table, hashes[name] = read_csv(folder / name, text, problems)
         return table
 
-    train, test = read(TRAIN_FEATURES, TEXT_COLUMNS), read(TEST_FEATURES, TEXT_COLUMNS)
+    train, test = read(TRAIN_FEATURES, schema.text_columns), read(TEST_FEATURES, schema.text_columns)
     scored = read(TRAIN_SCORED, (SIG_ID,))
-    others = read(TRAIN_NONSCORED, (SIG_ID,)) if nonscored else None
+    others = read(TRAIN_NONSCORED, (SIG_ID,)) if nonscored and schema.n_nonscored != 0 else None
     drug = None
     if drugs and (folder / TRAIN_DRUG).exists():
         drug = read(TRAIN_DRUG, (SIG_ID, "drug_id"))
@@ -99,58 +94,62 @@ def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True) -> D
         problems.append(f"{folder / TRAIN_DRUG}: missing; only the models on drug-aware folds (new CV) need it")
     sample = read(SAMPLE_SUBMISSION, (SIG_ID,)) if (folder / SAMPLE_SUBMISSION).exists() else None
 
-    train = check_features(TRAIN_FEATURES, train, problems)
-    test = check_features(TEST_FEATURES, test, problems)
-    scored = _labels(TRAIN_SCORED, scored, N_SCORED, train, problems)
-    others = _labels(TRAIN_NONSCORED, others, N_NONSCORED, train, problems)
+    train = check_features(TRAIN_FEATURES, train, problems, schema)
+    test = check_features(TEST_FEATURES, test, problems, schema)
+    scored = _labels(TRAIN_SCORED, scored, schema.n_scored, train, problems, schema)
+    others = _labels(TRAIN_NONSCORED, others, schema.n_nonscored, train, problems, schema)
     drug = _drugs(drug, train, problems)
     sample = _sample(sample, test, None if scored is None else list(scored), problems)
     if train is not None and test is not None:
         problems.ids(TEST_FEATURES, test.index.intersection(train.index), f"is in {TRAIN_FEATURES} too")
     if problems:
         raise DataError(problems)
-    return Dataset(train, scored, others, test, drug, sample, hashes)
+    return Dataset(train, scored, others, test, drug, sample, hashes, schema)
 
 
-def read_features(path: Path) -> pd.DataFrame:
-    """Read and check one features file, such as that of new plates.
+def read_features(path: Path, schema: Schema = COMPETITION) -> pd.DataFrame:
+    """Read and check one features file, for example of new plates.
 
     Args:
-        path: csv with sig_id and the 875 feature columns, in any order; any number of rows from 1.
+        path: csv with sig_id and the columns ``schema.features``, in any order; at least one row.
+        schema: columns that the file must have.
 
     Returns:
-        shape (rows, 875), indexed by sig_id.
+        columns ``schema.features``, indexed by sig_id; shape (rows, 875) for the competition.
 
     Raises:
-        DataError: everything found wrong, in one list.
+        DataError: lists all problems found.
     """
     problems = Problems()
-    table, _ = read_csv(Path(path), TEXT_COLUMNS, problems)
-    table = check_features(Path(path).name, table, problems)
+    table, _ = read_csv(Path(path), schema.text_columns, problems)
+    table = check_features(Path(path).name, table, problems, schema)
     if problems:
         raise DataError(problems)
     return table
 
 
-def load_test(folder: Path, targets: list[str]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Read and check what predictions are made from: the test features, and the sample submission where there is one.
+def load_test(
+    folder: Path, targets: list[str], schema: Schema = COMPETITION
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Read and check the files that predictions need: the test features and, if present, the sample submission.
 
-    The training files, forty times as long to read and check, are not needed and need not be there. The test file may
-    hold new plates while the competition's sample submission still lies beside it: one of other rows is left out.
+    The training files, which take forty times as long to read and check, are not needed. A user may replace the test
+    file by new plates and leave the competition's sample submission in the folder; a sample with other rows is ignored.
 
     Args:
-        folder: where they are.
-        targets: names of the scored targets, which the sample submission should have.
+        folder: the folder with the files.
+        targets: names of the scored targets, which the sample submission must have.
+        schema: columns that the test file must have.
 
     Returns:
-        test features, shape (rows, 875), and the sample submission or None, both indexed by sig_id.
+        test features (columns ``schema.features``) and the sample submission or None, both indexed by sig_id.
 
     Raises:
-        DataError: everything found wrong, in one list.
+        DataError: lists all problems found.
     """
     folder, problems = Path(folder), Problems()
-    test, _ = read_csv(folder / TEST_FEATURES, TEXT_COLUMNS, problems)
-    test = check_features(TEST_FEATURES, test, problems)
+    test, _ = read_csv(folder / TEST_FEATURES, schema.text_columns, problems)
+    test = check_features(TEST_FEATURES, test, problems, schema)
     sample = None
     if (folder / SAMPLE_SUBMISSION).exists():
         sample, _ = read_csv(folder / SAMPLE_SUBMISSION, (SIG_ID,), problems)
@@ -164,7 +163,7 @@ def load_test(folder: Path, targets: list[str]) -> tuple[pd.DataFrame, pd.DataFr
 
 
 def summary(data: Dataset) -> list[tuple[str, str]]:
-    """A few facts to look at, as (name, value)."""
+    """Row, target and drug counts for display, as (name, value)."""
     prevalence = data.scored.mean()
     facts = [
         ("training rows", f"{len(data.features):,}, treated {data.treated.sum():,}"),
@@ -186,35 +185,54 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
     return facts
 
 
-def check_features(name: str, table: pd.DataFrame | None, problems: Problems) -> pd.DataFrame | None:
-    """A features table as parsed, checked and indexed by sig_id; None, and told in ``problems``, where it is wrong."""
+def check_features(
+    name: str, table: pd.DataFrame | None, problems: Problems, schema: Schema = COMPETITION
+) -> pd.DataFrame | None:
+    """Check a parsed features table.
+
+    Args:
+        name: file name for messages.
+        table: the table with a sig_id column; None if it could not be parsed.
+        problems: what is wrong is added here.
+        schema: columns that the table must have.
+
+    Returns:
+        columns ``schema.features``, indexed by sig_id, values float64; None if anything is wrong.
+    """
     if table is None:
         return None
-    before = len(problems)
-    missing = [column for column in FEATURES if column not in table]
-    problems.columns(name, "missing", missing, f"expected {SIG_ID} and {len(FEATURES)} feature columns")
-    extra = [column for column in table if column not in (SIG_ID, *FEATURES)]
-    problems.columns(name, "unknown", extra, f"expected {SIG_ID} and {len(FEATURES)} feature columns, and no other")
+    before, columns, values = len(problems), schema.features, schema.values
+    missing = [column for column in columns if column not in table]
+    problems.columns(name, "missing", missing, f"expected {SIG_ID} and {len(columns)} feature columns")
+    known = {SIG_ID, *columns}
+    extra = [column for column in table if column not in known]
+    problems.columns(name, "unknown", extra, f"expected {SIG_ID} and {len(columns)} feature columns, and no other")
     check_ids(name, table, problems)
-    for column, choices in ((CP_TYPE, CP_TYPES), (CP_TIME, CP_TIMES), (CP_DOSE, CP_DOSES)):
+    for column, choices in {schema.treatment.column: schema.treatment.levels, **schema.levels}.items():
         if column in table:
             check_choices(name, table, column, choices, problems)
-    check_numbers(name, table, [column for column in FEATURES[3:] if column in table], problems)
+    check_numbers(name, table, [column for column in values if column in table], problems)
     if len(problems) > before:
         return None
-    table = table.set_index(SIG_ID)[list(FEATURES)]
-    kinds = {column: np.float64 for column in FEATURES[3:] if table[column].dtype != np.float64}
-    return table.astype({CP_TIME: np.int64, **kinds})
+    table = table.set_index(SIG_ID)[list(columns)]
+    numbers = {condition.column: condition.dtype for condition in schema.conditions if condition.dtype is not str}
+    others = {column: np.float64 for column in values if table[column].dtype != np.float64}
+    return table.astype(numbers | others)
 
 
 def _labels(
-    name: str, table: pd.DataFrame | None, count: int, features: pd.DataFrame | None, problems: Problems
+    name: str,
+    table: pd.DataFrame | None,
+    count: int | None,
+    features: pd.DataFrame | None,
+    problems: Problems,
+    schema: Schema,
 ) -> pd.DataFrame | None:
     if table is None:
         return None
     before = len(problems)
     columns = [column for column in table if column != SIG_ID]
-    if len(columns) != count:
+    if count is not None and len(columns) != count:
         problems.append(f"{name}: {len(columns)} target columns; expected {count} besides {SIG_ID}")
     check_ids(name, table, problems)
     check_numbers(name, table, columns, problems)
@@ -229,9 +247,9 @@ def _labels(
     if len(problems) > before:
         return None
     table = table.loc[features.index].astype(np.uint8)
-    controls = features.index[(features[CP_TYPE] != TREATED).to_numpy() & table.to_numpy().any(axis=1)]
+    controls = features.index[~schema.is_treated(features).to_numpy() & table.to_numpy().any(axis=1)]
     if len(controls):
-        first = table.loc[controls[:SHOWN]].idxmax(axis=1)  # one column a row is enough to find it by
+        first = table.loc[controls[:SHOWN]].idxmax(axis=1)  # one column per row is enough to find it
         places = "; ".join(f"column '{column}', {SIG_ID} {sig_id}" for sig_id, column in first.items())
         more = f" and {len(controls) - SHOWN} more rows" if len(controls) > SHOWN else ""
         problems.append(f"{name}: {places}{more}: expected 0, since the row is a control")
@@ -272,7 +290,7 @@ def _sample(
         [c for c in table if c != SIG_ID and c not in targets],
         f"expected the columns of {TRAIN_SCORED}",
     )
-    if table[SIG_ID].notna().all():  # an empty id is told above
+    if table[SIG_ID].notna().all():  # an empty id is already reported
         fix = "; with test rows of your own, delete this file"
         _same_ids(SAMPLE_SUBMISSION, pd.Index(table[SIG_ID]), TEST_FEATURES, test.index, problems, fix)
     return table.set_index(SIG_ID) if len(problems) == before else None

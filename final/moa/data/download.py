@@ -1,4 +1,4 @@
-"""Download the real competition files with the kaggle client and the user's own token."""
+"""Download the competition's files with the kaggle client and the user's own token."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ BY_HAND = f"or download the files by hand from {PAGE}/data"
 
 
 def download(folder: Path) -> None:
-    """Fetch those of the six files that are not in ``folder``; a file that is there is never written over.
+    """Fetch those of the six files that are not yet in ``folder``; existing files are never overwritten.
 
     Raises:
-        UserError: no client, no token, rules not accepted, or the download failed; the message says what to do.
+        UserError: the client or token is missing, the competition's rules were not accepted, or the download failed;
+            the message says what to do.
     """
     folder = Path(folder)
-    lacking = [name for name in FILES if not (folder / name).is_file()]
-    if not lacking:
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if not missing:
         return
-    # The client of the environment that runs this, whether or not that environment is activated.
+    # Prefer the client of the environment that runs this, even if that environment is not activated.
     client = shutil.which("kaggle", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if client is None:
         raise UserError(f"the kaggle client is not installed: pip install kaggle, {BY_HAND}")
@@ -42,7 +43,7 @@ def download(folder: Path) -> None:
             archives = sorted(Path(temporary).glob("*.zip"))
             if not archives:
                 raise UserError(f"the kaggle client brought no archive; try again, {BY_HAND}")
-            _unpack(archives[0], lacking, Path(temporary), folder)
+            _unpack(archives[0], missing, Path(temporary), folder)
     except OSError as error:
         raise UserError(f"{folder}: the download cannot be written ({error.strerror or error})") from None
 
@@ -50,7 +51,7 @@ def download(folder: Path) -> None:
 def _fetch(client: str, target: Path) -> None:
     command = [client, "competitions", "download", "-c", COMPETITION, "-p", str(target)]
     try:
-        # Refusals of the server come on stdout, a missing token as a traceback on stderr.
+        # The client prints refusals of the server to stdout, and a traceback to stderr if the token is missing.
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -67,9 +68,9 @@ def _fetch(client: str, target: Path) -> None:
 
 
 def _unpack(archive: Path, wanted: list[str], temporary: Path, folder: Path) -> None:
-    """Move the wanted files into the folder, each whole or not at all.
+    """Extract the wanted files and move each into the folder atomically.
 
-    Only members of exactly these names are read, so that no path in the archive can lead out of the folder.
+    Only archive members with exactly these names are read, so no path in the archive can lead out of the folder.
     """
     try:
         with zipfile.ZipFile(archive) as packed:
@@ -86,7 +87,7 @@ def _unpack(archive: Path, wanted: list[str], temporary: Path, folder: Path) -> 
 
 
 def _explain(message: str) -> str:
-    # Indented lines are a traceback's frames, whose line numbers must not be taken for a status.
+    # Indented lines are frames of a traceback; their line numbers must not be mistaken for an HTTP status.
     lines = [line.strip() for line in message.splitlines() if line.strip() and not line.startswith(" ")]
     text = "\n".join(lines).lower()
     if re.search(r"\b403\b|forbidden", text):

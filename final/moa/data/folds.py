@@ -1,4 +1,4 @@
-"""The cross-validation schemes of the solution. Each returns a fold number per row, indexed by sig_id."""
+"""The cross-validation schemes of the solution. Each returns one fold number per row, indexed by sig_id."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sklearn.utils import check_random_state
 
 from moa.errors import UserError
 
-# Drugs with at most this many treated rows are kept whole by the drug-aware scheme; larger ones are split by rows.
+#: Number of treated rows up to which the drug-aware scheme keeps a drug in one fold; larger drugs are split by rows.
 SMALL_DRUG_ROWS = 18
 
 
 class Folds(BaseModel):
-    """A cross-validation scheme as data.
+    """The settings of a cross-validation scheme.
 
     Attributes:
-        scheme: "multilabel": stratified over rows by labels ("old CV"); "drug-aware": whole small drugs ("new CV");
-            "kfold": shuffled rows.
+        scheme: "multilabel": rows stratified by labels ("old CV"); "drug-aware": small drugs stay in one fold ("new
+            CV"); "kfold": shuffled rows.
         n_splits: number of folds.
-        seed: the scheme's generator; None takes the seed of the model, so that each seed has its own split.
-        shuffle: for "multilabel": shuffle rows first.
+        seed: seed of the split; None uses the seed of the model, so that each model seed has its own split.
+        shuffle: only for "multilabel": shuffle the rows first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,10 +56,13 @@ class Folds(BaseModel):
         Args:
             y: 0/1 targets, shape (rows, targets), indexed by sig_id.
             drugs: drug_id of the rows, for the drug-aware scheme.
-            seed: the model's seed, used where the scheme has none of its own.
+            seed: the model's seed, used if the scheme has no seed.
 
         Returns:
             fold numbers 0 … n_splits-1, indexed like ``y``.
+
+        Raises:
+            UserError: there are fewer rows than folds, or the drug-aware scheme got no ``drugs``.
         """
         if len(y) < self.n_splits:
             raise UserError(f"{self.n_splits} folds need at least as many training rows, and there are {len(y)}")
@@ -74,7 +77,7 @@ class Folds(BaseModel):
 
 
 def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int) -> pd.Series:
-    """Shuffled K folds over rows, labels not looked at."""
+    """K folds over shuffled rows, without regard to labels."""
     folds = np.empty(len(y), dtype=np.int64)
     for number, (_, valid) in enumerate(KFold(n_splits, shuffle=True, random_state=seed).split(y)):
         folds[valid] = number
@@ -84,8 +87,8 @@ def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int) -> pd.Series:
 def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = False) -> pd.Series:
     """Stratify rows by their labels (Sechidis et al. 2011, iterative stratification): the "old CV".
 
-    Unshuffled, the library draws its ties from numpy's global generator, whose state in the original depended on all
-    that had run before: those exact folds cannot be had again. Here the ties come from a generator of their own.
+    Without shuffling, the library breaks ties with numpy's global generator. Its state in the original depended on
+    everything that had run before, so those exact folds cannot be reproduced. Here ``seed`` breaks the ties.
     """
     if shuffle:
         splitter = MultilabelStratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
@@ -99,10 +102,11 @@ def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = 
 
 
 def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed: int = 34) -> pd.Series:
-    """Keep drugs of at most 18 rows whole, stratified by their mean target; stratify rows of larger drugs: "new CV".
+    """Keep each drug of at most ``SMALL_DRUG_ROWS`` rows in one fold, stratified by the drug's targets: the "new CV".
 
-    A test set holds unseen drugs, so a fold that holds out whole drugs scores what the leaderboard scores. Drugs with
-    many rows are thought to be in the test set too, and are split row by row.
+    A drug is stratified by the targets of any of its rows. The test set has drugs that are not in the training data, so
+    folds that hold out whole drugs measure what the leaderboard measures. Drugs with many rows are assumed to be in the
+    test set too; their rows are stratified one by one.
     """
     drugs = drugs.reindex(y.index)
     if drugs.isna().any():

@@ -1,8 +1,9 @@
-"""A data set of the competition's exact schema, any size, with planted structure and a known truth.
+"""Synthetic data with the competition's exact schema, of any size, with planted structure and known test labels.
 
-Latent pathways drive correlated genes and cell viability. A drug acts on some pathways; its targets are those of its
-pathways; its rows repeat it over times and doses. So the labels can be learned, nonscored targets tell of scored ones,
-and rows of one drug resemble each other: the features that the solution lives on. Nothing here is real biology.
+Latent pathways drive correlated genes and cell viability. A drug acts on some pathways and has their targets; its rows
+are its replicates at different times and doses. The labels can therefore be learned, nonscored targets carry
+information about scored ones, and rows of one drug resemble each other, which is what the solution relies on. None of
+it is real biology.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from moa import __version__
+from moa.data.folds import SMALL_DRUG_ROWS
 from moa.data.schema import (
     CELLS,
     CONTROL,
@@ -41,17 +43,19 @@ from moa.data.schema import (
 from moa.errors import UserError
 from moa.files import read_json, replacing, write_json
 
+#: A file that marks a folder as a complete synthetic data set.
 MARKER = "SYNTHETIC.json"
+#: Scored labels of the test rows, relative to the data folder.
 TRUTH = Path("truth") / "test_targets_scored.csv"
 LEAST_ROWS = 60
 
 CONTROL_SHARE, TEST_CONTROL_SHARE = 1866 / TRAIN_ROWS, 358 / TEST_ROWS
-# Raised whenever the same seed would give other files.
+# Increased whenever a change makes the same seed give other files.
 WORLD = 2
 PATHWAYS = 120
-# Share of a drug's pathways that answer in the opposite direction.
+# Share of a drug's pathways that respond in the opposite direction.
 MIRRORED = 0.35
-# Nonscored targets without a positive, in the competition.
+# Number of nonscored targets without a positive; as in the competition.
 EMPTY_NONSCORED = 71
 ROWS_OF_A_DRUG = 6
 KINDS = ("inhibitor", "agonist", "antagonist", "blocker", "activator", "modulator")
@@ -59,17 +63,17 @@ FAMILIES = ("kinase", "receptor", "channel", "protease", "transporter", "synthas
 
 
 def synthesize(folder: Path, rows: int = TRAIN_ROWS, test_rows: int = TEST_ROWS, seed: int = 0) -> None:
-    """Write the six competition files, and the truth of the test rows apart in ``truth/``.
+    """Write the six competition files, and the labels of the test rows to ``TRUTH``.
 
     Args:
-        folder: where to; must be absent, empty, or hold an earlier synthetic data set.
-        rows: training rows, at least 60. Every target that can be is given a positive row; very small data sets leave
-            rare targets without one.
-        test_rows: test rows, at least 1.
+        folder: must not exist, be empty, or hold an earlier synthetic data set, which is replaced.
+        rows: number of training rows, at least 60. Every target has a positive row if there are enough rows; in very
+            small data sets rare targets have none.
+        test_rows: number of test rows, at least 1.
         seed: the same seed gives the same files.
 
     Raises:
-        UserError: too few rows, or the folder holds files that were not made here.
+        UserError: too few rows, or the folder holds csv files that were not written by this function.
     """
     folder = Path(folder)
     if rows < LEAST_ROWS or test_rows < 1:
@@ -78,7 +82,7 @@ def synthesize(folder: Path, rows: int = TRAIN_ROWS, test_rows: int = TEST_ROWS,
     if is_synthetic(folder):
         if read_json(folder / MARKER) == asked:
             return
-        (folder / MARKER).unlink()  # written last: a folder without it is incomplete
+        (folder / MARKER).unlink()  # is written last: a folder without it is incomplete
     elif folder.is_dir() and (strangers := sorted(path.name for path in folder.glob("*.csv"))):
         raise UserError(f"{folder / strangers[0]}: not made by `moa data synthesize`; give another folder")
 
@@ -99,13 +103,13 @@ def synthesize(folder: Path, rows: int = TRAIN_ROWS, test_rows: int = TEST_ROWS,
 
 
 def is_synthetic(folder: Path) -> bool:
-    """Whether the folder holds a data set made here, complete."""
+    """Whether the folder holds a complete data set written by ``synthesize``."""
     return (Path(folder) / MARKER).is_file()
 
 
 @dataclass(frozen=True)
 class _World:
-    """How pathways act on features, and which of them a target stands for."""
+    """How pathways act on features."""
 
     effects: np.ndarray  # (pathways, features): mean effect of a fully active pathway
     loadings: np.ndarray  # (factors, features): correlated noise
@@ -124,7 +128,7 @@ class _World:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Rows of a data set before noise: ``drug`` is -1 for controls."""
+    """Rows of a data set before noise is added; ``drug`` is -1 for controls."""
 
     drug: np.ndarray
     time: np.ndarray
@@ -134,7 +138,7 @@ class _Sample:
 
 
 def _samples(rng: np.random.Generator, world: _World, rows: int, test_rows: int) -> tuple[_Sample, _Sample]:
-    """Drugs with their pathways and targets, and the rows that repeat them; some test drugs are training drugs."""
+    """Draw drugs with their pathways and targets, and their rows; some test drugs also occur in the training rows."""
     n_control = round(rows * CONTROL_SHARE)
     drug = _drug_of_rows(rng, rows - n_control)
     n_train_drugs = drug.max() + 1
@@ -150,14 +154,14 @@ def _samples(rng: np.random.Generator, world: _World, rows: int, test_rows: int)
     for column, pathway in enumerate(pathway_of_target):
         hit = targets_of_drug[:, column].astype(bool)
         strength[hit, pathway] = np.maximum(strength[hit, pathway], rng.gamma(4.0, 0.25, hit.sum()))
-    # Every drug does something besides, and many do nothing that has a label.
+    # Every drug also has effects without a label; many drugs have only those.
     strength += (rng.random(strength.shape) < 0.012) * rng.gamma(2.0, 0.25, strength.shape)
-    # Agonist and antagonist may share a label and mirror each other's response: no linear model sees both.
+    # Agonist and antagonist may share a label and have mirrored responses, which no linear model can fit.
     strength *= np.where(rng.random(strength.shape) < MIRRORED, -1, 1)
 
     def expand(of_row: np.ndarray, controls: int) -> _Sample:
         of_row = np.concatenate([of_row, np.full(controls, -1)])
-        # Conditions go round, so that a drug's rows cover its times and doses.
+        # Cycle through the conditions, so that a drug's rows cover all times and doses.
         order = pd.Series(of_row).groupby(of_row).cumcount().to_numpy()
         time, dose = order % len(CP_TIMES), (order // len(CP_TIMES)) % len(CP_DOSES)
         treated = of_row >= 0
@@ -172,7 +176,7 @@ def _samples(rng: np.random.Generator, world: _World, rows: int, test_rows: int)
 
 
 def _drug_of_rows(rng: np.random.Generator, treated: int) -> np.ndarray:
-    """Most drugs have six rows, some one or twelve; seven have more than 18 where there is room."""
+    """Drug of each treated row: most drugs have six rows, some one or twelve, and up to seven more than 18."""
     large = [size for size in (170, 90, 60, 40, 30, 24, 20) if size * 60 <= treated]
     sizes = list(large)
     while sum(sizes) < treated:
@@ -181,7 +185,7 @@ def _drug_of_rows(rng: np.random.Generator, treated: int) -> np.ndarray:
 
 
 def _pathway_of_target(rng: np.random.Generator) -> np.ndarray:
-    """Scored targets sit on all pathways, some together on one; nonscored targets on the same pathways again."""
+    """Assign targets to pathways: each has at least one scored target; nonscored targets are drawn freely."""
     scored = np.concatenate([np.arange(PATHWAYS), rng.integers(0, PATHWAYS, N_SCORED - PATHWAYS)])
     return np.concatenate([rng.permutation(scored), rng.integers(0, PATHWAYS, N_NONSCORED)])
 
@@ -189,21 +193,21 @@ def _pathway_of_target(rng: np.random.Generator) -> np.ndarray:
 def _targets_of_drugs(
     rng: np.random.Generator, drug: np.ndarray, n_drugs: int, n_train_drugs: int, pathway_of_target: np.ndarray
 ) -> np.ndarray:
-    """0/1, shape (drugs, targets): a long tail from one drug to hundreds of rows, every target on a training drug."""
+    """0/1, shape (drugs, targets); target frequencies have a long tail, and every target has a training drug."""
     n_targets = N_SCORED + N_NONSCORED
-    # Zipf-like: the commonest scored target has about 4 % of the drugs, the median about 0.2 %.
+    # Zipf-like: the most frequent scored target has about 4 % of the drugs, the median one about 0.2 %.
     share = np.empty(n_targets)
     share[:N_SCORED] = rng.permutation(0.052 / np.arange(1, N_SCORED + 1) ** 0.66)
     share[N_SCORED:] = rng.permutation(0.006 / np.arange(1, N_NONSCORED + 1) ** 0.55)
-    # Targets are drawn together where they share a pathway: a drug hits a pathway, then the targets on it.
+    # Targets of one pathway are drawn together: a drug hits the pathway, then some of its targets.
     labels = np.zeros((n_drugs, n_targets), np.uint8)
     for pathway in range(PATHWAYS):
         columns = np.flatnonzero(pathway_of_target == pathway)
         hit = rng.random(n_drugs) < share[columns].max()
         keep = rng.random((n_drugs, len(columns))) < share[columns] / share[columns].max()
         labels[:, columns] = hit[:, None] & keep
-    # A drug has a handful of targets at most.
-    small = np.flatnonzero(np.bincount(drug, minlength=n_drugs)[:n_train_drugs] <= 18)
+    # A target without a training drug gets one, which is small and, if possible, already hits the target's pathway.
+    small = np.flatnonzero(np.bincount(drug, minlength=n_drugs)[:n_train_drugs] <= SMALL_DRUG_ROWS)
     for column in np.flatnonzero(labels[:n_train_drugs].sum(axis=0) == 0):
         neighbours = labels[:, pathway_of_target == pathway_of_target[column]].any(axis=1)
         likely = small[neighbours[small]]
@@ -223,7 +227,7 @@ def _write_features(path: Path, rng: np.random.Generator, world: _World, sample:
     noise = rng.standard_normal(values.shape, dtype=np.float32)
     values[:, :n_genes] += 0.85 * noise[:, :n_genes]
     values[:, n_genes:] += 0.55 * noise[:, n_genes:]
-    # Dying cells die together, and die of many things: the heavy negative tail.
+    # Cell lines die together and for many reasons, which gives the heavy negative tail.
     killing = np.maximum(np.abs(sample.activity) @ world.toxicity - 0.4, 0) * rng.gamma(2.0, 0.5, n)
     values[:, n_genes:] -= 0.8 * killing[:, None] * rng.gamma(6.0, 1 / 6, (n, len(CELLS)))
     values = np.clip(values, -10, 10)
@@ -244,7 +248,7 @@ def _write_csv(path: Path, ids: np.ndarray, values: np.ndarray, names: list[str]
 def _write(path: Path, table: pa.Table) -> None:
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
     with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write((",".join(table.column_names) + "\n").encode())  # pyarrow would put the names in quotes
+        file.write((",".join(table.column_names) + "\n").encode())  # pyarrow would quote the names
         pyarrow.csv.write_csv(table, file, options)
 
 
@@ -255,7 +259,7 @@ def _sig_ids(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def _drug_ids(rng: np.random.Generator, drug: np.ndarray) -> np.ndarray:
     numbers = rng.permutation(16**6 - 1)[: drug.max() + 2]
-    return np.array([f"{number:09x}" for number in numbers])[drug]  # -1, the last one, is the vehicle
+    return np.array([f"{number:09x}" for number in numbers])[drug]  # -1 picks the last id, that of the vehicle
 
 
 def _target_names(rng: np.random.Generator) -> list[str]:

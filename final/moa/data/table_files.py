@@ -1,4 +1,4 @@
-"""Tables that carry their sig_id: parquet, and csv written in parts."""
+"""Tables with a sig_id: parquet files, and csv files written in parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table indexed by sig_id as parquet, atomically."""
     table = table.rename_axis(SIG_ID)
     with replacing(path) as temporary:
-        # Probabilities hardly repeat: a dictionary of them makes the file a third larger and twice as slow to write.
+        # Probabilities rarely repeat: dictionary encoding makes the file a third larger and twice as slow to write.
         table.to_parquet(temporary, use_dictionary=False)
 
 
@@ -26,13 +26,13 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a table written by ``write_table``.
 
     Raises:
-        StoreError: the file is missing, damaged, or carries no sig_id.
+        StoreError: the file is missing or damaged, or has no sig_id index.
     """
     try:
         table = pd.read_parquet(path)
     except FileNotFoundError:
         raise StoreError(f"{path}: not found; run `moa predict` first") from None
-    except Exception as error:  # pyarrow raises many kinds for a damaged file
+    except Exception as error:  # pyarrow raises many types of error for a damaged file
         raise StoreError(f"{path}: damaged or not a parquet table ({type(error).__name__}); make it again") from None
     if table.index.name != SIG_ID:
         raise StoreError(f"{path}: has no {SIG_ID} index")
@@ -40,14 +40,15 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def append_csv(file: BinaryIO, table: pd.DataFrame, header: bool) -> None:
-    """Write a table's rows as csv, its index left out; numbers by the shortest text that gives them back.
+    """Append a table's rows to a csv file without the index; numbers as the shortest text that reads back equal.
 
-    pandas, which calls Python for every number, takes seven times as long.
+    ``DataFrame.to_csv`` calls Python for every number and takes seven times as long.
     """
     if header:
         file.write((",".join(_quoted(name) for name in table.columns) + "\n").encode())
     text = table.select_dtypes(exclude="number")
-    special = any(text[column].str.contains('[",\r\n]').any() for column in text)  # pyarrow quotes all text, or none
+    # pyarrow can only quote all text or none.
+    special = any(text[column].str.contains('[",\r\n]').any() for column in text)
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
     pyarrow.csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), file, options)
 
