@@ -1,1 +1,23 @@
-"""Features: transformers in scikit-learn's contract, and the pipeline that applies them to named columns."""
+"""Features: transformers with scikit-learn's interface, and the pipeline that applies them to named columns.
+
+The transformers can be imported from here; each is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from moa.features.stored import STORED, TRUSTED_TYPES
+
+__all__ = ["TRUSTED_TYPES", *STORED]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in STORED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(STORED[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *STORED})

@@ -1,85 +1,139 @@
-"""The treatment's conditions as numbers."""
+"""Experimental conditions as numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from moa.data.schema import CELLS, CP_DOSE, CP_DOSES, CP_TIME, CP_TIMES, CP_TYPE, CP_TYPES, GENES
+from moa.data.schema import COMPETITION, Schema
 from moa.errors import UserError
+from moa.features.stored import stored
+
+Levels = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
 
 
 class _Conditions(TransformerMixin, BaseEstimator):
-    """Nothing is learned: the categories are fixed, whichever of them a file happens to hold."""
+    """Base class: nothing is learned, since the levels are given and do not depend on the rows.
 
-    def fit(self, x: pd.DataFrame, y: Any = None) -> _Conditions:
-        """Check ``x``, a frame with cp_time and cp_dose, or an array with these two columns in this order."""
-        self._codes(x)
-        self.n_features_in_ = 2
+    Args:
+        levels: all values of each condition in order, by column name.
+    """
+
+    def __init__(self, levels: Levels):
+        self.levels = levels
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Fits stored before ``levels`` was a parameter have the competition's.
+        super().__setstate__({"levels": COMPETITION.levels} | state)
+
+    def fit(self, X: pd.DataFrame | np.ndarray, y: Any = None) -> _Conditions:
+        """Check ``X``.
+
+        Args:
+            X: a frame with the columns of ``levels``, or an array of these columns in this order.
+
+        Raises:
+            UserError: a cell is not one of its column's levels.
+        """
+        self._codes(X)
+        self.n_features_in_ = len(self.levels)
         return self
 
-    @staticmethod
-    def _codes(x: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Positions in CP_TIMES and in CP_DOSES, shape (rows, 2)."""
-        frame = x if isinstance(x, pd.DataFrame) else pd.DataFrame(np.asarray(x), columns=[CP_TIME, CP_DOSE])
-        codes = []
-        for column, categories in ((CP_TIME, CP_TIMES), (CP_DOSE, CP_DOSES)):
-            code = pd.Index(categories, dtype=object).get_indexer(frame[column].astype(object))
-            if (code < 0).any():
-                row = int(np.flatnonzero(code < 0)[0])
-                raise UserError(
-                    f"column '{column}', row {frame.index[row]}: '{frame[column].iloc[row]}' is not one of {categories}"
-                )
-            codes.append(code)
-        return np.column_stack(codes)
+    def _codes(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Position of each cell in its column's levels, shape (rows, conditions)."""
+        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X), columns=list(self.levels))
+        return np.column_stack([_positions(frame[column], levels) for column, levels in self.levels.items()])
 
 
+def _positions(values: pd.Series, levels: Sequence[Any]) -> np.ndarray:
+    found = pd.Index(levels, dtype=object).get_indexer(values.astype(object))
+    if (found < 0).any():
+        row = int(np.flatnonzero(found < 0)[0])
+        raise UserError(
+            f"column '{values.name}', row {values.index[row]}: '{values.iloc[row]}' is not one of {tuple(levels)}"
+        )
+    return found
+
+
+@stored
 class OneHotConditions(_Conditions):
-    """cp_time and cp_dose as five 0/1 columns, float and not bool, whichever of their values a file happens to hold."""
+    """Conditions as 0/1 columns, one per level, whether or not the level occurs in the rows.
 
-    def transform(self, x: pd.DataFrame) -> np.ndarray:
-        """Columns as ``get_feature_names_out`` names them, shape (rows, 5)."""
-        time, dose = self._codes(x).T
-        return np.hstack([np.eye(len(CP_TIMES))[time], np.eye(len(CP_DOSES))[dose]])
+    Args:
+        levels: all values of each condition in order, by column name.
+    """
+
+    def transform(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Float 0/1 columns in the order of ``get_feature_names_out``; shape (rows, levels of all conditions)."""
+        codes = self._codes(X)
+        return np.hstack([np.eye(len(levels))[codes[:, i]] for i, levels in enumerate(self.levels.values())])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """cp_time_24 … cp_dose_D2."""
-        names = [f"{CP_TIME}_{time}" for time in CP_TIMES] + [f"{CP_DOSE}_{dose}" for dose in CP_DOSES]
+        """Names such as "cp_time_24" and "cp_dose_D2"."""
+        names = [f"{column}_{level}" for column, levels in self.levels.items() for level in levels]
         return np.array(names, dtype=object)
 
 
+@stored
 class ConditionCodes(_Conditions):
-    """cp_time as 0, 1, 2 and cp_dose as 0, 1: the categorical inputs of TabNet."""
+    """Conditions as the positions 0, 1, … of their levels: the categorical inputs of TabNet.
 
-    def transform(self, x: pd.DataFrame) -> np.ndarray:
-        """Codes, shape (rows, 2)."""
-        return self._codes(x).astype(np.float64)
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """cp_time and cp_dose."""
-        return np.array([CP_TIME, CP_DOSE], dtype=object)
-
-
-class RawInputs(TransformerMixin, BaseEstimator):
-    """All 875 features as numbers: cp_type {control 0, treated 1}, cp_dose {D1 0, D2 1}, cp_time {0, 0.5, 1}, g, c.
-
-    Source: write-up, DeepInsight CNNs, whose swap noise knows the conditions by being the first three.
+    Args:
+        levels: all values of each condition in order, by column name.
     """
 
-    def fit(self, x: pd.DataFrame, y: Any = None) -> RawInputs:
-        """Nothing is learned."""
-        self.n_features_in_ = x.shape[1]
-        return self
-
-    def transform(self, x: pd.DataFrame) -> np.ndarray:
-        """Shape (rows, 875), columns as ``get_feature_names_out`` names them."""
-        levels = ((CP_TYPE, CP_TYPES), (CP_DOSE, CP_DOSES), (CP_TIME, CP_TIMES))
-        coded = [x[name].map({value: k / (len(of) - 1) for k, value in enumerate(of)}) for name, of in levels]
-        return np.column_stack([*coded, x[[*GENES, *CELLS]].to_numpy(np.float64)])
+    def transform(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Positions as floats, shape (rows, conditions)."""
+        return self._codes(X).astype(np.float64)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """cp_type, cp_dose, cp_time, g-0 … c-99."""
-        return np.array([CP_TYPE, CP_DOSE, CP_TIME, *GENES, *CELLS], dtype=object)
+        """Column names of the conditions."""
+        return np.array(list(self.levels), dtype=object)
+
+
+@stored
+class RawInputs(TransformerMixin, BaseEstimator):
+    """All features as numbers: the conditions, evenly spaced from 0 (first level) to 1 (last level), then the values.
+
+    The swap noise of the DeepInsight CNNs relies on the conditions coming first. Source: write-up, DeepInsight CNNs.
+
+    Args:
+        levels: all values of each condition in order, by column name.
+        columns: the numeric columns that follow.
+    """
+
+    def __init__(self, levels: Levels, columns: Sequence[str]):
+        self.levels = levels
+        self.columns = columns
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Fits stored before these were parameters have the competition's.
+        super().__setstate__(RawInputs.of(COMPETITION).get_params() | state)
+
+    @classmethod
+    def of(cls, schema: Schema) -> RawInputs:
+        """All features of a schema in the published order: treatment, conditions from last to first, values."""
+        levels = {schema.treatment.column: schema.treatment.levels}
+        levels |= {condition.column: condition.levels for condition in reversed(schema.conditions)}
+        return cls(levels, schema.values)
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> RawInputs:
+        """Learn nothing; ``X`` is a frame with the columns of ``levels`` and ``columns``."""
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Columns in the order of ``get_feature_names_out``; shape (rows, conditions + columns)."""
+        coded = [
+            X[column].map({level: place / max(len(levels) - 1, 1) for place, level in enumerate(levels)})
+            for column, levels in self.levels.items()
+        ]
+        return np.column_stack([*coded, X[list(self.columns)].to_numpy(np.float64)])
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Columns of the conditions, then the numeric columns."""
+        return np.array([*self.levels, *self.columns], dtype=object)

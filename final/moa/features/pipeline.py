@@ -1,8 +1,8 @@
-"""Feature pipelines over named columns: which columns go through which transformer, fitted on which rows.
+"""Feature pipelines over named columns: which transformer is applied to which columns, and which rows it is fitted on.
 
-scikit-learn's own ``ColumnTransformer`` fits on one table. Here many transformers are fitted on train and test
-together, some on train alone, and columns are sometimes picked by their place in the table so far; so a pipeline is a
-list of steps over a frame whose columns keep their names.
+scikit-learn's ``ColumnTransformer`` is fitted on one table. Here some transformers are fitted on train and test
+together and others on train alone, and some columns are selected by their position in the table at that point. A
+pipeline is therefore a list of steps over a frame with named columns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from moa.data.schema import CELLS, GENES
 from moa.errors import UserError
 
 Selector = Callable[[list[str]], list[str]]
@@ -32,60 +31,58 @@ def starting(*prefixes: str) -> Selector:
 
 
 def excluding(*columns: str) -> Selector:
-    """Select all columns but these."""
+    """Select all columns except these."""
     return lambda available: [column for column in available if column not in columns]
 
 
 def positions(start: int, stop: int | None) -> Selector:
-    """Select by place in the frame so far, as ``frame.columns[start:stop]``."""
+    """Select by position in the current frame, like ``frame.columns[start:stop]``."""
     return lambda available: available[start:stop]
 
 
-genes = named(*GENES)
-cells = named(*CELLS)
-genes_and_cells = named(*GENES, *CELLS)
-
-
 class Fits(Protocol):
-    """Where fitted transformers are kept: fits the transformer, or reads the same fit made before."""
+    """Fits transformers and keeps the fits, or returns an equal fit made before."""
 
-    def fit(self, transformer: Any, x: Any, y: np.ndarray | None) -> tuple[Any, str]:
-        """Return the fitted transformer and the key that finds it again."""
+    def fit(self, transformer: Any, X: Any, y: np.ndarray | None) -> tuple[Any, str]:
+        """Return the fitted transformer and the key under which ``load`` finds it."""
         ...
 
     def load(self, key: str) -> Any:
-        """Return the fit of that key."""
+        """Return the fit with this key."""
         ...
 
 
 class NoStore:
-    """Fit, keep in memory, forget at the end: for notebooks and tests."""
+    """Keeps fits in memory only: for notebooks, tests, and pipelines that are fitted inside a unit."""
 
     def __init__(self) -> None:
         self._fits: dict[str, Any] = {}
 
-    def fit(self, transformer: Any, x: Any, y: np.ndarray | None) -> tuple[Any, str]:
+    def fit(self, transformer: Any, X: Any, y: np.ndarray | None) -> tuple[Any, str]:
+        """Fit a clone of the transformer."""
         key = f"fit-{len(self._fits)}"
-        self._fits[key] = clone(transformer).fit(x, y)
+        self._fits[key] = clone(transformer).fit(X, y)
         return self._fits[key], key
 
     def load(self, key: str) -> Any:
+        """Return the fit with this key."""
         return self._fits[key]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One transformer over some columns.
+    """One transformer over some columns. A step whose selector finds no columns is skipped.
 
     Attributes:
-        name: unique in the pipeline; new columns are called ``{name}-{i}`` unless ``own_names``.
-        transformer: an unfitted scikit-learn transformer, or None for a step that only drops its columns.
-        columns: picks the columns from those of the frame so far.
-        output: "in place" keeps names and places; "append" adds the outputs at the right; "replace" removes the inputs
-            and adds the outputs at the right; "select" keeps those inputs that ``get_support`` names.
+        name: unique in the pipeline; new columns are named ``{name}-{i}`` unless ``own_names``.
+        transformer: an unfitted scikit-learn transformer; None for a step that only drops its columns.
+        columns: selects from the columns of the current frame.
+        output: "in place" keeps names and positions; "append" adds the outputs at the right; "replace" removes the
+            inputs and adds the outputs at the right; "select" keeps the inputs that ``get_support`` marks; "drop"
+            removes the inputs.
         fit_on: rows the transformer is fitted on.
         own_names: name new columns by the transformer's ``get_feature_names_out``.
-        prefix: put before the names of appended columns.
+        prefix: prepended to the names of new columns.
     """
 
     name: str
@@ -117,7 +114,7 @@ class _FittedStep:
             return frame[[column for column in frame.columns if column not in gone]]
         if len(frame):
             values = np.asarray(self.transformer.transform(_values(frame, self.inputs)))
-        else:  # a test file may hold control rows alone, and scikit-learn refuses tables without rows
+        else:  # without treated rows there is nothing to transform, and scikit-learn rejects empty tables
             values = np.empty((0, len(self.outputs)))
         new = pd.DataFrame(values, index=frame.index, columns=self.outputs)
         if self.output == "in place":
@@ -131,7 +128,7 @@ class _FittedStep:
 
 
 def _values(frame: pd.DataFrame, columns: list[str]) -> Any:
-    """A float64 matrix where the columns are numbers, the frame itself where they are categories."""
+    """A float64 matrix if all columns are numeric, otherwise a frame."""
     part = frame[columns]
     if all(pd.api.types.is_numeric_dtype(kind) for kind in part.dtypes):
         return part.to_numpy(np.float64)
@@ -139,16 +136,26 @@ def _values(frame: pd.DataFrame, columns: list[str]) -> Any:
 
 
 class FeaturePipeline:
-    """A list of steps, fitted on train and test features.
+    """A list of steps, fitted on train and test features or on train features alone.
+
+    Args:
+        steps: applied in this order.
+        dtype: type of the resulting columns.
 
     Attributes:
-        widths_: number of columns after each step, the sig_id counted as one, by step name.
+        widths_: by step name, number of columns after the step, counting sig_id as one; skipped steps have no entry.
         input_columns_: columns that ``transform`` needs.
         feature_names_: columns of the result.
     """
 
-    def __init__(self, steps: Sequence[Step]):
+    def __init__(self, steps: Sequence[Step], dtype: Any = np.float32):
         self.steps = list(steps)
+        self.dtype = np.dtype(dtype)
+
+    def fit(self, train: pd.DataFrame, y: np.ndarray | None = None, fits: Fits | None = None) -> FeaturePipeline:
+        """Fit all steps on ``train``, those for "train+test" included; arguments as in ``fit_transform``."""
+        self._fit(train, None, fits, y, None)
+        return self
 
     def fit_transform(
         self,
@@ -156,31 +163,21 @@ class FeaturePipeline:
         test: pd.DataFrame,
         fits: Fits | None = None,
         y: np.ndarray | None = None,
-        on_step: Callable[[str, int, int], None] = lambda name, done, total: None,
+        on_step: Callable[[str, int, int], None] | None = None,
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Fit step after step.
+        """Fit all steps and transform both frames.
 
         Args:
             train, test: frames with the same columns, indexed by sig_id.
-            fits: where fitted transformers are kept and shared.
-            y: for supervised selectors: one 0/1 label a training row, shape (len(train),).
-            on_step: called before each step with its name, the number done and the total.
+            fits: fits the transformers and keeps the fits; None keeps them in memory.
+            y: labels for supervised selectors: 0/1, shape (len(train),).
+            on_step: called before each step with its name, the number of steps done and the total.
 
         Returns:
-            the transformed train and test frames, float32.
+            the transformed train and test frames, of type ``dtype``.
         """
-        fits = fits or NoStore()
-        self.input_columns_ = list(train.columns)
-        self.fitted_: list[_FittedStep] = []
-        self.widths_: dict[str, int] = {}
-        for done, step in enumerate(self.steps):
-            on_step(step.name, done, len(self.steps))
-            fitted = self._fit_step(step, train, test, fits, y)
-            train, test = fitted.apply(train), fitted.apply(test)
-            self.fitted_.append(fitted)
-            self.widths_[step.name] = train.shape[1] + 1
-        self.feature_names_ = list(train.columns)
-        return _finish(train), _finish(test)
+        train, test = self._fit(train, test, fits, y, on_step)
+        return train.astype(self.dtype), test.astype(self.dtype)
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Transform rows by the fitted steps.
@@ -196,13 +193,14 @@ class FeaturePipeline:
         frame = frame[self.input_columns_]
         for step in self.fitted_:
             frame = step.apply(frame)
-        return _finish(frame)
+        return frame.astype(self.dtype)
 
     def describe(self) -> dict[str, Any]:
-        """The fitted pipeline as JSON: names and the keys of its fits."""
+        """The fitted pipeline as JSON: columns, type, and the keys of its fits."""
         return {
             "input_columns": self.input_columns_,
             "feature_names": self.feature_names_,
+            "dtype": self.dtype.name,
             "widths": self.widths_,
             "steps": [
                 {"name": s.name, "output": s.output, "inputs": s.inputs, "outputs": s.outputs, "key": s.key}
@@ -212,8 +210,11 @@ class FeaturePipeline:
 
     @classmethod
     def restore(cls, description: dict[str, Any], fits: Fits) -> FeaturePipeline:
-        """Rebuild a fitted pipeline from ``describe`` and the kept fits."""
-        self = cls([])
+        """Rebuild a fitted pipeline from its ``describe`` and the stored fits.
+
+        Descriptions written before ``dtype`` was added have none and mean float32.
+        """
+        self = cls([], description.get("dtype", np.float32))
         self.input_columns_ = description["input_columns"]
         self.feature_names_ = description["feature_names"]
         self.widths_ = description["widths"]
@@ -223,27 +224,49 @@ class FeaturePipeline:
         ]
         return self
 
-    @staticmethod
-    def _fit_step(step: Step, train: pd.DataFrame, test: pd.DataFrame, fits: Fits, y: np.ndarray | None) -> _FittedStep:
-        inputs = step.columns(list(train.columns))
-        if step.transformer is None:
-            return _FittedStep(step.name, "drop", inputs, [], None, None)
-        rows = train if step.fit_on == "train" else pd.concat([train[inputs], test[inputs]])
-        transformer, key = fits.fit(step.transformer, _values(rows, inputs), y if step.fit_on == "train" else None)
-        if step.output == "in place":
-            outputs = inputs
-        elif step.output == "select":
-            outputs = [column for column, kept in zip(inputs, transformer.get_support(), strict=True) if kept]
-        else:
-            own = list(transformer.get_feature_names_out(inputs)) if step.own_names else None
-            width = len(own) if own else _width(transformer, rows, inputs)
-            outputs = [f"{step.prefix}{name}" for name in own or [f"{step.name}-{i}" for i in range(width)]]
-        return _FittedStep(step.name, step.output, inputs, outputs, key, transformer)
+    def _fit(
+        self,
+        train: pd.DataFrame,
+        test: pd.DataFrame | None,
+        fits: Fits | None,
+        y: np.ndarray | None,
+        on_step: Callable[[str, int, int], None] | None,
+    ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        fits = fits or NoStore()
+        self.input_columns_ = list(train.columns)
+        self.fitted_: list[_FittedStep] = []
+        self.widths_: dict[str, int] = {}
+        for done, step in enumerate(self.steps):
+            if on_step:
+                on_step(step.name, done, len(self.steps))
+            inputs = step.columns(list(train.columns))
+            if not inputs:
+                continue
+            fitted = _fit_step(step, inputs, train, test, fits, y)
+            train, test = fitted.apply(train), None if test is None else fitted.apply(test)
+            self.fitted_.append(fitted)
+            self.widths_[step.name] = train.shape[1] + 1
+        self.feature_names_ = list(train.columns)
+        return train, test
+
+
+def _fit_step(
+    step: Step, inputs: list[str], train: pd.DataFrame, test: pd.DataFrame | None, fits: Fits, y: np.ndarray | None
+) -> _FittedStep:
+    if step.transformer is None:
+        return _FittedStep(step.name, "drop", inputs, [], None, None)
+    rows = train if step.fit_on == "train" or test is None else pd.concat([train[inputs], test[inputs]])
+    transformer, key = fits.fit(step.transformer, _values(rows, inputs), y if step.fit_on == "train" else None)
+    if step.output == "in place":
+        outputs = inputs
+    elif step.output == "select":
+        outputs = [column for column, kept in zip(inputs, transformer.get_support(), strict=True) if kept]
+    else:
+        own = list(transformer.get_feature_names_out(inputs)) if step.own_names else None
+        width = len(own) if own else _width(transformer, rows, inputs)
+        outputs = [f"{step.prefix}{name}" for name in own or [f"{step.name}-{i}" for i in range(width)]]
+    return _FittedStep(step.name, step.output, inputs, outputs, key, transformer)
 
 
 def _width(transformer: Any, rows: pd.DataFrame, inputs: list[str]) -> int:
     return np.asarray(transformer.transform(_values(rows.iloc[:1], inputs))).shape[1]
-
-
-def _finish(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype(np.float32)

@@ -1,4 +1,4 @@
-"""UMAP (McInnes, Healy & Melville 2018) as a transformer that is stored as plain arrays and places rows one by one."""
+"""UMAP (McInnes, Healy & Melville 2018), stored as plain arrays; its transform treats each row independently."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from moa.errors import UserError
+from moa.features.stored import stored
 
-TRUSTED_TYPES: tuple[str, ...] = ("moa.features.umap.UMAPEmbedding",)
-
-# umap-learn takes 100 epochs for up to 10,000 new rows and 30 above; a row's place would depend on its company.
+# umap-learn uses 100 epochs for up to 10,000 new rows and 30 for more, so a row's result would depend on the others.
 TRANSFORM_EPOCHS = 100
 TRANSFORM_SEED = 42
 
-# umap-learn's defaults, which its functions below take as arguments.
+# umap-learn's defaults; its functions that are called below require them as arguments.
 _LEARNING_RATE = 1.0
 _REPULSION = 1.0
 _NEGATIVE_SAMPLES = 5.0
-_LEAST_BANDWIDTH = 1e-3  # of the mean distance
+_LEAST_BANDWIDTH = 1e-3  # relative to the mean distance
 
 _SPARE_NEIGHBORS = 5
 _ROWS_AT_A_TIME = 256
 
 
+@stored
 class UMAPEmbedding(TransformerMixin, BaseEstimator):
     """umap-learn's UMAP with its default settings.
 
-    ``fit`` is umap-learn's own, on one thread, so that a seed gives one result; only the neighbours are the exact ones
-    instead of approximate ones above 4,096 rows. ``transform`` gives a row that was in the fit its fitted place, as
-    umap-learn does for the whole fitted matrix (of fitted rows that are equal, the place of the first). A new row is
-    placed as umap-learn places it, by its neighbours' weighted mean refined by stochastic gradient descent, but so that
-    its place depends neither on the other rows nor on their order: the neighbours are the exact ones, the number of
-    epochs is fixed, and neither distances nor weights are compared with those of other rows.
+    ``fit`` calls umap-learn on one thread, so that a seed always gives the same result, and with exact neighbours;
+    umap-learn alone uses approximate neighbours above 4,096 rows.
+
+    ``transform`` returns the fitted embedding for a row that was in the fit, as umap-learn does for the whole fitted
+    matrix (if fitted rows are equal, the embedding of the first). A new row is embedded as in umap-learn: it starts at
+    the weighted mean of its neighbours and is refined by stochastic gradient descent. Unlike in umap-learn, its
+    embedding does not depend on the other rows or their order: the neighbours are exact, the number of epochs is fixed,
+    and distances and weights are not compared with those of other rows.
 
     Args:
-        n_components: dimensions of the embedding.
+        n_components: number of dimensions of the embedding.
         random_state: seed of the fit.
         n_neighbors, min_dist: see umap-learn.
 
     Attributes:
         rows_: fitted rows, float32, shape (rows, columns).
-        embedding_: their places, float32, shape (rows, n_components).
-        a_, b_: the curve of the attraction, from ``min_dist``.
+        embedding_: their embedding, float32, shape (rows, n_components).
+        a_, b_: parameters of the attraction curve, derived from ``min_dist``.
     """
 
     def __init__(
@@ -60,15 +62,15 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.min_dist = min_dist
 
-    def fit(self, x: np.ndarray, y: Any = None) -> UMAPEmbedding:
-        """Embed the rows of ``x``, shape (rows, columns).
+    def fit(self, X: np.ndarray, y: Any = None) -> UMAPEmbedding:
+        """Embed the rows of ``X``, shape (rows, columns).
 
         Raises:
-            UserError: there are too few rows for the neighbours or the dimensions.
+            UserError: there are too few rows for the number of neighbours or dimensions.
         """
-        from umap import UMAP  # slow to import and to compile: only where it is needed
+        from umap import UMAP  # slow to import and compile, so only imported here
 
-        rows = self._rows(x, reset=True)
+        rows = self._rows(X, reset=True)
         if len(rows) <= max(self.n_neighbors, self.n_components + 1):
             raise UserError(
                 f"UMAP: {len(rows)} rows are too few for {self.n_neighbors} neighbours, {self.n_components} dimensions"
@@ -81,52 +83,52 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
             n_jobs=1,
             precomputed_knn=(*_nearest(rows, rows, self.n_neighbors), None),
         )
-        with warnings.catch_warnings(), threadpool_limits(1):  # one thread: its sums have one order
-            # That it has no search index of its own, and that the start of few rows may fall back to a random one.
+        with warnings.catch_warnings(), threadpool_limits(1):  # on one thread the order of sums is fixed
+            # umap-learn warns that it got no search index, and that few rows may get a random initialization.
             warnings.simplefilter("ignore", UserWarning)
             umap.fit(rows)
         self.rows_, self.embedding_ = rows, np.ascontiguousarray(umap.embedding_, np.float32)
         self.a_, self.b_ = float(umap._a), float(umap._b)
         return self
 
-    def transform(self, x: np.ndarray) -> np.ndarray:
-        """Places of the rows of ``x``, shape (rows, n_components)."""
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Embedding of the rows of ``X``, float64, shape (rows, n_components)."""
         check_is_fitted(self)
-        x = self._rows(x, reset=False)
-        numbers = range(len(self.rows_) - 1, -1, -1)  # backwards: of equal rows the first stays
-        places = {_content(self.rows_[number]): number for number in numbers}
-        known = np.array([places.get(_content(row), -1) for row in x])
-        result = np.empty((len(x), self.n_components), np.float32)
+        X = self._rows(X, reset=False)
+        numbers = range(len(self.rows_) - 1, -1, -1)  # backwards, so that the first of equal rows remains
+        fitted = {_digest(self.rows_[number]): number for number in numbers}
+        known = np.array([fitted.get(_digest(row), -1) for row in X])
+        result = np.empty((len(X), self.n_components), np.float32)
         result[known >= 0] = self.embedding_[known[known >= 0]]
         if (known < 0).any():
-            result[known < 0] = self._place(x[known < 0])
+            result[known < 0] = self._embed(X[known < 0])
         return result.astype(np.float64)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names "umap_0" …, shape (n_components,)."""
+        """Names "umap_0", "umap_1", …; shape (n_components,)."""
         return np.array([f"umap_{number}" for number in range(self.n_components)], dtype=object)
 
-    def _rows(self, x: np.ndarray, reset: bool) -> np.ndarray:
-        # Plus zero turns -0.0 into 0.0, so that equal rows have equal bytes.
-        return np.ascontiguousarray(validate_data(self, x, reset=reset, dtype=np.float32)) + np.float32(0)
+    def _rows(self, X: np.ndarray, reset: bool) -> np.ndarray:
+        # Adding zero turns -0.0 into 0.0, so that equal rows have equal bytes.
+        return np.ascontiguousarray(validate_data(self, X, reset=reset, dtype=np.float32)) + np.float32(0)
 
-    def _place(self, x: np.ndarray) -> np.ndarray:
-        """Places of new rows: one edge to each neighbour, then gradient descent over the edges."""
+    def _embed(self, X: np.ndarray) -> np.ndarray:
+        """Embedding of new rows by gradient descent over one edge to each neighbour."""
         from umap.layouts import optimize_layout_euclidean
 
-        indices, distances = _nearest(x, self.rows_, self.n_neighbors)
+        indices, distances = _nearest(X, self.rows_, self.n_neighbors)
         strengths = _strengths(distances)
-        start = np.empty((len(x), self.n_components), np.float32)
-        for rows in _blocks(len(x)):
+        start = np.empty((len(X), self.n_components), np.float32)
+        for rows in _blocks(len(X)):
             weights = strengths[rows] / strengths[rows].sum(axis=1, keepdims=True)
             start[rows] = (weights[:, :, None] * self.embedding_[indices[rows]]).sum(axis=1)
-        # Edges are visited in proportion to their strength, and those too weak for one visit not at all. umap-learn
-        # measures against the strongest edge of all rows, here it is the strongest of the row.
+        # Edges are visited in proportion to their strength; those too weak for one visit are left out. umap-learn takes
+        # the strength relative to the strongest edge of all rows, here it is relative to the strongest of the row.
         share = strengths / strengths.max(axis=1, keepdims=True)
         visited = share >= 1 / TRANSFORM_EPOCHS
-        heads = np.repeat(np.arange(len(x), dtype=np.int32), self.n_neighbors).reshape(share.shape)
+        heads = np.repeat(np.arange(len(X), dtype=np.int32), self.n_neighbors).reshape(share.shape)
         seeds = np.random.RandomState(TRANSFORM_SEED).randint(-(2**31) + 1, 2**31 - 2, 3).astype(np.int64)
-        # The descent moves new rows only, and each by a random stream that starts from the row's own place.
+        # The descent moves only the new rows. Each has its own random stream, seeded from the row's start.
         return optimize_layout_euclidean(
             head_embedding=start,
             tail_embedding=self.embedding_.copy(),
@@ -146,18 +148,20 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         )
 
 
-def _nearest(x: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exact nearest rows: positions (int64) and distances (float32), nearest first, shape (len(x), count) each.
+def _nearest(X: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exact nearest rows: positions (int64) and distances (float32), nearest first, shape (len(X), count) each.
 
-    scikit-learn finds them by matrix products, whose rounding depends on the block a row falls in. So a few more are
-    taken, and measured again by differences: the result is the same for a row alone and in any company.
+    scikit-learn computes distances by matrix products, whose rounding depends on the block that a row is in. Therefore
+    a few more candidates are taken, and their distances are computed again from differences: the result for a row does
+    not depend on the other rows.
     """
     candidates = min(count + _SPARE_NEIGHBORS, len(rows))
     search = NearestNeighbors(n_neighbors=candidates, algorithm="brute", metric="euclidean").fit(rows)
-    found = np.sort(search.kneighbors(x, return_distance=False), axis=1)  # of equal distances the first row wins
+    # Sorted by position, so that the first of several equally near rows wins.
+    found = np.sort(search.kneighbors(X, return_distance=False), axis=1)
     distances = np.empty(found.shape)
-    for block in _blocks(len(x)):
-        difference = x[block, None].astype(np.float64) - rows[found[block]]
+    for block in _blocks(len(X)):
+        difference = X[block, None].astype(np.float64) - rows[found[block]]
         distances[block] = np.sqrt((difference**2).sum(axis=2))
     order = np.argsort(distances, axis=1, kind="stable")[:, :count]
     taken = np.take_along_axis(distances, order, axis=1)
@@ -165,11 +169,11 @@ def _nearest(x: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, n
 
 
 def _strengths(distances: np.ndarray) -> np.ndarray:
-    """Strength of the edge to each neighbour, exp(-distance / bandwidth); shape as ``distances``.
+    """Strength of the edge to each neighbour, exp(-distance / bandwidth); same shape as ``distances``.
 
-    The bandwidth of a row is found by bisection, as umap-learn's ``smooth_knn_dist`` does with the local connectivity
-    of new rows, so that the strengths beyond the nearest neighbour sum up to log2(neighbours). Its least value is taken
-    from the row's own mean distance; umap-learn takes the mean over all rows.
+    The bandwidth of a row is found by bisection so that the strengths of all but the nearest neighbour sum to
+    log2(neighbours), as in umap-learn's ``smooth_knn_dist`` for new rows. Its minimum is relative to the row's mean
+    distance; in umap-learn it is relative to the mean over all rows.
     """
     distances = distances.astype(np.float64)
     target = np.log2(distances.shape[1])
@@ -186,5 +190,5 @@ def _blocks(rows: int) -> Iterator[slice]:
     return (slice(start, start + _ROWS_AT_A_TIME) for start in range(0, rows, _ROWS_AT_A_TIME))
 
 
-def _content(row: np.ndarray) -> bytes:
+def _digest(row: np.ndarray) -> bytes:
     return hashlib.blake2b(row.tobytes(), digest_size=16).digest()

@@ -1,0 +1,56 @@
+"""Cluster membership as features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from moa.errors import UserError
+from moa.features.stored import stored
+
+
+@stored
+class KMeansOneHot(TransformerMixin, BaseEstimator):
+    """The k-means cluster of each row, one-hot.
+
+    Args:
+        n_clusters: number of clusters.
+        random_state: seed of the starts. Since scikit-learn 1.3 a seed draws other starts than in 2020.
+        n_init: number of starts. The default of 2020 was 10 with Elkan's algorithm; today's is 1 with Lloyd's.
+
+    Attributes:
+        centers_: shape (n_clusters, columns).
+    """
+
+    def __init__(self, n_clusters: int, random_state: int | None = None, n_init: int = 10):
+        self.n_clusters = n_clusters
+        self.random_state = random_state
+        self.n_init = n_init
+
+    def fit(self, X: np.ndarray, y: Any = None) -> KMeansOneHot:
+        """Find the centres of the rows of ``X``, shape (rows, columns).
+
+        Raises:
+            UserError: there are fewer rows than clusters.
+        """
+        X = validate_data(self, X, dtype=np.float64)
+        if len(X) < self.n_clusters:
+            raise UserError(f"k-means: {len(X)} rows are too few for {self.n_clusters} clusters; take a smaller number")
+        kmeans = KMeans(self.n_clusters, n_init=self.n_init, algorithm="elkan", random_state=self.random_state)
+        self.centers_ = kmeans.fit(X).cluster_centers_
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """0/1, shape (rows, n_clusters)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return np.eye(self.n_clusters)[pairwise_distances_argmin(X, self.centers_)]
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names "cluster_0", "cluster_1", …; shape (n_clusters,)."""
+        return np.array([f"cluster_{number}" for number in range(self.n_clusters)], dtype=object)

@@ -1,0 +1,110 @@
+"""Statistics of each row over groups of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import validate_data
+
+from moa.errors import UserError
+from moa.features.stored import stored
+
+# Rows processed at a time: few enough for a processor's cache.
+_ROWS_AT_A_TIME = 1024
+
+
+@stored
+class RowStatistics(TransformerMixin, BaseEstimator):
+    """Statistics over consecutive groups of columns, and over all groups together if there are several.
+
+    Source: write-up, Simple NN and 2-stage NN + TabNet.
+
+    Args:
+        groups: number of columns of each group by name, in column order, such as {"g": 772, "c": 100}.
+        statistics: any of sum, mean, std, kurtosis, skew, as pandas defines them: std divides by n - 1; kurtosis and
+            skew are corrected for bias, and are 0 for a row of equal values.
+    """
+
+    def __init__(
+        self, groups: Mapping[str, int], statistics: tuple[str, ...] = ("sum", "mean", "std", "kurtosis", "skew")
+    ):
+        self.groups = groups
+        self.statistics = statistics
+
+    def fit(self, X: np.ndarray, y: Any = None) -> RowStatistics:
+        """Check the settings against ``X``, shape (rows, columns).
+
+        Raises:
+            UserError: the groups do not add up to the columns, a group is too narrow, or a statistic is unknown.
+        """
+        width = validate_data(self, X, dtype=np.float64).shape[1]
+        unknown = [name for name in self.statistics if name not in _STATISTICS]
+        if unknown:
+            raise UserError(f"row statistics: '{unknown[0]}' is not one of {', '.join(_STATISTICS)}")
+        if sum(self.groups.values()) != width:
+            raise UserError(f"row statistics: groups {dict(self.groups)} do not add up to the {width} columns given")
+        if min(self.groups.values()) < 4:
+            raise UserError(f"row statistics: groups {dict(self.groups)} need 4 columns each for the kurtosis")
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """For each statistic, its value over each group, then over all columns.
+
+        Returns:
+            shape (rows, statistics × (groups + 1)); with a single group (rows, statistics).
+        """
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        ends = np.cumsum(list(self.groups.values()))
+        spans = [slice(end - width, end) for end, width in zip(ends, self.groups.values(), strict=True)]
+        if len(spans) > 1:
+            spans.append(slice(None))
+        result = np.empty((len(X), len(self.statistics), len(spans)))
+        for rows in _row_blocks(len(X)):
+            for number, span in enumerate(spans):
+                moments = _moments(X[rows, span])
+                for place, name in enumerate(self.statistics):
+                    result[rows, place, number] = _STATISTICS[name](*moments)
+        return result.reshape(len(X), -1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names such as "g_sum", "c_sum", "gc_sum", one per column of ``transform``."""
+        names = list(self.groups)
+        if len(names) > 1:
+            names.append("".join(names))
+        return np.array([f"{group}_{name}" for name in self.statistics for group in names], dtype=object)
+
+
+def _row_blocks(rows: int) -> Iterator[slice]:
+    return (slice(start, start + _ROWS_AT_A_TIME) for start in range(0, rows, _ROWS_AT_A_TIME))
+
+
+def _moments(X: np.ndarray) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """For each row: count, sum, and the sums of the second, third and fourth powers of the deviations."""
+    n, total = X.shape[1], X.sum(axis=1)
+    deviation = X - (total / n)[:, None]
+    square = deviation**2
+    second = square.sum(axis=1)
+    # The deviations of a row of equal values are rounding errors: kurtosis and skew must not be computed from them.
+    second[second <= n * (np.finfo(float).eps * np.abs(total)) ** 2] = 0
+    return n, total, second, (square * deviation).sum(axis=1), (square**2).sum(axis=1)
+
+
+def _kurtosis(n: int, total: np.ndarray, m2: np.ndarray, m3: np.ndarray, m4: np.ndarray) -> np.ndarray:
+    shape = np.divide(n * (n + 1) * (n - 1) * m4, m2**2, out=np.zeros_like(m2), where=m2 > 0)
+    return np.where(m2 > 0, (shape - 3 * (n - 1) ** 2) / ((n - 2) * (n - 3)), 0.0)
+
+
+def _skew(n: int, total: np.ndarray, m2: np.ndarray, m3: np.ndarray, m4: np.ndarray) -> np.ndarray:
+    return np.divide(n * (n - 1) ** 0.5 / (n - 2) * m3, m2**1.5, out=np.zeros_like(m2), where=m2 > 0)
+
+
+_STATISTICS = {
+    "sum": lambda n, total, m2, m3, m4: total,
+    "mean": lambda n, total, m2, m3, m4: total / n,
+    "std": lambda n, total, m2, m3, m4: np.sqrt(m2 / (n - 1)),
+    "kurtosis": _kurtosis,
+    "skew": _skew,
+}

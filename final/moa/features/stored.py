@@ -1,0 +1,42 @@
+"""Classes whose fitted objects are stored on disk, and the names they are stored under.
+
+A stored fit names its class by module and class name. So that a class can move to another file without making stored
+fits unreadable, all these classes belong to the package ``moa.features``, which exports them.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+PACKAGE = "moa.features"
+
+#: The module that defines each class.
+STORED = {
+    "ConditionCodes": "moa.features.conditions",
+    "Familiarity": "moa.features.familiarity",
+    "GaussianRank": "moa.features.ranks",
+    "KMeansOneHot": "moa.features.clusters",
+    "LogScaler": "moa.features.log_scaler",
+    "OneHotConditions": "moa.features.conditions",
+    "RawInputs": "moa.features.conditions",
+    "RowStatistics": "moa.features.statistics",
+    "TTestSelector": "moa.features.selection",
+    "UMAPEmbedding": "moa.features.umap",
+}
+
+#: Type names that a reader of stored fits may construct, besides those that skops trusts by default.
+TRUSTED_TYPES = tuple(f"{PACKAGE}.{name}" for name in STORED)
+
+Class = TypeVar("Class", bound=type)
+
+
+def stored(cls: Class) -> Class:
+    """Class decorator: store fits of the class as ``moa.features.<name>``.
+
+    Raises:
+        TypeError: ``STORED`` does not list the class with this module, so that its stored fits could not be read.
+    """
+    if STORED.get(cls.__name__) != cls.__module__:
+        raise TypeError(f"{cls.__module__}.{cls.__name__} is not in moa.features.stored.STORED")
+    cls.__module__ = PACKAGE
+    return cls
