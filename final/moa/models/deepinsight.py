@@ -1,13 +1,18 @@
-"""DeepInsight CNNs: samples drawn as images by a t-SNE map of their features, read by pretrained image networks.
+"""DeepInsight CNNs: a t-SNE map of the features turns samples into images for pretrained image networks.
 
-Source: write-up, "DeepInsight CNNs"; Sharma et al. 2019 for DeepInsight. All rows are used, controls too. The write-up
-says that V2 of the ResNeSt has another seed; the notebooks gave both the same, and so does this.
+Source: write-up, "DeepInsight CNNs"; Sharma et al. 2019 for DeepInsight. All rows are used, including controls. The
+write-up says that V2 of the ResNeSt has another seed, but the notebooks gave both versions the same seed, as here.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
+
 from moa.data.folds import Folds
-from moa.features.conditions import RawInputs
+from moa.data.schema import Schema
+from moa.features import LogScaler, RawInputs
 from moa.features.pipeline import FeaturePipeline, Step, excluding
 from moa.learners.deepinsight.backbones import ResNeSt
 from moa.learners.deepinsight.learner import CNNLearner
@@ -22,14 +27,23 @@ class DeepInsightConfig(ModelConfig):
     learner: CNNLearner = CNNLearner()
 
 
-def features() -> FeaturePipeline:
-    """The 875 raw features, conditions first: scaler and map belong to a fold, and so to the learner."""
-    return FeaturePipeline([Step("raw", RawInputs(), excluding(), "replace", own_names=True)])
+def features(schema: Schema) -> FeaturePipeline:
+    """All raw features as numbers, treatment and conditions first."""
+    return FeaturePipeline([Step("raw", RawInputs.of(schema), excluding(), "replace", own_names=True)])
 
 
-def stages(config: DeepInsightConfig) -> tuple[Stage, ...]:
+def unit_features(seed: int) -> FeaturePipeline:
+    """Log scaling, fitted on the training rows of a fold; it does not depend on the model's ``seed``."""
+    return FeaturePipeline([Step("scale", LogScaler(), excluding(), "in place", fit_on="train")], dtype=np.float64)
+
+
+def stages(config: DeepInsightConfig, schema: Schema) -> tuple[Stage, ...]:
     """One stage on the scored targets."""
-    return (Stage("cnn", "scored", features, config.folds, config.seeds, config.learner),)
+    learner = config.learner
+    if learner.swap_first is None:  # swap noise leaves treatment and conditions alone
+        learner = learner.model_copy(update={"swap_first": 1 + len(schema.conditions)})
+    make = partial(features, schema)
+    return (Stage("cnn", "scored", make, config.folds, config.seeds, learner, unit_features=unit_features),)
 
 
 def _resnest(final_drop: float) -> DeepInsightConfig:
@@ -37,7 +51,7 @@ def _resnest(final_drop: float) -> DeepInsightConfig:
     return DeepInsightConfig(learner=CNNLearner(backbone=backbone, resolution=224, batch_size=128, patience=16))
 
 
-# Small images and narrow, untrained networks of the same families.
+# Small images, and narrow networks of the same families without pretrained weights.
 _SMALL = {
     "pretrained": False,
     "resolution": 32,
@@ -45,7 +59,7 @@ _SMALL = {
     "map_iterations": 300,
     "epochs": 5,
     "batch_size": 32,
-    "lr": 1e-2,  # at the published rate, so few steps would leave the outputs near one half
+    "lr": 1e-2,  # with the published rate, so few steps would leave the predictions near 0.5
 }
 _NARROW = {"blocks": (1, 1, 1, 1), "width": 8, "stem_width": 8}
 

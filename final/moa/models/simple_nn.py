@@ -1,6 +1,6 @@
-"""Simple NN, old and new CV: one stage, gaussian ranks + factor analysis + row statistics into a 3-FC block.
+"""Simple NN, old and new CV: one stage, Gaussian ranks, factor analysis and row statistics into a 3-FC block.
 
-Source: write-up, "Simple NN". The old-CV model keeps two slips of the original, named where they happen.
+Source: write-up, "Simple NN". The old-CV model keeps an off-by-one error of the original; see ``features``.
 """
 
 from __future__ import annotations
@@ -9,27 +9,21 @@ from functools import partial
 from typing import Literal
 
 from moa.data.folds import Folds
-from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
-from moa.features.conditions import OneHotConditions
-from moa.features.pipeline import (
-    FeaturePipeline,
-    Step,
-    cells,
-    drop,
-    excluding,
-    genes,
-    genes_and_cells,
-    named,
-    positions,
-    starting,
-)
-from moa.features.transformers import GaussianRank, KMeansOneHot, RowStatistics, factor_analysis
+from moa.data.schema import Schema
+from moa.features import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics
+from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, named, positions
+from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 
 
 class SimpleNNConfig(ModelConfig):
-    """Settings of a Simple NN; the defaults are those of the old-CV model."""
+    """Settings of a Simple NN; the defaults are those of the old-CV model.
+
+    Attributes:
+        keep_slips: keep the off-by-one error of the original, see ``features``.
+        gene_clusters, cell_clusters: numbers of k-means clusters; None: no clusters.
+    """
 
     seeds: tuple[int, ...] = (940, 1513, 1269, 1392, 1119, 1303)
     folds: Folds = Folds(scheme="multilabel", n_splits=5)
@@ -46,48 +40,54 @@ class SimpleNNConfig(ModelConfig):
     cluster_seed: int = 123
 
 
-def features(config: SimpleNNConfig) -> FeaturePipeline:
-    """The feature pipeline: 1,089 columns with the slips and clusters, 1,030 without, before one-hot encoding."""
-    # Slip of the original: the second rank starts one column late, which loses g-0 and moves every later slice by
-    # position by one: "genes" then are g-1 … c-0, "cells" c-1 … the first gene factor.
-    first = 3 if config.keep_slips else 2  # after cp_time and cp_dose
-    gene_like = positions(2, 2 + len(GENES))
-    cell_like = positions(2 + len(GENES), 2 + len(GENES) + len(CELLS))
-    both = positions(2, 2 + len(GENES) + len(CELLS))
+def features(config: SimpleNNConfig, schema: Schema) -> FeaturePipeline:
+    """The feature pipeline, for the competition 1,089 columns with clusters, else 1,030, before one-hot encoding.
+
+    Clusters and row statistics select genes and cells by position. In the original's old-CV model the second rank
+    starts one column late and loses the first gene, so that all these positions are off by one: "genes" are g-1 … c-0,
+    and "cells" are c-1 … the first gene factor.
+    """
+    conditions = named(*schema.condition_columns)
+    first = len(schema.conditions)  # position of the first gene: the treatment column is dropped
+    last_gene = first + len(schema.columns("genes"))
+    last_cell = last_gene + len(schema.columns("cells"))
     steps = [
-        drop("treated rows only", named(CP_TYPE)),
+        drop("treated rows only", named(schema.treatment.column)),
         Step(
             "rank",
             GaussianRank(random_state=config.first_rank_seed),
-            genes_and_cells,
+            named(*schema.values),
             "in place",
             fit_on=config.first_rank_fit_on,
         ),
-        Step("g-fa", factor_analysis(config.gene_factors, config.factor_seed), genes),
-        Step("c-fa", factor_analysis(config.cell_factors, config.factor_seed), cells),
-        *([drop("g-0 is lost", positions(2, first))] if config.keep_slips else []),
+        Step("g-fa", factor_analysis(config.gene_factors, config.factor_seed), named(*schema.columns("genes"))),
+        Step("c-fa", factor_analysis(config.cell_factors, config.factor_seed), named(*schema.columns("cells"))),
+        *([drop("g-0 is lost", positions(first, first + 1))] if config.keep_slips else []),
         Step(
-            "second rank", GaussianRank(random_state=config.second_rank_seed), excluding(CP_TIME, CP_DOSE), "in place"
+            "second rank",
+            GaussianRank(random_state=config.second_rank_seed),
+            excluding(*schema.condition_columns),
+            "in place",
         ),
     ]
     if config.gene_clusters and config.cell_clusters:
         steps += [
-            Step("g-cluster", KMeansOneHot(config.gene_clusters, random_state=config.cluster_seed), gene_like),
-            Step("c-cluster", KMeansOneHot(config.cell_clusters, random_state=config.cluster_seed), cell_like),
+            Step("g-cluster", KMeansOneHot(config.gene_clusters, config.cluster_seed), positions(first, last_gene)),
+            Step("c-cluster", KMeansOneHot(config.cell_clusters, config.cluster_seed), positions(last_gene, last_cell)),
         ]
     steps += [
-        Step("statistics", RowStatistics(groups={"g": len(GENES), "c": len(CELLS)}), both, own_names=True),
-        Step("conditions", OneHotConditions(), starting(CP_TIME, CP_DOSE), "replace", own_names=True),
+        Step("statistics", RowStatistics(schema.widths), positions(first, first + len(schema.values)), own_names=True),
+        Step("conditions", OneHotConditions(schema.levels), conditions, "replace", own_names=True),
     ]
     return FeaturePipeline(steps)
 
 
-def stages(config: SimpleNNConfig) -> tuple[Stage, ...]:
+def stages(config: SimpleNNConfig, schema: Schema) -> tuple[Stage, ...]:
     """One stage on the scored targets."""
-    return (Stage("nn", "scored", partial(features, config), config.folds, config.seeds, config.learner),)
+    return (Stage("nn", "scored", partial(features, config, schema), config.folds, config.seeds, config.learner),)
 
 
-# A size that two CPU cores train in a minute.
+# Small enough that two CPU cores train it in a minute.
 DEMO = {
     "seeds": (940, 1513),
     "folds": {"n_splits": 3},

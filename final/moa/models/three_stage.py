@@ -1,6 +1,6 @@
-"""3-stage NN: nonscored targets first, then scored ones with those predictions as inputs, then a correction of these.
+"""3-stage NN: predict nonscored targets, then scored ones from those predictions, then correct the latter.
 
-Source: write-up, "3-stage NN". One recipe: 5 folds for the Best LB blend, 10 for Best CV.
+Source: write-up, "3-stage NN". The Best LB blend has the model with 5 folds, Best CV with 10.
 """
 
 from __future__ import annotations
@@ -8,17 +8,21 @@ from __future__ import annotations
 from functools import partial
 
 from moa.data.folds import Folds
-from moa.data.schema import CP_DOSE, CP_TIME, CP_TYPE
-from moa.features.conditions import OneHotConditions
-from moa.features.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
-from moa.features.transformers import GaussianRank, factor_analysis
-from moa.features.umap import UMAPEmbedding
+from moa.data.schema import Schema
+from moa.features import GaussianRank, OneHotConditions, UMAPEmbedding
+from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
+from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 
 
 class ThreeStageConfig(ModelConfig):
-    """Settings of the 3-stage NN; the defaults are those of the Best LB blend."""
+    """Settings of the 3-stage NN; the defaults are those of the Best LB blend.
+
+    Attributes:
+        gene_umap, cell_umap: dimensions of the UMAP embeddings; 0 in either: no UMAP.
+        meta_features: False leaves out the first stage.
+    """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     folds: Folds = Folds(scheme="multilabel", n_splits=5)
@@ -37,16 +41,19 @@ class ThreeStageConfig(ModelConfig):
     )
 
 
-def features(config: ThreeStageConfig, earlier: str | None = None) -> FeaturePipeline:
-    """Factors and UMAP of the raw values, then ranks: 1,085 columns before one-hot encoding.
+def features(config: ThreeStageConfig, schema: Schema, earlier: str | None = None) -> FeaturePipeline:
+    """Factors and UMAP of the raw values, then ranks; for the competition 1,085 columns before one-hot encoding.
 
-    Only g and c are ranked; the write-up's text says more, the published model does not.
+    Only genes and cells are ranked, as in the published model; the write-up's text says that more columns are.
 
     Args:
-        earlier: stage whose predictions are ranked on the training rows and appended.
+        config: the settings.
+        schema: columns of the features.
+        earlier: stage whose predictions are in the frame; they are ranked by the training rows.
     """
+    genes, cells = named(*schema.columns("genes")), named(*schema.columns("cells"))
     steps = [
-        drop("treated rows only", named(CP_TYPE)),
+        drop("treated rows only", named(schema.treatment.column)),
         Step("g-fa", factor_analysis(config.gene_factors, config.reduction_seed), genes),
         Step("c-fa", factor_analysis(config.cell_factors, config.reduction_seed), cells),
     ]
@@ -55,15 +62,16 @@ def features(config: ThreeStageConfig, earlier: str | None = None) -> FeaturePip
             Step("g-umap", UMAPEmbedding(config.gene_umap, random_state=config.reduction_seed), genes),
             Step("c-umap", UMAPEmbedding(config.cell_umap, random_state=config.reduction_seed), cells),
         ]
-    steps.append(Step("rank", GaussianRank(random_state=config.rank_seed), genes_and_cells, "in place"))
+    steps.append(Step("rank", GaussianRank(random_state=config.rank_seed), named(*schema.values), "in place"))
     if earlier:
         steps.append(_rank_predictions(config, earlier))
-    steps.append(Step("conditions", OneHotConditions(), starting(CP_TIME, CP_DOSE), "replace", own_names=True))
+    one_hot, conditions = OneHotConditions(schema.levels), named(*schema.condition_columns)
+    steps.append(Step("conditions", one_hot, conditions, "replace", own_names=True))
     return FeaturePipeline(steps)
 
 
 def predictions_alone(config: ThreeStageConfig, earlier: str) -> FeaturePipeline:
-    """The ranked predictions of an earlier stage and nothing else."""
+    """Only the ranked predictions of an earlier stage."""
     return FeaturePipeline(
         [
             drop("all but predictions", lambda available: [c for c in available if not c.startswith(f"{earlier}:")]),
@@ -82,13 +90,12 @@ def _rank_predictions(config: ThreeStageConfig, earlier: str) -> Step:
     )
 
 
-def stages(config: ThreeStageConfig) -> tuple[Stage, ...]:
-    """Three stages, each resplit by its own targets; without meta-features the first is left out."""
-    first = Stage("stage1", "nonscored", partial(features, config), config.folds, config.seeds, config.stage1)
+def stages(config: ThreeStageConfig, schema: Schema) -> tuple[Stage, ...]:
+    """Three stages, each with folds stratified by its own targets; without meta-features the first is left out."""
+    make = partial(features, config, schema)
+    first = Stage("stage1", "nonscored", make, config.folds, config.seeds, config.stage1)
     uses = ("stage1",) if config.meta_features else ()
-    second = Stage(
-        "stage2", "scored", partial(features, config, *uses), config.folds, config.seeds, config.stage2, uses=uses
-    )
+    second = Stage("stage2", "scored", partial(make, *uses), config.folds, config.seeds, config.stage2, uses=uses)
     third = Stage(
         "stage3",
         "scored",
@@ -127,7 +134,7 @@ RECIPES = (
         "3-stage NN (10 folds)",
         ThreeStageConfig(folds=Folds(scheme="multilabel", n_splits=10)),
         stages,
-        # The same figure as the OOF behind the Best CV blend, which counts treated rows.
+        # Same as the CV of the OOF predictions in the Best CV blend, which is computed on treated rows.
         Published(cv=0.01546, public_lb=0.01822, private_lb=0.01618, cv_rows="treated"),
         demo=DEMO | {"folds": {"n_splits": 4}},
     ),

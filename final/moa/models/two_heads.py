@@ -1,6 +1,7 @@
-"""2-heads ResNet, V1 and V2: nonscored targets first, then the scored ones, from two tables of inputs.
+"""2-heads ResNet, V1 and V2: trained on nonscored targets, then on the scored ones, from two sets of inputs.
 
-Source: write-up, 2-heads ResNet. Open, since it is not said: scaler and PCA are fitted on treated training rows.
+Source: write-up, 2-heads ResNet. It does not say which rows scaler and PCA are fitted on; here the treated training
+rows.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from functools import partial
 from sklearn.preprocessing import StandardScaler
 
 from moa.data.folds import Folds
-from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
-from moa.features.conditions import OneHotConditions
-from moa.features.pipeline import FeaturePipeline, Step, cells, drop, genes, genes_and_cells, named, starting
-from moa.features.transformers import RowStatistics, TTestSelector, pca
+from moa.data.schema import Schema
+from moa.features import OneHotConditions, RowStatistics, TTestSelector
+from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
+from moa.features.reductions import pca
 from moa.learners.two_heads.learner import SECOND, TwoHeadsLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 
@@ -22,9 +23,10 @@ class TwoHeadsConfig(ModelConfig):
     """Settings of a 2-heads ResNet; the defaults are those of V1.
 
     Attributes:
-        selected: columns of the second input, those of the lowest p-values: the list that was published, and so the
-            network, has 447. None takes the rule as it was told, "below the 25 % quantile of the p-values", which
-            keeps 218 of 872.
+        selected: number of columns of the second input, those with the lowest p-values. The published list, and so
+            the published network, has 447. None uses the published rule, "below the 25 % quantile of the p-values",
+            which keeps 218 of 872.
+        conditions: whether the first input has the conditions.
     """
 
     seeds: tuple[int, ...] = (23, 228, 1488, 1998, 2208, 2077, 404)
@@ -38,32 +40,33 @@ class TwoHeadsConfig(ModelConfig):
     phase2: TwoHeadsLearner = TwoHeadsLearner(phase3="validation")
 
 
-def features(config: TwoHeadsConfig) -> FeaturePipeline:
-    """Head 1: scaled genes, cells and their means, principal components, in V2 conditions. Head 2: selected columns.
+def features(config: TwoHeadsConfig, schema: Schema) -> FeaturePipeline:
+    """Head 1: scaled genes, cells, their means and principal components; in V2 conditions. Head 2: selected columns.
 
-    The selection sees the labels of all training rows, those of validation folds among them, as in the original, whose
-    list was made once.
+    The selection uses the labels of all training rows, including those of validation folds, as in the original, whose
+    list of columns was made once.
     """
-    means = [f"{group}_mean" for group in ("g", "c", "gc")]
-    conditions = starting(CP_TIME, CP_DOSE)
-    one_hot = Step("conditions", OneHotConditions(), conditions, "replace", own_names=True)
+    genes, cells, values = named(*schema.columns("genes")), named(*schema.columns("cells")), named(*schema.values)
+    conditions = named(*schema.condition_columns)
+    one_hot = Step("conditions", OneHotConditions(schema.levels), conditions, "replace", own_names=True)
+    statistics = RowStatistics(schema.widths, ("mean",))
+    means = [f"{prefix}_mean" for prefix in schema.widths]
+    overall = [name for name in statistics.get_feature_names_out() if name not in means]
     return FeaturePipeline(
         [
-            drop("treated rows only", named(CP_TYPE)),
+            drop("treated rows only", named(schema.treatment.column)),
             Step(
                 "selected",
                 TTestSelector(n_columns=config.selected),
-                genes_and_cells,
+                values,
                 fit_on="train",
                 own_names=True,
                 prefix=SECOND,
             ),
             Step("head 2 scale", StandardScaler(), starting(SECOND), "in place", fit_on="train"),
-            Step(
-                "means", RowStatistics({"g": len(GENES), "c": len(CELLS)}, ("mean",)), genes_and_cells, own_names=True
-            ),
-            drop("two means", named(means[2])),
-            Step("head 1 scale", StandardScaler(), named(*GENES, *CELLS, *means[:2]), "in place", fit_on="train"),
+            Step("means", statistics, values, own_names=True),
+            drop("two means", named(*overall)),
+            Step("head 1 scale", StandardScaler(), named(*schema.values, *means), "in place", fit_on="train"),
             Step("g-pca", pca(config.gene_components, config.pca_seed), genes, fit_on="train"),
             Step("c-pca", pca(config.cell_components, config.pca_seed), cells, fit_on="train"),
             one_hot if config.conditions else drop("no conditions", conditions),
@@ -71,16 +74,16 @@ def features(config: TwoHeadsConfig) -> FeaturePipeline:
     )
 
 
-def stages(config: TwoHeadsConfig) -> tuple[Stage, ...]:
-    """Phase 1 on all nonscored targets; phases 2 and 3 on the scored ones, from phase 1's weights."""
-    make = partial(features, config)
+def stages(config: TwoHeadsConfig, schema: Schema) -> tuple[Stage, ...]:
+    """Phase 1 on all nonscored targets; phases 2 and 3 on the scored ones, starting from phase 1's weights."""
+    make = partial(features, config, schema)
     return (
         Stage("phase1", "nonscored-all", make, config.folds, config.seeds, config.phase1),
         Stage("phase2", "scored", make, config.folds, config.seeds, config.phase2, starts_from="phase1"),
     )
 
 
-# A few hundred steps at the published rate would not bring the predictions from one half down to one in a hundred.
+# In a few hundred steps the published learning rate would not bring predictions from 0.5 down to 0.01.
 _SMALL = {"width": 128, "batch_size": 32, "lr": 4e-3, "epochs": 12, "loop_epochs": 3, "loop_rounds": 2}
 DEMO = {
     "seeds": (23,),
@@ -111,7 +114,7 @@ RECIPES = (
             phase2=TwoHeadsLearner(batch_size=64, phase3="validation"),
         ),
         stages,
-        # The same figure as the OOF behind the Best CV blend, which counts treated rows.
+        # Same as the CV of the OOF predictions in the Best CV blend, which is computed on treated rows.
         Published(cv=0.01566, public_lb=0.01844, private_lb=0.01623, cv_rows="treated"),
         demo=DEMO | {"gene_components": 10},
     ),

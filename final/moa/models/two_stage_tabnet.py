@@ -1,4 +1,4 @@
-"""2-stage NN + TabNet: a perceptron on nonscored targets, whose predictions TabNet takes among its 1,397 inputs.
+"""2-stage NN + TabNet: a perceptron predicts nonscored targets; its predictions are among TabNet's 1,397 inputs.
 
 Source: write-up, "2-stage NN + TabNet".
 """
@@ -10,11 +10,10 @@ from functools import partial
 from sklearn.feature_selection import VarianceThreshold
 
 from moa.data.folds import Folds
-from moa.data.schema import CELLS, CP_DOSE, CP_TIME, CP_TYPE, GENES
-from moa.features.conditions import ConditionCodes, OneHotConditions
-from moa.features.pipeline import FeaturePipeline, Step, cells, drop, excluding, genes, genes_and_cells, named, starting
-from moa.features.transformers import GaussianRank, KMeansOneHot, RowStatistics, factor_analysis, pca
-from moa.features.umap import UMAPEmbedding
+from moa.data.schema import Schema
+from moa.features import ConditionCodes, GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics, UMAPEmbedding
+from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, named, starting
+from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
@@ -23,8 +22,8 @@ from moa.models.base import ModelConfig, Published, Recipe, Stage
 class NonscoredConfig(ModelConfig):
     """Settings of stage 1.
 
-    The published learning rate of 5e-4 was Adam's own; OneCycleLR overwrites it before the first step, so it had no
-    effect and stands nowhere here.
+    The published learning rate of 5e-4 was that of Adam. OneCycleLR overwrites it before the first step, so it had no
+    effect and is not a setting here.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
@@ -55,18 +54,27 @@ class TabNetConfig(ModelConfig):
 
 
 class TwoStageConfig(ModelConfig):
-    """Settings of the 2-stage NN + TabNet."""
+    """Settings of the 2-stage NN + TabNet.
+
+    Attributes:
+        nonscored: stage 1.
+        tabnet: stage 2.
+        meta_features: False leaves out stage 1.
+    """
 
     nonscored: NonscoredConfig = NonscoredConfig()
     tabnet: TabNetConfig = TabNetConfig()
     meta_features: bool = True
 
 
-def nonscored_features(config: NonscoredConfig) -> FeaturePipeline:
-    """Ranks, PCA and UMAP, of which those columns are kept that vary."""
+def nonscored_features(config: NonscoredConfig, schema: Schema) -> FeaturePipeline:
+    """Ranks, PCA and UMAP; columns of low variance are removed."""
+    genes, cells = named(*schema.columns("genes")), named(*schema.columns("cells"))
+    varying = VarianceThreshold(config.least_variance)
+    one_hot, conditions = OneHotConditions(schema.levels), named(*schema.condition_columns)
     steps = [
-        drop("treated rows only", named(CP_TYPE)),
-        Step("rank", GaussianRank(random_state=config.rank_seed), genes_and_cells, "in place"),
+        drop("treated rows only", named(schema.treatment.column)),
+        Step("rank", GaussianRank(random_state=config.rank_seed), named(*schema.values), "in place"),
         Step("g-pca", pca(config.gene_components, 0), genes, fit_on="train"),
         Step("c-pca", pca(config.cell_components, 0), cells, fit_on="train"),
     ]
@@ -78,26 +86,25 @@ def nonscored_features(config: NonscoredConfig) -> FeaturePipeline:
     return FeaturePipeline(
         [
             *steps,
-            Step("varying", VarianceThreshold(config.least_variance), excluding(CP_TIME, CP_DOSE), "select"),
-            Step("conditions", OneHotConditions(), starting(CP_TIME, CP_DOSE), "replace", own_names=True),
+            Step("varying", varying, excluding(*schema.condition_columns), "select"),
+            Step("conditions", one_hot, conditions, "replace", own_names=True),
         ]
     )
 
 
-def tabnet_features(config: TabNetConfig, meta_features: bool) -> FeaturePipeline:
-    """Condition codes first, ranks, factors, clusters, 12 statistics, and the ranked predictions of stage 1."""
-    statistics = ("mean", "std", "kurtosis", "skew")
+def tabnet_features(config: TabNetConfig, schema: Schema, meta_features: bool) -> FeaturePipeline:
+    """Condition codes, ranks, factors, clusters, row statistics, and the ranked predictions of stage 1."""
+    genes, cells, values = named(*schema.columns("genes")), named(*schema.columns("cells")), named(*schema.values)
+    statistics = RowStatistics(schema.widths, ("mean", "std", "kurtosis", "skew"))
     steps = [
-        drop("treated rows only", named(CP_TYPE)),
-        Step("codes", ConditionCodes(), starting(CP_TIME, CP_DOSE), "in place"),
-        Step("rank", GaussianRank(random_state=config.rank_seed), genes_and_cells, "in place", fit_on="train"),
+        drop("treated rows only", named(schema.treatment.column)),
+        Step("codes", ConditionCodes(schema.levels), named(*schema.condition_columns), "in place"),
+        Step("rank", GaussianRank(random_state=config.rank_seed), values, "in place", fit_on="train"),
         Step("g-fa", factor_analysis(config.gene_factors, config.factor_seed), genes),
         Step("c-fa", factor_analysis(config.cell_factors, config.factor_seed), cells),
         Step("g-cluster", KMeansOneHot(config.gene_clusters, random_state=config.cluster_seed), genes),
         Step("c-cluster", KMeansOneHot(config.cell_clusters, random_state=config.cluster_seed), cells),
-        Step(
-            "statistics", RowStatistics({"g": len(GENES), "c": len(CELLS)}, statistics), genes_and_cells, own_names=True
-        ),
+        Step("statistics", statistics, values, own_names=True),
     ]
     if meta_features:
         rank = GaussianRank(random_state=config.rank_seed)
@@ -105,14 +112,14 @@ def tabnet_features(config: TabNetConfig, meta_features: bool) -> FeaturePipelin
     return FeaturePipeline(steps)
 
 
-def stages(config: TwoStageConfig) -> tuple[Stage, ...]:
-    """The perceptron and TabNet; without meta-features TabNet alone."""
+def stages(config: TwoStageConfig, schema: Schema) -> tuple[Stage, ...]:
+    """The perceptron and TabNet; without meta-features only TabNet."""
     nonscored, tabnet = config.nonscored, config.tabnet
     uses = ("stage1",) if config.meta_features else ()
     first = Stage(
         "stage1",
         "nonscored",
-        partial(nonscored_features, nonscored),
+        partial(nonscored_features, nonscored, schema),
         nonscored.folds,
         nonscored.seeds,
         nonscored.learner,
@@ -120,13 +127,22 @@ def stages(config: TwoStageConfig) -> tuple[Stage, ...]:
     second = Stage(
         "tabnet",
         "scored",
-        partial(tabnet_features, tabnet, config.meta_features),
+        partial(tabnet_features, tabnet, schema, config.meta_features),
         tabnet.folds,
         tabnet.seeds,
-        tabnet.learner,
+        _with_categories(tabnet.learner, schema),
         uses=uses,
     )
     return (first, second) if config.meta_features else (second,)
+
+
+def _with_categories(learner: TabNetLearner, schema: Schema) -> TabNetLearner:
+    """Fill the number of levels and the width of each condition's embedding, unless they are set."""
+    sizes = {
+        "cat_dims": tuple(len(condition.levels) for condition in schema.conditions),
+        "cat_emb_dim": (1,) * len(schema.conditions),
+    }
+    return learner.model_copy(update={name: size for name, size in sizes.items() if getattr(learner, name) is None})
 
 
 RECIPES = (
@@ -152,7 +168,7 @@ RECIPES = (
                 "gene_factors": 20,
                 "cell_factors": 10,
                 "gene_clusters": 10,
-                # Small batches: in a few dozen steps the outputs would not even come down from one half.
+                # Small batches: in a few dozen steps the predictions would hardly fall below 0.5.
                 "learner": {
                     "epochs": 18,
                     "patience": 8,
