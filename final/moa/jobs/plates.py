@@ -1,8 +1,8 @@
-"""New plates: a features file of any size in, probabilities, ranked mechanisms and a warning a sample out.
+"""Predict new plates: from a features file of any size, probabilities, ranked mechanisms and warnings per sample.
 
-The file is read in parts, twice: once to check all of it, so that nothing is written for a file that is wrong
-somewhere, and once to predict. Memory holds one part, whatever the file's size, and 8 bytes of each sig_id. Only the
-weights folder is needed; nothing is fitted, and no training data is read.
+The file is read twice, in parts: first to check all of it, so that nothing is written if the file has an error, then to
+predict. Memory holds one part and 8 bytes per sig_id, whatever the size of the file. Only the weights folder is needed;
+nothing is fitted, and no training data is read.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ import pandas as pd
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
 from moa.blending.submission import submission
 from moa.data.csv_files import Problems, parse_csv
-from moa.data.dataset import TEXT_COLUMNS, check_features
-from moa.data.schema import CELLS, CONTROL, CP_TYPE, GENES, SIG_ID
+from moa.data.dataset import check_features
+from moa.data.schema import COMPETITION, SIG_ID, Schema
 from moa.data.table_files import append_csv
 from moa.errors import DataError, UserError
 from moa.files import replacing
+from moa.learners.runtime import Runtime
 from moa.progress import progress
-from moa.training.runner import Runner, open_runner
+from moa.training.layout import WeightsFolder
+from moa.training.trained import Trained, open_trained
 
 ROWS_AT_A_TIME = 16_384
 MOST_PROBLEMS = 20
-# A sample farther out than all but one in a thousand training samples is warned of.
+#: Samples for which more than this share of the training samples is nearer to the training data get a warning.
 FAR = 0.999
 _MIB = 2**20
 
@@ -44,10 +46,10 @@ class PlateResult:
     """What was written.
 
     Attributes:
-        folder: holds ``probabilities.csv`` (sig_id and a column a target; controls 0), ``ranked.csv`` (sig_id, rank,
+        folder: has ``probabilities.csv`` (sig_id and one column per target; controls 0), ``ranked.csv`` (sig_id, rank,
             moa, probability, times_prevalence) and ``samples.csv`` (sig_id, cp_type, distance, share_nearer, warning).
-        rows: samples predicted.
-        far: how many of them lie far outside the training data; None where the weights do not tell.
+        rows: number of samples predicted.
+        far: number of samples far outside the training data; None if the weights do not describe the training data.
         absent: members of the blend that are not trained.
     """
 
@@ -62,36 +64,36 @@ def predict_plates(
     spec: BlendSpec,
     weights: Path,
     out: Path,
-    device: str = "auto",
     top: int = 10,
     rows_at_a_time: int = ROWS_AT_A_TIME,
-    precision: str | None = None,
+    runtime: Runtime | None = None,
 ) -> PlateResult:
     """Predict a features file with a blend, or with a single model as a blend of one.
 
     Args:
-        features: csv with sig_id and the 875 feature columns, in any order; any number of rows from 1.
-        spec: members and weights; members that are not trained are left out, the others scaled up.
+        features: csv with sig_id and the feature columns of the models' schema, in any order; at least one row.
+        spec: members and weights; members that are not trained are left out, and the other weights are scaled up.
         weights: folder of trained weights.
-        out: folder for the results, which appear when all is done.
-        device: where networks run.
-        top: mechanisms a sample in ``ranked.csv``.
-        rows_at_a_time: rows in memory at once; the results do not depend on it beyond rounding.
-        precision: of ``moa.training.runner.open_runner``.
+        out: folder for the results; files appear there only when all rows are predicted.
+        top: number of mechanisms per sample in ``ranked.csv``.
+        rows_at_a_time: number of rows in memory at once; affects the results only by rounding.
+        runtime: device and precision; None: ``Runtime.of()``.
 
     Raises:
-        DataError: everything found wrong with the file, up to 20 problems.
+        DataError: lists the problems of the file, at most 20.
         UserError: no member is trained.
     """
     names = [member.model for member in spec.members if member.weight > 0]
-    trained = [name for name in names if (Path(weights) / name / "manifest.json").exists()]
+    trained = [name for name in names if WeightsFolder(weights).has(name)]
     if not trained:
         raise UserError(f"{weights}: holds trained weights of no member of {spec.name} ({', '.join(names)})")
     effective_weights(spec, trained, "renormalise")
-    runners = {name: open_runner(name, weights, device, precision) for name in trained}
-    described = next((runner for runner in runners.values() if runner.familiarity() is not None), None)
+    runtime = runtime or Runtime.of()
+    models = {name: open_trained(name, weights, runtime) for name in trained}
+    described = next((model for model in models.values() if model.familiarity() is not None), None)
+    schema = next(iter(models.values())).schema
     with progress(f"check {features.name}, MiB", _size(features)) as bar:
-        rows = check_file(features, rows_at_a_time, bar.update)
+        rows = check_file(features, rows_at_a_time, bar.update, schema)
     far = 0
     with ExitStack() as stack:
         files = {
@@ -100,8 +102,8 @@ def predict_plates(
         }
         bar = stack.enter_context(progress(f"predict {features.name}", rows))
         done = 0
-        for part in read_parts(features, rows_at_a_time):
-            found = _predict_part(part, spec, runners, described, top)
+        for part in read_parts(features, rows_at_a_time, schema):
+            found = _predict_part(part, spec, models, described, top, schema)
             for name, table in found.items():
                 append_csv(files[name], table, header=not done)
             far += int(found[SAMPLES]["warning"].ne("").sum())
@@ -112,37 +114,42 @@ def predict_plates(
 
 
 def _predict_part(
-    part: pd.DataFrame, spec: BlendSpec, runners: dict[str, Runner], described: Runner | None, top: int
+    part: pd.DataFrame,
+    spec: BlendSpec,
+    models: dict[str, Trained],
+    described: Trained | None,
+    top: int,
+    schema: Schema,
 ) -> dict[str, pd.DataFrame]:
-    """The three tables of some rows; ``described`` is a member that knows the training data, the same for all."""
-    predictions = {name: runner.predict(part, quiet=True) for name, runner in runners.items()}
+    """The three tables of some rows; ``described`` is any member whose weights describe the training data."""
+    predictions = {name: model.predict(part, quiet=True) for name, model in models.items()}
     mixed = apply_blend(spec, predictions, missing="renormalise")
-    probabilities = submission(mixed, part, list(mixed.columns))
-    samples = pd.DataFrame({CP_TYPE: part[CP_TYPE]})
-    control = (part[CP_TYPE] == CONTROL).to_numpy()
+    probabilities = submission(mixed, part, list(mixed.columns), schema)
+    samples = part[[schema.treatment.column]].copy()
+    treated = schema.is_treated(part).to_numpy()
     usual = described.familiarity() if described else None
     if usual is None:
         samples["distance"] = samples["share_nearer"] = np.nan
     else:
-        samples[["distance", "share_nearer"]] = usual.transform(part[[*GENES, *CELLS]].to_numpy(np.float64))
-    # Control samples are predicted 0 whatever they look like.
-    far = samples["share_nearer"].gt(FAR).to_numpy() & ~control
+        samples[["distance", "share_nearer"]] = usual.transform(part[list(schema.values)].to_numpy(np.float64))
+    # Controls need no warning: their predictions are always 0.
+    far = samples["share_nearer"].gt(FAR).to_numpy() & treated
     samples["warning"] = np.where(far, "far outside the training data", "")
     samples["distance"] = samples["distance"].round(3)
     return {
         PROBABILITIES: probabilities.astype(np.float32).reset_index(),
-        RANKED: rank_mechanisms(probabilities[~control], described.prevalence() if described else None, top),
+        RANKED: rank_mechanisms(probabilities[treated], described.prevalence() if described else None, top),
         SAMPLES: samples.rename_axis(SIG_ID).reset_index(),
     }
 
 
 def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, top: int) -> pd.DataFrame:
-    """The likeliest mechanisms of each sample, likeliest first.
+    """The most likely mechanisms of each sample, the most likely first.
 
     Args:
         probabilities: shape (rows, targets), indexed by sig_id.
-        prevalence: share of treated training rows that carry a target, by target; None where it is not known.
-        top: how many a sample.
+        prevalence: share of positive treated training rows for each target; None if it is not known.
+        top: number of mechanisms per sample.
 
     Returns:
         sig_id, rank from 1, moa, probability, times_prevalence (probability / prevalence); shape (rows × top, 5).
@@ -160,40 +167,49 @@ def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, t
             "probability": chosen.ravel().astype(np.float32),
         }
     )
-    # A target without a positive in training has no ratio.
+    # The ratio is undefined for a target without a positive in training.
     usual = np.nan if prevalence is None else prevalence.replace(0, np.nan).reindex(names).to_numpy()
     table["times_prevalence"] = np.divide(table["probability"].to_numpy(np.float64), usual).round(2)
     return table
 
 
 def check_file(
-    features: Path, rows_at_a_time: int, on_part: Callable[[float, str], None] = lambda read, note: None
+    features: Path,
+    rows_at_a_time: int,
+    on_part: Callable[[float, str], None] | None = None,
+    schema: Schema = COMPETITION,
 ) -> int:
-    """Check a whole features file part by part; returns its number of rows.
+    """Check a whole features file part by part.
 
     Args:
         features: the file.
-        rows_at_a_time: rows in memory at once.
-        on_part: called after each part with the MiB read so far, and the rows in words.
+        rows_at_a_time: number of rows in memory at once.
+        on_part: called after each part with the MiB read so far, and the number of rows in words.
+        schema: columns that the file must have.
+
+    Returns:
+        number of rows.
 
     Raises:
-        DataError: what is wrong, each problem with its line in the file.
+        DataError: lists the problems, each with its line in the file.
     """
     problems: list[str] = []
     seen = np.empty(0, np.int64)
     rows = done = 0
     for first_line, text in _parts(features, rows_at_a_time):
         part = Problems(first_line)
-        table = _parse_part(features, text, part)
+        table = _parse_part(features, text, part, schema)
         if table is not None:
             ids = np.array([_content(sig_id) for sig_id in table.index], np.int64)
             again = np.isin(ids, seen)
             part.rows(features.name, SIG_ID, again, table.index.to_series(), "each id once, found it above already")
             seen = np.concatenate([seen, ids])
             rows += len(table)
-        problems += [problem for problem in part if problem not in problems]  # a column may be wrong in every part
+        # A missing column is missing in every part, and reported once.
+        problems += [problem for problem in part if problem not in problems]
         done += len(text)
-        on_part(done / _MIB, f"{rows:,} rows")
+        if on_part:
+            on_part(done / _MIB, f"{rows:,} rows")
         if len(problems) >= MOST_PROBLEMS:
             problems = [*problems[:MOST_PROBLEMS], f"{features.name}: reading was stopped after this many problems"]
             break
@@ -202,41 +218,44 @@ def check_file(
     return rows
 
 
-def read_parts(features: Path, rows_at_a_time: int = ROWS_AT_A_TIME) -> Iterator[pd.DataFrame]:
-    """A features file in parts of so many rows, each as ``moa.data.dataset.read_features`` returns it.
+def read_parts(
+    features: Path, rows_at_a_time: int = ROWS_AT_A_TIME, schema: Schema = COMPETITION
+) -> Iterator[pd.DataFrame]:
+    """Read a features file in parts of ``rows_at_a_time`` rows, each as from ``moa.data.dataset.read_features``.
 
     Raises:
-        DataError: a part is wrong; use ``check_file`` to learn of all problems before.
+        DataError: lists the problems of the first part that has any; ``check_file`` lists those of the whole file.
     """
     for first_line, text in _parts(features, rows_at_a_time):
         problems = Problems(first_line)
-        table = _parse_part(features, text, problems)
+        table = _parse_part(features, text, problems, schema)
         if problems or table is None:
             raise DataError(problems)
         yield table
 
 
-def _parse_part(features: Path, text: bytes, problems: Problems) -> pd.DataFrame | None:
+def _parse_part(features: Path, text: bytes, problems: Problems, schema: Schema) -> pd.DataFrame | None:
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
         file.write(text)
         file.flush()
-        table = parse_csv(Path(file.name), features.name, list(TEXT_COLUMNS), problems)
-    return check_features(features.name, None if table is None else table.to_pandas(), problems)
+        table = parse_csv(Path(file.name), features.name, list(schema.text_columns), problems)
+    return check_features(features.name, None if table is None else table.to_pandas(), problems, schema)
 
 
 def _parts(features: Path, rows_at_a_time: int) -> Iterator[tuple[int, bytes]]:
-    """Header and some lines at a time, with the number of the first of these lines in the file."""
+    """Split the file into parts of some lines, each below a copy of the header; yield first line number and text."""
     first_line = 2
     with _open(features) as file:
         header = file.readline()
         while True:
             lines = list(islice(file, rows_at_a_time))
-            # Blank lines are told where rows follow, and let go at the end: a part must not end before that is known.
+            # Blank lines are an error between rows but not at the end of the file, so a part must not end in one.
             while lines and not lines[-1].strip() and (more := file.readline()):
                 lines.append(more)
             if first_line > 2 and not any(line.strip() for line in lines):
                 return
-            yield first_line, b"".join([header, *lines])  # without rows too: to be told what it lacks
+            # A first part without rows is yielded too, so that this problem is reported.
+            yield first_line, b"".join([header, *lines])
             if not lines:
                 return
             first_line += len(lines)
@@ -252,7 +271,7 @@ def _open(features: Path) -> BinaryIO:
 
 
 def _size(features: Path) -> int:
-    """In MiB, rounded up."""
+    """Size in MiB, rounded up."""
     with _open(features) as file:
         return file.seek(0, 2) // _MIB + 1
 

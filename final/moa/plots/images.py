@@ -1,48 +1,76 @@
-"""Figures of the DeepInsight CNNs: the map of the features, images, and what a network looked at.
+"""Figures of the DeepInsight CNNs: the map of the features, images, and the features a network relied on.
 
-As in ``moa.plots.charts``, each function returns a matplotlib Figure and touches no global state.
+As in ``moa.plots.charts``, each function returns a matplotlib Figure and changes no global state.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from moa.data.schema import Schema
 from moa.learners.deepinsight.rendering import CHANNELS
 from moa.plots.charts import GRID, INK, SERIES
 
-#: Kinds of features: how their names begin, what they are called, their colour, and the size of their dots.
-KINDS = (
-    ("g-", "genes", SERIES[0], 9),
-    ("c-", "cells", SERIES[1], 14),
-    ("cp_", "conditions", SERIES[3], 60),
-)
-#: A pixel of the image is drawn at least as wide as this part of the side, or nobody would see it.
+#: Pixels are drawn at least this wide, as a share of the image's side, so that they can be seen.
 LEAST_DOT = 1 / 75
 
 
-def feature_map(coordinates: np.ndarray, features: Sequence[str], side: float = 4.6) -> Figure:
-    """Where each feature lies, by its kind; as in the images, rows count from the top.
+@dataclass(frozen=True)
+class Kind:
+    """How features of one kind are drawn.
+
+    Attributes:
+        name: of the kind, plural.
+        columns: its features.
+        colour: of its dots.
+        size: area of its dots, in points squared.
+        marker: shape of its dots.
+    """
+
+    name: str
+    columns: Sequence[str]
+    colour: str
+    size: int
+    marker: str = "o"
+
+
+def kinds(schema: Schema) -> list[Kind]:
+    """The feature groups of a schema, and "conditions" (treatment included), which come last."""
+    colours = [colour for colour in SERIES if colour != SERIES[3]]
+    found = [
+        # Dots of large groups are smaller, since they lie closer together.
+        Kind(group.name, group.columns, colours[place % len(colours)], 9 if len(group.columns) > 500 else 14)
+        for place, group in enumerate(schema.groups)
+    ]
+    return [*found, Kind("conditions", (schema.treatment.column, *schema.condition_columns), SERIES[3], 60, "D")]
+
+
+def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Schema, side: float = 4.6) -> Figure:
+    """Position of each feature on the plane, coloured by kind; as in the images, rows count from the top.
 
     Args:
-        coordinates: the plane turned upright, shape (features, 2).
-        features: their names.
-        side: of the drawing, inches.
+        coordinates: the plane with its smallest rectangle turned upright, shape (features, 2).
+        features: names of the features, in this order.
+        schema: kinds of the features.
+        side: width of the drawing in inches.
     """
     figure = Figure(figsize=(side, side + 0.3), layout="constrained")
     axes = figure.subplots()
-    names = np.asarray(features, dtype=str)
     low, extent = coordinates.min(axis=0), np.ptp(coordinates, axis=0)
     x, y = ((coordinates - low) / np.where(extent > 0, extent, 1)).T
-    for prefix, kind, colour, size in KINDS:
-        chosen = np.char.startswith(names, prefix)
+    for kind in kinds(schema):
+        chosen = np.isin(features, kind.columns)
         if chosen.any():
-            label, marker = f"{chosen.sum()} {kind}", "D" if kind == "conditions" else "o"
-            axes.scatter(x[chosen], y[chosen], s=size, color=colour, marker=marker, linewidth=0, label=label)
+            label = f"{chosen.sum()} {kind.name}"
+            axes.scatter(
+                x[chosen], y[chosen], s=kind.size, color=kind.colour, marker=kind.marker, linewidth=0, label=label
+            )
     axes.set(xlim=(-0.03, 1.03), ylim=(1.03, -0.03), aspect="equal")
     _frame(axes)
     axes.legend(
@@ -53,7 +81,7 @@ def feature_map(coordinates: np.ndarray, features: Sequence[str], side: float = 
 
 
 def channels(image: np.ndarray, panel: float = 2.3) -> Figure:
-    """The channels of an image of shape (3, height, width), side by side on one scale from 0 to 1."""
+    """The channels of an image of shape (3, height, width), side by side, all on a scale from 0 to 1."""
     figure = Figure(figsize=(3 * panel, panel + 0.25), layout="constrained")
     for axes, channel, name in zip(figure.subplots(1, 3), image, CHANNELS, strict=True):
         _show(axes, channel, "viridis", 0, 1)
@@ -62,12 +90,13 @@ def channels(image: np.ndarray, panel: float = 2.3) -> Figure:
 
 
 def class_panels(rows: Mapping[str, tuple[Mapping[str, np.ndarray], bool]], panel: float = 2.3) -> Figure:
-    """One column a class, one row a way to look at it.
+    """A grid of images: one column per class, one row per kind of image.
 
     Args:
-        rows: by its name, a row's images of shape (height, width) by class, and whether they are differences: these are
-            drawn around 0 on one scale for all classes, the outermost hundredths cut off, the others from 0 to each
-            one's largest value.
+        rows: by name, a row's images of shape (height, width) by class, and whether they are differences. Differences
+            are drawn on one scale for all classes, symmetric around 0, which ends at the 98 % quantile of their sizes;
+            other images are drawn from 0 to their largest value.
+        panel: width of an image in inches.
     """
     classes = list(next(iter(rows.values()))[0])
     size = (panel * len(classes) + 0.25, panel * len(rows) + 0.35)
@@ -75,7 +104,7 @@ def class_panels(rows: Mapping[str, tuple[Mapping[str, np.ndarray], bool]], pane
     grid = figure.subplots(len(rows), len(classes), squeeze=False)
     for line, (name, (images, signed)) in zip(grid, rows.items(), strict=True):
         sizes = np.abs(np.concatenate([image[image != 0] for image in images.values()]))
-        bound = float(np.quantile(sizes, 0.98)) if len(sizes) else 1.0  # or one pixel would leave the others dark
+        bound = float(np.quantile(sizes, 0.98)) if len(sizes) else 1.0  # the largest would leave the others dark
         for axes, image in zip(line, images.values(), strict=True):
             if signed:
                 _show(axes, image, "berlin", -bound, bound)
@@ -88,7 +117,13 @@ def class_panels(rows: Mapping[str, tuple[Mapping[str, np.ndarray], bool]], pane
 
 
 def paint(values: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A value a feature as an image of shape ``shape``; of features that share a pixel the largest in size counts."""
+    """An image of one value per feature; if features share a pixel, the value with the largest absolute value is drawn.
+
+    Args:
+        values: shape (features,).
+        rows, cols: pixel of each feature, shape (features,).
+        shape: (height, width).
+    """
     image = np.zeros(shape)
     order = np.argsort(np.abs(values), kind="stable")
     image[rows[order], cols[order]] = values[order]
@@ -96,13 +131,13 @@ def paint(values: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[i
 
 
 def _show(axes: Axes, image: np.ndarray, colours: str, low: float, high: float) -> None:
-    # Pixels themselves and no resampling: in the report they are a few kilobytes and sharp at any size.
+    # Without interpolation the image is small in the report, and sharp at any size.
     axes.imshow(_swell(image), cmap=colours, vmin=low, vmax=high, interpolation="none")
     _frame(axes)
 
 
 def _swell(image: np.ndarray) -> np.ndarray:
-    """The image with its lit pixels swollen so far that they can be seen; where they meet, the larger size wins."""
+    """The image with nonzero pixels enlarged to ``LEAST_DOT``; where they overlap, the larger absolute value wins."""
     reach = int(LEAST_DOT * max(image.shape) / 2)
     rows, cols = np.nonzero(image)
     steps = np.arange(-reach, reach + 1)

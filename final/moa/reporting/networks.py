@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moa.plots.images import KINDS, channels, class_panels, feature_map, paint
+from moa.data.schema import Schema
+from moa.plots.images import channels, class_panels, feature_map, kinds, paint
 from moa.progress import progress
 from moa.reporting.inputs import ModelResult
 from moa.reporting.page import Figures, Section, Table, Text
@@ -19,7 +20,7 @@ _CLASSES = 4
 #: Most rows behind a mean image, and most that gradients are taken of: real networks take a tenth of a second each.
 _IMAGE_ROWS, _EXPLAINED = 200, 16
 #: Features named in the table, by kind.
-_TOP = {"g-": 5, "c-": 3}
+_TOP = {"genes": 5, "cells": 3}
 _METHODS = {"gradient": "input gradient", "grad-cam": "Grad-CAM"}
 
 
@@ -123,7 +124,7 @@ def _section(found: Scores, model: ModelResult, seen: Look) -> Section:
     labels = f", {', '.join(carried)}" if len(carried) else ", without a mechanism"
     figures = [
         (
-            feature_map(seen.coordinates, list(seen.weights["gradient"].index)),
+            feature_map(seen.coordinates, list(seen.weights["gradient"].index), found.inputs.data.schema),
             f"The map: {len(rows)} features in {occupied:,} of {shape[0]} × {shape[1]} pixels",
         ),
         (channels(image), f"A sample as the network sees it: {name}{labels}"),
@@ -155,7 +156,10 @@ def _section(found: Scores, model: ModelResult, seen: Look) -> Section:
             "Grad-CAM tells nothing here and is left out: nothing in the last layer raises these scores, or that layer "
             "is a single place, as it is for images of 32 pixels."
         ))  # fmt: skip
-    blocks.append(Text(_shares(seen) if classes else "No row with a common mechanism was held out of this fold."))
+    schema = found.inputs.data.schema
+    blocks.append(
+        Text(_shares(seen, schema) if classes else "No row with a common mechanism was held out of this fold.")
+    )
     lead = (
         f"Seed {seen.unit[0]}, fold {seen.unit[1]}, on rows that this network was not trained on, at most "
         f"{_EXPLAINED} a mechanism. Input gradient: how much a feature's small change moves the score. Grad-CAM: where "
@@ -167,16 +171,16 @@ def _section(found: Scores, model: ModelResult, seen: Look) -> Section:
 
 
 def _top_features(found: Scores, model: ModelResult, seen: Look) -> pd.DataFrame:
-    kinds = {prefix: words for prefix, words, *_ in KINDS}
+    groups = found.inputs.data.schema.groups
     score = found.models.get(model.name)
     table = []
     for name, count in seen.held_out.items():
         line = {"mechanism": name, "AUC": score.aucs[name] if score else np.nan, "rows": count}
         for method, words in _telling(seen).items():
-            for prefix, top in _TOP.items():
+            for group in groups:
                 weight = seen.weights[method][name]
-                best = weight[weight.index.str.startswith(prefix)].nlargest(top)
-                line[f"{kinds[prefix]}, {words}"] = ", ".join(best.index) if _tells(weight) else None
+                best = weight[weight.index.isin(group.columns)].nlargest(_TOP.get(group.name, 3))
+                line[f"{group.name}, {words}"] = ", ".join(best.index) if _tells(weight) else None
         table.append(line)
     return pd.DataFrame(table)
 
@@ -195,12 +199,13 @@ def _telling(seen: Look) -> dict[str, str]:
     }
 
 
-def _shares(seen: Look) -> str:
+def _shares(seen: Look, schema: Schema) -> str:
     """How much of all gradient falls on each kind of feature, in a sentence."""
     gradient = seen.weights["gradient"].mean(axis=1)
     parts = []
-    for prefix, kind, *_ in KINDS:
-        chosen = gradient.index.str.startswith(prefix)
+    for kind in kinds(schema):
+        chosen = gradient.index.isin(kind.columns)
         if chosen.any() and gradient.sum() > 0:
-            parts.append(f"{kind} {gradient[chosen].sum() / gradient.sum():.0%} ({chosen.mean():.1%} of the features)")
+            share = gradient[chosen].sum() / gradient.sum()
+            parts.append(f"{kind.name} {share:.0%} ({chosen.mean():.1%} of the features)")
     return f"Of the input gradient over these mechanisms: {', '.join(parts)}." if parts else "There is no gradient."
