@@ -1,37 +1,38 @@
-"""The sections that look closely: at targets, probabilities and drugs."""
+"""The detailed sections: targets, calibration and drugs."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from moa.data.folds import SMALL_DRUG_ROWS
 from moa.plots.charts import calibration_curve, histogram, target_scatter
 from moa.reporting.page import LOSS, Block, Details, Figures, Section, Table
-from moa.reporting.scores import BUCKETS, SMALL_DRUG_ROWS, Scores
+from moa.reporting.scores import BUCKETS, Scores
 
-#: Length of the lists of best and worst.
-_WORST = 10
+#: Length of the lists of best and worst targets and of the hardest drugs.
+_LISTED = 10
 
 
 def targets(found: Scores) -> Section:
-    """Log loss and AUC by how common a target is, and target by target."""
+    """Log loss and AUC by prevalence, and for each target."""
     reference, table = found.reference, found.targets
-    chosen = {words: table.index[found.buckets == words] for _, words in BUCKETS}
-    chosen = {words: names for words, names in chosen.items() if len(names)}
+    chosen = {label: table.index[found.buckets == label] for _, label in BUCKETS}
+    chosen = {label: names for label, names in chosen.items() if len(names)}
     losses = [("prevalence alone", *(reference.baseline_losses[names].mean() for names in chosen.values()))]
     losses += [(p.title, *(p.losses[n].mean() for n in chosen.values())) for p in found.everything.values()]
     aucs = [(p.title, *(p.aucs[names].mean() for names in chosen.values())) for p in found.everything.values()]
-    headings = [f"{words} ({len(names)})" for words, names in chosen.items()]
-    known = table[table["positives"] > 0].assign(target=lambda frame: frame.index)
-    lead = f"How well rare and common targets are told. Dots and ranked targets: {reference.title}, treated rows."
-    without = len(table) - len(known)
+    headings = [f"{label} ({len(names)})" for label, names in chosen.items()]
+    with_positives = table[table["positives"] > 0].assign(target=lambda frame: frame.index)
+    lead = f"Scores of rare and common targets. Figures and ranked targets: {reference.title}, treated rows."
+    without = len(table) - len(with_positives)
     if without:
-        lead += f" {without} target{'s have' if without > 1 else ' has'} no positive row here, and no AUC."
+        lead += f" {without} target{'s have' if without > 1 else ' has'} no positive row, and so no AUC."
     dots = [
         (target_scatter(table, "auc", "AUC", 0.5), "AUC of each target; the dashed line is chance"),
         (
             target_scatter(table.assign(percent=100 * table["gain"]), "percent", "gain, %", 0.0),
-            "Gain over the target's prevalence; below the line the prevalence alone is better",
+            "Gain over the prevalence baseline; below the line the baseline is better",
         ),
     ]
     blocks: list[Block] = [
@@ -45,22 +46,22 @@ def targets(found: Scores) -> Section:
             pd.DataFrame(aucs, columns=["prediction", *headings]),
             dict.fromkeys(headings, ".3f"),
             highest=headings if found.comparable else (),
-            caption="Mean AUC, likewise; 0.5 is chance",
+            caption="Mean AUC by the target's prevalence; 0.5 is chance",
         ),
         Figures(dots, column=340),
-        _ranked(known.nlargest(_WORST, "gain"), "Targets with the largest gain"),
-        _ranked(known.nsmallest(_WORST, "gain"), "Targets with the smallest gain"),
-        _every_target(found, known.sort_values("positives", ascending=False)),
+        _ranked(with_positives.nlargest(_LISTED, "gain"), "Targets with the largest gain"),
+        _ranked(with_positives.nsmallest(_LISTED, "gain"), "Targets with the smallest gain"),
+        _every_target(found, with_positives.sort_values("positives", ascending=False)),
     ]
     return Section("targets", "Targets", lead, blocks)
 
 
-def _every_target(found: Scores, known: pd.DataFrame) -> Details:
-    losses = {"prevalence alone": known["baseline"]}
-    losses |= {p.title: p.losses[known.index] for p in found.everything.values()}
-    frame = known[["target", "positives"]].assign(**losses)
+def _every_target(found: Scores, targets: pd.DataFrame) -> Details:
+    losses = {"prevalence alone": targets["baseline"]}
+    losses |= {p.title: p.losses[targets.index] for p in found.everything.values()}
+    frame = targets[["target", "positives"]].assign(**losses)
     table = Table.of(frame, {"positives": "d"} | dict.fromkeys(losses, LOSS))
-    return Details(f"Log loss of all {len(known)} targets with a positive row, every model", [table])
+    return Details(f"Log loss of all {len(targets)} targets with a positive row, for every model", [table])
 
 
 def _ranked(table: pd.DataFrame, caption: str) -> Table:
@@ -71,7 +72,7 @@ def _ranked(table: pd.DataFrame, caption: str) -> Table:
 
 
 def calibration(found: Scores) -> Section:
-    """Observed rate against predicted probability."""
+    """Observed rate by predicted probability."""
     figures, rows = [], []
     for p in found.everything.values():
         figures.append((calibration_curve(p.calibration), p.title))
@@ -79,19 +80,18 @@ def calibration(found: Scores) -> Section:
         predicted = float((p.calibration["predicted"] * cells).sum())
         observed = float((p.calibration["observed"] * cells).sum())
         rows.append((p.title, predicted, observed, predicted / observed if observed else np.nan))
-    frame = pd.DataFrame(rows, columns=["prediction", "labels predicted", "labels there are", "ratio"])
-    formats = {"labels predicted": ",.0f", "labels there are": ",.0f", "ratio": ".3f"}
+    frame = pd.DataFrame(rows, columns=["prediction", "sum of probabilities", "number of labels", "ratio"])
+    formats = {"sum of probabilities": ",.0f", "number of labels": ",.0f", "ratio": ".3f"}
     return Section(
         "calibration", "Calibration",
-        "Of the cells given a probability, how many are positive? Both axes are logarithmic, two bins a decade; "
-        "bars are 95 % intervals, and bins without a positive are not drawn. Above the dashed "
-        "line the model is too shy.",
-        [Figures(figures, column=250), Table.of(frame, formats, caption="Sum of the probabilities, and of the labels")],
+        "Share of positive cells by predicted probability. Both axes are logarithmic, with two bins per decade. Bars "
+        "are 95 % intervals; bins without a positive are not drawn. Above the dashed line the predictions are too low.",
+        [Figures(figures, column=250), Table.of(frame, formats, caption="Sum of probabilities and number of labels")],
     )  # fmt: skip
 
 
 def drugs(found: Scores) -> Section | None:
-    """Which drugs are hardest, and how small and large drugs differ."""
+    """Scores of small and large drugs, and the hardest drugs."""
     table = found.drugs
     if table is None:
         return None
@@ -104,16 +104,16 @@ def drugs(found: Scores) -> Section | None:
     labelled = table["moa"] != ""
     groups = {"with a mechanism": table.loc[labelled, "log_loss"], "without": table.loc[~labelled, "log_loss"]}
     spread = histogram({name: group for name, group in groups.items() if len(group)}, "log loss of a drug", "drugs")
-    worst = table.nlargest(_WORST, "log_loss").reset_index()
+    worst = table.nlargest(_LISTED, "log_loss").reset_index()
     worst["gain"] = 1 - worst["log_loss"] / worst["baseline"]
     names = {"drug_id": "drug", "rows": "rows", "log_loss": "log loss", "baseline": "prevalence alone", "gain": "gain",
              "moa": "mechanisms"}  # fmt: skip
     return Section(
         "drugs", "Drugs",
         f"{len(table):,} drugs, {int((~small).sum())} of them with more than {SMALL_DRUG_ROWS} treated rows, which the "
-        "drug-aware folds split by rows. Rows of one drug share their labels, so a drug is told as a whole or missed.",
+        "drug-aware folds split by rows. Rows of a drug share their labels, so a model is right or wrong on all.",
         [
-            Table.of(sizes, formats, caption="Mean log loss of the rows of small and of large drugs"),
+            Table.of(sizes, formats, caption="Mean log loss over the rows of small and of large drugs"),
             Figures(
                 [(spread, f"{reference.title}: drugs with and without one of the scored mechanisms")],
                 column=520,

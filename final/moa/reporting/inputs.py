@@ -11,16 +11,14 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, load_blend
 from moa.data.dataset import Dataset, load_dataset
-from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
-from moa.data.synthetic import is_synthetic
+from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED, Schema
+from moa.data.synthetic import TRUTH, is_synthetic
 from moa.data.table_files import read_table
 from moa.errors import UserError
 from moa.files import read_json
 from moa.models.base import Recipe, Stage
 from moa.models.registry import recipes
 
-#: Where a synthetic data set keeps the answers.
-TRUTH = Path("truth") / "test_targets_scored.csv"
 #: What a row of a learning curve must hold to be drawn.
 CURVE = {"epoch", "train_loss", "valid_loss"}
 
@@ -170,7 +168,7 @@ def _model(name: str, recipe: Recipe | None, data: Dataset, weights: Path, folde
         result.test = table
     if (weights / "manifest.json").exists():
         result.manifest = read_json(weights / "manifest.json")
-        result.stages = _stages(recipe, result.manifest)
+        result.stages = _stages(recipe, result.manifest, data.schema)
         _read_units(result, weights, data)
     return result
 
@@ -220,12 +218,12 @@ def _unit_order(path: Path, place_of: dict[str, int]) -> tuple[int, str, int, in
     return place_of.get(stage, len(place_of)), stage, int(seed.removeprefix("seed-")), int(fold.removeprefix("fold-"))
 
 
-def _stages(recipe: Recipe | None, manifest: dict[str, Any]) -> tuple[Stage, ...]:
+def _stages(recipe: Recipe | None, manifest: dict[str, Any], schema: Schema) -> tuple[Stage, ...]:
     """The stages of the trained configuration; none where they cannot be known."""
     if recipe is None or "settings" not in manifest:
         return ()
     try:
-        return recipe.stages(type(recipe.config).model_validate(manifest["settings"]))
+        return recipe.stages(type(recipe.config).model_validate(manifest["settings"]), schema)
     except ValueError:  # settings of another version of the package
         return ()
 

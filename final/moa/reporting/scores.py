@@ -1,4 +1,4 @@
-"""The figures behind the report, each computed once: by prediction, target, drug and probability."""
+"""The numbers of the report, each computed once: by prediction, target, drug and probability."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
-from moa.metrics import CLIP, column_log_loss, competition_log_loss, prevalence_baseline, treated_log_loss
+from moa.data.folds import SMALL_DRUG_ROWS
+from moa.metrics import CLIP, column_log_loss, competition_log_loss, prevalence_baseline, row_log_loss, treated_log_loss
 from moa.reporting.inputs import Inputs
 
-#: Upper bounds of prevalence among treated rows, and the words for them.
+#: Upper bounds of the prevalence among treated rows, with their labels.
 BUCKETS = (
     (0.0005, "under 0.05 %"),
     (0.002, "0.05 – 0.2 %"),
@@ -21,23 +22,22 @@ BUCKETS = (
     (0.01, "0.5 – 1 %"),
     (1.0, "over 1 %"),
 )
-#: Drugs with more treated rows than this count as large (write-up, new CV).
-SMALL_DRUG_ROWS = 18
-#: Bins of the calibration curve: two a decade.
+#: Edges of the bins of the calibration curve: two bins per decade.
 CALIBRATION_EDGES = np.logspace(-6, 0, 13)
 
 
 @dataclass
 class Prediction:
-    """OOF predictions of a model, a variant of it, or a blend, on treated rows, with what is measured on them.
+    """OOF predictions of a model, a variant of it, or a blend, on treated rows, and their scores.
 
     Attributes:
-        key: name of the model or blend; a variant is "model/variant".
-        title: as in tables.
+        key: name of the model or blend; "model/variant" for a variant.
+        title: as shown in tables.
         kind: "model", "variant" or "blend".
-        table: probabilities of the treated rows covered, shape (rows, targets).
+        table: probabilities of the treated rows that are covered, shape (rows, targets).
         y: 0/1 labels of the same rows in the same order.
-        test: probabilities of the test rows, where there are any.
+        prevalence: rate of each target among all treated training rows, shape (targets,).
+        test: probabilities of the test rows, if there are any.
     """
 
     key: str
@@ -55,7 +55,7 @@ class Prediction:
 
     @cached_property
     def baseline_losses(self) -> pd.Series:
-        """Log loss by target of predicting each target's prevalence, on the same rows."""
+        """Log loss by target of the prevalence baseline, on the same rows."""
         rate = self.y.to_numpy(dtype=np.float64).mean(axis=0)
         known = self.prevalence.clip(CLIP, 1 - CLIP)
         return -(rate * np.log(known) + (1 - rate) * np.log1p(-known))
@@ -67,31 +67,29 @@ class Prediction:
 
     @property
     def loss(self) -> float:
-        """Log loss of the rows covered."""
+        """Log loss over the rows covered."""
         return float(self.losses.mean())
 
     def loss_on(self, rows: pd.Index) -> float:
-        """Log loss of some of the rows covered."""
+        """Log loss over some of the rows covered."""
         if len(rows) == len(self.table):
             return self.loss
         return float(column_log_loss(self.y.loc[rows], self.table.loc[rows]).mean())
 
     @property
     def baseline(self) -> float:
-        """Log loss of the prevalence baseline on the same rows."""
+        """Log loss of the prevalence baseline over the same rows."""
         return float(self.baseline_losses.mean())
 
     @property
     def gain(self) -> float:
-        """The part of the baseline's log loss that is gone: 0 for the baseline itself, negative for worse."""
+        """Relative improvement over the baseline: 0 for the baseline itself, negative if worse."""
         return 1 - self.loss / self.baseline
 
     @cached_property
     def row_losses(self) -> pd.Series:
         """Log loss by row, mean over targets."""
-        p = np.clip(self.table.to_numpy(dtype=np.float64), CLIP, 1 - CLIP)
-        cells = np.log(np.where(self.y.to_numpy() == 1, p, 1 - p))
-        return pd.Series(-cells.mean(axis=1), index=self.y.index)
+        return row_log_loss(self.y, self.table)
 
     @cached_property
     def calibration(self) -> pd.DataFrame:
@@ -100,9 +98,9 @@ class Prediction:
 
 
 def column_auc(y: pd.DataFrame, p: pd.DataFrame) -> pd.Series:
-    """Area under the ROC curve of each target, ties counted half (Mann-Whitney); NaN with one class alone.
+    """Area under the ROC curve of each target, ties counted half (Mann-Whitney); NaN if there is only one class.
 
-    All columns at once: a call of scikit-learn a target would take ten times as long over ten models.
+    All columns are computed at once: over ten models, calling scikit-learn once per target takes ten times as long.
     """
     positive = y.to_numpy() == 1
     n_positive = positive.sum(axis=0).astype(np.float64)
@@ -116,11 +114,11 @@ def column_auc(y: pd.DataFrame, p: pd.DataFrame) -> pd.Series:
 
 
 def calibration_table(y: pd.DataFrame, p: pd.DataFrame) -> pd.DataFrame:
-    """Mean prediction against observed rate over all cells, binned by prediction, two bins a decade.
+    """Mean prediction and observed rate over all cells, binned by prediction, two bins per decade.
 
     Returns:
-        One row a bin that holds cells: predicted, observed, cells, low, high (95 % Wilson interval of the
-        rate; cells of one row are not independent, so it is a little narrow).
+        One row per non-empty bin: predicted, observed, cells, low, high (95 % Wilson interval of the rate; slightly too
+        narrow, because the cells of a row are not independent).
     """
     values = p.to_numpy(dtype=np.float64).ravel()
     place = np.searchsorted(CALIBRATION_EDGES[1:-1], values, side="right")
@@ -139,10 +137,10 @@ def calibration_table(y: pd.DataFrame, p: pd.DataFrame) -> pd.DataFrame:
 
 
 class Scores:
-    """Figures of all predictions.
+    """Scores of all predictions.
 
     Attributes:
-        inputs: what was read.
+        inputs: the files that were read.
         y: labels of all treated training rows.
         prevalence: rate of each target among them.
         models, variants, blends: predictions by key.
@@ -168,7 +166,7 @@ class Scores:
             group[key] = Prediction(key, title, kind, oof.loc[rows], self.y.loc[rows], self.prevalence, test)
 
     def _blend(self, spec: BlendSpec) -> Prediction | None:
-        """The blend of the members there are, on the treated rows that all of them cover."""
+        """The blend of the members that are present, on the treated rows that all of them cover; None if empty."""
         members = {m.model: self.models[m.model] for m in spec.members if m.model in self.models}
         if not members or not any(m.weight for m in spec.members if m.model in members):
             return None
@@ -183,7 +181,7 @@ class Scores:
         return Prediction(spec.name, spec.title, "blend", table, self.y.loc[rows], self.prevalence, test)
 
     def common_rows(self, predictions: dict[str, Prediction]) -> pd.Index:
-        """Treated rows that every one of them covers, in the data's order."""
+        """Treated rows that all of the predictions cover, in the order of the data."""
         rows = self.y.index
         for prediction in predictions.values():
             if len(prediction.table) != len(self.y):
@@ -192,39 +190,39 @@ class Scores:
 
     @property
     def comparable(self) -> bool:
-        """Whether all models and blends are scored on the same rows, so that a best one can be named."""
+        """Whether all models and blends are scored on the same rows, so that the best one can be marked."""
         return len({len(p.table) for p in self.everything.values()}) == 1
 
     def weights(self, spec: BlendSpec) -> pd.Series:
-        """A blend's weights over the members there are; empty where there is none."""
+        """Weights of the members of a blend that are present; may be empty."""
         present = [m.model for m in spec.members if m.model in self.models and m.weight]
         return effective_weights(spec, present, "renormalise") if present else pd.Series(dtype=np.float64)
 
     @property
     def everything(self) -> dict[str, Prediction]:
-        """Models and blends, without the variants, which leak."""
+        """Models and blends; the variants are left out, because they leak."""
         return {**self.models, **self.blends}
 
     @cached_property
     def reference(self) -> Prediction:
-        """The prediction that is looked at closely: the better blend of two members or more, else the best model."""
-        wide = [blend for name, blend in self.blends.items() if len(self.weights(self.inputs.blends[name])) > 1]
-        return min(wide or self.models.values(), key=lambda prediction: prediction.loss / prediction.baseline)
+        """The prediction shown in detail: the best blend with at least two members, else the best model."""
+        several = [blend for name, blend in self.blends.items() if len(self.weights(self.inputs.blends[name])) > 1]
+        return min(several or self.models.values(), key=lambda prediction: prediction.loss / prediction.baseline)
 
     # -- scores -------------------------------------------------------------------------------------------------------
 
     def coverage(self, prediction: Prediction) -> float:
-        """Part of the treated training rows that a prediction covers."""
+        """Share of the treated training rows that a prediction covers."""
         return len(prediction.table) / len(self.y)
 
     def all_rows(self, prediction: Prediction) -> float:
-        """OOF log loss over all training rows with the controls at 0; NaN where treated rows are missing."""
+        """OOF log loss over all training rows, with controls predicted 0; NaN if treated rows are missing."""
         if self.coverage(prediction) < 1:
             return float("nan")
         return competition_log_loss(self.inputs.data.scored, prediction.table, self.inputs.data.treated)
 
     def test_losses(self, test: pd.DataFrame | None) -> tuple[float, float]:
-        """Log loss on the test rows, treated and all; NaN where the truth is not known."""
+        """Log loss over treated and over all test rows; NaN if the truth is not known."""
         if test is None or self.inputs.truth is None:
             return float("nan"), float("nan")
         treated = self.inputs.data.test_treated
@@ -233,20 +231,20 @@ class Scores:
 
     @cached_property
     def test_baseline(self) -> tuple[float, float]:
-        """`test_losses` of the training prevalence."""
+        """`test_losses` of the prevalence baseline."""
         return self.test_losses(prevalence_baseline(self.y, self.inputs.data.test.index))
 
     # -- targets ------------------------------------------------------------------------------------------------------
 
     @cached_property
     def buckets(self) -> pd.Series:
-        """The words of each target's prevalence bucket."""
+        """The label of each target's prevalence bucket."""
         edges = [-1.0, *(bound for bound, _ in BUCKETS)]
-        return pd.cut(self.prevalence, edges, labels=[words for _, words in BUCKETS])
+        return pd.cut(self.prevalence, edges, labels=[label for _, label in BUCKETS])
 
     @cached_property
     def targets(self) -> pd.DataFrame:
-        """One row a target for the reference: positives, prevalence, baseline, log_loss, gain, auc."""
+        """One row per target for the reference: positives, prevalence, baseline, log_loss, gain, auc."""
         reference = self.reference
         table = pd.DataFrame(
             {
@@ -265,13 +263,16 @@ class Scores:
 
     @cached_property
     def drugs(self) -> pd.DataFrame | None:
-        """One row a drug for the reference: rows, log_loss, baseline, moa (its labels); None without train_drug.csv."""
+        """One row per drug for the reference: rows, log_loss, baseline, moa (its labels).
+
+        None if there is no train_drug.csv.
+        """
         if self.inputs.data.drugs is None:
             return None
         reference = self.reference
         drug = self.inputs.data.drugs.loc[reference.y.index]
         p = self.prevalence.clip(CLIP, 1 - CLIP)
-        # y·log p + (1-y)·log(1-p), linear in y: one product a row.
+        # y·log p + (1-y)·log(1-p) is linear in y: one product per row.
         baseline = -(reference.y.astype(np.float64) @ np.log(p / (1 - p)) + np.log1p(-p).sum()) / len(p)
         rows = pd.DataFrame({"log_loss": reference.row_losses, "baseline": baseline})
         table = rows.groupby(drug.to_numpy()).mean()
@@ -288,7 +289,7 @@ class Scores:
         return self.inputs.data.drugs.loc[self.y.index].value_counts()
 
     def by_drug_size(self, prediction: Prediction) -> dict[str, float]:
-        """Mean row log loss over rows of small and of large drugs; NaN where there are none."""
+        """Mean log loss over the rows of small and of large drugs; NaN if there are none."""
         rows = self.inputs.data.drugs.loc[prediction.y.index].map(self.drug_rows)
         small = rows.to_numpy() <= SMALL_DRUG_ROWS
         losses = prediction.row_losses
