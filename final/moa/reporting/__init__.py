@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page on the models, their blends, and the published figures beside them."""
+"""The report: one self-contained HTML page on the models and their blends, compared with the published scores."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from moa.reporting.sections import SECTIONS, MakeSection
 __all__ = ["SECTIONS", "write_report"]
 
 SYNTHETIC = Text(
-    "Synthetic data. These scores were made on a generated data set of the competition's schema: they say nothing "
-    "about the competition. The published figures stand beside them only to show where the real ones belong.", "warn",
+    "Synthetic data. These scores were made on a generated data set with the competition's schema: they say nothing "
+    "about the competition. The published scores are only shown for orientation.", "warn",
 )  # fmt: skip
 REAL = Text(
-    "Competition data, taken as given: nothing marks the folder as synthetic. Published figures are those of the "
-    "winners' write-up; compare only rows without remarks."
+    "Competition data, since nothing marks the folder as synthetic. Published scores are those of the winners' "
+    "write-up; compare only rows without remarks."
 )
 
 
@@ -32,22 +32,22 @@ def write_report(
     sections: Sequence[MakeSection] = SECTIONS,
     blends: Sequence[Path] = (),
 ) -> Path:
-    """Write ``OUT/report.html``, which needs no other file and no network.
+    """Write ``OUT/report.html``, which needs no other files and no network.
 
     Args:
-        data: folder of the competition files.
+        data: folder of the competition's files.
         weights: folder of trained weights, for learning curves and costs; may lack some or all models.
-        predictions: folder written by ``moa predict``; any models, any part of their rows. Blends that lie there as
-            YAML files join in.
+        predictions: folder written by ``moa predict``, with any models and any part of their rows. YAML files of
+            blends in it are included.
         out: folder for the page.
-        sections: what it shows, in order.
-        blends: YAML files of blends beside the published ones, as ``moa blend search`` writes them.
+        sections: the sections of the page, in order.
+        blends: YAML files of further blends, as written by ``moa blend search``.
 
     Returns:
-        the page's path.
+        Path of the page.
 
     Raises:
-        UserError: there is nothing to report on, or the predictions are of other data.
+        UserError: there is nothing to report on, or the predictions belong to other data.
     """
     inputs = collect(Path(data), Path(weights), Path(predictions), [Path(path) for path in blends])
     found = Scores(inputs)
@@ -79,6 +79,6 @@ def _cards(found: Scores) -> list[Card]:
         if found.coverage(blend) < 1:
             members += f", {found.coverage(blend):.0%} of the rows"
         cards.append(Card(f"{blend.title} blend, OOF", f"{blend.loss:.5f}", members))
-    cards.append(Card("Prevalence alone", f"{best.baseline:.5f}", "each target's mean, same rows"))
-    cards.append(Card("Models", str(len(found.inputs.models)), "with predictions here"))
+    cards.append(Card("Prevalence baseline", f"{best.baseline:.5f}", "each target's mean, same rows"))
+    cards.append(Card("Models", str(len(found.inputs.models)), "with predictions"))
     return cards

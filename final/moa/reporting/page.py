@@ -1,4 +1,4 @@
-"""The building blocks of a report page, and how they become one self-contained HTML file."""
+"""The building blocks of a report page, and rendering them as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 
 from moa.plots.charts import GRID, INK, SERIES
 
-#: Log losses are told to five digits, as on the leaderboard.
+#: Format of log losses: five digits, as on the leaderboard.
 LOSS = ".5f"
 TEMPLATE = Path(__file__).with_name("page.html")
-#: Colours of the drawings and the page's variables that take their place, for light and dark.
+#: Colours of the figures and the page's CSS variables that replace them, for light and dark mode.
 _COLOURS = {INK: "var(--ink)", GRID: "var(--line)", **{c: f"var(--series-{i})" for i, c in enumerate(SERIES, 1)}}
-#: Text stays text, in the page's font; names inside a drawing depend on its content alone.
+#: Keep text as text, in the page's font; make ids inside a figure depend only on its content.
 _SVG = {"svg.fonttype": "none", "svg.hashsalt": "moa"}
 
 Format = str | Callable[[object], str]
@@ -35,8 +35,8 @@ class Text:
 
     Attributes:
         text: escaped, unless it is ``markupsafe.Markup``.
-        tone: "warn" sets it off.
-        kind: tells the template what it is, in every block.
+        tone: "warn" highlights it.
+        kind: type of the block, for the template.
     """
 
     text: str
@@ -46,15 +46,15 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of finished cells.
+    """A table of formatted cells.
 
     Attributes:
         columns: headings.
         rows: cells as text.
-        numbers: positions of the columns that are set flush right.
-        best: cells (row, column) that are set bold.
-        quiet: rows that are set back.
-        caption: said above it.
+        numbers: positions of the columns that are aligned right.
+        best: cells (row, column) in bold.
+        quiet: positions of rows in grey italics.
+        caption: text above the table.
     """
 
     columns: list[str]
@@ -75,14 +75,14 @@ class Table:
         quiet: Sequence[int] = (),
         caption: str = "",
     ) -> Table:
-        """From a frame whose columns are the headings.
+        """Make a table from a frame whose columns are the headings.
 
         Args:
             frame: cells; NaN and None are shown as a dash.
-            formats: by column, a format specification such as ".5f", or a function; others are shown as they are.
-            lowest, highest: columns whose best figure is set bold.
-            quiet: positions of rows that are set back; they take no part in the best.
-            caption: said above it.
+            formats: by column, a format specification such as ".5f", or a function; other columns use ``str``.
+            lowest, highest: columns whose lowest or highest value is set in bold.
+            quiet: positions of rows in grey italics; they are never set in bold.
+            caption: text above the table.
         """
         formats = formats or {}
         columns = list(frame.columns)
@@ -92,23 +92,23 @@ class Table:
             for row in frame.itertuples(index=False, name=None)
         ]
         best = set()
-        loud = [i for i in range(len(rows)) if i not in set(quiet)]
+        compared = [i for i in range(len(rows)) if i not in set(quiet)]
         for name in [*lowest, *highest]:
-            values = frame[name].to_numpy(dtype=float)[loud]
+            values = frame[name].to_numpy(dtype=float)[compared]
             if np.isfinite(values).sum() > 1:
-                place = np.nanargmin(values) if name in lowest else np.nanargmax(values)
-                best.add((loud[int(place)], columns.index(name)))
+                position = np.nanargmin(values) if name in lowest else np.nanargmax(values)
+                best.add((compared[int(position)], columns.index(name)))
         return cls(columns, rows, numbers, frozenset(best), frozenset(quiet), caption)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Drawings side by side, as many as fit.
+    """Figures in as many columns as fit.
 
     Attributes:
-        figures: drawings with their captions, which also tell a screen reader what is drawn.
-        column: width of a column of drawings, pixels; a narrower screen gets one column.
-        least: least width of a drawing, pixels; a narrower screen scrolls it.
+        figures: figures with their captions, which are also read by screen readers.
+        column: width of a column in pixels; a narrower screen shows one column.
+        least: minimum width of a figure in pixels; a narrower screen scrolls it.
     """
 
     figures: list[tuple[Figure, str]]
@@ -119,7 +119,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks that are folded away behind a line."""
+    """Blocks that are hidden until the reader opens them."""
 
     summary: str
     blocks: list[Block]
@@ -131,14 +131,14 @@ Block = Text | Table | Figures | Details
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page with its own heading and place in the contents.
+    """A part of the page with a heading and an entry in the table of contents.
 
     Attributes:
-        anchor: its address in the page.
+        anchor: its id in the page.
         title: its heading.
-        lead: what to look for, in a sentence or two.
-        blocks: what it shows.
-        short: its name in the contents, where the heading is too long for it.
+        lead: introduction of a few sentences.
+        blocks: its content.
+        short: its name in the table of contents, if the heading is too long.
     """
 
     anchor: str
@@ -150,7 +150,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Card:
-    """A figure at the top of the page."""
+    """A key number at the top of the page."""
 
     label: str
     value: str
@@ -158,7 +158,7 @@ class Card:
 
 
 def render(title: str, banner: Text, facts: Sequence[str], cards: Sequence[Card], sections: Sequence[Section]) -> str:
-    """The page as HTML: no file, font or script from elsewhere."""
+    """The page as HTML, without external files, fonts or scripts."""
     count = iter(range(10**6))
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -169,16 +169,16 @@ def render(title: str, banner: Text, facts: Sequence[str], cards: Sequence[Card]
 
 
 def svg(figure: Figure, prefix: str) -> str:
-    """A figure as an inline SVG element that takes its colours from the page.
+    """A figure as an inline SVG element that uses the colours of the page.
 
     Args:
         figure: drawn with the colours of `moa.plots.charts`.
-        prefix: makes the names inside it unique on the page.
+        prefix: added to the ids inside the figure to make them unique on the page.
     """
     stream = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context(_SVG):
-        figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
+        figure.savefig(stream, format="svg", transparent=True, metadata=no_metadata)
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r'\s(xmlns(:xlink)?|version)="[^"]*"', "", text)

@@ -1,4 +1,4 @@
-"""The sections of the report. Each is a function of the scores; one that has nothing to show returns None."""
+"""The sections of the report. Each is a function of the scores, and returns None if it has nothing to show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moa.reporting.networks import networks
 from moa.reporting.page import LOSS, Block, Details, Figures, Section, Table, Text
 from moa.reporting.scores import Prediction, Scores
 
-#: Mean correlation of each submission with the other models' (write-up, the table of Best LB).
+#: Mean correlation of each submission with those of the other models (write-up, table of Best LB).
 PUBLISHED_CORRELATION = {
     "three-stage-nn-5fold": 0.77,
     "two-stage-nn-tabnet": 0.77,
@@ -29,12 +29,51 @@ PUBLISHED_CORRELATION = {
 
 
 def scores(found: Scores) -> Section:
-    """OOF log loss of models, variants and blends, beside the prevalence and the published figures."""
+    """OOF log loss of models, variants and blends, with the prevalence baseline and the published scores."""
     predictions = []
     for name in found.inputs.models:
         predictions += [found.models[name]] if name in found.models else []
         predictions += [p for key, p in found.variants.items() if key.startswith(f"{name}/")]
     predictions += list(found.blends.values())
+    quiet = [i for i, p in enumerate(predictions) if p.kind == "variant"]
+    frame = _score_frame(found, predictions)
+    losses = ["OOF, treated rows", "prevalence alone", "OOF, all rows", "test, treated", "test, all rows"]
+    formats = {name: LOSS for name in losses if name in frame} | {"gain": ".1%", "published": str}
+    bold = [name for name in formats if name in losses and name != "prevalence alone"] if found.comparable else []
+    dots = pd.DataFrame(
+        {
+            "log loss": [p.loss for p in predictions],
+            "prevalence": [p.baseline for p in predictions],
+            "blend": [p.kind == "blend" for p in predictions],
+        },
+        index=[f"{p.title} (leaks)" if p.kind == "variant" else p.title for p in predictions],
+    )
+    blocks: list[Block] = [
+        Table.of(frame, formats, lowest=bold, quiet=quiet),
+        Figures([(score_dots(dots), "Each prediction and its prevalence baseline")], column=720, least=420),
+    ]
+    if quiet:
+        blocks.insert(1, Text(
+            "Rows marked “leaks” are further out-of-fold predictions that the original used: their last phase was "
+            "fitted on the validation fold itself, so they look better than they are. No blend here uses them.", "warn",
+        ))  # fmt: skip
+    if found.inputs.truth is not None:
+        treated, whole = found.test_baseline
+        blocks.append(Text(f"Prevalence alone on the test rows: {treated:.5f} treated, {whole:.5f} all rows."))
+    absent = [m.title for name, m in found.inputs.models.items() if name not in found.models]
+    if absent:
+        blocks.append(Text(f"Only test predictions, hence no out-of-fold score: {', '.join(absent)}."))
+    return Section(
+        "scores", "Scores",
+        "Out-of-fold (OOF) log loss, and that of predicting each target's prevalence on the same rows; gain is the "
+        "relative improvement. “All rows” counts controls with prediction 0, as the competition does. Row-wise and "
+        "drug-aware folds answer different questions, so their scores are not comparable.",
+        blocks,
+    )  # fmt: skip
+
+
+def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
+    """One row per prediction: its scores and remarks."""
     rows = []
     for p in predictions:
         treated, whole = found.test_losses(p.test)
@@ -52,55 +91,20 @@ def scores(found: Scores) -> Section:
             }
         )
     frame = pd.DataFrame(rows)
-    if found.inputs.truth is None:
-        frame = frame.drop(columns=["test, treated", "test, all rows"])
-    losses = ["OOF, treated rows", "prevalence alone", "OOF, all rows", "test, treated", "test, all rows"]
-    formats = {name: LOSS for name in losses if name in frame} | {"gain": ".1%", "published": str}
-    quiet = [i for i, p in enumerate(predictions) if p.kind == "variant"]
-    bold = [name for name in formats if name in losses and name != "prevalence alone"] if found.comparable else []
-    dots = pd.DataFrame(
-        {
-            "log loss": [p.loss for p in predictions],
-            "prevalence": [p.baseline for p in predictions],
-            "blend": [p.kind == "blend" for p in predictions],
-        },
-        index=[f"{p.title} (leaks)" if p.kind == "variant" else p.title for p in predictions],
-    )
-    blocks: list[Block] = [
-        Table.of(frame, formats, lowest=bold, quiet=quiet),
-        Figures([(score_dots(dots), "Each prediction beside the prevalence alone")], column=720, least=420),
-    ]
-    if quiet:
-        blocks.insert(1, Text(
-            "Rows marked “leaks” are further out-of-fold predictions that the original used: their last phase was "
-            "fitted on the validation fold itself, so they look better than they are. No blend here uses them.", "warn",
-        ))  # fmt: skip
-    if found.inputs.truth is not None:
-        treated, whole = found.test_baseline
-        blocks.append(Text(f"Prevalence alone on the test rows: {treated:.5f} treated, {whole:.5f} all rows."))
-    absent = [m.title for name, m in found.inputs.models.items() if name not in found.models]
-    if absent:
-        blocks.append(Text(f"Only test predictions, hence no out-of-fold score: {', '.join(absent)}."))
-    return Section(
-        "scores", "Scores",
-        "Out-of-fold (OOF) log loss beside that of predicting each target's prevalence, on the same rows; gain is the "
-        "part of the latter that is gone. “All rows” counts controls with prediction 0, as the competition does. "
-        "Row-wise and drug-aware folds ask different questions: their figures are not comparable.",
-        blocks,
-    )  # fmt: skip
+    return frame.drop(columns=["test, treated", "test, all rows"]) if found.inputs.truth is None else frame
 
 
 def _published(found: Scores, p: Prediction) -> str:
-    """The winners' OOF figure and the rows it counts."""
+    """The OOF score that the winners published, and the rows it is over."""
     if p.kind == "blend":
-        figure = found.inputs.blends[p.key].published.oof
-        return f"{figure:g} (treated)" if figure else "–"
+        oof = found.inputs.blends[p.key].published.oof
+        return f"{oof:g} (treated)" if oof else "–"
     recipe = found.inputs.models[p.key].recipe if p.kind == "model" else None
     return f"{recipe.published.cv:.5f} ({recipe.published.cv_rows})" if recipe else "–"
 
 
 def _remarks(found: Scores, p: Prediction) -> list[str]:
-    """What keeps a figure from being compared with the published one."""
+    """What makes a score not comparable with the published one."""
     remarks = []
     if found.coverage(p) < 1:
         remarks.append(f"{found.coverage(p):.0%} of the treated rows")
@@ -117,9 +121,9 @@ def _remarks(found: Scores, p: Prediction) -> list[str]:
 
 
 def deviations(model: ModelResult) -> list[str]:
-    """The deviations from the published run that move a score most, in a few words each.
+    """The deviations from the published run that change a score most, in a few words each.
 
-    The whole list is in `ModelResult.differences`.
+    `ModelResult.differences` has the whole list.
     """
     words = [f"{model.profile} profile"] if model.profile not in (None, "kaggle") else []
     if model.planned and len(model.units) < model.planned:
@@ -136,7 +140,7 @@ def deviations(model: ModelResult) -> list[str]:
 
 
 def blends(found: Scores) -> Section | None:
-    """Weights of the blends, and how each does beside its members on the same rows."""
+    """Weights of the blends, and their scores compared with those of their members on the same rows."""
     specs = [found.inputs.blends[name] for name in found.blends]
     if not specs:
         return None
@@ -147,11 +151,11 @@ def blends(found: Scores) -> Section | None:
         used = used.loc[order].rename(index={name: model.title for name, model in found.inputs.models.items()})
         blocks.append(Figures([(weight_bars(used), "Weights used here")], column=720, least=420))
     lead = (
-        "Weights as written, and those used here: where members are missing, the others' weights are scaled up to 1. "
-        "Members are scored on the rows that all of them cover."
+        "Weights in the blend's file, and those used here: if members are missing, the other weights are scaled up to "
+        "sum to 1. Members are scored on the rows that all of them cover."
     )
     if not all(_is_published(spec) for spec in specs):
-        lead += " A searched blend is scored on the rows its weights were found on, and so flattered a little."
+        lead += " A searched blend is scored on the rows its weights were found on, so its score is slightly flattered."
     return Section("blends", "Blends", lead, blocks)
 
 
@@ -177,7 +181,7 @@ def _weights(found: Scores, spec: BlendSpec) -> Table:
 
 
 def correlations(found: Scores) -> Section | None:
-    """How alike the models' predictions are, on OOF and on test rows."""
+    """Correlation between the predictions of the models, on OOF and on test rows."""
     data, titles = found.inputs.data, {name: model.title for name, model in found.inputs.models.items()}
     treated = data.test.index[data.test_treated]
     rows = found.common_rows(found.models)
@@ -197,19 +201,19 @@ def correlations(found: Scores) -> Section | None:
     frame.insert(0, "model", [titles[name] for name in frame.index])
     frame["published (test)"] = [PUBLISHED_CORRELATION.get(name, np.nan) for name in frame.index]
     formats = dict.fromkeys([*means, "published (test)"], ".2f")
-    wide = len(frame) > 5
+    many = len(frame) > 5
     return Section(
         "correlation", "Correlation",
-        "Pearson correlation over all cells of treated rows. Models that err differently gain most from blending.",
+        "Pearson correlation over all cells of treated rows. Blending gains most from models with different errors.",
         [
-            Figures(figures, column=460 if wide else 340, least=440 if wide else 260),
+            Figures(figures, column=460 if many else 340, least=440 if many else 260),
             Table.of(frame, formats, caption="Mean correlation with the other models"),
         ],
     )  # fmt: skip
 
 
 def curves(found: Scores) -> Section | None:
-    """Learning curves, a panel for each stage of each model."""
+    """Learning curves, one panel per stage of each model."""
     figures = []
     for model in found.inputs.models.values():
         if not len(model.history):
@@ -222,14 +226,14 @@ def curves(found: Scores) -> Section | None:
     if not figures:
         return None
     lead = (
-        "Lines are means over seeds and folds, bands reach from the lowest to the highest. Training loss is taken with "
-        "dropout, and with label smoothing where the model has it, so it may lie above the validation loss."
+        "Lines are means over seeds and folds, bands reach from the lowest to the highest value. The training loss is "
+        "computed with dropout, and with label smoothing if the model uses it, so it may be above the validation loss."
     )
     return Section("curves", "Learning curves", lead, [Figures(figures, column=290)])
 
 
 def cost(found: Scores) -> Section | None:
-    """Training time, and what was not done as published."""
+    """Training time, and settings that differ from the published ones."""
     models = [model for model in found.inputs.models.values() if len(model.units)]
     if not models:
         return None
@@ -258,9 +262,9 @@ def cost(found: Scores) -> Section | None:
         Table.of(frame, {"units": "d", "seconds a unit": ",.1f", "together": str}),
     ]
     differences = [
-        {"model": m.title, "setting": one.setting, "here": _short(one.used), "published": _short(one.published)}
+        {"model": m.title, "setting": each.setting, "here": _short(each.used), "published": _short(each.published)}
         for m in models
-        for one in m.differences
+        for each in m.differences
     ]
     if differences:
         summary = f"Settings that differ from the published ones: {len(differences)}"
@@ -270,9 +274,9 @@ def cost(found: Scores) -> Section | None:
         blocks.append(Details("Versions", [Text(", ".join(f"{name} {number}" for name, number in versions.items()))]))
     return Section(
         "cost", "Training run",
-        f"Time spent training the units there are: {_duration(total)}; feature fitting is not counted. A unit is one "
+        f"Training time of the finished units: {_duration(total)}, without the fitting of features. A unit is one "
         "(stage, seed, fold). The winners reported 12 to 25 hours for the ten folds of a CNN on two RTX 2080 Ti, and "
-        "Kaggle notebooks of up to 9 hours for everything else: other hardware, and other sizes unless said.",
+        "Kaggle notebooks of up to 9 hours for everything else. Hardware and settings differ from theirs.",
         blocks,
     )  # fmt: skip
 
@@ -288,7 +292,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-#: A function of the scores that gives a section or several, or None where it has nothing to show.
+#: A function of the scores that returns one or several sections, or None if it has nothing to show.
 MakeSection = Callable[[Scores], Section | list[Section] | None]
-#: The page in its order. A further part of the report is one more function here, or in `write_report`'s ``sections``.
+#: The sections of the page in order. To add one, add a function here, or to ``sections`` of `write_report`.
 SECTIONS: tuple[MakeSection, ...] = (scores, blends, correlations, curves, targets, calibration, drugs, networks, cost)
