@@ -56,7 +56,7 @@ def test_labels_are_shuffled_within_one_fold_and_folds_stay(dataset):
     joined = [np.hstack([each.scored.loc[fold], each.nonscored.loc[fold]]) for each in (dataset, data)]
     assert sorted(map(bytes, joined[0])) == sorted(map(bytes, joined[1])), "a row's labels stay together"
     y = dataset.scored[dataset.treated]
-    held = changed.stages(config)[0].folds.split(data.scored.loc[y.index], data.drugs)
+    held = changed.stages(config, dataset.schema)[0].folds.split(data.scored.loc[y.index], data.drugs)
     assert held.equals(config.folds.split(y, dataset.drugs)) and set(held.index[held == 0]) == set(fold)
 
 
@@ -83,10 +83,10 @@ class Peeking:
 def test_a_model_that_peeks_is_found_out_even_if_an_earlier_stage_does(name, stage, dataset, weights):
     model, config = configured(name)
 
-    def stages(config):
+    def stages(config, schema):
         return tuple(
             dataclasses.replace(each, learner=Peeking(each.learner)) if each.name == stage else each
-            for each in model.stages(config)
+            for each in model.stages(config, schema)
         )
 
     found = leak(dataclasses.replace(model, stages=stages), config, dataset, weights)

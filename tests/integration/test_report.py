@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from moa.data.dataset import load_dataset
+from moa.data.schema import COMPETITION
 from moa.data.table_files import write_table
 from moa.errors import UserError
 from moa.files import write_json
@@ -76,7 +77,7 @@ def write_weights(folder, name, oof, profile="demo", leaky=False):
     config = recipe(name).configure(profile)
     settings = config.model_dump(mode="json")
     write_json(folder / name / "manifest.json", {"model": name, "profile": profile, "settings": settings})
-    for stage in recipe(name).stages(config):
+    for stage in recipe(name).stages(config, COMPETITION):
         for seed, fold in stage.units():
             unit = folder / name / stage.name / f"seed-{seed}" / f"fold-{fold}"
             history = [{"epoch": e, "train_loss": 0.5 / (e + 1), "valid_loss": 0.6 / (e + 1)} for e in range(3)]

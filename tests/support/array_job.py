@@ -8,7 +8,8 @@ from sklearn.decomposition import PCA
 
 from moa.data.dataset import load_dataset
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, Step, drop, genes
+from moa.data.schema import GENES
+from moa.features.pipeline import FeaturePipeline, Step, drop, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 from moa.training.runner import Runner, Selection
@@ -21,14 +22,14 @@ class Config(ModelConfig):
 
 def features():
     others = drop("others", lambda columns: [c for c in columns if c.startswith(("c", "g-")) and "pca" not in c])
-    return FeaturePipeline([Step("pca", PCA(3, random_state=0), genes), others])
+    return FeaturePipeline([Step("pca", PCA(3, random_state=0), named(*GENES)), others])
 
 
 def from_first():
     return FeaturePipeline([drop("others", lambda columns: [c for c in columns if not c.startswith("first:")])])
 
 
-def stages(config):
+def stages(config, schema):
     first = Stage("first", "scored", features, config.folds, (0,), config.learner)
     return first, Stage("second", "scored", from_first, config.folds, (0,), config.learner, uses=("first",))
 

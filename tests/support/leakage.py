@@ -17,6 +17,7 @@ import torch
 
 from moa.data.dataset import Dataset
 from moa.data.folds import Folds
+from moa.data.schema import Schema
 from moa.metrics import CLIP, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.training.runner import Runner, Selection
@@ -80,7 +81,7 @@ def shuffled_fold(model: Recipe, config: ModelConfig, data: Dataset, seed: int =
         the shuffle); the data; the fold's rows. Scored and nonscored labels of a row stay together.
     """
     rows = data.features.index[data.treated] if model.rows == "treated" else data.features.index.sort_values()
-    last = model.stages(config)[-1]
+    last = model.stages(config, data.schema)[-1]
     folds = last.folds.split(data.scored.loc[rows], data.drugs, last.seeds[0])
     fold = folds.index[(folds == 0).to_numpy() & data.treated.loc[folds.index].to_numpy()]
     order = np.random.default_rng(seed).permutation(len(fold))
@@ -90,11 +91,11 @@ def shuffled_fold(model: Recipe, config: ModelConfig, data: Dataset, seed: int =
         table.loc[fold] = table.loc[fold].to_numpy()[order]
         return table
 
-    def stages(config: ModelConfig) -> tuple[Stage, ...]:
+    def stages(config: ModelConfig, schema: Schema) -> tuple[Stage, ...]:
         tables = {"scored": data.scored, "nonscored": data.nonscored, "nonscored-all": data.nonscored}
         return tuple(
             dataclasses.replace(stage, folds=_Held(stage.folds, tables[stage.targets]))
-            for stage in model.stages(config)
+            for stage in model.stages(config, schema)
         )
 
     changed = dataclasses.replace(data, scored=shuffle(data.scored), nonscored=shuffle(data.nonscored))

@@ -30,7 +30,7 @@ from moa.data.dataset import load_dataset, read_features
 from moa.data.schema import CP_TYPE, TEST_FEATURES, TREATED
 from moa.data.synthetic import synthesize
 from moa.errors import UserError
-from moa.features.transformers import GaussianRank
+from moa.features import GaussianRank
 from moa.files import read_json, write_json
 from moa.learners.matmul import product
 from moa.learners.perceptron.learner import MLPLearner

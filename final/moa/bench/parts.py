@@ -15,7 +15,7 @@ from pytorch_tabnet import tab_network
 
 from moa.bench import notebook
 from moa.bench.measure import OLD, Sizes, epoch_seconds, make_folds, measure, noise_table
-from moa.features.transformers import GaussianRank
+from moa.features import GaussianRank
 from moa.learners import tabnet
 from moa.learners.base import Fitted, Fold
 from moa.learners.perceptron.batched import fit_together

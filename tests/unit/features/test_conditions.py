@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from moa.errors import UserError
-from moa.features.conditions import ConditionCodes, OneHotConditions
+from moa.features import ConditionCodes, OneHotConditions
+
+LEVELS = {"cp_time": (24, 48, 72), "cp_dose": ("D1", "D2")}
 
 
 @pytest.fixture
@@ -14,7 +16,7 @@ def conditions():
 
 
 def test_conditions_have_fixed_columns_whatever_a_file_holds(conditions):
-    one_hot = OneHotConditions().fit(conditions)
+    one_hot = OneHotConditions(LEVELS).fit(conditions)
     assert list(one_hot.get_feature_names_out()) == [
         "cp_time_24",
         "cp_time_48",
@@ -26,10 +28,10 @@ def test_conditions_have_fixed_columns_whatever_a_file_holds(conditions):
     np.testing.assert_array_equal(one_hot.transform(conditions), expected)
     assert one_hot.transform(conditions).dtype == np.float64
     one_time = conditions[conditions.cp_time == 72]
-    np.testing.assert_array_equal(OneHotConditions().fit_transform(one_time), [[0, 0, 1, 0, 1]])
+    np.testing.assert_array_equal(OneHotConditions(LEVELS).fit_transform(one_time), [[0, 0, 1, 0, 1]])
     np.testing.assert_array_equal(one_hot.transform(conditions.to_numpy(object)), expected)
 
-    codes = ConditionCodes().fit(one_time).transform(conditions)
+    codes = ConditionCodes(LEVELS).fit(one_time).transform(conditions)
     np.testing.assert_array_equal(codes, [[0, 0], [2, 1], [1, 1], [0, 0]])
     assert codes.dtype == np.float64
     for wrong in ({"cp_time": 36}, {"cp_dose": "D3"}):

@@ -10,17 +10,18 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.preprocessing import QuantileTransformer
 
+from moa.data.schema import COMPETITION
 from moa.errors import UserError
-from moa.features.conditions import ConditionCodes, OneHotConditions
-from moa.features.transformers import (
+from moa.features import (
     TRUSTED_TYPES,
+    ConditionCodes,
     GaussianRank,
     KMeansOneHot,
+    OneHotConditions,
     RowStatistics,
     TTestSelector,
-    factor_analysis,
-    pca,
 )
+from moa.features.reductions import factor_analysis, pca
 
 
 @pytest.fixture
@@ -170,8 +171,8 @@ def fitted():
     yield RowStatistics({"g": 6, "c": 4}), x, None
     yield KMeansOneHot(4, random_state=0), x, None
     yield TTestSelector(), x, y
-    yield OneHotConditions(), conditions, None
-    yield ConditionCodes(), conditions, None
+    yield OneHotConditions(COMPETITION.levels), conditions, None
+    yield ConditionCodes(COMPETITION.levels), conditions, None
     yield factor_analysis(3, 0), x, None
     yield pca(3, 0), x, None
 
@@ -181,7 +182,7 @@ def test_fits_come_back_from_storage(transformer, x, y):
     transformer = clone(transformer).fit(x, y)
     before = transformer.transform(x)
     payload = skops.io.dumps(transformer)
-    own = {f"moa.features.transformers.{type(transformer).__name__}"} & set(TRUSTED_TYPES)
+    own = {f"moa.features.{type(transformer).__name__}"} & set(TRUSTED_TYPES)
     assert set(skops.io.get_untrusted_types(data=payload)) == own
     back = skops.io.loads(payload, trusted=sorted(own))
     after = back.transform(x)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moa.data.schema import COMPETITION
 from moa.errors import UserError
 from moa.jobs.ablation import ABLATIONS, Arm, compare
 from moa.metrics import log_loss
@@ -15,7 +16,7 @@ IDS = [f"{name}-{arms[0].model}" for name, arms in COMPARISONS]
 
 def stages_of(arm, profile="kaggle"):
     model = recipe(arm.model)
-    found = {stage.name: stage for stage in model.stages(model.configure(profile, arm.overlay))}
+    found = {stage.name: stage for stage in model.stages(model.configure(profile, arm.overlay), COMPETITION)}
     return dict(list(found.items())[: list(found).index(arm.stage) + 1]) if arm.stage else found
 
 

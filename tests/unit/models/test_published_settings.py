@@ -4,6 +4,7 @@ from operator import attrgetter
 
 import pytest
 
+from moa.data.schema import COMPETITION
 from moa.models.registry import recipe, recipes
 
 FIVE, TEN = "three-stage-nn-5fold", "three-stage-nn-10fold"
@@ -86,4 +87,5 @@ def test_the_two_three_stage_models_differ_in_the_number_of_folds_alone():
 
 def test_phase_1_of_the_two_heads_learns_all_nonscored_targets():
     model = recipe("two-heads")
-    assert [stage.targets for stage in model.stages(model.configure("kaggle"))] == ["nonscored-all", "scored"]
+    stages = model.stages(model.configure("kaggle"), COMPETITION)
+    assert [stage.targets for stage in stages] == ["nonscored-all", "scored"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data.schema import CP_TYPE, GENES, TREATED
+from moa.data.schema import COMPETITION, CP_TYPE, GENES, TREATED
 from moa.models.registry import recipe
 from moa.models.simple_nn import features
 
@@ -18,7 +18,7 @@ def treated(dataset):
 def fitted(treated):
     found = {}
     for name in ("simple-nn-old-cv", "simple-nn-new-cv"):
-        pipeline = features(recipe(name).configure("kaggle"))
+        pipeline = features(recipe(name).configure("kaggle"), COMPETITION)
         found[name] = (pipeline, *pipeline.fit_transform(*treated))
     return found
 

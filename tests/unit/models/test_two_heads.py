@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from moa.data.schema import CP_TYPE, TREATED
+from moa.data.schema import COMPETITION, CP_TYPE, TREATED
 from moa.learners.two_heads.learner import SECOND
 from moa.models import two_heads as recipes
 from moa.models.registry import recipe
@@ -17,7 +17,7 @@ def test_features_have_the_published_widths(dataset):
     widths = {}
     for name in (V1, V2):
         config = recipe(name).configure()
-        x, _ = recipes.features(config).fit_transform(treated, test, y=y)
+        x, _ = recipes.features(config, COMPETITION).fit_transform(treated, test, y=y)
         second = x.columns.str.startswith(SECOND)
         widths[name] = ((~second).sum(), second.sum())
         scaled = x.loc[:, second].to_numpy(np.float64)

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
 from moa.errors import StoreError
-from moa.features.transformers import GaussianRank
+from moa.features import GaussianRank
 from moa.learners.base import Fitted
 from moa.training.store import ModelStore, SharedFits
 
