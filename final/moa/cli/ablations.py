@@ -39,14 +39,15 @@ def ablate(
     A run that was stopped continues when the same command is run again.
     """
     from moa.jobs.ablation import ABLATIONS, ablation, in_words, run_ablations
-    from moa.training.runner import Selection
+    from moa.learners.runtime import Runtime
+    from moa.training.selection import Selection
 
     chosen = [ablation(name) for name in dict.fromkeys(names or ABLATIONS)]
     if listing:
         out.print(_list_table(chosen))
         return
     selection = Selection(seeds=seeds, folds=folds)
-    words = in_words(run_ablations(chosen, data, out_dir, weights, profile, device, selection))
+    words = in_words(run_ablations(chosen, data, out_dir, weights, profile, selection, Runtime.of(device)))
     table = Table("variant", title="Ablations: a difference above 0 is a loss")
     shown = ("OOF log loss", "difference", "95 % interval", "seconds")  # the files hold the rest
     for column in shown:

@@ -98,20 +98,20 @@ def train(
     from moa.jobs.train import train_models
     from moa.learners.runtime import Runtime
     from moa.models.registry import recipe
-    from moa.training.runner import Selection
+    from moa.training.selection import Selection
 
-    options = {"devices": devices, "strategy": strategy, "precision": precision, "compile": compile_network,
-               "channels_last": channels_last, "tensorboard": tensorboard}  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
-    results = train_models(
-        [recipe(name) for name in expand_models(models)],
-        data,
-        weights,
-        profile,
+    recipes = [recipe(name) for name in expand_models(models)]
+    selection = Selection(seeds=seeds, folds=folds, fold=fold, stage=stage)
+    runtime = Runtime.of(
         device,
-        Selection(seeds=seeds, folds=folds, fold=fold, stage=stage),
-        runtime=Runtime.of(given) if given else None,
+        devices=devices,
+        strategy=strategy,
+        precision=precision,
+        compile=compile_network,
+        channels_last=channels_last,
+        tensorboard=tensorboard,
     )
+    results = train_models(recipes, data, weights, profile, selection, runtime=runtime)
     table = Table(*results[0], title="OOF log loss")
     for row in results:
         table.add_row(*row.values())
@@ -156,12 +156,14 @@ def predict(
     from moa.blending.catalogue import expand_models, plate_blend
     from moa.errors import UserError
     from moa.jobs.predict import predict_model
+    from moa.learners.runtime import Runtime
 
+    runtime = Runtime.of(device, precision=precision)
     if features is None:
         if blend is not None or not models:
             raise UserError("moa predict: name MODELS to predict the competition's files, or give --features FILE")
         for name in expand_models(models):
-            path = predict_model(name, data, weights, out_dir, device, precision)
+            path = predict_model(name, data, weights, out_dir, runtime)
             out.print(f"{name}: wrote {path}")
         return
     wanted = [*(models or []), *([blend] if blend else [])]
@@ -169,7 +171,7 @@ def predict(
         raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")
     from moa.jobs.plates import predict_plates
 
-    found = predict_plates(features, plate_blend(wanted[0]), weights, out_dir, device, top, rows_at_a_time, precision)
+    found = predict_plates(features, plate_blend(wanted[0]), weights, out_dir, top, rows_at_a_time, runtime)
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")
     if found.far is None:

@@ -18,14 +18,13 @@ def weights_merge(
     sources: Annotated[list[Path], typer.Argument(help="Weights folders, each with some of the units.")],
 ) -> None:
     """Merge the outputs of several Kaggle sessions, array jobs or machines into one weights folder."""
-    from moa.models.registry import recipe
     from moa.training.merge import merge_weights
-    from moa.training.runner import Runner
+    from moa.training.trained import open_trained
 
     table = number_table(f"{target}", "model", "units taken", "there before", "still to train")
     merged = merge_weights(sources, target)
     for model in merged:
-        missing = Runner(recipe(model.model), target).missing_units()
+        missing = open_trained(model.model, target, whole=False).missing_units()
         table.add_row(model.model, f"{model.taken}", f"{model.there}", f"{missing}")
     out.print(table)
     for model in merged:
