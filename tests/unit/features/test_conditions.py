@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 
+from moa.data.schema import COMPETITION
 from moa.errors import UserError
-from moa.features import ConditionCodes, OneHotConditions
+from moa.features import TRUSTED_TYPES, ConditionCodes, OneHotConditions, RawInputs
 
 LEVELS = {"cp_time": (24, 48, 72), "cp_dose": ("D1", "D2")}
 
@@ -38,3 +40,38 @@ def test_conditions_have_fixed_columns_whatever_a_file_holds(conditions):
         ((column, value),) = wrong.items()
         with pytest.raises(UserError, match=f"'{column}', row a: '{value}' is not one of"):
             one_hot.transform(conditions.head(1).assign(**wrong))
+
+
+def test_any_conditions_and_levels():
+    levels = {"dose": (0.5, 10.0), "line": ("A549", "MCF7", "HeLa"), "plate": (7,)}
+    frame = pd.DataFrame({"line": ["HeLa", "A549"], "plate": 7, "dose": [10.0, 0.5]})
+    one_hot = OneHotConditions(levels).fit(frame)
+    assert list(one_hot.get_feature_names_out()) == [
+        "dose_0.5", "dose_10.0", "line_A549", "line_MCF7", "line_HeLa", "plate_7"
+    ]  # fmt: skip
+    np.testing.assert_array_equal(one_hot.transform(frame), [[0, 1, 0, 0, 1, 1], [1, 0, 1, 0, 0, 1]])
+    np.testing.assert_array_equal(ConditionCodes(levels).fit_transform(frame), [[1, 2, 0], [0, 0, 0]])
+    numbers = {"dose": (0.5, 10.0), "time": (24, 48)}
+    np.testing.assert_array_equal(ConditionCodes(numbers).fit_transform(np.array([[10.0, 24.0]])), [[1, 0]])
+    raw = RawInputs(levels, ("p-0",)).fit(frame.assign(**{"p-0": 3.5}))
+    np.testing.assert_array_equal(raw.transform(frame.assign(**{"p-0": 3.5})), [[1, 1, 0, 3.5], [0, 0, 0, 3.5]])
+    assert list(raw.get_feature_names_out()) == ["dose", "line", "plate", "p-0"]
+
+
+def test_raw_inputs_of_the_competition_have_the_published_order():
+    names = list(RawInputs.of(COMPETITION).get_feature_names_out())
+    assert names[:4] == ["cp_type", "cp_dose", "cp_time", "g-0"] and len(names) == 875
+    values = dict.fromkeys(COMPETITION.values, 1.0)
+    frame = pd.DataFrame({"cp_type": ["ctl_vehicle", "trt_cp"], "cp_time": [48, 72], "cp_dose": ["D2", "D1"], **values})
+    coded = RawInputs.of(COMPETITION).fit_transform(frame)
+    np.testing.assert_array_equal(coded[:, :3], [[0, 1, 0.5], [1, 0, 1]])
+    assert (coded[:, 3:] == 1).all()
+
+
+@pytest.mark.parametrize("kind", [OneHotConditions, ConditionCodes, RawInputs])
+def test_fits_stored_before_levels_were_parameters_have_the_competition_s(kind):
+    expected = RawInputs.of(COMPETITION) if kind is RawInputs else kind(COMPETITION.levels)
+    old = kind.__new__(kind)
+    old.__dict__.update(n_features_in_=2)
+    back = skops.io.loads(skops.io.dumps(old), trusted=list(TRUSTED_TYPES))
+    assert back.get_params() == expected.get_params() and back.n_features_in_ == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
-from sklearn.feature_selection import VarianceThreshold
+from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.preprocessing import StandardScaler
 
 from moa.errors import UserError
@@ -87,3 +87,51 @@ def test_a_missing_column_is_named(frames):
     pipeline.fit_transform(train, test)
     with pytest.raises(UserError, match="'a-1'"):
         pipeline.transform(test.drop(columns="a-1"))
+
+
+def test_a_step_over_no_columns_is_left_out(frames):
+    train, test = frames
+    steps = [
+        Step("absent", PCA(2), named()),
+        drop("nothing", starting("z-")),
+        Step("scale", StandardScaler(), starting("z-"), "in place"),
+        Step("pc", PCA(1), starting("a-")),
+    ]
+    pipeline = FeaturePipeline(steps)
+    x, z = pipeline.fit_transform(train, test)
+    alone = FeaturePipeline(steps[-1:])
+    expected, _ = alone.fit_transform(train, test)
+    pd.testing.assert_frame_equal(x, expected)
+    pd.testing.assert_frame_equal(pipeline.transform(test), z)
+    assert pipeline.widths_ == {"pc": 6} and pipeline.describe() == alone.describe()
+
+
+def test_fitted_on_train_alone(frames):
+    train, test = frames
+    step = Step("scale", StandardScaler(), excluding(), "in place", fit_on="train+test")
+    x = FeaturePipeline([step]).fit(train).transform(train)
+    np.testing.assert_allclose(x.mean(), 0, atol=1e-6)
+    labelled = FeaturePipeline([Step("best", SelectKBest(k=1), excluding(), "select", fit_on="train")])
+    y = (train["a-1"] > 0).astype(int).to_numpy()
+    assert list(labelled.fit(train, y).transform(test)) == ["a-1"]
+
+
+def test_the_type_of_the_result_is_kept_and_old_descriptions_mean_float32(frames):
+    train, test = frames
+    step = Step("pc", PCA(1), starting("a-"))
+    for dtype in (np.float32, np.float64):
+        fits = NoStore()
+        pipeline = FeaturePipeline([step], dtype=dtype)
+        x, z = pipeline.fit_transform(train, test, fits)
+        back = FeaturePipeline.restore(pipeline.describe(), fits)
+        assert {*x.dtypes, *z.dtypes, *back.transform(test).dtypes} == {np.dtype(dtype)}
+    old = {name: value for name, value in pipeline.describe().items() if name != "dtype"}
+    assert set(FeaturePipeline.restore(old, fits).transform(test).dtypes) == {np.dtype(np.float32)}
+
+
+def test_each_step_is_announced(frames):
+    seen = []
+    FeaturePipeline([Step("pc", PCA(1), starting("a-")), drop("kind", named("kind"))]).fit_transform(
+        *frames, on_step=lambda *step: seen.append(step)
+    )
+    assert seen == [("pc", 0, 2), ("kind", 1, 2)]

@@ -93,6 +93,9 @@ def test_row_statistics_come_in_any_choice_and_refuse_what_does_not_fit(x):
     few = RowStatistics({"g": 30, "c": 10}, ("mean", "std", "kurtosis", "skew")).fit(x)
     assert few.transform(x).shape == (300, 12) and len(few.get_feature_names_out()) == 12
     assert list(few.get_feature_names_out()[:4]) == ["g_mean", "c_mean", "gc_mean", "g_std"]
+    alone = RowStatistics({"g": 40}, ("mean", "sum")).fit(x)
+    assert list(alone.get_feature_names_out()) == ["g_mean", "g_sum"], "all columns are the group itself"
+    np.testing.assert_array_equal(alone.transform(x)[:, 0], few.transform(x)[:, 2])
     with pytest.raises(UserError, match="do not add up to the 40 columns"):
         RowStatistics({"g": 30, "c": 9}).fit(x)
     with pytest.raises(UserError, match="'median' is not one of sum"):
