@@ -116,8 +116,23 @@ def _same_order(have: pd.Index, want: pd.Index, what: str, kind: str) -> None:
 
 
 def write_test_submission(
-    predictions: pd.DataFrame, features: pd.DataFrame, path: Path, sample: pd.DataFrame | None
+    predictions: pd.DataFrame,
+    features: pd.DataFrame,
+    path: Path,
+    sample: pd.DataFrame | None,
+    schema: Schema = COMPETITION,
 ) -> None:
-    """Write a submission in the order of the sample submission, or in that of the test file where there is none."""
-    table = submission(predictions, features, list(predictions.columns))
+    """Write a submission in the order of the sample submission, or of ``features`` if ``sample`` is None.
+
+    Args:
+        predictions: probabilities, indexed by sig_id.
+        features: the test rows, indexed by sig_id.
+        path: file to write.
+        sample: the competition's sample, indexed by sig_id.
+        schema: names the treatment column and its values.
+
+    Raises:
+        UserError: as in `submission` and `write_submission`.
+    """
+    table = submission(predictions, features, list(predictions.columns), schema)
     write_submission(table if sample is None else table.loc[sample.index, list(sample.columns)], path, sample)

@@ -15,9 +15,10 @@ from pathlib import Path
 from moa.data.schema import SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.errors import UserError
 
-COMPETITION = "lish-moa"
+#: Name of the competition in Kaggle's addresses and commands.
+SLUG = "lish-moa"
 FILES = (TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_NONSCORED, TRAIN_DRUG, SAMPLE_SUBMISSION)
-PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
+PAGE = f"https://www.kaggle.com/competitions/{SLUG}"
 BY_HAND = f"or download the files by hand from {PAGE}/data"
 
 
@@ -49,7 +50,7 @@ def download(folder: Path) -> None:
 
 
 def _fetch(client: str, target: Path) -> None:
-    command = [client, "competitions", "download", "-c", COMPETITION, "-p", str(target)]
+    command = [client, "competitions", "download", "-c", SLUG, "-p", str(target)]
     try:
         # The client prints refusals of the server to stdout, and a traceback to stderr if the token is missing.
         done = subprocess.run(

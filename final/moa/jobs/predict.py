@@ -41,7 +41,7 @@ def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runt
     test = trained.predict(features)
     write_table(folder / "oof.parquet", trained.oof())
     write_table(folder / "test.parquet", test)
-    write_test_submission(test, features, folder / "submission.csv", sample)
+    write_test_submission(test, features, folder / "submission.csv", sample, trained.schema)
     return folder
 
 

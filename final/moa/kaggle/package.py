@@ -35,7 +35,8 @@ from papermill.parameterize import parameterize_notebook
 
 from moa.blending.blend import load_blend
 from moa.blending.catalogue import BLENDS
-from moa.data.download import COMPETITION
+from moa.data.download import SLUG
+from moa.data.schema import COMPETITION
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import replacing, write_json
@@ -91,7 +92,7 @@ class Kernel:
             "enable_gpu": self.gpu,
             "enable_tpu": False,
             "enable_internet": False,
-            "competition_sources": [COMPETITION],
+            "competition_sources": [SLUG],
             "dataset_sources": [f"{user}/{_checked(slug, 6)}" for slug in self.datasets],
             "kernel_sources": [f"{user}/{_checked(slug, 5)}" for slug in self.kernels],
             "model_sources": [],
@@ -105,7 +106,7 @@ def training_kernels(profile: str = "kaggle") -> dict[str, list[Kernel]]:
         notebook = next(FINAL.glob(f"*/Training/{name}.ipynb"), None)
         if notebook is None:
             continue
-        last = model.stages(model.configure(profile))[-1]
+        last = model.stages(model.configure(profile), COMPETITION)[-1]
         settings = {} if profile == "kaggle" else {"profile": profile}
         is_cnn = isinstance(last.learner, CNNLearner)
         datasets = ("moa-code", "moa-wheels", *(["moa-pretrained"] if is_cnn else []))
