@@ -1,4 +1,4 @@
-"""What a report is made of: the data, and for each model its predictions and the facts its training left behind."""
+"""The inputs of a report: the data, and for each model its predictions and what is known about its training."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import Any
 import pandas as pd
 
 from moa.blending.blend import BlendSpec, load_blend
+from moa.blending.catalogue import BLENDS
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED, Schema
 from moa.data.synthetic import TRUTH, is_synthetic
 from moa.data.table_files import read_table
 from moa.errors import UserError
-from moa.files import read_json
 from moa.models.base import Recipe, Stage
 from moa.models.registry import recipes
+from moa.training.layout import UnitKey, WeightsFolder
+from moa.training.store import ModelStore
 
-#: What a row of a learning curve must hold to be drawn.
+#: Columns that a row of a learning curve needs.
 CURVE = {"epoch", "train_loss", "valid_loss"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting that is not the published one."""
+    """A setting that differs from the published one."""
 
     setting: str
     used: Any
@@ -37,15 +39,16 @@ class ModelResult:
     """One model.
 
     Attributes:
-        name, title: as on the command line, as in tables.
-        recipe: None for predictions of a model that this package does not know.
-        oof: probabilities, shape (training rows covered, targets); None where there is no file.
-        test: probabilities, shape (test rows, targets); None where there is no file.
-        variants: further OOFs kept beside the honest one, by name.
-        manifest: of the trained weights; empty where they are not there.
-        units: one row a finished unit: stage, seed, fold, seconds, device.
+        name: as used on the command line.
+        title: as shown in tables.
+        recipe: None if this package does not know the model.
+        oof: probabilities, shape (training rows covered, targets); None if there is no file.
+        test: probabilities, shape (test rows, targets); None if there is no file.
+        variants: further OOF predictions besides the honest ones, by name.
+        manifest: of the trained weights; empty if there are none.
+        units: one row per finished unit: stage, seed, fold, seconds, device.
         history: learning curves: stage, seed, fold, epoch, train_loss, valid_loss.
-        stages: of the trained settings; none where they cannot be known.
+        stages: those of the trained settings; empty if they are not known.
     """
 
     name: str
@@ -61,24 +64,24 @@ class ModelResult:
 
     @property
     def planned(self) -> int | None:
-        """Number of units of the whole plan, where it is known."""
+        """Number of units of the whole plan; None if it is not known."""
         return sum(len(stage.units()) for stage in self.stages) or None
 
     @property
     def profile(self) -> str | None:
-        """The profile of the training run, None where it was not recorded."""
+        """The profile of the training run; None if it was not recorded."""
         return self.manifest.get("profile")
 
     @property
     def differences(self) -> list[Difference]:
-        """Settings that are not the published ones."""
+        """Settings that differ from the published ones."""
         if self.recipe is None or "settings" not in self.manifest:
             return []
         return list(_differences(self.manifest["settings"], self.recipe.config.model_dump(mode="json")))
 
     @property
     def seconds(self) -> float:
-        """Training time of the units there are."""
+        """Training time of the finished units."""
         return float(self.units["seconds"].sum()) if len(self.units) else 0.0
 
 
@@ -87,17 +90,15 @@ class Inputs:
     """Everything that the sections read.
 
     Attributes:
-        data: the competition files.
-        folder: where they lie.
+        data: the competition's data.
         weights: folder of trained weights; may be missing.
-        synthetic: whether they were made by ``moa data synthesize``.
-        truth: 0/1 targets of the test rows, where a synthetic data set brings them.
+        synthetic: whether the data were made by ``moa data synthesize``.
+        truth: 0/1 targets of the test rows, if a synthetic data set has them.
         models: those with predictions, in the order of the recipes.
-        blends: the published blends, and further ones that were given or found.
+        blends: the published blends, and those that were given or found.
     """
 
     data: Dataset
-    folder: Path
     weights: Path
     synthetic: bool
     truth: pd.DataFrame | None
@@ -106,18 +107,18 @@ class Inputs:
 
 
 def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path] = ()) -> Inputs:
-    """Read what there is.
+    """Read all inputs.
 
     Args:
-        data: folder of the competition files.
-        weights: folder of trained weights; may be missing, then learning curves and costs are.
-        predictions: folder with ``<model>/oof.parquet`` and ``<model>/test.parquet``; blends that lie there as YAML
-            files, as the search leaves them, join in.
+        data: folder of the competition's files.
+        weights: folder of trained weights; without it there are no learning curves and costs.
+        predictions: folder with ``<model>/oof.parquet`` and ``<model>/test.parquet``; YAML files of blends in it, such
+            as those of the search, are included.
         blends: YAML files of further blends.
 
     Raises:
-        UserError: there are no OOF predictions, they are of other rows or targets than the data's, or two blends bear
-            one name.
+        UserError: there are no OOF predictions, their rows or targets are not those of the data, or two blends have the
+            same name.
     """
     found = sorted({path.parent.name for kind in ("oof", "test") for path in predictions.glob(f"*/{kind}.parquet")})
     if not any((predictions / name / "oof.parquet").exists() for name in found):
@@ -125,16 +126,14 @@ def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path]
     dataset = load_dataset(data, drugs=(data / TRAIN_DRUG).exists(), nonscored=False)
     known = recipes()
     order = [name for name in known if name in found] + [name for name in found if name not in known]
-    models = {name: _model(name, known.get(name), dataset, weights / name, predictions / name) for name in order}
+    models = {name: _model(name, known.get(name), dataset, weights, predictions / name) for name in order}
     synthetic = is_synthetic(data)
     truth = _truth(data / TRUTH, dataset) if synthetic else None
     specs = _blends([*blends, *sorted(predictions.glob("*.yaml"))])
-    return Inputs(dataset, data, weights, synthetic, truth, models, specs)
+    return Inputs(dataset, weights, synthetic, truth, models, specs)
 
 
 def _blends(further: Sequence[Path]) -> dict[str, BlendSpec]:
-    from moa.blending.catalogue import BLENDS  # it pulls in the training code, which nothing else here needs
-
     found = {name: load_blend(path) for name, path in BLENDS.items() if path.is_file()}
     for path in dict.fromkeys(path.resolve() for path in further):
         spec = load_blend(path)
@@ -166,17 +165,18 @@ def _model(name: str, recipe: Recipe | None, data: Dataset, weights: Path, folde
                 f"{path}: {len(lost)} treated test rows are missing, the first is {lost[0]!r}; predict again"
             )
         result.test = table
-    if (weights / "manifest.json").exists():
-        result.manifest = read_json(weights / "manifest.json")
+    if WeightsFolder(weights).has(name):
+        store = ModelStore(weights, name)
+        result.manifest = store.manifest()
         result.stages = _stages(recipe, result.manifest, data.schema)
-        _read_units(result, weights, data)
+        _read_units(result, store, data)
     return result
 
 
 def _fitting(table: pd.DataFrame, rows: pd.Index, columns: pd.Index, path: Path, source: str) -> pd.DataFrame:
-    """The table with its columns in the data's order; refuses rows or targets of other data."""
-    strangers = {f"row of {source}": table.index.difference(rows), "scored target": table.columns.difference(columns)}
-    for kind, labels in strangers.items():
+    """The table with its columns in the order of the data; raises an error if its rows or targets are unknown."""
+    unknown = {f"row of {source}": table.index.difference(rows), "scored target": table.columns.difference(columns)}
+    for kind, labels in unknown.items():
         if len(labels):
             raise UserError(f"{path}: {labels[0]!r} is no {kind}; these predictions are of other data")
     lost = columns.difference(table.columns)
@@ -189,37 +189,33 @@ def _fitting(table: pd.DataFrame, rows: pd.Index, columns: pd.Index, path: Path,
     return table[list(columns)]
 
 
-def _read_units(result: ModelResult, weights: Path, data: Dataset) -> None:
-    """Costs, learning curves and variants of the finished units below a model's weights folder."""
+def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
+    """Costs, learning curves and variants of the finished units of a model."""
     units, curves = [], []
     variants: dict[str, list[pd.DataFrame]] = {}
-    place_of = {stage.name: place for place, stage in enumerate(result.stages)}
-    for path in sorted(weights.glob("*/seed-*/fold-*/unit.json"), key=lambda path: _unit_order(path, place_of)):
-        facts = read_json(path)
-        place = {"stage": facts["stage"], "seed": facts["seed"], "fold": facts["fold"]}
+    position = {stage.name: number for number, stage in enumerate(result.stages)}
+
+    def in_order(key: UnitKey) -> tuple[int, UnitKey]:
+        return position.get(key.stage, len(position)), key
+
+    for key in sorted(store.layout.units(), key=in_order):
+        facts = store.unit_facts(*key)
         meta = facts.get("meta") or {}
         device = facts.get("device") or meta.get("device") or result.manifest.get("device")
-        units.append({**place, "seconds": facts["seconds"], "device": device})
-        curves += [{**place, **row} for row in facts.get("history", []) if set(row) >= CURVE]
-        for name in facts.get("variants", []):
-            # The honest one is oof.parquet itself.
-            if name != meta.get("honest_oof"):
-                table = read_table(path.with_name(f"oof-{name}.parquet"))
-                if set(table.columns) == set(data.scored.columns):
-                    variants.setdefault(name, []).append(table)
+        units.append({**key._asdict(), "seconds": facts["seconds"], "device": device})
+        curves += [{**key._asdict(), **row} for row in facts.get("history", []) if set(row) >= CURVE]
+        for name in facts["variants"]:
+            table = read_table(store.layout.unit(key) / f"oof-{name}.parquet")
+            if set(table.columns) == set(data.scored.columns):
+                variants.setdefault(name, []).append(table)
     result.units, result.history = pd.DataFrame(units), pd.DataFrame(curves)
     for name, parts in variants.items():
         table = pd.concat(parts).groupby(level=0, sort=True).mean()
-        result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, weights, TRAIN_SCORED)
-
-
-def _unit_order(path: Path, place_of: dict[str, int]) -> tuple[int, str, int, int]:
-    stage, seed, fold = path.parts[-4:-1]
-    return place_of.get(stage, len(place_of)), stage, int(seed.removeprefix("seed-")), int(fold.removeprefix("fold-"))
+        result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, store.folder, TRAIN_SCORED)
 
 
 def _stages(recipe: Recipe | None, manifest: dict[str, Any], schema: Schema) -> tuple[Stage, ...]:
-    """The stages of the trained configuration; none where they cannot be known."""
+    """The stages of the trained settings; empty if they are not known."""
     if recipe is None or "settings" not in manifest:
         return ()
     try:
@@ -228,9 +224,9 @@ def _stages(recipe: Recipe | None, manifest: dict[str, Any], schema: Schema) -> 
         return ()
 
 
-def _differences(used: Any, published: Any, place: str = "") -> Iterator[Difference]:
+def _differences(used: Any, published: Any, setting: str = "") -> Iterator[Difference]:
     if isinstance(used, dict) and isinstance(published, dict):
         for name in dict.fromkeys([*published, *used]):
-            yield from _differences(used.get(name), published.get(name), f"{place}.{name}" if place else name)
+            yield from _differences(used.get(name), published.get(name), f"{setting}.{name}" if setting else name)
     elif used != published:
-        yield Difference(place, used, published)
+        yield Difference(setting, used, published)

@@ -276,7 +276,7 @@ def cost(found: Scores) -> Section | None:
         "cost", "Training run",
         f"Training time of the finished units: {_duration(total)}, without the fitting of features. A unit is one "
         "(stage, seed, fold). The winners reported 12 to 25 hours for the ten folds of a CNN on two RTX 2080 Ti, and "
-        "Kaggle notebooks of up to 9 hours for everything else. Hardware and settings differ from theirs.",
+        "Kaggle notebooks of up to 9 hours for everything else, on other hardware.",
         blocks,
     )  # fmt: skip
 
