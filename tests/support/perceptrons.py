@@ -1,16 +1,12 @@
-"""Small perceptrons, and folds to train them on."""
-
-from pathlib import Path
+"""Small perceptrons, and units to train them on."""
 
 import numpy as np
 import pandas as pd
-import torch
 
-from moa.learners.base import Fold
+from moa.learners.base import FoldData
 from moa.learners.perceptron.learner import MLPLearner
-
-CPU = torch.device("cpu")
-
+from moa.training.unit import StageInputs
+from support.units import Unit
 
 LEARNERS = {
     "simple": MLPLearner(hidden=24, epochs=4, batch_size=32, smoothing=0.001),
@@ -19,35 +15,30 @@ LEARNERS = {
 }
 
 
-def make_folds(rows=203, n_splits=5, seeds=(1, 2), n_inputs=11, n_targets=5):
+def make_inputs(rows=203, n_splits=5, n_inputs=11, n_targets=5):
     """203 rows in 5 folds: 162 or 163 to train on, so the last batches of members differ in size."""
     rng = np.random.default_rng(0)
     index = pd.Index([f"id_{i}" for i in range(rows)], name="sig_id")
-    x = pd.DataFrame(rng.normal(size=(rows, n_inputs)).astype(np.float32), index).add_prefix("f")
-    signal = x.to_numpy() @ rng.normal(size=(n_inputs, n_targets)) + rng.normal(size=(rows, n_targets))
+    X = pd.DataFrame(rng.normal(size=(rows, n_inputs)).astype(np.float32), index).add_prefix("f")
+    signal = X.to_numpy() @ rng.normal(size=(n_inputs, n_targets)) + rng.normal(size=(rows, n_targets))
     y = pd.DataFrame((signal > 3).astype(np.float32), index).add_prefix("t")
-    number = np.arange(rows) % n_splits
-    return [
-        Fold(x, y, np.flatnonzero(number != k), np.flatnonzero(number == k), seed, k, CPU, Path("unused"))
-        for seed in seeds
-        for k in range(n_splits)
-    ]
+    return StageInputs(X, y, {None: np.arange(rows) % n_splits})
 
 
-def make_fold(rows=240, n_inputs=12, n_targets=4, seed=0, y=None):
+def make_units(rows=203, n_splits=5, seeds=(1, 2), **options):
+    """The units of ``make_inputs``, by seed and fold."""
+    inputs = make_inputs(rows, n_splits, **options)
+    return [Unit(inputs.fold(seed, fold), seed, fold) for seed in seeds for fold in range(n_splits)]
+
+
+def make_unit(rows=240, n_inputs=12, n_targets=4, seed=0, y=None):
+    """Targets that are linear in the inputs, unless ``y`` is given; a quarter of the rows is held out."""
     rng = np.random.default_rng(seed)
     index = pd.Index([f"id_{i}" for i in range(rows)], name="sig_id")
     x = rng.normal(size=(rows, n_inputs)).astype(np.float32)
     if y is None:
         y = (x @ rng.normal(size=(n_inputs, n_targets)) > 2).astype(np.float32)
     cut = rows * 3 // 4
-    return Fold(
-        pd.DataFrame(x, index, [f"f{i}" for i in range(n_inputs)]),
-        pd.DataFrame(y, index, [f"t{i}" for i in range(n_targets)]),
-        np.arange(cut),
-        np.arange(cut, rows),
-        seed,
-        0,
-        CPU,
-        Path("unused"),
-    )
+    X = pd.DataFrame(x, index, [f"f{i}" for i in range(n_inputs)])
+    y = pd.DataFrame(y, index, [f"t{i}" for i in range(n_targets)])
+    return Unit(FoldData(X, y, np.arange(cut), np.arange(cut, rows)), seed)

@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from moa.learners.base import Fold
+from moa.features.log_scaler import LogScaler
+from moa.learners.base import FoldData
 from moa.learners.deepinsight.backbones import EfficientNet, ResNeSt
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.learners.deepinsight.lightning import FoldModule
+from moa.learners.runtime import Runtime
+from support.units import Unit
 
-CPU = torch.device("cpu")
 TINY_EFFICIENTNET = EfficientNet(name="test_efficientnet")
 TINY_RESNEST = ResNeSt(blocks=(1, 1, 1, 1), width=4, stem_width=4, final_drop=0.2)
 TINY = CNNLearner(
@@ -24,12 +26,13 @@ TINY = CNNLearner(
     batch_size=16,
     lr=3e-3,
     swap_probability=0.5,
+    swap_first=3,
     pretrained=False,
 )
 
 
 def tables(rows=80, features=40, targets=3, seed=0):
-    """Features in three conditions and groups that move together; the first target follows the first group."""
+    """Unscaled features in three conditions and groups that move together; the first target follows the first group."""
     rng = np.random.default_rng(seed)
     groups = rng.normal(size=(rows, 4))
     x = np.c_[rng.integers(0, 2, (rows, 3)), groups.repeat(10, 1)[:, : features - 3]]
@@ -42,11 +45,15 @@ def tables(rows=80, features=40, targets=3, seed=0):
     )
 
 
-def fold_in(scratch, device=CPU, **options):
-    x, y = tables(**options)
-    order = np.random.default_rng(1).permutation(len(x))
+def unit_in(scratch, device="cpu", seed=3, valid=20, **options):
+    """A unit of scaled rows, as training makes it; ``valid`` rows are held out."""
+    X, y = tables(**options)
+    order = np.random.default_rng(1).permutation(len(X))
+    train, valid = order[valid:], order[:valid]
+    scaler = LogScaler().set_output(transform="pandas").fit(X.iloc[train])
     Path(scratch).mkdir(parents=True, exist_ok=True)
-    return Fold(x, y, order[20:], order[:20], seed=3, fold=1, device=device, scratch=Path(scratch))
+    runtime = Runtime(device=device, scratch=Path(scratch))
+    return Unit(FoldData(scaler.transform(X), y, train, valid), seed, fold=1, runtime=runtime)
 
 
 def assert_same(first, second):
@@ -66,4 +73,4 @@ def train_until_killed(scratch, threads):
 
     FoldModule.training_step = dying
     torch.set_num_threads(threads)
-    TINY.fit(fold_in(scratch))
+    unit_in(scratch).fit(TINY)

@@ -106,7 +106,6 @@ def test_treated_and_all_rows_convert(tables):
     assert over_treated == pytest.approx(reference(y[treated], p[treated]).mean(), rel=1e-12)
     counts = int(treated.sum()), len(treated)
     assert metrics.treated_to_all(over_treated, *counts) == pytest.approx(over_all, abs=1e-12)
-    assert metrics.all_to_treated(over_all, *counts) == pytest.approx(over_treated, abs=1e-12)
     assert metrics.treated_to_all(0.01644, 21_948, 23_814) == pytest.approx(0.01515, abs=1e-5)
     with pytest.raises(UserError):
         metrics.treated_to_all(0.1, 5, 4)
@@ -118,6 +117,27 @@ def test_treated_must_be_boolean_and_complete(tables):
         metrics.competition_log_loss(y, p, treated.astype(int))
     with pytest.raises(UserError, match="treated: 1 row"):
         metrics.competition_log_loss(y, p, treated.iloc[1:])
+
+
+def test_rows_have_losses_of_their_own(tables):
+    y, p, _ = tables
+    losses = metrics.row_log_loss(y, shuffled(p))
+    assert losses.index.equals(y.index) and losses.mean() == pytest.approx(metrics.log_loss(y, p), rel=1e-12)
+    assert losses["id_9"] == pytest.approx(reference(y.loc[["id_9"]], p.loc[["id_9"]]).mean(), rel=1e-12)
+    cells = metrics.cell_log_loss(np.array([[True, False]]), np.array([[0.25, 0.0]]))
+    np.testing.assert_allclose(cells, [[np.log(4), 1e-15]], atol=1e-15)
+
+
+def test_bootstrap_draws_groups_whole():
+    """Six equal rows weigh as one: the interval is as wide as that of the groups' means."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=200)
+    rows, groups = np.repeat(means, 6), np.repeat(np.arange(200), 6)
+    low, high = metrics.bootstrap_interval(rows, groups)
+    assert metrics.bootstrap_interval(means) == (low, high)
+    assert low < means.mean() < high and high - low == pytest.approx(2 * 1.96 * means.std() / 200**0.5, rel=0.1)
+    narrow = metrics.bootstrap_interval(rows)
+    assert (high - low) / (narrow[1] - narrow[0]) == pytest.approx(6**0.5, rel=0.15)
 
 
 def test_prevalence_is_the_best_constant(tables):
@@ -133,7 +153,7 @@ def test_correlation_agrees_with_numpy(tables):
     _, p, treated = tables
     noise = np.random.default_rng(5).random(p.shape)
     models = {"a": p, "b": (p + noise) / 2, "c": pd.DataFrame(noise, index=p.index, columns=p.columns)}
-    table = metrics.prediction_correlation(models | {"b": shuffled(models["b"])}, treated)
+    table = metrics.prediction_correlation({name: shuffled(frame[treated], 7) for name, frame in models.items()})
     expected = np.corrcoef([frame[treated].to_numpy().ravel() for frame in models.values()])
     np.testing.assert_allclose(table[["a", "b", "c"]], expected, rtol=1e-10)
     assert table.loc["a", "mean_with_others"] == pytest.approx((expected[0, 1] + expected[0, 2]) / 2)

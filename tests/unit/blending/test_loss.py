@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from moa.blending.loss import SMALL, BlendLoss, slsqp, tpe
+from moa.blending.fit import slsqp, tpe
+from moa.blending.loss import SMALL, BlendLoss
 
 
 def competition_like(n_members=5, n_cells=40_000, seed=1):
@@ -51,7 +52,7 @@ def test_parts_merge_to_the_whole():
 def test_slsqp_finds_the_minimum_on_the_simplex():
     cells, labels = competition_like()
     loss = BlendLoss(cells, labels)
-    weights = slsqp(loss, members=5)
+    weights = slsqp(loss)
     assert weights.sum() == pytest.approx(1.0, abs=1e-12)
     assert weights.min() >= 0.0
     rng = np.random.default_rng(2)
@@ -62,7 +63,7 @@ def test_slsqp_finds_the_minimum_on_the_simplex():
 def test_free_weights_are_no_worse():
     cells, labels = competition_like()
     loss = BlendLoss(cells * np.float32(0.5), labels)  # halved probabilities want a sum above 1
-    free, bound = slsqp(loss, simplex=False, members=5), slsqp(loss, members=5)
+    free, bound = slsqp(loss, simplex=False), slsqp(loss)
     assert free.sum() > 1.2
     assert loss(free)[0] < loss(bound)[0]
     assert ((free >= 0) & (free <= 1)).all()
@@ -71,7 +72,7 @@ def test_free_weights_are_no_worse():
 def test_tpe_comes_close_to_slsqp():
     cells, labels = competition_like(n_members=3)
     loss = BlendLoss(cells, labels)
-    best, tried = slsqp(loss, members=3), tpe(loss, 3, trials=150, seed=4)
+    best, tried = slsqp(loss), tpe(loss, trials=150, seed=4)
     assert tried.sum() == pytest.approx(1.0)
     assert 0 <= loss(tried)[0] - loss(best)[0] < 0.1 * (loss(np.full(3, 1 / 3))[0] - loss(best)[0]) + 1e-4
-    np.testing.assert_array_equal(tried, tpe(loss, 3, trials=150, seed=4))
+    np.testing.assert_array_equal(tried, tpe(loss, trials=150, seed=4))

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from moa.blending.blend import apply_blend
-from moa.blending.search import Oof, comparable_rows, search
+from moa.blending.members import Oof, comparable_rows
+from moa.blending.options import SearchOptions
+from moa.blending.search import search as search_with
 from moa.errors import UserError
-from moa.metrics import all_to_treated, competition_log_loss, log_loss, treated_to_all
+from moa.metrics import competition_log_loss, log_loss, treated_to_all
 
 PLANTED = np.array([0.5, 0.0, 0.3, 0.2])
 
@@ -29,6 +31,10 @@ def simulate(n_rows=4000, n_targets=12, weights=PLANTED, seed=0):
     return oofs, y, treated
 
 
+def search(oofs, y, treated, groups=None, **options):
+    return search_with(oofs, y, treated, SearchOptions(**options), groups=groups)
+
+
 @pytest.fixture(scope="module")
 def data():
     return simulate()
@@ -40,13 +46,13 @@ def found(data):
 
 
 def test_search_recovers_planted_weights(data, found):
-    assert list(found.weights.index) == [oof.name for oof in data[0]]
-    np.testing.assert_allclose(found.weights, PLANTED, atol=0.04)
-    assert found.weights["model-1"] < 0.03
+    assert list(found.first.weights.index) == [oof.name for oof in data[0]]
+    np.testing.assert_allclose(found.first.weights, PLANTED, atol=0.04)
+    assert found.first.weights["model-1"] < 0.03
     table = found.table()
     assert list(table.index) == ["best-single", "equal", "slsqp", "per-target"]
     assert table.loc["slsqp", "treated"] < table.loc["equal", "treated"] < table.loc["best-single", "treated"]
-    assert 0.0 < found.interval[0] < found.nested_gain < found.interval[1]
+    assert 0.0 < found.first.interval[0] < found.first.gain < found.first.interval[1]
     assert found.best_single == "model-0"
     assert table.loc["slsqp", "nested"] >= table.loc["slsqp", "treated"]  # out of sample costs something
 
@@ -54,21 +60,20 @@ def test_search_recovers_planted_weights(data, found):
 def test_reported_losses_are_the_metric(data, found):
     oofs, y, treated = data
     mixed = apply_blend(found.spec("mine", "Mine"), {oof.name: oof.predictions for oof in oofs})
-    assert found.log_loss_treated == pytest.approx(log_loss(y[treated], mixed), abs=1e-7)  # float32 members
-    assert found.log_loss_all == pytest.approx(competition_log_loss(y, mixed, treated), abs=1e-7)
+    assert found.first.treated == pytest.approx(log_loss(y[treated], mixed), abs=1e-7)  # float32 members
+    assert found.first.all_rows == pytest.approx(competition_log_loss(y, mixed, treated), abs=1e-7)
     counts = int(treated.sum()), len(treated)
-    assert treated_to_all(found.log_loss_treated, *counts) == pytest.approx(found.log_loss_all, abs=1e-15)
-    assert all_to_treated(found.log_loss_all, *counts) == pytest.approx(found.log_loss_treated, abs=1e-15)
+    assert treated_to_all(found.first.treated, *counts) == pytest.approx(found.first.all_rows, abs=1e-15)
     assert found.singles["model-2"] == pytest.approx(log_loss(y[treated], oofs[2].predictions), abs=1e-7)
 
 
 def test_tpe_through_search():
     oofs, y, treated = simulate(n_rows=400, n_targets=3)
     found = search(oofs, y, treated, methods=["tpe"], tpe_trials=20, folds=2, bootstrap=10)
-    assert np.isnan(found.nested_gain)
-    assert found.log_loss_treated < found.singles.max()
+    assert np.isnan(found.first.gain)
+    assert found.first.treated < found.singles.max()
     nested = search(oofs, y, treated, methods=["tpe"], tpe_trials=20, folds=2, bootstrap=10, nested_tpe=True)
-    assert np.isfinite(nested.nested_gain)
+    assert np.isfinite(nested.first.gain)
 
 
 def test_copies_gain_nothing(data):
@@ -76,7 +81,7 @@ def test_copies_gain_nothing(data):
     copies = [Oof(f"copy-{i}", oofs[0].predictions, "kfold-10") for i in range(3)]
     found = search(copies, y, treated, methods=["slsqp", "per-target"], folds=3, bootstrap=50)
     assert found.table()["gain"].abs().max() < 1e-7
-    assert max(map(abs, found.interval)) < 1e-7
+    assert max(map(abs, found.first.interval)) < 1e-7
 
 
 def test_noise_members_promise_in_sample_and_fail_out_of_sample():
@@ -88,10 +93,10 @@ def test_noise_members_promise_in_sample_and_fail_out_of_sample():
         Oof(f"noisy-{i}", base.clip(0.01, 0.9) * np.exp(rng.normal(0, 0.05, base.shape)), "kfold-5") for i in range(12)
     ]
     found = search(noisy, y, treated, methods=["slsqp"], folds=8, bootstrap=200)
-    in_sample = found.singles.min() - found.log_loss_treated
+    in_sample = found.singles.min() - found.first.treated
     assert in_sample > 0.0
-    assert found.nested_gain < in_sample
-    assert found.interval[0] < 0.0
+    assert found.first.gain < in_sample
+    assert found.first.interval[0] < 0.0
 
 
 def test_order_of_rows_and_columns_does_not_matter(data, found):
@@ -101,9 +106,9 @@ def test_order_of_rows_and_columns_does_not_matter(data, found):
         for i, o in enumerate(oofs)
     ]
     again = search(moved, y, treated.sample(frac=1, random_state=9), methods=["slsqp"], folds=4, bootstrap=300)
-    np.testing.assert_array_equal(again.weights, found.weights)
-    assert again.nested_gain == found.nested_gain
-    assert again.interval == found.interval
+    np.testing.assert_array_equal(again.first.weights, found.first.weights)
+    assert again.first.gain == found.first.gain
+    assert again.first.interval == found.first.interval
 
 
 def test_all_rows_and_partial_oof_meet_on_common_treated_rows(data, found):
@@ -111,7 +116,7 @@ def test_all_rows_and_partial_oof_meet_on_common_treated_rows(data, found):
     whole = oofs[0].predictions.reindex(y.index).fillna(0.7)  # a model that predicts controls too, and badly
     mixed = [Oof("model-0", whole, "multilabel-10", rows="all"), *oofs[1:]]
     same = search(mixed, y, treated, methods=["slsqp"], folds=4, bootstrap=10)
-    np.testing.assert_array_equal(same.weights, found.weights)
+    np.testing.assert_array_equal(same.first.weights, found.first.weights)
     partial = [Oof("model-0", whole.iloc[:2000], "multilabel-10", rows="all"), *oofs[1:]]
     assert search(partial, y, treated, methods=["slsqp"], folds=4, bootstrap=10).n_rows == treated.iloc[:2000].sum()
     with pytest.raises(UserError, match="is a control row"):
@@ -125,9 +130,9 @@ def test_mixed_schemes_are_refused(data):
     mixed = [Oof("new-cv", oofs[0].predictions, "drug-aware-5"), *oofs[1:]]
     with pytest.raises(UserError, match="new-cv.*not comparable.*unseen"):
         search(mixed, y, treated)
-    assert search(mixed, y, treated, methods=["slsqp"], folds=2, bootstrap=10, mixed="allow").weights.size == 4
+    assert search(mixed, y, treated, methods=["slsqp"], folds=2, bootstrap=10, mixed="allow").first.weights.size == 4
     row_wise = [Oof("k", oofs[0].predictions, "kfold-10"), *oofs[1:]]
-    assert search(row_wise, y, treated, methods=["slsqp"], folds=2, bootstrap=10).weights.size == 4
+    assert search(row_wise, y, treated, methods=["slsqp"], folds=2, bootstrap=10).first.weights.size == 4
 
 
 def test_mixed_schemes_meet_on_comparable_rows(data):
@@ -147,7 +152,7 @@ def test_mixed_schemes_meet_on_comparable_rows(data):
     mixed = [Oof("model-0", spoilt, "drug-aware-5"), *oofs[1:]]
     found = search(mixed, y, treated, **options)
     assert found.n_rows == len(kept)
-    np.testing.assert_allclose(found.weights, PLANTED, atol=0.06)
+    np.testing.assert_allclose(found.first.weights, PLANTED, atol=0.06)
     same_kind = search(oofs, y, treated, **options)
     assert same_kind.n_rows == len(rows), "nothing to make comparable"
     with pytest.raises(UserError, match="train_drug.csv is needed"):
@@ -158,13 +163,13 @@ def test_per_target_weights_follow_targets_and_shrink():
     weights = np.array([[0.9, 0.1], [0.1, 0.9]])  # (members, targets)
     oofs, y, treated = simulate(n_rows=6000, n_targets=2, weights=weights, seed=5)
     found = search(oofs, y, treated, methods=["per-target", "slsqp"], penalty=1.0, folds=3, bootstrap=100)
-    np.testing.assert_allclose(found.weights, weights, atol=0.1)
-    assert list(found.weights.columns) == list(y.columns)
-    assert found.nested_gain > found.methods["slsqp"].gain
+    np.testing.assert_allclose(found.first.weights, weights, atol=0.1)
+    assert list(found.first.weights.columns) == list(y.columns)
+    assert found.first.gain > found.methods["slsqp"].gain
     shrunk = search(oofs, y, treated, methods=["per-target", "slsqp"], penalty=1e7, folds=2, bootstrap=10)
     common = shrunk.methods["slsqp"].weights
-    np.testing.assert_allclose(shrunk.weights, np.stack([common, common], axis=1), atol=1e-3)
-    with pytest.raises(UserError, match="one weight a model"):
+    np.testing.assert_allclose(shrunk.first.weights, np.stack([common, common], axis=1), atol=1e-3)
+    with pytest.raises(UserError, match="one weight per model"):
         found.spec("x", "X")
 
 
@@ -178,7 +183,9 @@ def test_groups_widen_the_interval(data):
     drugs = pd.Series([f"drug_{i}" for i in repeat], index=index)
     options = {"methods": ["slsqp"], "folds": 4, "bootstrap": 400}
     rows, grouped = search(again, y, treated, **options), search(again, y, treated, groups=drugs, **options)
-    width = {name: found.interval[1] - found.interval[0] for name, found in [("rows", rows), ("drugs", grouped)]}
+    width = {
+        name: found.first.interval[1] - found.first.interval[0] for name, found in [("rows", rows), ("drugs", grouped)]
+    }
     assert width["drugs"] > 2 * width["rows"]
     with pytest.raises(UserError, match="groups"):
         search(again, y, treated, groups=drugs.iloc[:-1], **options)

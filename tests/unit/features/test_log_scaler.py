@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
-from moa.learners.deepinsight.feature_map import LogScaler
+from moa.features.log_scaler import LogScaler
 
 
 def test_log_scaler_is_the_published_formula():

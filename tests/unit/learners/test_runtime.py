@@ -1,4 +1,4 @@
-"""How networks are run: devices, precision and their checks."""
+"""How networks are run: options of the command line, precision, and what the machine must have."""
 
 from pathlib import Path
 
@@ -6,37 +6,49 @@ import pytest
 import torch
 
 from moa.errors import UserError
-from moa.learners.deepinsight.learner import Runtime
-from support.tiny_cnn import CPU
+from moa.learners.runtime import Runtime
+
+CUDA = Runtime(device="cuda")
 
 
-def test_precision_follows_the_chip(monkeypatch):
-    assert Runtime().precision_on(CPU) == "32-true"
+def test_precision_follows_the_gpu(monkeypatch):
+    assert Runtime().lightning_precision == "32-true"
     for has_it, expected in ((True, "bf16-mixed"), (False, "16-mixed")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has_it=has_it: has_it)
-        assert Runtime().precision_on(torch.device("cuda")) == expected
-    assert Runtime(precision="16-mixed").precision_on(CPU) == "16-mixed"
+        assert CUDA.lightning_precision == expected
+    assert Runtime(precision="16-mixed").lightning_precision == "16-mixed"
 
 
 def test_runtime_reads_the_options_of_the_command_line():
-    assert Runtime.of({"devices": "2"}).devices == 2 and Runtime.of({"devices": "0,3"}).devices == (0, 3)
-    assert Runtime.of({"devices": "auto", "tensorboard": Path("logs")}).tensorboard == Path("logs")
-    assert Runtime(devices=2).lightning(CPU)["strategy"] == "ddp" and Runtime().lightning(CPU)["strategy"] == "auto"
+    assert Runtime.of("cpu", devices="2").devices == 2
+    assert Runtime(devices="0,3").devices == (0, 3)
+    chosen = Runtime.of("cpu", devices="auto", tensorboard=Path("logs"), compile=None)
+    assert chosen.tensorboard == Path("logs") and chosen.compile is False
+    assert Runtime(devices=2).lightning()["strategy"] == "ddp" and Runtime().lightning()["strategy"] == "auto"
     for option, value in [("devices", "0"), ("devices", "1,1"), ("devices", "x"), ("strategy", "dp"), ("precision", 8)]:
         with pytest.raises(UserError, match=f"--{option} {value}: expected"):
-            Runtime.of({option: value})
+            Runtime.of("cpu", **{option: value})
 
 
-def test_runtime_is_held_against_the_device(monkeypatch):
-    Runtime(devices=4).check(CPU)
+def test_runtime_is_compared_with_the_devices_of_the_machine(monkeypatch):
+    Runtime(devices=4).check()
     with pytest.raises(UserError, match="16-mixed needs a GPU"):
-        Runtime(precision="16-mixed").check(CPU)
+        Runtime.of("cpu", precision="16-mixed")
     with pytest.raises(UserError, match="--devices 0,1 names GPUs"):
-        Runtime(devices=(0, 1)).check(CPU)
+        Runtime.of("cpu", devices="0,1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for devices in (2, (0, 1), "auto"):
-        Runtime(devices=devices).check(torch.device("cuda"))
-        assert Runtime(devices=devices, precision="16-mixed").lightning(torch.device("cuda"))["strategy"] == "ddp"
+        CUDA.replace(devices=devices).check()
+        assert CUDA.replace(devices=devices, precision="16-mixed").lightning()["strategy"] == "ddp"
     for devices in (3, (0, 2)):
         with pytest.raises(UserError, match="3 are asked for, 2 visible"):
-            Runtime(devices=devices).check(torch.device("cuda"))
+            CUDA.replace(devices=devices).check()
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert Runtime.of("auto").device == "cpu"
+    with pytest.raises(UserError, match="--device tpu: unknown"):
+        Runtime.of("tpu")
+    with pytest.raises(UserError, match="--device cuda: no CUDA device is visible"):
+        Runtime.of("cuda")

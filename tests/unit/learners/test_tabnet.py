@@ -1,7 +1,6 @@
 """TabNet: the library's embeddings made fast, held to the library's own."""
 
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,8 +9,9 @@ import torch
 from pytorch_tabnet import tab_network
 
 from moa.learners import tabnet
-from moa.learners.base import Fold
+from moa.learners.base import FoldData
 from moa.learners.tabnet import EmbeddingGenerator, TabNetLearner
+from support.units import CPU, Unit
 
 SLOW = tab_network.EmbeddingGenerator
 
@@ -53,9 +53,11 @@ def test_training_is_the_librarys_to_the_last_bit_and_the_library_is_left_as_it_
     index = pd.Index([f"id_{i}" for i in range(60)], name="sig_id")
     x = pd.DataFrame(x.astype(np.float32), index)
     y = pd.DataFrame((rng.random((60, 4)) < 0.3).astype(np.float32), index)
-    fold = Fold(x, y, np.arange(40), np.arange(40, 60), 0, 0, torch.device("cpu"), Path("unused"))
-    learner = TabNetLearner(n_d=4, n_a=4, epochs=3, batch_size=16, virtual_batch_size=8)
-    ours = learner.fit(fold)
+    unit = Unit(FoldData(x, y, np.arange(40), np.arange(40, 60)))
+    learner = TabNetLearner(
+        n_d=4, n_a=4, epochs=3, batch_size=16, virtual_batch_size=8, cat_dims=(3, 2), cat_emb_dim=(1, 1)
+    )
+    ours = unit.fit(learner)
     assert tab_network.EmbeddingGenerator is SLOW
 
     @contextmanager
@@ -63,9 +65,9 @@ def test_training_is_the_librarys_to_the_last_bit_and_the_library_is_left_as_it_
         yield
 
     monkeypatch.setattr(tabnet, "_library", plain)
-    theirs = learner.fit(fold)
+    theirs = unit.fit(learner)
     assert ours.history == theirs.history
     assert all(torch.equal(ours.tensors[name], value) for name, value in theirs.tensors.items())
-    predicted = learner.predict(theirs, x, fold.device)
+    predicted = learner.predict(theirs, x, CPU)
     monkeypatch.undo()
-    assert learner.predict(ours, x, fold.device).tobytes() == predicted.tobytes()
+    assert learner.predict(ours, x, CPU).tobytes() == predicted.tobytes()

@@ -1,8 +1,9 @@
-"""Feature images."""
+"""Figures of feature maps and of images."""
 
 import numpy as np
 
-from moa.plots.images import channels, class_panels, paint
+from moa.data.schema import COMPETITION
+from moa.plots.images import channels, class_panels, feature_map, paint
 
 
 def test_images_paint_the_larger_of_those_that_share_a_pixel():
@@ -15,3 +16,22 @@ def test_images_paint_the_larger_of_those_that_share_a_pixel():
     assert figure.axes[0].get_title() == "a b" and [axes.get_ylabel() for axes in figure.axes] == ["mean", "less all"]
     low, high = figure.axes[1].images[0].get_clim()
     assert low == -high and 2 < high <= 3
+
+
+def test_figures_show_what_they_are_given_and_leave_no_pyplot_state(tmp_path):
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    rng = np.random.default_rng(0)
+    features = [*COMPETITION.features[:10], "c-0", "c-1"]
+    figure = feature_map(rng.normal(size=(12, 2)), features, COMPETITION)
+    figure.savefig(tmp_path / "map.png")
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["7 genes", "2 cells", "3 conditions"]
+    image = rng.random((3, 12, 12))
+    figure = channels(image)
+    figure.savefig(tmp_path / "image.png")
+    assert [axes.get_title() for axes in figure.axes] == ["mean", "min", "max"]
+    for axes, channel in zip(figure.axes, image, strict=True):
+        np.testing.assert_allclose(axes.images[0].get_array(), channel)
+    assert plt.get_fignums() == before

@@ -1,100 +1,162 @@
-"""How the units of a stage are run: side by side, batched, or one by one."""
+"""How the units of a stage are run: side by side in threads or processes, batched, or one by one."""
 
-import dataclasses
-
+import numpy as np
 import pytest
 import torch
 
+from moa.data.folds import Folds
 from moa.errors import UserError
-from moa.learners.perceptron import batched as ensemble
-from moa.learners.perceptron.batched import fit_together
 from moa.learners.perceptron.learner import MLPLearner
-from moa.training.executors import engine_for, fit_group, fit_side_by_side, groups, members_at_once
-from support.perceptrons import CPU, LEARNERS, make_folds
+from moa.learners.runtime import Runtime
+from moa.learners.tabnet import TabNetLearner
+from moa.models.base import Stage
+from moa.training import executors
+from moa.training.executors import LocalExecutor, batches, engine_for, units_at_once
+from moa.training.unit import Unit, UnitCallback, train_unit
+from support.perceptrons import LEARNERS, make_inputs
+
+CPU, CUDA = Runtime(), Runtime(device="cuda")
+TABNET = TabNetLearner(n_d=4, n_a=4, epochs=2, batch_size=32, virtual_batch_size=32)
 
 
-def test_side_by_side_each_member_is_the_one_trained_alone_on_one_core():
-    learner, folds = LEARNERS["3-stage"], make_folds(seeds=(1,))
-    threads = torch.get_num_threads()
+def make_units(learner, seeds=(1, 2), n_splits=5, runtime=CPU):
+    stage = Stage("nn", "scored", None, Folds(scheme="kfold", n_splits=n_splits), seeds, learner)
+    return [Unit(stage, seed, fold, None, runtime) for seed, fold in stage.units()]
+
+
+def alone(inputs, unit):
+    return train_unit(inputs, unit.stage, unit.seed, unit.fold, unit.initial, unit.runtime)
+
+
+@pytest.fixture
+def two_threads():
+    """Let torch use two cores inside the test, and check that it still does at the end."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    after = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert after == 2
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    return lambda name: monkeypatch.setenv("MOA_ENGINE", name)
+
+
+@pytest.mark.parametrize("learner", [LEARNERS["3-stage"], TABNET], ids=["threads", "processes"])
+def test_side_by_side_each_unit_is_the_one_trained_alone_on_one_core(learner, two_threads):
+    inputs, units = make_inputs(), make_units(learner, seeds=(1,), n_splits=5)[:3]
     before = torch.get_rng_state()
-    beside = fit_group(learner, folds)
-    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), before)
+    found = {result.fold: result for result in LocalExecutor().run(inputs, units)}
+    assert torch.get_num_threads() == 2 and torch.equal(torch.get_rng_state(), before)
     torch.set_num_threads(1)
-    try:
-        alone = [learner.fit(fold) for fold in folds]
-    finally:
-        torch.set_num_threads(threads)
-    for mine, other in zip(beside, alone, strict=True):
-        assert mine.history == other.history
-        assert all(torch.equal(mine.tensors[name], value) for name, value in other.tensors.items())
+    expected = [alone(inputs, unit) for unit in units]
+    torch.set_num_threads(2)
+    assert len(found) == len(expected)
+    for other in expected:
+        mine = found[other.fold]
+        assert mine.fitted.history == other.fitted.history and mine.threads == other.threads == 1
+        assert mine.oof.equals(other.oof)
+        assert all(torch.equal(mine.fitted.tensors[name], value) for name, value in other.fitted.tensors.items())
 
 
-def test_side_by_side_a_failure_ends_the_others_with_their_epoch():
-    learner = MLPLearner(hidden=8, epochs=100_000, batch_size=32)
-    folds = make_folds(n_splits=2, seeds=(1,))
+class Interrupting(UnitCallback):
+    """Fails at the first epoch of fold 1."""
 
-    def fail(*_):
-        raise KeyboardInterrupt
+    def on_epoch_end(self, seed, fold, epoch, epochs, row):
+        if fold == 1:
+            raise KeyboardInterrupt
 
-    threads = torch.get_num_threads()
+
+def test_side_by_side_a_failure_ends_the_others_with_their_epoch(two_threads):
+    units = make_units(MLPLearner(hidden=8, epochs=100_000, batch_size=32), seeds=(1,), n_splits=2)
     with pytest.raises(KeyboardInterrupt):
-        fit_side_by_side(learner, [folds[0], dataclasses.replace(folds[1], on_epoch=fail)])
-    assert torch.get_num_threads() == threads
+        list(LocalExecutor().run(make_inputs(n_splits=2), units, Interrupting()))
 
 
-def test_groups_hold_what_fits_and_share_the_number_of_steps(monkeypatch):
-    learner, folds = LEARNERS["simple"], make_folds()
-    monkeypatch.setenv("MOA_ENGINE", "sequential")
-    assert [len(group) for group in groups(learner, folds)] == [1] * 10
-    monkeypatch.setenv("MOA_ENGINE", "threads")
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    assert [len(group) for group in groups(learner, folds)] == [3, 3, 3, 1]
-    monkeypatch.setenv("MOA_ENGINE", "ensemble")
-    monkeypatch.setattr(ensemble, "members_at_once", lambda *_: 4)
+class Order(UnitCallback):
+    """The units in the order in which their epochs end."""
+
+    def __init__(self):
+        self.units = []
+
+    def on_epoch_end(self, seed, fold, epoch, epochs, row):
+        self.units.append((seed, fold))
+
+
+def test_one_after_another_uses_all_cores(engine, two_threads):
+    engine("sequential")
+    order, units = Order(), make_units(LEARNERS["simple"])
+    results = list(LocalExecutor().run(make_inputs(), units, order))
+    assert [(result.seed, result.fold) for result in results] == [(unit.seed, unit.fold) for unit in units]
+    assert order.units == [(unit.seed, unit.fold) for unit in units for _ in range(4)]
+    assert {result.threads for result in results} == {2}
+
+
+def test_batches_hold_what_fits_and_share_the_number_of_steps(engine, monkeypatch):
+    engine("ensemble")
+    monkeypatch.setattr(executors, "units_at_once", lambda *_: 4)
     # 161 rows would leave a last batch of one row, which is not trained on: another number of steps.
-    folds[2] = dataclasses.replace(folds[2], train=folds[2].train[:161])
-    found = list(groups(learner, iter(folds)))
-    assert [[fold.seed * 10 + fold.fold for fold in group] for group in found] == [
+    inputs = make_inputs()
+    folds = inputs.folds[None]
+    folds[np.flatnonzero(folds == 3)[0]] = 2
+    found = list(batches(inputs, iter(make_units(LEARNERS["simple"]))))
+    assert [[unit.seed * 10 + unit.fold for unit in group] for group in found] == [
         [10, 11, 13, 14],
-        [20, 21, 22, 23],
-        [12],
-        [24],
+        [20, 21, 23, 24],
+        [12, 22],
     ]
-    with pytest.raises(ValueError, match="number of steps"):
-        fit_together(learner, folds)
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-def test_groups_draw_folds_as_they_are_needed(cores, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+def test_units_are_drawn_as_they_are_needed(cores, monkeypatch):
+    monkeypatch.setattr(executors, "units_at_once", lambda *_: cores)
     drawn = []
-    lazy = groups(LEARNERS["simple"], (drawn.append(fold.fold) or fold for fold in make_folds()))
-    next(lazy)
-    assert drawn == list(range(cores))
+    units = (drawn.append(unit.fold) or unit for unit in make_units(LEARNERS["simple"]))
+    results = LocalExecutor().run(make_inputs(), units)
+    next(results)
+    assert drawn == list(range(cores + 1)), "as many as run, and the one that takes the place of the finished one"
+    results.close()
 
 
-def test_members_at_once_follow_memory_and_cores(monkeypatch):
-    fold, learner = make_folds()[0], MLPLearner()
+def test_units_at_once_follow_memory_and_cores(engine, monkeypatch):
+    inputs, unit = make_inputs(), make_units(MLPLearner())[0]
+
+    def memory(size):
+        monkeypatch.setattr(executors, "free_memory", lambda device: size)
+
     monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
-    monkeypatch.setattr(ensemble, "free_memory", lambda device: 16 * 2**30)
-    assert members_at_once(learner, fold) == 5
-    monkeypatch.setattr(ensemble, "free_memory", lambda device: 600 * 2**20)
-    assert 1 < members_at_once(learner, fold) < 5
-    monkeypatch.setenv("MOA_ENGINE", "ensemble")
-    monkeypatch.setattr(ensemble, "free_memory", lambda device: 1000)
-    assert members_at_once(learner, fold) == 1
-    monkeypatch.setattr(ensemble, "free_memory", lambda device: 8 * 2**30)
-    few = members_at_once(learner, fold)
-    monkeypatch.setattr(ensemble, "free_memory", lambda device: 16 * 2**30)
-    assert 10 < few < members_at_once(learner, fold) < 100
-    assert members_at_once(MLPLearner(hidden=4096), fold) < few
+    memory(16 * 2**30)
+    assert units_at_once(inputs, unit) == 5
+    memory(600 * 2**20)
+    assert 1 < units_at_once(inputs, unit) < 5
+    memory(1 << 30)
+    assert units_at_once(inputs, make_units(TABNET)[0]) == 1, "a process takes more"
+    engine("ensemble")
+    memory(1000)
+    assert units_at_once(inputs, unit) == 1
+    memory(8 * 2**30)
+    few = units_at_once(inputs, unit)
+    memory(16 * 2**30)
+    assert 10 < few < units_at_once(inputs, unit) < 100
+    assert units_at_once(inputs, make_units(MLPLearner(hidden=4096))[0]) < few
 
 
-def test_the_engine_follows_the_device_unless_told(monkeypatch):
+def test_the_engine_follows_device_and_learner_unless_set(engine, monkeypatch):
     monkeypatch.delenv("MOA_ENGINE", raising=False)
-    assert engine_for(CPU) == "threads" and engine_for(torch.device("cuda")) == "ensemble"
-    monkeypatch.setenv("MOA_ENGINE", "ensemble")
-    assert engine_for(CPU) == "ensemble"
-    monkeypatch.setenv("MOA_ENGINE", "fast")
+    perceptron, tabnet = (
+        lambda runtime, each=each: make_units(each, runtime=runtime)[0] for each in (MLPLearner(), TABNET)
+    )
+    assert engine_for(perceptron(CPU)) == "threads" and engine_for(perceptron(CUDA)) == "ensemble"
+    assert engine_for(tabnet(CPU)) == "threads" and engine_for(tabnet(CUDA)) == "sequential"
+    assert engine_for(tabnet(Runtime(devices=2))) == "sequential"
+    engine("ensemble")
+    assert engine_for(perceptron(CPU)) == "ensemble" and engine_for(tabnet(CPU)) == "threads"
+    engine("fast")
     with pytest.raises(UserError, match="MOA_ENGINE=fast"):
-        engine_for(CPU)
+        engine_for(perceptron(CPU))
+
+
+def test_no_unit_no_result():
+    assert list(LocalExecutor().run(make_inputs(), [])) == []

@@ -2,10 +2,10 @@
 
 import pytest
 
-from support.tiny_cnn import TINY, fold_in
+from support.tiny_cnn import TINY, unit_in
 
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """An uninterrupted run of the tiny learner."""
-    return TINY.fit(fold_in(tmp_path_factory.mktemp("whole")))
+    return unit_in(tmp_path_factory.mktemp("whole")).fit(TINY)

@@ -1,5 +1,6 @@
 """Backbones of the DeepInsight CNNs: rates, head, real-size steps, and where ImageNet weights come from."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import nn
 from moa.errors import UserError
 from moa.learners.deepinsight.backbones import EfficientNet, ResNeSt, build_network, load_pretrained
 from moa.learners.deepinsight.rendering import Renderer
-from support.tiny_cnn import TINY, TINY_EFFICIENTNET, TINY_RESNEST, assert_same, fold_in
+from support.tiny_cnn import TINY, TINY_EFFICIENTNET, TINY_RESNEST, assert_same, unit_in
 
 
 def test_efficientnet_has_the_published_rates_and_head():
@@ -142,21 +143,27 @@ def test_bad_weights_are_refused(tmp_path, state, no_downloads, monkeypatch):
         load_pretrained(ResNeSt(), tmp_path)
 
 
-def test_learner_starts_from_the_weights(tmp_path, state, no_downloads):
+@pytest.fixture
+def unit(tmp_path, state):
+    """A unit whose runtime names a folder of ImageNet weights."""
+    unit = unit_in(tmp_path / "unit")
     save_file(state, tmp_path / "test_efficientnet.safetensors")
-    learner = TINY.model_copy(update={"pretrained": True, "weights_dir": tmp_path})
-    network, origin = learner.start(5, seed=0)
-    assert torch.equal(network.conv_stem.weight, state["conv_stem.weight"]) and "sha256" in origin
-    scratch, origin = TINY.start(5, seed=0)
-    assert origin is None and not torch.equal(scratch.conv_stem.weight, state["conv_stem.weight"])
+    return dataclasses.replace(unit, runtime=unit.runtime.replace(pretrained=tmp_path))
 
 
-def test_resuming_needs_no_imagenet_weights(tmp_path, state, no_downloads):
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    save_file(state, weights / "test_efficientnet.safetensors")
-    learner = TINY.model_copy(update={"pretrained": True, "weights_dir": weights, "epochs": 1})
-    first = learner.fit(fold_in(tmp_path / "unit"))
-    again = learner.model_copy(update={"weights_dir": None}).fit(fold_in(tmp_path / "unit"))
+def test_learner_starts_from_the_weights(unit, state, no_downloads):
+    still = {"epochs": 1, "lr": 1e-30}  # weights stay as they were at the start
+    fitted = unit.fit(TINY.model_copy(update={"pretrained": True, **still}))
+    assert torch.equal(fitted.tensors["network.conv_stem.weight"], state["conv_stem.weight"])
+    assert "sha256" in fitted.meta["pretrained"]
+    scratch = unit.fit(TINY.model_copy(update=still))
+    assert scratch.meta["pretrained"] is None
+    assert not torch.equal(scratch.tensors["network.conv_stem.weight"], state["conv_stem.weight"])
+
+
+def test_resuming_needs_no_imagenet_weights(unit, no_downloads):
+    learner = TINY.model_copy(update={"pretrained": True, "epochs": 1})
+    first = unit.fit(learner)
+    again = dataclasses.replace(unit, runtime=unit.runtime.replace(pretrained=None)).fit(learner)
     assert_same(first, again)
     assert "sha256" in again.meta["pretrained"]

@@ -1,4 +1,4 @@
-"""DeepInsight: scaler and map against hand-made cases, rendering against the naive way, noise against counts."""
+"""The map from features to pixels, compared with hand-made cases."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 
 from moa.errors import UserError
-from moa.learners.deepinsight.feature_map import FeatureMap, LogScaler, digitize, smallest_rectangle
+from moa.features.log_scaler import LogScaler
+from moa.learners.deepinsight.feature_map import FeatureMap, digitize, smallest_rectangle
 
 
 def grouped_rows(groups=6, size=10, rows=60, seed=0):
@@ -116,19 +117,3 @@ def test_points_on_one_line_fill_one_row_of_pixels():
     _, turn = smallest_rectangle(slope)
     assert min(np.ptp(slope @ turn, axis=0)) < 1e-12
     assert np.isfinite(smallest_rectangle(np.ones((4, 2)))[0]).all()
-
-
-def test_plots_leave_no_pyplot_state(tmp_path):
-    import matplotlib.pyplot as plt
-
-    x = grouped_rows(3, 4)
-    fitted = FeatureMap(12, layout="pca").fit(x)
-    before = plt.get_fignums()
-    fitted.plot().savefig(tmp_path / "map.png")
-    figure = fitted.plot_image(x[0] / x.max())
-    figure.savefig(tmp_path / "image.png")
-    assert [ax.get_title() for ax in figure.axes[:3]] == ["mean", "min", "max"]
-    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), fitted.transform(x[:1] / x.max())[0, 0])
-    assert plt.get_fignums() == before
-    own = figure.add_subplot()
-    assert fitted.plot(own) is figure

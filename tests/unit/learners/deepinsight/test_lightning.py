@@ -1,14 +1,16 @@
 """CNN training under Lightning: optimizer, schedule, batches, and the options that reach it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from moa.learners.deepinsight.learner import Runtime
 from moa.learners.deepinsight.lightning import Batches, FoldModule, cosine
-from support.tiny_cnn import CPU, TINY, TINY_RESNEST, assert_same, fold_in
+from support.tiny_cnn import TINY, TINY_RESNEST, assert_same, unit_in
+from support.units import CPU
 
 
 def test_radam_is_torchs_own_with_decoupled_decay():
@@ -69,10 +71,10 @@ def test_training_stops_when_the_validation_loss_does_and_stays_stopped(tmp_path
 
     monkeypatch.setattr(FoldModule, "on_validation_epoch_end", log)
     learner = TINY.model_copy(update={"epochs": 20, "patience": 3})
-    first = learner.fit(fold_in(tmp_path))
+    first = unit_in(tmp_path).fit(learner)
     assert [row["valid_loss"] for row in first.history] == pytest.approx(losses[:5]) and first.meta["best_epoch"] == 1
     # Killed after stopping, before the unit was stored: the checkpoint is still there.
-    assert_same(learner.fit(fold_in(tmp_path)), first)
+    assert_same(unit_in(tmp_path).fit(learner), first)
     assert validated == [0, 1, 2, 3, 4]
 
 
@@ -85,14 +87,14 @@ def test_options_reach_lightning(tmp_path, monkeypatch):
             super().__init__(**options | {"devices": 1, "strategy": "auto"})
 
     monkeypatch.setattr(pl, "Trainer", Spy)
-    runtime = Runtime(devices=3, strategy="ddp", precision="bf16-mixed", tensorboard=True, channels_last=True)
-    learner = TINY.model_copy(update={"runtime": runtime, "epochs": 1})
-    fitted = learner.fit(fold_in(tmp_path))
+    unit = unit_in(tmp_path)
+    options = {"devices": 3, "strategy": "ddp", "precision": "bf16-mixed", "tensorboard": True, "channels_last": True}
+    runtime = unit.runtime.replace(**options)
+    fitted = dataclasses.replace(unit, runtime=runtime).fit(TINY.model_copy(update={"epochs": 1}))
     assert (seen["devices"], seen["strategy"], seen["precision"]) == (3, "ddp", "bf16-mixed")
     assert (seen["gradient_clip_val"], seen["max_epochs"], seen["accelerator"]) == (10.0, 1, "cpu")
     assert list(tmp_path.glob("tensorboard/seed-3/fold-1/events*"))
-    p = learner.predict(fitted, fold_in(tmp_path).x, CPU)
-    exact = TINY.predict(fitted, fold_in(tmp_path).x, CPU)
+    p, exact = (TINY.predict(fitted, unit.data.X, each) for each in (runtime, CPU))
     np.testing.assert_allclose(p, exact, atol=0.02)
     assert not np.array_equal(p, exact)  # half precision was indeed used
 
@@ -101,7 +103,7 @@ def test_training_loss_is_smoothed_and_validation_loss_is_not(tmp_path, monkeypa
     monkeypatch.setattr(FoldModule, "configure_optimizers", lambda self: torch.optim.SGD(self.parameters(), lr=0.0))
     plain = {"lr": 0.0, "epochs": 1, "swap_probability": 0.0, "backbone": TINY_RESNEST}
     rows = [
-        TINY.model_copy(update=plain | {"smoothing": s}).fit(fold_in(tmp_path / str(s))).history[0] for s in (0.0, 0.5)
+        unit_in(tmp_path / str(s)).fit(TINY.model_copy(update=plain | {"smoothing": s})).history[0] for s in (0.0, 0.5)
     ]
     assert rows[0]["valid_loss"] == rows[1]["valid_loss"]
     assert abs(rows[0]["train_loss"] - rows[1]["train_loss"]) > 1e-3

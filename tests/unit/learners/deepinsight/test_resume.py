@@ -9,7 +9,8 @@ import torch
 
 from moa.learners.deepinsight.lightning import FoldModule
 from support import TESTS
-from support.tiny_cnn import CPU, TINY, assert_same, fold_in, train_until_killed
+from support.tiny_cnn import TINY, assert_same, train_until_killed, unit_in
+from support.units import CPU
 
 
 def test_a_killed_fold_ends_where_an_uninterrupted_one_does(whole, tmp_path, monkeypatch):
@@ -27,17 +28,18 @@ def test_a_killed_fold_ends_where_an_uninterrupted_one_does(whole, tmp_path, mon
     )
     torch.set_num_threads(threads + 1)  # as another library may do; sums come out different with it
     try:
-        resumed = TINY.fit(fold_in(tmp_path))
+        unit = unit_in(tmp_path)
+        resumed = unit.fit(TINY)
         assert torch.get_num_threads() == threads + 1
     finally:
         torch.set_num_threads(threads)
     assert set(trained) == {2, 3}  # two epochs were not trained again
     assert_same(resumed, whole)
-    fold = fold_in(tmp_path)
-    assert np.array_equal(TINY.predict(resumed, fold.x, CPU), TINY.predict(whole, fold.x, CPU))
+    X = unit.data.X
+    assert np.array_equal(TINY.predict(resumed, X, CPU), TINY.predict(whole, X, CPU))
     # Other settings do not take the checkpoint up.
     trained.clear()
-    TINY.model_copy(update={"epochs": 1, "smoothing": 0.0}).fit(fold)
+    unit.fit(TINY.model_copy(update={"epochs": 1, "smoothing": 0.0}))
     assert set(trained) == {0}
 
 

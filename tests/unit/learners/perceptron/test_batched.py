@@ -4,19 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from moa.learners.perceptron.batched import fit_together
+from moa.learners.perceptron.batched import fit_batched
 from moa.learners.perceptron.learner import MLPLearner
-from support.perceptrons import CPU, LEARNERS, make_folds
+from support.perceptrons import LEARNERS, make_units
+from support.units import CPU
+
+
+def fit_together(learner, units, dtype=torch.float32):
+    data, seeds, folds = zip(*((unit.data, unit.seed, unit.fold) for unit in units), strict=True)
+    return fit_batched(learner, data, seeds, folds, CPU, [None] * len(units), dtype)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_each_member_equals_the_one_trained_alone(name):
-    learner, folds = LEARNERS[name], make_folds()
-    assert len({len(fold.train) for fold in folds}) > 1
-    together = fit_together(learner, folds, torch.float64)
+    learner, units = LEARNERS[name], make_units()
+    assert len({len(unit.data.train) for unit in units}) > 1
+    together = fit_together(learner, units, torch.float64)
     assert len(together) == 10
-    for fold, fitted in zip(folds, together, strict=True):
-        alone = learner.fit(fold, torch.float64)
+    for unit, fitted in zip(units, together, strict=True):
+        alone = unit.fit(learner, dtype=torch.float64)
         assert fitted.tensors.keys() == alone.tensors.keys() and fitted.meta == alone.meta
         for key, value in alone.tensors.items():
             torch.testing.assert_close(
@@ -30,9 +36,9 @@ def test_each_member_equals_the_one_trained_alone(name):
 
 def test_in_single_precision_they_agree_at_the_end():
     learner = MLPLearner(hidden=32, epochs=20, batch_size=32, max_lr=3e-3)
-    folds = make_folds(rows=403)
-    together = fit_together(learner, folds)
-    alone = [learner.fit(fold) for fold in folds]
+    units = make_units(rows=403)
+    together = fit_together(learner, units)
+    alone = [unit.fit(learner) for unit in units]
     best = [[min(row["valid_loss"] for row in fitted.history) for fitted in kind] for kind in (together, alone)]
     assert np.ptp(best[1]) > 0.02  # members do differ from one another
     np.testing.assert_allclose(best[0], best[1], rtol=0.02)
@@ -41,8 +47,7 @@ def test_in_single_precision_they_agree_at_the_end():
 
 def test_members_keep_different_epochs():
     learner = MLPLearner(hidden=32, epochs=30, batch_size=32, dropout=(0.0, 0.0, 0.0))
-    folds = make_folds(rows=123)
-    together = fit_together(learner, folds)
+    together = fit_together(learner, make_units(rows=123))
     kept = {int(np.argmin([row["valid_loss"] for row in fitted.history])) for fitted in together}
     assert len(kept) > 1
     steps = 4  # 98 or 99 rows in batches of 32
@@ -52,17 +57,26 @@ def test_members_keep_different_epochs():
 
 
 def test_a_members_result_does_not_depend_on_its_group():
-    learner, folds = LEARNERS["3-stage"], make_folds()
-    whole = fit_together(learner, folds, torch.float64)[3]
-    pair = fit_together(learner, [folds[8], folds[3]], torch.float64)[1]
+    learner, units = LEARNERS["3-stage"], make_units()
+    whole = fit_together(learner, units, torch.float64)[3]
+    pair = fit_together(learner, [units[8], units[3]], torch.float64)[1]
     for name, value in whole.tensors.items():
         torch.testing.assert_close(pair.tensors[name], value, rtol=1e-7, atol=1e-9)
 
 
 def test_predictions_of_a_member_need_nothing_of_the_others():
-    learner, folds = LEARNERS["simple"], make_folds()
-    fitted = fit_together(learner, folds)[4]
-    found = learner.predict(fitted, folds[4].x.iloc[folds[4].valid], CPU)
-    truth = folds[4].y.iloc[folds[4].valid].to_numpy()
+    learner, units = LEARNERS["simple"], make_units()
+    fitted = fit_together(learner, units)[4]
+    X, y = units[4].valid()
+    found, truth = learner.predict(fitted, X, CPU), y.to_numpy()
     loss = -np.mean(truth * np.log(found) + (1 - truth) * np.log(1 - found))
     assert loss == pytest.approx(min(row["valid_loss"] for row in fitted.history), rel=1e-4)
+
+
+def test_units_of_other_steps_or_tables_are_refused():
+    learner, units = LEARNERS["simple"], make_units()
+    fewer = units[2].with_data(train=units[2].data.train[:161])
+    with pytest.raises(ValueError, match="number of steps"):
+        fit_together(learner, [*units[:2], fewer])
+    with pytest.raises(ValueError, match="share their tables"):
+        fit_together(learner, [units[0], units[1].with_data(X=units[1].data.X.copy())])

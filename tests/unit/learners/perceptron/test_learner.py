@@ -1,4 +1,4 @@
-"""The perceptrons and their training loop, held to hand-written values and to torch's own parts."""
+"""The training loop of the perceptrons, compared with hand-written values and with torch's own parts."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from torch import nn
 from moa.learners.common import unit_seed
 from moa.learners.perceptron.learner import MLPLearner, logits
 from moa.learners.perceptron.network import three_fc
-from support.perceptrons import CPU, make_fold
+from support.perceptrons import make_unit
+from support.units import CPU
 
 SMALL = MLPLearner(hidden=32, epochs=12, batch_size=32)
 
@@ -16,39 +17,39 @@ SMALL = MLPLearner(hidden=32, epochs=12, batch_size=32)
 def test_training_is_reproducible_and_leaves_the_global_generator_alone():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first = SMALL.fit(make_fold())
+    first = make_unit().fit(SMALL)
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(6)
-    second = SMALL.fit(make_fold())
+    second = make_unit().fit(SMALL)
     assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
     assert unit_seed(1, 0) != unit_seed(1, 1) != unit_seed(2, 0)
 
 
 def test_it_learns_and_keeps_the_epoch_of_the_lowest_validation_loss():
-    fold = make_fold(rows=1200)
+    unit = make_unit(rows=1200)
     learner = MLPLearner(hidden=64, epochs=15, batch_size=32)
-    fitted = learner.fit(fold)
+    fitted = unit.fit(learner)
     losses = [row["valid_loss"] for row in fitted.history]
-    probabilities = learner.predict(fitted, fold.x.iloc[fold.valid], CPU)
-    truth = fold.y.iloc[fold.valid].to_numpy()
+    X, y = unit.valid()
+    probabilities, truth = learner.predict(fitted, X, CPU), y.to_numpy()
     found = -np.mean(truth * np.log(probabilities) + (1 - truth) * np.log(1 - probabilities))
     assert found == pytest.approx(min(losses), rel=1e-4)
-    rate = fold.y.iloc[fold.train].to_numpy().mean(axis=0)
+    rate = unit.data.y.iloc[unit.data.train].to_numpy().mean(axis=0)
     baseline = -np.mean(truth * np.log(rate) + (1 - truth) * np.log(1 - rate))
     assert found < 0.6 * baseline
 
 
 def test_the_loop_takes_the_same_steps_as_a_loop_written_out():
     """Two epochs against torch's DataLoader-free textbook loop with unfused Adam, dropout off."""
-    fold = make_fold()
+    unit = make_unit()
     learner = MLPLearner(hidden=16, epochs=2, batch_size=50, dropout=(0.0, 0.0, 0.0), smoothing=0.001)
-    fitted = learner.fit(fold)
+    fitted = unit.fit(learner)
 
-    seed = unit_seed(fold.seed, fold.fold)
+    data, seed = unit.data, unit_seed(unit.seed, unit.fold)
     torch.manual_seed(seed)
     network = three_fc(12, 4, hidden=16, dropout=(0.0, 0.0, 0.0))
     order = torch.Generator().manual_seed(seed)
-    x, y = torch.tensor(fold.x.to_numpy()), torch.tensor(fold.y.to_numpy())
+    x, y = torch.tensor(data.X.to_numpy()), torch.tensor(data.y.to_numpy())
     adam = torch.optim.Adam(network.parameters(), lr=123.0, weight_decay=1e-5)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         adam, max_lr=1e-2, pct_start=0.1, div_factor=1e3, epochs=2, steps_per_epoch=4
@@ -56,14 +57,14 @@ def test_the_loop_takes_the_same_steps_as_a_loop_written_out():
     losses = []
     for _ in range(2):
         network.train()
-        for rows in torch.tensor(fold.train)[torch.randperm(180, generator=order)].split(50):
+        for rows in torch.tensor(data.train)[torch.randperm(180, generator=order)].split(50):
             target = y[rows] * 0.999 + 0.0005
             loss = nn.BCEWithLogitsLoss()(network(x[rows]), target)
             adam.zero_grad()
             loss.backward()
             adam.step()
             schedule.step()
-        losses.append(nn.BCEWithLogitsLoss()(logits(network, x[fold.valid]), y[fold.valid]).item())
+        losses.append(nn.BCEWithLogitsLoss()(logits(network, x[data.valid]), y[data.valid]).item())
     assert [row["valid_loss"] for row in fitted.history] == pytest.approx(losses, rel=1e-5)
 
 
@@ -81,15 +82,15 @@ def test_a_climb_of_one_step_or_less_has_a_schedule(epochs, steps, pct_start):
 
 
 def test_clipped_targets_bound_the_loss_from_below():
-    fold = make_fold(y=np.zeros((240, 4), dtype=np.float32))
-    fitted = MLPLearner(hidden=16, epochs=20, batch_size=32, target_clip=(0.0005, 0.9995)).fit(fold)
+    unit = make_unit(y=np.zeros((240, 4), dtype=np.float32))
+    fitted = unit.fit(MLPLearner(hidden=16, epochs=20, batch_size=32, target_clip=(0.0005, 0.9995)))
     floor = -(0.0005 * np.log(0.0005) + 0.9995 * np.log(0.9995))
     assert min(row["valid_loss"] for row in fitted.history) >= floor * 0.999
 
 
 def test_predictions_do_not_depend_on_the_batch():
-    fold = make_fold()
-    fitted = SMALL.fit(fold)
-    whole = SMALL.predict(fitted, fold.x, CPU)
-    np.testing.assert_allclose(SMALL.predict(fitted, fold.x.iloc[[7]], CPU)[0], whole[7], rtol=1e-5)
+    unit = make_unit()
+    fitted, X = unit.fit(SMALL), unit.data.X
+    whole = SMALL.predict(fitted, X, CPU)
+    np.testing.assert_allclose(SMALL.predict(fitted, X.iloc[[7]], CPU)[0], whole[7], rtol=1e-5)
     assert whole.dtype == np.float32 and whole.shape == (240, 4)

@@ -1,6 +1,5 @@
 """The two-heads learner: Keras's training rules, what phase 3 leaks, and how phase 2 starts."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -9,74 +8,72 @@ import pytest
 import torch
 from torch import nn
 
-from moa.learners.base import Fold
-from moa.learners.two_heads.learner import AFTER, BEFORE, SECOND, TwoHeadsLearner
+from moa.learners.base import FoldData
+from moa.learners.two_heads.learner import AFTER, SECOND, TwoHeadsLearner
 from moa.learners.two_heads.network import (
     KerasBatchNorm,
     TwoHeads,
 )
 from moa.metrics import log_loss, prevalence_baseline
 from support import keras_reference
+from support.units import CPU, Unit
 
-V1, V2 = "two-heads", "two-heads-v2"
 
-
-def made_up_fold(tmp_path, rows=600, seed=0, shuffle=True):
+def made_up_unit(rows=600, seed=0, shuffle=True):
     """Labels that follow from the inputs; those of the validation fold are shuffled."""
     rng = np.random.default_rng(seed)
     ids = [f"id_{i}" for i in range(rows)]
     columns = [*[f"a{i}" for i in range(16)], *[f"{SECOND}{i}" for i in range(8)]]
-    x = pd.DataFrame(rng.normal(size=(rows, 24)), ids, columns)
-    y = pd.DataFrame((x.to_numpy()[:, :6] > 1.2).astype(np.float32), ids, [f"t{i}" for i in range(6)])
+    X = pd.DataFrame(rng.normal(size=(rows, 24)), ids, columns)
+    y = pd.DataFrame((X.to_numpy()[:, :6] > 1.2).astype(np.float32), ids, [f"t{i}" for i in range(6)])
     train, valid = np.arange(rows // 2), np.arange(rows // 2, rows)
     if shuffle:
         y.iloc[valid] = y.iloc[rng.permutation(valid)].to_numpy()
-    return Fold(x.astype(np.float32), y, train, valid, 1, 0, torch.device("cpu"), tmp_path)
+    return Unit(FoldData(X.astype(np.float32), y, train, valid), seed=1)
 
 
-# Learning rates at which a second's steps do what hours of the published ones would.
+# At these learning rates the steps of a second do what hours of the published ones would.
 LOOPING = {
     **{"width": 32, "bottleneck": 16, "batch_size": 32, "lr": 0.01, "epochs": 15},
     **{"loop_lr": 1.0, "loop_epochs": 40, "loop_rounds": 1},
 }
 
 
-def test_a_batch_of_one_row_is_trained_on(tmp_path):
+def test_a_batch_of_one_row_is_trained_on():
     """Its variance is 0, so that batch norm gives its shift alone; Keras leaves no row of an epoch out."""
     norm = KerasBatchNorm(2)
     nn.init.constant_(norm.bias, 0.3)
     np.testing.assert_allclose(norm(torch.tensor([[5.0, -7.0]])).detach(), 0.3, atol=5e-5)
     np.testing.assert_allclose(norm.running_var, 0.99, atol=1e-6)
-    fold = made_up_fold(tmp_path)
-    fold = dataclasses.replace(fold, train=fold.train[:33])
-    alone = dataclasses.replace(fold, train=fold.train[:1])
-    moved = TwoHeadsLearner(**(LOOPING | {"epochs": 1})).fit(alone).tensors["out1.0.running_mean"]
-    np.testing.assert_allclose(moved, 0.01 * fold.x.iloc[0, :16], rtol=1e-5)
-    # Two batches, of 32 rows and of one: the moving mean has forgotten of its start 0.99 · 0.99.
-    shifted = dataclasses.replace(fold, x=fold.x * 0 + 1)
-    moved = TwoHeadsLearner(**(LOOPING | {"epochs": 1})).fit(shifted).tensors["out1.0.running_mean"]
+    unit, learner = made_up_unit(), TwoHeadsLearner(**(LOOPING | {"epochs": 1}))
+    data = unit.data
+    moved = unit.with_data(train=data.train[:1]).fit(learner).tensors["out1.0.running_mean"]
+    np.testing.assert_allclose(moved, 0.01 * data.X.iloc[0, :16], rtol=1e-5)
+    # Two batches, of 32 rows and of one: 0.99 · 0.99 of the moving mean's start is left.
+    shifted = unit.with_data(X=data.X * 0 + 1, train=data.train[:33])
+    moved = shifted.fit(learner).tensors["out1.0.running_mean"]
     np.testing.assert_allclose(moved, 1 - 0.99**2, rtol=1e-5)
 
 
-def test_losses_are_keras_binary_cross_entropy_with_smoothed_labels(tmp_path):
-    fold = made_up_fold(tmp_path)
+def test_losses_are_keras_binary_cross_entropy_with_smoothed_labels():
+    unit = made_up_unit()
     learner = TwoHeadsLearner(**(LOOPING | {"epochs": 1, "smoothing": 0.1}))
-    fitted = learner.fit(fold)
-    p = np.clip(learner.predict(fitted, fold.x.iloc[fold.valid], fold.device).astype(np.float64), 1e-7, 1 - 1e-7)
-    y = fold.y.iloc[fold.valid].to_numpy(np.float64)
+    fitted = unit.fit(learner)
+    X, y = unit.valid()
+    p, y = np.clip(learner.predict(fitted, X, CPU).astype(np.float64), 1e-7, 1 - 1e-7), y.to_numpy(np.float64)
     for name, labels in (("valid_loss", y), ("valid_stopping_loss", y * 0.9 + 0.05)):
         by_hand = -(labels * np.log(p) + (1 - labels) * np.log(1 - p)).mean()
         assert fitted.history[0][name] == pytest.approx(by_hand, rel=1e-5)
 
 
-def test_training_is_that_of_keras_epoch_by_epoch(tmp_path, monkeypatch):
+def test_training_is_that_of_keras_epoch_by_epoch(monkeypatch):
     """Losses, learning rates, the epoch that stops and the one that is kept, then Adadelta; all by Keras itself."""
     first, second, y, weights = keras_reference.problem()
     expected = json.loads(keras_reference.PATH.read_text())
     columns = [*(f"a{i}" for i in range(first.shape[1])), *(f"{SECOND}{i}" for i in range(second.shape[1]))]
-    x, y = pd.DataFrame(np.hstack([first, second]), columns=columns), pd.DataFrame(y)
+    X, y = pd.DataFrame(np.hstack([first, second]), columns=columns), pd.DataFrame(y)
     train = np.arange(keras_reference.TRAIN)
-    fold = Fold(x, y, train, np.arange(len(train), len(x)), 0, 0, torch.device("cpu"), tmp_path)
+    unit = Unit(FoldData(X, y, train, np.arange(len(train), len(X))))
 
     def build(self, meta):
         network = TwoHeads(first.shape[1], second.shape[1], y.shape[1], self.width, self.bottleneck, self.dropout)
@@ -98,61 +95,59 @@ def test_training_is_that_of_keras_epoch_by_epoch(tmp_path, monkeypatch):
         loop_epochs=keras_reference.LOOP_EPOCHS,
         loop_rounds=1,
     )
-    fitted = learner.fit(fold)
+    fitted = unit.fit(learner)
     for ours, keras in (("train_loss", "loss"), ("valid_stopping_loss", "val_loss"), ("lr", "lr")):
         np.testing.assert_allclose([row[ours] for row in fitted.history], expected[keras], atol=2e-5, err_msg=ours)
     looped = [row["valid_stopping_loss"] for row in fitted.meta["phase3"]]
     np.testing.assert_allclose(looped, expected["looped"], atol=2e-5)
 
 
-def test_published_phase_3_leaks_and_the_honest_oof_does_not(tmp_path):
+def test_published_phase_3_leaks_and_the_honest_oof_does_not():
     """Nobody can predict shuffled labels: who seems to has seen them."""
-    fold = made_up_fold(tmp_path)
-    fitted = TwoHeadsLearner(phase3="validation", **LOOPING).fit(fold)
-    y = fold.y.iloc[fold.valid]
-    before, after = (log_loss(y, pd.DataFrame(fitted.variants[name], y.index, y.columns)) for name in (BEFORE, AFTER))
+    unit = made_up_unit()
+    fitted = unit.fit(TwoHeadsLearner(phase3="validation", **LOOPING))
+    X, y = unit.valid()
+    before, after = (log_loss(y, pd.DataFrame(p, y.index, y.columns)) for p in (fitted.oof, fitted.variants[AFTER]))
     baseline = log_loss(y, prevalence_baseline(y, y.index))
-    assert fitted.meta["honest_oof"] == BEFORE
     assert before > baseline - 0.005
     assert after < baseline - 0.03 and after < before - 0.03
     assert len(fitted.history) <= 15 and all("step" not in row for row in fitted.history)  # phase 3 is not among them
-    predicted = TwoHeadsLearner(**LOOPING).predict(fitted, fold.x.iloc[fold.valid], fold.device)
+    predicted = TwoHeadsLearner(**LOOPING).predict(fitted, X, CPU)
     np.testing.assert_allclose(predicted, fitted.variants[AFTER], atol=1e-6)  # what predicts has been through phase 3
     # The same learner does beat the prevalence, by far, on labels that can be learned.
-    fold = made_up_fold(tmp_path, shuffle=False)
-    learnable = TwoHeadsLearner(phase3="validation", **LOOPING).fit(fold).variants[BEFORE]
-    assert log_loss(fold.y.iloc[fold.valid], pd.DataFrame(learnable, y.index, y.columns)) < baseline - 0.1
+    unit = made_up_unit(shuffle=False)
+    learnable = unit.fit(TwoHeadsLearner(phase3="validation", **LOOPING)).oof
+    assert log_loss(unit.valid()[1], pd.DataFrame(learnable, y.index, y.columns)) < baseline - 0.1
 
 
-def test_phase_3_on_the_training_fold_is_honest(tmp_path):
-    fold = made_up_fold(tmp_path)
-    fitted = TwoHeadsLearner(phase3="train", **LOOPING).fit(fold)
-    y = fold.y.iloc[fold.valid]
-    oof = TwoHeadsLearner(**LOOPING).predict(fitted, fold.x.iloc[fold.valid], fold.device)
-    assert "honest_oof" not in fitted.meta and not fitted.variants and fitted.meta["phase3"]
+def test_phase_3_on_the_training_fold_is_honest():
+    unit = made_up_unit()
+    fitted = unit.fit(TwoHeadsLearner(phase3="train", **LOOPING))
+    X, y = unit.valid()
+    oof = TwoHeadsLearner(**LOOPING).predict(fitted, X, CPU)
+    assert fitted.oof is None and not fitted.variants and fitted.meta["phase3"]
     assert log_loss(y, pd.DataFrame(oof, y.index, y.columns)) > log_loss(y, prevalence_baseline(y, y.index)) - 0.005
 
 
-def test_looper_never_ends_worse_and_ends_by_itself(tmp_path):
-    fold = made_up_fold(tmp_path, rows=200)
-    fitted = TwoHeadsLearner(phase3="train", **(LOOPING | {"loop_rounds": 300, "loop_epochs": 2, "loop_lr": 0.5})).fit(
-        fold
-    )
+def test_looper_never_ends_worse_and_ends_by_itself():
+    unit = made_up_unit(rows=200)
+    looping = LOOPING | {"loop_rounds": 300, "loop_epochs": 2, "loop_lr": 0.5}
+    fitted = unit.fit(TwoHeadsLearner(phase3="train", **looping))
     best = min(row["valid_stopping_loss"] for row in fitted.history)
     loop = [row["valid_stopping_loss"] for row in fitted.meta["phase3"]]
     assert loop and len(loop) < 600 and min(loop) >= 0
-    y = torch.tensor(fold.y.iloc[fold.valid].to_numpy())
-    oof = torch.tensor(TwoHeadsLearner(**LOOPING).predict(fitted, fold.x.iloc[fold.valid], fold.device))
-    smoothed = y * (1 - 0.0005) + 0.5 * 0.0005
+    X, y = unit.valid()
+    oof = torch.tensor(TwoHeadsLearner(**LOOPING).predict(fitted, X, CPU))
+    smoothed = torch.tensor(y.to_numpy()) * (1 - 0.0005) + 0.5 * 0.0005
     assert nn.functional.binary_cross_entropy(oof, smoothed).item() <= best + 1e-4
 
 
-def test_phase_2_starts_from_phase_1_with_a_new_head(tmp_path):
-    fold = made_up_fold(tmp_path, rows=80)
+def test_phase_2_starts_from_phase_1_with_a_new_head():
+    unit = made_up_unit(rows=80)
     learner = TwoHeadsLearner(**(LOOPING | {"epochs": 2}))
-    first = learner.fit(fold)
+    first = unit.fit(learner)
     unmoved = learner.model_copy(update={"epochs": 0})
-    second = unmoved.fit(dataclasses.replace(fold, y=fold.y.iloc[:, :4], initial=first)).tensors
+    second = unit.with_data(y=unit.data.y.iloc[:, :4]).fit(unmoved, initial=first).tensors
     assert {name for name in second if not torch.equal(second[name], first.tensors[name])} == {
         name for name in second if name.startswith("head.") and "num_batches" not in name
     }
