@@ -1,4 +1,4 @@
-"""A dropout whose masks come from a generator of its own."""
+"""Dropout that draws its masks from its own generator."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 
 class SeededDropout(nn.Module):
-    """Dropout that draws from its own generator.
+    """Dropout that draws its masks from its own generator.
 
-    A network trained alone and the same network trained inside a batch of networks then see the same masks.
+    So a network trained alone and the same network trained inside a batch of networks see the same masks.
 
     Args:
-        p: share of the inputs that is zeroed, in [0, 1), taken to the nearest 1/65536.
+        p: share of the inputs that is set to zero, in [0, 1), rounded to the nearest 1/65536.
     """
 
     def __init__(self, p: float):
@@ -34,14 +34,14 @@ class SeededDropout(nn.Module):
 
 
 def random_words(size: int) -> int:
-    """How many 64-bit words ``keep_mask`` needs for ``size`` cells: a quarter each, rounded up."""
+    """Number of 64-bit words that ``keep_mask`` needs for ``size`` cells: a quarter per cell, rounded up."""
     return math.ceil(size / 4)
 
 
 def keep_mask(words: Tensor, shape: tuple[int, ...], p: float, dtype: torch.dtype) -> Tensor:
     """0 where a cell is dropped, 1 / (1 - p) where it is kept.
 
-    Each cell compares 16 random bits with a threshold: a tenth of the time that a Bernoulli draw takes on a CPU.
+    Each cell compares 16 random bits with a threshold, in a tenth of the time of a Bernoulli draw on a CPU.
 
     Args:
         words: random 64-bit integers, shape (..., words); the last dimension fills ``shape[-2:]`` row by row.
@@ -55,7 +55,7 @@ def keep_mask(words: Tensor, shape: tuple[int, ...], p: float, dtype: torch.dtyp
 
 
 def seed_dropout(network: nn.Module, generator: torch.Generator) -> None:
-    """Let every dropout of the network draw from ``generator``, in the order of its layers."""
+    """Make every dropout of the network draw from ``generator``, in the order of its layers."""
     for module in network.modules():
         if isinstance(module, SeededDropout):
             module.generator = generator

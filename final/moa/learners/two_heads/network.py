@@ -1,16 +1,16 @@
-"""The two-heads residual network and its training, in PyTorch, held to the Keras the original was written in.
+"""The two-heads residual network, and the rules of Keras that its training follows, in PyTorch.
 
-Source: write-up, 2-heads ResNet. What Keras does otherwise than PyTorch, and is kept:
+Source: write-up, 2-heads ResNet. The original was written in Keras. Where Keras differs from PyTorch, its rule is kept:
 
-- batch norm: momentum 0.99, eps 1e-3, and the *biased* batch variance in the moving average (``KerasBatchNorm``);
+- batch norm has momentum 0.99, eps 1e-3, and the *biased* batch variance in the moving average (``KerasBatchNorm``);
 - dense kernels are glorot-uniform with zero biases, the selu ones LeCun-normal, truncated at two deviations;
-- Adam's eps stands inside the bias correction (``KerasAdam``); Adadelta's rule is PyTorch's, with rho 0.95, eps 1e-7;
+- Adam's eps is inside the bias correction (``KerasAdam``); Adadelta's rule is PyTorch's, with rho 0.95, eps 1e-7;
 - labels are smoothed in the validation loss too, which stops training and lowers the learning rate;
-- the loss is a mean over a batch's rows, however few: the last, short batch is trained on, even if it is a single row;
-- early stopping counts an epoch as better from ``min_delta`` on, and the plateau rule from Keras's own 1e-4 on.
+- the loss is a mean over a batch's rows: the last, short batch is trained on, even if it is a single row;
+- early stopping counts an epoch as better if it gains ``min_delta``, the plateau rule if it gains Keras's 1e-4.
 
-Not kept: Keras clips probabilities to [1e-7, 1 - 1e-7] where it does not see the sigmoid's logits. Here the loss is of
-logits, always; the two differ where a logit is beyond ±16 and wrong.
+Not kept: Keras clips probabilities to [1e-7, 1 - 1e-7] where it does not see the sigmoid's logits. Here the loss always
+uses logits; the two differ only where a logit is beyond ±16 and wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from moa.learners.dropout import SeededDropout
 from moa.learners.matmul import linear
 
 KERAS_EPS = 1e-7
-# Keras's ReduceLROnPlateau: its default min_delta, which the original left alone.
+# Default min_delta of Keras's ReduceLROnPlateau, which the original did not change.
 PLATEAU_DELTA = 1e-4
 
 
@@ -71,7 +71,7 @@ class Dense(nn.Linear):
 
 
 def _layers(n_inputs: int, widths: tuple[int, ...], activations: tuple[type[nn.Module], ...]) -> nn.Sequential:
-    """Batch norm, dense layer and activation, once a width."""
+    """Batch norm, dense layer and activation, once per width."""
     layers: list[nn.Module] = []
     for width, activation in zip(widths, activations, strict=True):
         layers += [KerasBatchNorm(n_inputs), Dense(n_inputs, width, lecun=activation is nn.SELU), activation()]
@@ -86,7 +86,7 @@ class TwoHeads(nn.Module):
         first, second: columns of the two inputs.
         n_targets: outputs.
         width: of the wide dense layers (512); the narrow ones have half of it.
-        bottleneck: width of the layer before the head: 206 in both phases, whatever the targets.
+        bottleneck: width of the layer before the head: 206 in both phases, for any number of targets.
         dropout: rates of the first two blocks.
     """
 
@@ -112,7 +112,7 @@ class TwoHeads(nn.Module):
         self.renew_head(n_targets)
 
     def renew_head(self, n_targets: int) -> None:
-        """Put an untrained batch norm and dense layer on top."""
+        """Replace the head by an untrained batch norm and dense layer."""
         self.head = nn.Sequential(KerasBatchNorm(self.bottleneck), Dense(self.bottleneck, n_targets))
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class TwoHeads(nn.Module):
 class KerasAdam(torch.optim.Adam):
     """Adam as Keras computes it: eps is added to the square root of the *uncorrected* second moment.
 
-    That is PyTorch's rule with eps divided by the square root of the moment's correction, which shrinks to 1.
+    That is PyTorch's rule with eps divided by the square root of the moment's correction, which approaches 1.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float):
@@ -167,7 +167,7 @@ class EarlyStopping:
         self.best, self.wait = math.inf, 0
 
     def better(self, value: float) -> bool:
-        """Take note of an epoch's value; True if it is the best."""
+        """Record an epoch's value; True if it is the best so far."""
         if value + self.min_delta < self.best:
             self.best, self.wait = value, 0
             return True
@@ -176,5 +176,5 @@ class EarlyStopping:
 
     @property
     def stop(self) -> bool:
-        """Whether patience is at its end."""
+        """Whether training should stop."""
         return self.wait >= self.patience
