@@ -1,21 +1,32 @@
-"""Training by name: options of CNN training reach the learner, and no manifest."""
+"""Training by name: options of CNN training reach CNNs only, and no manifest."""
 
 import pytest
 
 from moa.errors import UserError
-from moa.jobs.train import run_by, train_models
-from moa.learners.deepinsight.learner import Runtime
+from moa.jobs import train
+from moa.jobs.train import train_models
+from moa.learners.runtime import Runtime
 from moa.models.registry import recipe
-from moa.training.runner import Runner
+
+CNN, PERCEPTRON = recipe("deepinsight-resnest-v1"), recipe("simple-nn-old-cv")
 
 
-def test_runtime_reaches_the_learner_and_no_manifest(tmp_path):
-    model = recipe("deepinsight-resnest-v1")
-    plain = model.configure("demo")
-    config = run_by(Runtime(precision="bf16-mixed", tensorboard=tmp_path), model, plain)
-    runtime = Runner(model, tmp_path, config).last.learner.runtime
-    assert (runtime.precision, runtime.tensorboard) == ("bf16-mixed", tmp_path / model.name)
-    assert config.model_dump(mode="json") == plain.model_dump(mode="json")
-    assert run_by(None, model, plain) is plain
-    with pytest.raises(UserError, match="simple-nn-old-cv is no CNN"):
-        train_models([recipe("simple-nn-old-cv")], tmp_path, tmp_path, "demo", "cpu", runtime=Runtime(devices=2))
+def test_options_of_cnn_training_are_refused_for_other_models(tmp_path):
+    with pytest.raises(UserError, match="simple-nn-old-cv is no CNN and takes no options of CNN training"):
+        train_models([CNN, PERCEPTRON], tmp_path, tmp_path, "demo", runtime=Runtime(devices=2))
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_runtime_reaches_the_training_and_no_settings(tmp_path, data_dir, monkeypatch):
+    seen = {}
+
+    class Spy(train.Runner):
+        def train(self, data, selection):
+            seen[self.model.name] = (self.runtime, self.trained.config)
+
+    monkeypatch.setattr(train, "Runner", Spy)
+    runtime = Runtime(precision="bf16-mixed", tensorboard=tmp_path)
+    (row,) = train_models([CNN], data_dir, tmp_path / "weights", "demo", runtime=runtime)
+    used, config = seen[CNN.name]
+    assert used == runtime.replace(tensorboard=tmp_path / CNN.name) and config == CNN.configure("demo")
+    assert row["rows covered"] == "0%" and row["published CV"] == "0.01582"

@@ -1,7 +1,6 @@
-"""Folders are found at home and in a directory laid out like Kaggle's, whatever the data sets are called."""
+"""Folders are found at home and in a directory laid out like Kaggle's, under any name of the data sets."""
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,7 +9,7 @@ import pytest
 
 from moa.environment import FINAL, KAGGLE_ROOT, PRETRAINED
 from moa.errors import UserError
-from moa.kaggle.session import ADDITIONS, settle
+from moa.kaggle.session import ADDITIONS, Session
 
 MODEL = "simple-nn-old-cv"
 
@@ -35,59 +34,52 @@ def attach(root, name, *files):
     return folder
 
 
-def part_of(weights, folder, seed):
-    """A weights folder that holds one seed of the model."""
-    store = folder / "weights"
-    shutil.copytree(weights / MODEL / "nn" / f"seed-{seed}", store / MODEL / "nn" / f"seed-{seed}")
-    shutil.copyfile(weights / MODEL / "nn" / "stage.json", store / MODEL / "nn" / "stage.json")
-    shutil.copyfile(weights / MODEL / "manifest.json", store / MODEL / "manifest.json")
-    (store / "shared").symlink_to(weights / "shared")
-    return store
-
-
 def test_at_home_the_folders_of_reproduce_are_found(monkeypatch, tmp_path):
     monkeypatch.setenv(KAGGLE_ROOT, str(tmp_path / "none"))
     home = FINAL.parent.resolve()
-    places = settle("kaggle")
-    assert (places.data, places.weights) == (home / "data", home / "output" / "kaggle" / "weights")
-    assert places.submission("best-lb") == home / "output" / "kaggle" / "submission-best-lb.csv"
-    places = settle("demo", data=tmp_path, out=tmp_path / "out")
-    assert (places.data, places.weights) == (tmp_path, home / "output" / "demo" / "weights")
-    assert places.submission("best-cv") == tmp_path / "out" / "submission-best-cv.csv"
+    session = Session.find("kaggle")
+    assert not session.on_kaggle and session.data == home / "data"
+    assert session.collect_weights() == home / "output" / "kaggle" / "weights"
+    assert session.submission("best-lb") == home / "output" / "kaggle" / "submission-best-lb.csv"
+    session = Session.find("demo", data=tmp_path, out=tmp_path / "out")
+    assert session.data == tmp_path and session.collect_weights(train=MODEL) == home / "output" / "demo" / "weights"
+    assert session.submission("best-cv") == tmp_path / "out" / "submission-best-cv.csv"
+    assert Session.find("demo", weights=tmp_path / "mine").collect_weights() == tmp_path / "mine"
+
+
+def test_at_home_nothing_is_installed_or_set(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv(KAGGLE_ROOT, str(tmp_path / "none"))
+    monkeypatch.delenv(PRETRAINED, raising=False)
+    session = Session.find("demo")
+    session.install_wheels()
+    session.use_pretrained()
+    assert PRETRAINED not in os.environ and not capsys.readouterr().out
 
 
 @pytest.mark.parametrize("mount", ["{}", "datasets/someone/{}"])
-def test_on_kaggle_folders_are_told_by_what_they_hold(kaggle, mount):
+def test_on_kaggle_folders_are_recognised_by_what_they_hold(kaggle, mount):
     data = attach(kaggle, "competitions/lish-moa", "train_features.csv")
     store = attach(kaggle, mount.format("any-name"), f"weights/{MODEL}/manifest.json") / "weights"
     images = attach(kaggle, mount.format("imagenet"), "tf_efficientnet_b3_ns-9d44bf68.pth")
-    places = settle()
-    assert places.on_kaggle and (places.data, places.weights) == (data, store)
+    session = Session.find()
+    assert session.on_kaggle and (session.data, session.collect_weights()) == (data, store)
+    assert os.environ[PRETRAINED] == "", "to find changes nothing"
+    session.use_pretrained()
     assert os.environ[PRETRAINED] == str(images)
-    assert places.submission("best-lb") == kaggle / "working" / "submission.csv"
+    assert session.submission("best-lb") == kaggle / "working" / "submission.csv"
 
 
-def test_on_kaggle_parts_are_read_as_one_and_trained_on(kaggle, weights_of):
-    attach(kaggle, "lish-moa", "train_features.csv")
-    for seed in (940, 1513):
-        part_of(weights_of(MODEL), kaggle / "input" / f"train-{seed}", seed)
-    read = settle().weights
-    assert len(list(read.glob(f"{MODEL}/nn/seed-*/fold-*/unit.json"))) == 6
-    assert kaggle not in read.parents, "links are no output"
-    trained = settle(train=MODEL).weights
-    assert trained == kaggle / "working" / "weights"
-    units = list(trained.glob(f"{MODEL}/nn/seed-*/fold-*/unit.json"))
-    assert len(units) == 6 and not any(unit.is_symlink() for unit in units), "the output stands by itself"
-    assert not list(settle(train="simple-nn-new-cv").weights.glob("simple-nn-new-cv"))
-
-
-def test_on_kaggle_what_is_not_attached_is_said(kaggle):
+def test_on_kaggle_what_is_not_attached_is_named(kaggle):
     with pytest.raises(UserError, match="attach the competition's data"):
-        settle()
+        Session.find()
     attach(kaggle, "lish-moa", "train_features.csv")
+    session = Session.find()
     with pytest.raises(UserError, match="attach a data set or the output of a training notebook"):
-        settle()
-    assert settle(train=MODEL).weights == kaggle / "working" / "weights"
+        session.collect_weights()
+    own = kaggle / "working" / "weights"
+    assert session.collect_weights(train=MODEL) == own
+    own.mkdir()
+    assert session.collect_weights() == own, "trained earlier in this run"
 
 
 def wheel(folder, name, version):
@@ -107,12 +99,13 @@ def test_on_kaggle_missing_packages_come_from_the_attached_wheels(kaggle, tmp_pa
     wheel(wheels, "moa_never_installed", "1.0")
     wheel(wheels, "timm", "0.1")  # there already, and newer
     monkeypatch.setenv("PIP_TARGET", str(tmp_path / "site"))
-    settle(train=MODEL)
+    session = Session.find()
+    session.install_wheels()
     assert (tmp_path / "site" / "moa_never_installed.py").exists() and not (tmp_path / "site" / "timm.py").exists()
     assert "installing moa_never_installed" in capsys.readouterr().out
     (wheels / "moa_never_installed-1.0-py3-none-any.whl").write_bytes(b"no wheel")
     with pytest.raises(UserError, match="cannot be installed"):
-        settle(train=MODEL)
+        session.install_wheels()
 
 
 def test_additions_are_pinned_and_need_no_import_of_their_own():

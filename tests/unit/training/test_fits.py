@@ -1,0 +1,51 @@
+"""Fitted transformers on disk: shared by what they were fitted on, and nothing untrusted is read."""
+
+import json
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import FunctionTransformer
+
+from moa.errors import StoreError
+from moa.features import GaussianRank
+from moa.training.fits import SharedFits
+
+
+def test_the_second_model_reads_the_first_ones_fit(tmp_path, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    first, key = SharedFits(tmp_path).fit(PCA(2), x)
+    monkeypatch.setattr(PCA, "fit", lambda *a: pytest.fail("fitted again"))
+    second, same = SharedFits(tmp_path).fit(PCA(2), x.copy())
+    assert same == key and np.array_equal(first.transform(x), second.transform(x))
+
+
+def test_another_fit_has_another_key(tmp_path):
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    fits = SharedFits(tmp_path)
+    y = np.arange(50) % 2
+    keys = {
+        fits.fit(PCA(2), x)[1],
+        fits.fit(PCA(3), x)[1],
+        fits.fit(PCA(2), x + 1)[1],
+        fits.fit(PCA(2), x[:, ::-1])[1],
+        fits.fit(PCA(2), x, y)[1],
+        fits.fit(GaussianRank(), x)[1],
+    }
+    assert len(keys) == 6
+
+
+def test_a_fit_of_an_untrusted_type_or_a_damaged_one_is_refused(tmp_path):
+    import hashlib
+
+    payload = skops.io.dumps(FunctionTransformer(json.loads))
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "evil.skops").write_bytes(hashlib.sha256(payload).digest() + payload)
+    with pytest.raises(StoreError, match="not trusted.*json"):
+        SharedFits(tmp_path).load("evil")
+    (tmp_path / "shared" / "torn.skops").write_bytes(payload[:40])
+    with pytest.raises(StoreError, match="torn.skops: damaged"):
+        SharedFits(tmp_path).load("torn")
+    with pytest.raises(StoreError, match="gone.skops: missing"):
+        SharedFits(tmp_path).load("gone")
