@@ -56,8 +56,8 @@ class Bar:
         left = spent * (self.total - done) / done if done else float("nan")
         ahead = f", about {_duration(left)} left" if 0 < done < self.total else ""
         shown = f"{done:.4g}" if done < 1000 else f"{done:.0f}"
-        line = f"{self.title}: {shown}/{self.total} {note} ({_duration(spent)}{ahead})"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        words = (f"{self.title}: {shown}/{self.total}", note, f"({_duration(spent)}{ahead})")
+        console.print(" ".join(filter(None, words)), highlight=False, markup=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:
