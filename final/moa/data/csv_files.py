@@ -15,7 +15,7 @@ import pyarrow.feather
 
 from moa.data.schema import SIG_ID
 from moa.environment import cache_folder
-from moa.files import replacing, sha256
+from moa.files import digest, replacing, sha256
 
 _FORMAT = "1.feather"  # increase the number when parsing changes: older copies are then not used
 _HEAD = 64  # length of the sha256 of the rest, in hex, which starts a copy; 64 bytes keep the rest aligned
@@ -38,7 +38,7 @@ class Problems(list[str]):
         self._rest: dict[tuple[str, str], int] = {}  # position of the message that counts the columns not named
 
     def rows(self, name: str, column: str, bad: np.ndarray, ids: pd.Series | None, expected: str, values=None) -> None:
-        """Report the rows where ``bad`` is true, naming the first few; many columns with one problem share a message."""
+        """Report the rows where ``bad`` is true, naming the first few; many columns with one problem share a line."""
         places = np.flatnonzero(bad)
         if not len(places):
             return
@@ -124,25 +124,26 @@ def read_csv(path: Path, text_columns: Iterable[str], problems: Problems) -> tup
     Returns:
         the table (None if it cannot be read) and the file's sha256.
     """
-    name = path.name
+    name, text_columns = path.name, list(text_columns)
     try:
-        key = sha256(path)
+        fingerprint = sha256(path)
     except FileNotFoundError:
         problems.append(f"{path}: missing; see data/README.md for how to get it")
         return None, ""
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror})")
         return None, ""
+    key = digest(fingerprint, sorted(text_columns))
     copy = _recall(key)
     if copy is not None:
-        return copy.to_pandas(), key
+        return copy.to_pandas(), fingerprint
     before = len(problems)
-    table = parse_csv(path, name, list(text_columns), problems)
+    table = parse_csv(path, name, text_columns, problems)
     if table is None:
-        return None, key
+        return None, fingerprint
     if len(problems) == before:
         _keep(key, table)
-    return table.to_pandas(), key
+    return table.to_pandas(), fingerprint
 
 
 def _bad_line(path: Path) -> int | None:
@@ -269,36 +270,3 @@ def _parse_mixed(
             if not (numbers.isna() & frame[column].notna()).any():
                 frame[column] = numbers
     return pa.Table.from_pandas(frame, preserve_index=False)
-
-
-def check_ids(name: str, table: pd.DataFrame, problems: Problems) -> None:
-    """Check that every row has a sig_id and that no two rows share one."""
-    ids = table[SIG_ID]
-    problems.rows(name, SIG_ID, ids.isna().to_numpy(), None, "an id, found an empty cell")
-    problems.rows(name, SIG_ID, (ids.duplicated() & ids.notna()).to_numpy(), ids, "each id once, found it repeated")
-
-
-def check_numbers(name: str, table: pd.DataFrame, columns: list[str], problems: Problems) -> None:
-    """Check that every cell of ``columns`` is a finite number."""
-    ids = table[SIG_ID]
-    for column in columns:
-        values = table[column]
-        if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-            numbers = pd.to_numeric(values.astype("string"), errors="coerce").astype("float64")
-            problems.rows(name, column, (numbers.isna() & values.notna()).to_numpy(), ids, "a number", values)
-            values = numbers.where(numbers.notna() | table[column].isna(), 0.0)
-        cells = values.to_numpy(np.float64, na_value=np.nan)
-        if not np.isfinite(cells).all():
-            problems.rows(name, column, np.isnan(cells), ids, "a number, found none (empty or NaN)")
-            problems.rows(name, column, np.isinf(cells), ids, "a finite number, found infinity")
-
-
-def check_choices(name: str, table: pd.DataFrame, column: str, choices: tuple, problems: Problems) -> None:
-    """Check that every cell of the column is one of ``choices``, which are all numbers or all strings."""
-    values = table[column]
-    bad = ~values.isin(choices).to_numpy()
-    if not isinstance(choices[0], str) and not pd.api.types.is_numeric_dtype(values):
-        # One word among numbers makes pyarrow read the whole column as text: report only the word.
-        numbers = pd.to_numeric(values.astype("string"), errors="coerce").isin(choices).to_numpy()
-        bad = bad if numbers.all() else ~numbers
-    problems.rows(name, column, bad, table[SIG_ID], f"one of {', '.join(map(str, choices))}", values)

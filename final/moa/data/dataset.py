@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from moa.data.csv_files import SHOWN, Problems, check_choices, check_ids, check_numbers, read_csv
+from moa.data.checks import check_choices, check_features, check_ids, check_numbers
+from moa.data.csv_files import SHOWN, Problems, read_csv
 from moa.data.schema import (
     COMPETITION,
     SAMPLE_SUBMISSION,
@@ -183,41 +184,6 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
     if data.drugs is not None:
         facts.append(("drugs", f"{data.drugs[data.treated].nunique():,} among treated rows"))
     return facts
-
-
-def check_features(
-    name: str, table: pd.DataFrame | None, problems: Problems, schema: Schema = COMPETITION
-) -> pd.DataFrame | None:
-    """Check a parsed features table.
-
-    Args:
-        name: file name for messages.
-        table: the table with a sig_id column; None if it could not be parsed.
-        problems: what is wrong is added here.
-        schema: columns that the table must have.
-
-    Returns:
-        columns ``schema.features``, indexed by sig_id, values float64; None if anything is wrong.
-    """
-    if table is None:
-        return None
-    before, columns, values = len(problems), schema.features, schema.values
-    missing = [column for column in columns if column not in table]
-    problems.columns(name, "missing", missing, f"expected {SIG_ID} and {len(columns)} feature columns")
-    known = {SIG_ID, *columns}
-    extra = [column for column in table if column not in known]
-    problems.columns(name, "unknown", extra, f"expected {SIG_ID} and {len(columns)} feature columns, and no other")
-    check_ids(name, table, problems)
-    for column, choices in {schema.treatment.column: schema.treatment.levels, **schema.levels}.items():
-        if column in table:
-            check_choices(name, table, column, choices, problems)
-    check_numbers(name, table, [column for column in values if column in table], problems)
-    if len(problems) > before:
-        return None
-    table = table.set_index(SIG_ID)[list(columns)]
-    numbers = {condition.column: condition.dtype for condition in schema.conditions if condition.dtype is not str}
-    others = {column: np.float64 for column in values if table[column].dtype != np.float64}
-    return table.astype(numbers | others)
 
 
 def _labels(

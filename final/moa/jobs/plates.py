@@ -21,8 +21,8 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
 from moa.blending.submission import submission
+from moa.data.checks import check_features
 from moa.data.csv_files import Problems, parse_csv
-from moa.data.dataset import check_features
 from moa.data.schema import COMPETITION, SIG_ID, Schema
 from moa.data.table_files import append_csv
 from moa.errors import DataError, UserError

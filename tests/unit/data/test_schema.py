@@ -104,6 +104,17 @@ def test_a_cell_outside_the_schema_is_named(folder, column, value, expected):
         read_features(path, OTHER)
 
 
+def test_a_file_read_before_by_another_schema_is_parsed_again(folder):
+    schema = OTHER.model_copy(
+        update={"conditions": (Condition(column="dose", levels=("1", "01")), OTHER.conditions[1])}
+    )
+    path = folder / "test_features.csv"
+    path.write_text(path.read_text().replace(",10,", ",1,").replace(",0.5,", ",01,"))
+    with pytest.raises(DataError, match="expected one of 0.5, 10.0"):
+        read_features(path, OTHER)
+    assert read_features(path, schema)["dose"].tolist() == ["1", "01"]
+
+
 def test_files_of_another_schema_are_not_those_of_the_competition(folder):
     with pytest.raises(DataError, match="expected sig_id and 875 feature columns"):
         read_features(folder / "test_features.csv")
