@@ -4,21 +4,21 @@ import pandas as pd
 import pytest
 
 from moa.jobs.ablation import ablation, run_ablations
+from moa.learners.runtime import Runtime
 from moa.metrics import log_loss
-from moa.models.registry import recipe
-from moa.training.runner import Runner, Selection
+from moa.training.selection import Selection
+from moa.training.trained import open_trained
 from support.demo import copy_models
 
 
 def test_one_command_trains_what_is_missing_and_writes_one_table(weights_of, data_dir, dataset, tmp_path):
     weights = weights_of("three-stage-nn-5fold")
     copy_models(weights, tmp_path / "weights")
-    options = [ablation("stages")], data_dir, tmp_path, weights, "demo", "cpu", Selection(seeds=1, folds=1)
+    options = [ablation("stages")], data_dir, tmp_path, weights, "demo", Selection(seeds=1, folds=1), Runtime()
     table = run_ablations(*options)
     assert list(table["variant"]) == ["stage 3, the whole model", "stage 2", "stage 2 without stage 1"]
 
-    runner = Runner(recipe("three-stage-nn-5fold"), weights)
-    fold = runner.store.load_oof("stage3", 0, 0)
+    fold = open_trained("three-stage-nn-5fold", weights).store.load_oof("stage3", 0, 0)
     assert (table["rows"] == len(fold)).all(), "of the base, too, the first fold alone counts"
     assert table["log_loss"][0] == pytest.approx(log_loss(dataset.scored.loc[fold.index], fold))
     trained = tmp_path / "weights" / "three-stage-nn-5fold+meta_features=False"

@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 from moa.cli import app
 from moa.errors import UserError
 from moa.files import read_json
-from moa.models.registry import recipe
 from moa.training.merge import merge_weights
-from moa.training.runner import Runner
+from moa.training.trained import open_trained
 from support.demo import copy_models
 
 MODEL = "simple-nn-old-cv"
@@ -40,10 +39,10 @@ def parts(weights, tmp_path):
 
 
 def test_parts_become_the_whole(weights, parts, tmp_path):
-    whole, target = Runner(recipe(MODEL), weights), tmp_path / "whole"
+    whole, target = open_trained(MODEL, weights), tmp_path / "whole"
     done = CliRunner().invoke(app, ["weights", "merge", str(target), *map(str, parts)])
     assert done.exit_code == 0, done
-    merged = Runner(recipe(MODEL), target)
+    merged = open_trained(MODEL, target)
     assert merged.missing_units() == 0
     pd.testing.assert_frame_equal(merged.oof(), whole.oof())
     pd.testing.assert_series_equal(merged.prevalence(), whole.prevalence())
@@ -54,7 +53,7 @@ def test_parts_become_the_whole(weights, parts, tmp_path):
     linked = merge_weights([target], tmp_path / "links", link=True)
     assert [(model.taken, model.there) for model in linked] == [(units, 0)]
     assert all(path.is_symlink() for path in (tmp_path / "links").rglob("weights.safetensors"))
-    pd.testing.assert_frame_equal(Runner(recipe(MODEL), tmp_path / "links").oof(), whole.oof())
+    pd.testing.assert_frame_equal(open_trained(MODEL, tmp_path / "links").oof(), whole.oof())
 
 
 def edit(path, **changes):

@@ -5,16 +5,18 @@ import pytest
 
 from moa.errors import StoreError, UserError
 from moa.models.registry import recipe
-from moa.training.runner import Runner, Selection, open_runner
+from moa.training.runner import Runner
+from moa.training.selection import Selection
+from moa.training.trained import open_trained
 
 THREE, TABNET = "three-stage-nn-5fold", "two-stage-nn-tabnet"
 
 
 def test_later_stages_see_out_of_fold_predictions(weights_of, dataset):
     """Stage 3's inputs on training rows are ranks of stage 2's OOF, not of what stage 2 fitted."""
-    runner = open_runner(THREE, weights_of(THREE), "cpu")
-    stage = runner.pipeline("stage3")
-    oof = runner._oof(runner.stages["stage2"])
+    trained = open_trained(THREE, weights_of(THREE))
+    stage = trained.pipeline("stage3")
+    oof = trained.oof(stage="stage2")
     x = stage.transform(oof.add_prefix("stage2:").reindex(columns=stage.input_columns_, fill_value=0.0))
     target = oof.columns[0]
     order = oof[target].to_numpy().argsort()
@@ -24,7 +26,7 @@ def test_later_stages_see_out_of_fold_predictions(weights_of, dataset):
 def test_models_share_a_fit_of_the_same_columns_and_settings(weights_of):
     """The 10-fold model finds the factors and UMAPs of the 5-fold one in the store."""
     keys = [
-        {step.name: step.key for step in open_runner(name, weights_of(name), "cpu").pipeline("stage2").fitted_}
+        {step.name: step.key for step in open_trained(name, weights_of(name)).pipeline("stage2").fitted_}
         for name in (THREE, "three-stage-nn-10fold")
     ]
     for step in ("g-fa", "c-fa", "g-umap", "c-umap", "rank"):

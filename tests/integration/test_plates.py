@@ -17,7 +17,8 @@ from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import DataError, UserError
 from moa.jobs.plates import check_file, predict_plates, read_parts
-from moa.training.runner import open_runner
+from moa.learners.runtime import Runtime
+from moa.training.trained import open_trained
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]
 SPEC = BlendSpec(name="two", title="Two", members=MEMBERS)
@@ -43,7 +44,7 @@ def weights(weights_of):
 @pytest.fixture(scope="module")
 def written(plate, weights, tmp_path_factory):
     out = tmp_path_factory.mktemp("written")
-    return predict_plates(plate[0], SPEC, weights, out, "cpu", rows_at_a_time=20), out
+    return predict_plates(plate[0], SPEC, weights, out, rows_at_a_time=20, runtime=Runtime()), out
 
 
 def test_probabilities_are_the_blend_of_the_models_and_controls_are_zero(written, plate, weights):
@@ -51,7 +52,7 @@ def test_probabilities_are_the_blend_of_the_models_and_controls_are_zero(written
     frame = read_features(plate[0])
     found = pd.read_csv(out / "probabilities.csv", index_col="sig_id")
     assert result.rows == len(found) == 45 and list(found.index) == list(frame.index) and not result.absent
-    parts = [open_runner(m.model, weights, "cpu").predict(frame) * m.weight for m in SPEC.members]
+    parts = [open_trained(m.model, weights).predict(frame) * m.weight for m in SPEC.members]
     np.testing.assert_allclose(found, (parts[0] + parts[1])[found.columns], rtol=1e-4, atol=1e-7)
     control = (frame[CP_TYPE] != TREATED).to_numpy()
     assert control.any() and (found[control] == 0).all(axis=None) and (found[~control] > 0).all(axis=None)
@@ -80,7 +81,9 @@ def test_one_row_and_only_controls(plate, weights, tmp_path):
     one = frame[frame[CP_TYPE] == TREATED].iloc[[0]]
     for name, rows in (("one", one), ("controls", frame[frame[CP_TYPE] != TREATED])):
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
-        predict_plates(tmp_path / f"{name}.csv", plate_blend("simple-nn-old-cv"), weights, tmp_path / name, "cpu")
+        predict_plates(
+            tmp_path / f"{name}.csv", plate_blend("simple-nn-old-cv"), weights, tmp_path / name, runtime=Runtime()
+        )
         found = pd.read_csv(tmp_path / name / "probabilities.csv", index_col="sig_id")
         assert len(found) == len(rows) and (found == 0).all(axis=None) == (name == "controls")
         assert len(pd.read_csv(tmp_path / name / "ranked.csv")) == (10 if name == "one" else 0)
@@ -118,7 +121,7 @@ def test_what_is_wrong_is_told_by_its_line_in_the_whole_file_and_nothing_is_writ
     ):
         spoil(path, bad, line, old, new)
         with pytest.raises(DataError, match=expected):
-            predict_plates(bad, SPEC, weights, tmp_path / "out", "cpu", rows_at_a_time=16)
+            predict_plates(bad, SPEC, weights, tmp_path / "out", rows_at_a_time=16, runtime=Runtime())
     assert not (tmp_path / "out").exists()
     bad.write_text(path.read_text().splitlines()[0] + "\n")
     with pytest.raises(DataError, match="holds a header and no rows"):

@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from moa.cli import app
 from moa.data.table_files import read_table
 from moa.errors import UserError
+from moa.learners.runtime import Runtime
+from moa.training.trained import open_trained
 
 NAME = "simple-nn-old-cv"
-BF16 = torch.bfloat16
-#: Of a number rounded to bfloat16, which keeps 8 bits.
-ROUNDING = 2**-8
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +29,8 @@ def test_trained_weights_predict_in_fewer_bits(weights, data_dir, tmp_path):
         np.testing.assert_allclose(found, exact, rtol=0.1, atol=1e-3)
     with pytest.raises(UserError, match="--precision 8: expected auto, 32-true, 16-mixed or bf16-mixed"):
         CliRunner().invoke(app, [*command, "8"], catch_exceptions=False)
+
+
+def test_a_precision_that_a_learner_lacks_is_refused(weights):
+    with pytest.raises(UserError, match="--precision 16-mixed: nn of simple-nn-old-cv has 32-true, bf16-mixed"):
+        open_trained(NAME, weights, Runtime(precision="16-mixed"))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from moa.data.table_files import read_table
-from moa.training.store import ModelStore
+from moa.training.layout import WeightsFolder
 
 #: Moments to kill at, one after another: as many files or folders of the pattern are there in the model's folder.
 KILLS = {
@@ -49,6 +49,6 @@ def test_killed_anywhere_it_goes_on_and_ends_the_same(name, weights_of, data_dir
     assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
     for kind in ("oof", "test"):
         resumed, straight = (
-            read_table(ModelStore(weights, name).prediction_path(kind)) for weights in (tmp_path, straight_on)
+            read_table(WeightsFolder(weights).model(name).prediction(kind)) for weights in (tmp_path, straight_on)
         )
         assert resumed.to_numpy().tobytes() == straight.to_numpy().tobytes()

@@ -10,7 +10,9 @@ import pytest
 from moa.errors import StoreError, UserError
 from moa.files import read_json
 from moa.models.registry import recipe
-from moa.training.runner import Runner, Selection, open_runner
+from moa.training.runner import Runner
+from moa.training.selection import Selection
+from moa.training.trained import open_trained
 from support import TESTS, array_job
 from support.demo import copy_models
 
@@ -28,8 +30,8 @@ def test_units_can_be_trained_one_fold_at_a_time(weights, dataset, tmp_path):
     for fold in (2, 0, 1):
         runner = Runner(model, tmp_path, config, profile="demo")
         predictions = runner.train(dataset, Selection(seeds=1, fold=fold))
-    assert runner.missing_units() == 3
-    full = Runner(model, weights, config)
+    assert runner.trained.missing_units() == 3
+    full = open_trained(NAME, weights)
     first_seed = [full.store.load_oof("nn", 940, fold) for fold in range(3)]
     pd.testing.assert_frame_equal(predictions.oof, pd.concat(first_seed).sort_index())
 
@@ -46,14 +48,14 @@ def test_other_settings_or_data_in_the_same_folder_are_refused(weights, dataset,
 
 def test_untrained_unknown_and_incomplete_are_told_plainly(tmp_path, weights, dataset):
     with pytest.raises(StoreError, match="train the model first"):
-        open_runner(NAME, tmp_path)
+        open_trained(NAME, tmp_path)
     with pytest.raises(UserError, match="model 'nope' is unknown.*simple-nn-old-cv"):
-        open_runner("nope", tmp_path)
+        open_trained("nope", tmp_path)
     with pytest.raises(UserError, match="--fold 9: nn has folds 0 to 2"):
-        Runner(recipe(NAME), weights).train(dataset, Selection(fold=9))
-    runner = open_runner(NAME, weights)
+        Runner(recipe(NAME), weights, recipe(NAME).configure("demo")).train(dataset, Selection(fold=9))
+    trained = open_trained(NAME, weights)
     with pytest.raises(UserError, match="'g-3'"):
-        runner.predict(dataset.test.drop(columns="g-3"))
+        trained.predict(dataset.test.drop(columns="g-3"))
 
 
 def test_jobs_of_an_array_share_a_store_and_its_units(data_dir, tmp_path):

@@ -1,24 +1,25 @@
 """The two-heads models as trained: they learn, and are scored by the honest OOF."""
 
-import pandas as pd
 import pytest
 
-from moa.learners.two_heads.learner import AFTER, BEFORE
+from moa.learners.two_heads.learner import AFTER
 from moa.metrics import log_loss, prevalence_baseline
-from moa.training.runner import open_runner
-
-V1, V2 = "two-heads", "two-heads-v2"
+from moa.training.trained import open_trained
 
 
-@pytest.mark.parametrize("name", [V1, V2])
+@pytest.mark.parametrize("name", ["two-heads", "two-heads-v2"])
 def test_the_demo_learns_and_scores_by_the_honest_oof(name, weights_of, dataset):
-    runner = open_runner(name, weights_of(name), "cpu")
-    first, second = (runner.store.load_unit(stage, 23, 0) for stage in ("phase1", "phase2"))
+    trained = open_trained(name, weights_of(name))
+    first, second = (trained.unit(stage, 23, 0).fitted for stage in ("phase1", "phase2"))
     assert first.meta["n_targets"] == 402 and second.meta["n_targets"] == 206
     # Both phases select by the same labels: weights that are handed on must meet the columns they know.
-    assert runner.pipeline("phase1").feature_names_ == runner.pipeline("phase2").feature_names_
+    assert trained.pipeline("phase1").feature_names_ == trained.pipeline("phase2").feature_names_
     y = dataset.scored[dataset.treated]
-    assert log_loss(y, runner.oof()) < 0.8 * log_loss(y, prevalence_baseline(y, y.index))
-    honest, before = runner.oof(), runner.oof(BEFORE)
-    pd.testing.assert_frame_equal(honest, before)
-    assert not honest.equals(runner.oof(AFTER))
+    honest, leaking = trained.oof(), trained.oof(AFTER)
+    assert log_loss(y, honest) < 0.8 * log_loss(y, prevalence_baseline(y, y.index))
+    assert not honest.equals(leaking)
+    # Without phase 3, predicting the validation fold gives the honest OOF; with it, the leaking one.
+    oof = trained.store.load_oof("phase2", 23, 0)
+    unit, X = trained.unit("phase2", 23, 0), trained.inputs("phase2", dataset.features.loc[oof.index])
+    predicted = trained.last.learner.predict(unit.fitted, unit.inputs(X), trained.runtime)
+    assert abs(predicted - trained.store.load_oof("phase2", 23, 0, AFTER).to_numpy()).max() < 1e-5

@@ -1,4 +1,4 @@
-"""One job of an array: train one fold of a small two-stage model, once all other jobs are as ready."""
+"""One job of an array: train one fold of a small two-stage model, as soon as all other jobs are ready too."""
 
 import sys
 import time
@@ -12,7 +12,8 @@ from moa.data.schema import GENES
 from moa.features.pipeline import FeaturePipeline, Step, drop, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
-from moa.training.runner import Runner, Selection
+from moa.training.runner import Runner
+from moa.training.selection import Selection
 
 
 class Config(ModelConfig):

@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from moa.data.synthetic import synthesize
 from moa.jobs.train import train_models
+from moa.learners.runtime import Runtime
 from moa.models.registry import recipe
 from support import ROOT
 
@@ -68,7 +69,7 @@ class Demo:
                 options = ["--profile", "demo", "--data", data, "--weights", self._weights, "--device", "cpu"]
                 moa("train", name, *options)
             else:
-                train_models([recipe(name)], data, self._weights, "demo", "cpu")
+                train_models([recipe(name)], data, self._weights, "demo", runtime=Runtime.of("cpu"))
             trained.touch()
 
     def _locked(self, name: str) -> FileLock:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from moa.data.dataset import Dataset
 from moa.data.folds import Folds
 from moa.data.schema import Schema
 from moa.metrics import CLIP, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe, Stage
-from moa.training.runner import Runner, Selection
+from moa.training.runner import Runner
+from moa.training.selection import Selection
 
 #: A fold whose loss lies this many standard deviations below its shuffles' is leaked. Chance alone passes it once in
 #: thirty thousand; choosing the best of a model's epochs by the fold's own loss costs about one.
@@ -121,7 +121,7 @@ def leak(
 ) -> Leak:
     """Train a model beside a fold of shuffled labels, and measure what its OOF (or a variant of it) knows of them."""
     model, data, fold = shuffled_fold(model, config, data, seed)
-    runner = Runner(model, weights, config, torch.device("cpu"))
+    runner = Runner(model, weights, config)
     runner.train(data, Selection(seeds=1, fold=0))
     y = data.scored.loc[fold]
-    return measure(y, runner.oof(variant), prevalence_baseline(data.scored[data.treated], fold))
+    return measure(y, runner.trained.oof(variant), prevalence_baseline(data.scored[data.treated], fold))

@@ -2,7 +2,10 @@
 
 import pytest
 
+from moa.data.schema import COMPETITION
 from moa.errors import UserError
+from moa.learners.perceptron.learner import MLPLearner
+from moa.learners.runtime import PRECISIONS
 from moa.models.registry import recipe, recipes
 
 NAME = "simple-nn-old-cv"
@@ -16,15 +19,16 @@ def test_profiles_are_overlays():
         model.configure("prod")
 
 
-def test_every_model_says_what_it_takes():
-    for name, model in recipes().items():
-        config = model.configure("demo")
-        changed = config.at_precision("bf16-mixed")
-        assert changed.model_dump() == config.model_dump(), "weights do not depend on how they predict"
-        if name.startswith("two-heads"):
-            assert changed is config
-            continue
-        assert changed != config and changed.at_precision("auto") == config
-        if not name.startswith("deepinsight"):
-            with pytest.raises(UserError, match="16-mixed: perceptrons have 32-true and bf16-mixed"):
-                config.at_precision("16-mixed")
+def test_every_learner_names_the_precisions_it_predicts_at():
+    for model in recipes().values():
+        for stage in model.stages(model.configure("demo"), COMPETITION):
+            precisions = set(stage.learner.precisions)
+            assert {"auto", "32-true", "bf16-mixed"} <= precisions <= set(PRECISIONS), model.name
+            assert ("16-mixed" in precisions) == (not isinstance(stage.learner, MLPLearner)), model.name
+
+
+def test_a_model_names_the_optional_files_it_needs():
+    needs = {name: model.needs(model.config) for name, model in recipes().items()}
+    assert [name for name, need in needs.items() if need["drugs"]] == ["simple-nn-new-cv"]
+    without = {name for name, need in needs.items() if not need["nonscored"]}
+    assert without == {name for name in needs if name.startswith(("simple-nn", "deepinsight"))}
