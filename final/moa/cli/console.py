@@ -39,7 +39,7 @@ def group(text: str) -> typer.Typer:
 def number_table(title: str, first: str, *numbers: str) -> Table:
     """A table whose first column is text and whose other columns are numbers, aligned right."""
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
+    table.add_column(first, overflow="fold")
     for column in numbers:
         table.add_column(column, justify="right", no_wrap=True)
     return table
