@@ -22,13 +22,13 @@ from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.common import EVALUATED_ROWS, smooth
 from moa.learners.dropout import SeededDropout, keep_mask, random_words
 from moa.learners.matmul import linear, product
-from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.perceptron.network import fold_batch_norm
+from moa.learners.perceptron.settings import MLPSettings
 from moa.learners.runtime import Runtime
 
 
 def fit_batched(
-    learner: MLPLearner,
+    learner: MLPSettings,
     data: Sequence[FoldData],
     seeds: Sequence[int],
     folds: Sequence[int],
@@ -140,7 +140,7 @@ class Stack:
 
     def __init__(
         self,
-        learner: MLPLearner,
+        learner: MLPSettings,
         n_inputs: int,
         n_targets: int,
         seeds: Sequence[int],
