@@ -1,15 +1,15 @@
-"""3-stage NN, 10 folds: fold weights in, OOF and test predictions and submission.csv out.
+"""3-stage NN, 10 folds: predict from trained weights; writes OOF and test predictions and submission.csv.
 
     python "final/Best CV/Inference/three-stage-nn-10fold.py" --data DIR --weights DIR --out DIR
 
-To predict new plates, put your own test_features.csv into DIR: any number of rows, in any order. Nothing is fitted
-here: ranks, factors, UMAP and the networks of all three stages are read from the weights folder.
+To predict new plates, put your own test_features.csv into the data folder, with any number of rows in any order.
+Nothing is fitted: ranks, factors, UMAP and the networks of all three stages are read from the weights folder.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the package, where it is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the package, if it is not installed
 
 from moa.cli import inference_app  # noqa: E402
 

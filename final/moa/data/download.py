@@ -63,7 +63,7 @@ def _fetch(client: str, target: Path) -> None:
             check=False,
         )
     except OSError as error:
-        raise UserError(f"{client}: cannot be run ({error.strerror}); install it anew, {BY_HAND}") from None
+        raise UserError(f"{client}: cannot be run ({error.strerror}); reinstall it, {BY_HAND}") from None
     if done.returncode:
         raise UserError(_explain(done.stdout))
 
@@ -77,7 +77,7 @@ def _unpack(archive: Path, wanted: list[str], temporary: Path, folder: Path) -> 
         with zipfile.ZipFile(archive) as packed:
             lost = [name for name in wanted if name not in packed.namelist()]
             if lost:
-                raise UserError(f"{archive.name}: holds no {', '.join(lost)}; {BY_HAND}")
+                raise UserError(f"{archive.name}: does not contain {', '.join(lost)}; {BY_HAND}")
             for name in wanted:
                 with packed.open(name) as source, (temporary / name).open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
@@ -95,7 +95,7 @@ def _explain(message: str) -> str:
         return f"Kaggle refused the download (403): accept the competition's rules at {PAGE}/rules, then run it again"
     if re.search(r"\b401\b|unauthorized|kaggle\.json|credentials|authenticate|in configuration", text):
         return (
-            "Kaggle does not know you: make a token at https://www.kaggle.com/settings (API, Create New Token) and "
-            f"put it into ~/.kaggle/kaggle.json, or set KAGGLE_USERNAME and KAGGLE_KEY; {BY_HAND}"
+            "Kaggle did not accept your credentials: make a token at https://www.kaggle.com/settings (API, Create New "
+            f"Token) and save it as ~/.kaggle/kaggle.json, or set KAGGLE_USERNAME and KAGGLE_KEY; {BY_HAND}"
         )
     return f"the kaggle client failed ({lines[-1] if lines else 'no message'}); try again, {BY_HAND}"
