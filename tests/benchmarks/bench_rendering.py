@@ -2,9 +2,9 @@
 
     python tests/benchmarks/bench_rendering.py [--device cpu cuda] [--resolutions 224 300] [--threads 1]
 
-Rows of a synthetic table of the real width are drawn with the map fitted on them. Both ways are checked to give the same
-images before anything is timed. On CUDA a training step of the published network is timed too, to report which share of
-it is drawing.
+Rows of a synthetic table of the real width are drawn with the map fitted on them. Before anything is timed, both ways
+are checked to give the same images. On CUDA a training step of the published network is timed too, to report the share
+of drawing.
 """
 
 from __future__ import annotations
