@@ -25,19 +25,13 @@ def trained(weights_of):
 
 
 @pytest.fixture
-def script(monkeypatch, capsys):
-    """Run a script in this process, where torch is loaded already; returns its status, output and errors."""
+def script(in_process, monkeypatch):
+    """Run a script in this process; returns its status, output and errors."""
+    monkeypatch.setenv("COLUMNS", "200")
 
     def run(name, *arguments):
-        monkeypatch.setattr(sys, "argv", [str(SCRIPTS[name]), *map(str, arguments)])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        monkeypatch.setenv("COLUMNS", "200")
-        try:
-            runpy.run_path(str(SCRIPTS[name]), run_name="__main__")
-            status = 0
-        except SystemExit as done:
-            status = done.code
-        return status, *capsys.readouterr()
+        path = str(SCRIPTS[name])
+        return in_process.run(lambda: runpy.run_path(path, run_name="__main__"), path, *arguments, check=False)
 
     return run
 

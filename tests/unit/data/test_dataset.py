@@ -141,14 +141,3 @@ def test_labelled_controls_and_shared_ids_are_refused(folder):
     edit(folder / TEST_FEATURES, cell(0, "sig_id", features["sig_id"][0]))
     with pytest.raises(DataError, match=f"test_features.csv.*{features['sig_id'][0]}.*is in train_features.csv too"):
         load_dataset(folder)
-
-
-def test_the_command_line_tells_and_writes_nothing(folder, tmp_path, moa_command):
-    edit(folder / TRAIN_FEATURES, cell(5, "c-3", "high"))
-    for arguments in (
-        ["data", "check", folder],
-        ["train", "simple-nn-old-cv", "--data", folder, "--weights", tmp_path / "w"],
-    ):
-        done = moa_command(*arguments, check=False)
-        assert done.returncode == 2 and "'c-3', line 7" in done.stderr
-        assert "Traceback" not in done.stderr + done.stdout and not (tmp_path / "w").exists()
