@@ -1,4 +1,4 @@
-"""Kills before, between and inside stages: a run goes on without redoing a unit, to the same end."""
+"""Kills before, between and inside stages: a run continues without training a unit again, to the same end."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from moa.data.table_files import read_table
 from moa.training.layout import WeightsFolder
 
-#: Moments to kill at, one after another: as many files or folders of the pattern are there in the model's folder.
+#: When to kill, one after another: as soon as so many files or folders of the pattern are in the model's folder.
 KILLS = {
     "simple-nn-old-cv": (("nn", 1), ("nn/seed-*/fold-*", 1), ("nn/seed-*/fold-*", 3)),
     "three-stage-nn-5fold": (
@@ -25,7 +25,7 @@ KILLS = {
 
 
 @pytest.mark.parametrize("name", KILLS)
-def test_killed_anywhere_it_goes_on_and_ends_the_same(name, weights_of, data_dir, tmp_path, moa_command):
+def test_killed_anywhere_it_continues_and_ends_the_same(name, weights_of, data_dir, tmp_path, moa_here):
     straight_on = weights_of(name)
     options = ["--profile", "demo", "--device", "cpu", "--data", str(data_dir), "--weights", str(tmp_path)]
     command = ["train", name, *options]
@@ -45,7 +45,7 @@ def test_killed_anywhere_it_goes_on_and_ends_the_same(name, weights_of, data_dir
     finished = {path: path.stat().st_mtime_ns for path in folder.glob(unit)}
     assert 0 < len(finished) < len(list((straight_on / name).glob(unit)))
 
-    moa_command(*command)
+    moa_here(*command)
     assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
     for kind in ("oof", "test"):
         resumed, straight = (
