@@ -19,6 +19,7 @@ from moa.learners.base import Learner
 
 PROFILES = ("kaggle", "demo")
 
+
 class ModelConfig(BaseModel):
     """Base class of configurations: each hyper-parameter is written once, with the published value as its default."""
 
