@@ -1,4 +1,4 @@
-"""The report's look into the CNNs, against figures made another way; and the blends that were searched."""
+"""The report's sections on the CNNs and on searched blends, compared with figures computed another way."""
 
 import dataclasses
 import shutil
@@ -112,13 +112,13 @@ def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, weigh
     text = path.read_text(encoding="utf-8")
     assert len(text) < 600_000 and f'id="cnn-{CNN}"' in text and NN not in text
     assert ">ResNeSt V2</a>" in text and "772 genes" in text and "100 cells" in text and "3 conditions" in text
-    told = cells(text)
+    shown = cells(text)
     for name in seen.held_out:
         weight = seen.weights["gradient"][name]
         for prefix, top in (("g-", 5), ("c-", 3)):
             best = weight[weight.index.str.startswith(prefix)].sort_values(ascending=False).index[:top]
-            assert ", ".join(best) in told
-        assert f"{found.models[CNN].aucs[name]:.3f}" in told
+            assert ", ".join(best) in shown
+        assert f"{found.models[CNN].aucs[name]:.3f}" in shown
 
 
 def test_a_method_that_ranks_nothing_is_left_out_with_a_word(found, seen):
@@ -141,7 +141,7 @@ def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions,
     assert networks(Scores(dataclasses.replace(found.inputs, models=only))) == []
 
 
-def test_a_searched_blend_stands_beside_the_published_ones(data_dir, weights, predictions, tmp_path):
+def test_a_searched_blend_is_shown_beside_the_published_ones(data_dir, weights, predictions, tmp_path):
     members = (Member(model=CNN, weight=0.25), Member(model=NN, weight=0.75))
     save_blend(BlendSpec(name="mine", title="My search", members=members), tmp_path / "mine.yaml")
     found = Scores(collect(data_dir, weights, predictions, [tmp_path / "mine.yaml"]))
@@ -154,7 +154,7 @@ def test_a_searched_blend_stands_beside_the_published_ones(data_dir, weights, pr
     remarks = {row[0]: row[-1] for row in scores(found).blocks[0].rows}
     assert remarks["My search"] == "weights found on these rows" and "found" not in remarks["Best LB"]
     assert "of 7 members" in remarks["Best LB"] and recipe(NN).title in remarks
-    # One that lies in the folder of predictions is found by itself; a name can be given to one blend only.
+    # One in the folder of predictions is found without being given; two blends cannot have the same name.
     shutil.copytree(predictions, tmp_path / "predictions")
     shutil.copy(tmp_path / "mine.yaml", tmp_path / "predictions" / "searched.yaml")
     assert "mine" in collect(data_dir, weights, tmp_path / "predictions").blends

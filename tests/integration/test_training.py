@@ -46,7 +46,7 @@ def test_other_settings_or_data_in_the_same_folder_are_refused(weights, dataset,
         Runner(model, tmp_path, model.configure("demo"), profile="demo").train(changed)
 
 
-def test_untrained_unknown_and_incomplete_are_told_plainly(tmp_path, weights, dataset):
+def test_untrained_unknown_and_incomplete_are_reported_plainly(tmp_path, weights, dataset):
     with pytest.raises(StoreError, match="train the model first"):
         open_trained(NAME, tmp_path)
     with pytest.raises(UserError, match="model 'nope' is unknown.*simple-nn-old-cv"):

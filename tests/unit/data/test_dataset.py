@@ -1,4 +1,4 @@
-"""Reading the competition files: what is right comes in aligned, what is wrong is named with its place."""
+"""Reading the competition files: tables come in aligned, and what is wrong is named with its place."""
 
 import os
 
@@ -22,7 +22,7 @@ from moa.errors import DataError
 from support.competition_files import cell, edit, rewrite
 
 
-def test_everything_is_aligned_by_sig_id_whatever_the_order(clean, folder):
+def test_everything_is_aligned_by_sig_id_in_any_order(clean, folder):
     expected = load_dataset(clean, drugs=True)
     for name in (TRAIN_SCORED, TRAIN_NONSCORED, TRAIN_DRUG):
         edit(folder / name, lambda table: table.sample(frac=1, random_state=0))

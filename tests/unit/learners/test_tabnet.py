@@ -1,4 +1,4 @@
-"""TabNet: the library's embeddings made fast, held to the library's own."""
+"""TabNet: the fast embeddings, compared with the library's own."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The multi-stage recipes: widths of the write-up, how stages chain, published settings."""
+"""The 3-stage NN: widths of the write-up."""
 
 from moa.data.schema import COMPETITION
 from moa.models import three_stage

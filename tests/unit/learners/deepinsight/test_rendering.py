@@ -74,7 +74,7 @@ def test_renderer_refuses_what_does_not_fit():
 
 
 def test_swap_noise_is_as_published():
-    # Each value tells its row and feature, so that the origin of every swapped value can be read off.
+    # Each value encodes its row and feature, so that every swapped value shows where it comes from.
     n_rows, n_features = 400, 875
     x = (torch.arange(n_rows)[:, None] * 1000 + torch.arange(n_features)).float()
     clean, rows = x.clone(), torch.randperm(n_rows, generator=torch.Generator().manual_seed(1))

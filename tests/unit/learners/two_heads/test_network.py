@@ -1,4 +1,4 @@
-"""The two-heads network against Keras's rules worked out by hand, and what phase 3 leaks."""
+"""The two-heads network, compared with Keras's rules worked out by hand."""
 
 import math
 
@@ -76,7 +76,7 @@ def test_adam_and_adadelta_step_as_keras_does():
 
 
 def test_adam_counts_eps_outside_the_correction():
-    """A gradient near eps tells Keras's Adam from PyTorch's: 1e-7 / (1e-7·sqrt(.001) + 1e-7) against 1/2."""
+    """Keras's and PyTorch's Adam differ for a gradient near eps: 1e-7 / (1e-7·sqrt(.001) + 1e-7) against 1/2."""
     parameter = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimizer = KerasAdam([parameter], 1.0)
     parameter.grad = torch.tensor([1e-7], dtype=torch.float64)
@@ -87,9 +87,9 @@ def test_adam_counts_eps_outside_the_correction():
 
 def test_stopping_and_plateau_count_as_keras_does():
     stopping = EarlyStopping(patience=3, min_delta=0.1)
-    told = [(stopping.better(value), stopping.stop) for value in (1.0, 0.95, 0.85, 0.80, 0.76, 0.755)]
+    found = [(stopping.better(value), stopping.stop) for value in (1.0, 0.95, 0.85, 0.80, 0.76, 0.755)]
     # 0.95 gains too little on 1.0; 0.85 gains on it; the next three do not gain more than 0.1 on 0.85.
-    assert told == [(True, False), (False, False), (True, False), (False, False), (False, False), (False, True)]
+    assert found == [(True, False), (False, False), (True, False), (False, False), (False, False), (False, True)]
 
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     plateau = keras_plateau(optimizer, 0.5, patience=4)
@@ -130,7 +130,9 @@ def test_network_computes_what_the_wiring_says():
     torch.manual_seed(0)
     network = TwoHeads(7, 5, 4, width=6, bottleneck=3).double()
     for value in network.state_dict().values():
-        if value.dtype.is_floating_point and value.dim() == 1:  # biases, scales, shifts and statistics told apart
+        if (
+            value.dtype.is_floating_point and value.dim() == 1
+        ):  # biases, scales, shifts and statistics get different values
             value.copy_(torch.rand_like(value) + 0.1)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     scale = 1.0507009873554805
