@@ -119,7 +119,7 @@ class _Held:
 def leak(
     model: Recipe, config: ModelConfig, data: Dataset, weights: Path, seed: int = 0, variant: str | None = None
 ) -> Leak:
-    """Train a model on data with one fold of shuffled labels, and measure whether its OOF (or a variant) predicts them."""
+    """Train a model with one fold of shuffled labels, and measure whether its OOF (or a variant) predicts them."""
     model, data, fold = shuffled_fold(model, config, data, seed)
     runner = Runner(model, weights, config)
     runner.train(data, Selection(seeds=1, fold=0))
