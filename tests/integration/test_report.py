@@ -14,7 +14,7 @@ from moa.data.dataset import load_dataset
 from moa.data.schema import COMPETITION
 from moa.data.table_files import write_table
 from moa.errors import UserError
-from moa.files import write_json
+from moa.files import sha256, write_json
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
 from moa.models.registry import recipe
 from moa.plots.charts import INK, SERIES
@@ -87,6 +87,7 @@ def write_weights(folder, name, oof, profile="demo", leaky=False):
                 facts |= {"variants": ["honest", "looped"], "meta": {"honest_oof": "honest"}}
                 write_table(unit / "oof-honest.parquet", rows)
                 write_table(unit / "oof-looped.parquet", rows * 0.5)
+                facts["sha256"] = {"oof-looped.parquet": sha256(unit / "oof-looped.parquet")}
             write_json(unit / "unit.json", facts)
 
 
