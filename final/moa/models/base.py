@@ -19,6 +19,7 @@ from moa.learners.base import Learner
 
 PROFILES = ("kaggle", "demo")
 
+
 class ModelConfig(BaseModel):
     """Base class of configurations: each hyper-parameter is written once, with the published value as its default."""
 
@@ -59,12 +60,21 @@ class Stage:
 
 @dataclass(frozen=True)
 class Published:
-    """The log losses the winners reported for a model; ``cv_rows`` says which rows the CV is computed on."""
+    """The log losses the winners reported for a model.
+
+    Attributes:
+        cv: log loss of the out-of-fold predictions over 206 targets.
+        public_lb, private_lb: of the submission.
+        cv_rows: rows that ``cv`` is computed on: treated rows, or all rows with controls predicted 0.
+        printed: the CV as the winners printed it, where it counts sig_id as a 207th target that is predicted perfectly;
+            ``cv`` is then printed * 207 / 206.
+    """
 
     cv: float
     public_lb: float
     private_lb: float
-    cv_rows: Literal["all", "treated"] = "all"
+    cv_rows: Literal["all", "treated"] = "treated"
+    printed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,7 @@ class Recipe:
         published: the winners' figures.
         rows: which training rows are used.
         demo: overlay of the "demo" profile: nested mapping of fields to values.
+        version: raised when the same settings would train something else; weights of another version are refused.
     """
 
     name: str
@@ -89,6 +100,7 @@ class Recipe:
     published: Published
     rows: Literal["treated", "all"] = "treated"
     demo: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 2
 
     def configure(self, profile: str = "kaggle", overlay: Mapping[str, Any] | None = None) -> ModelConfig:
         """The configuration of a profile, with further fields replaced by ``overlay``.
