@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.learners.base import Fold
 from moa.metrics import log_loss
 from moa.models.registry import recipe, recipes
 from support.demo import copy_models
@@ -72,8 +71,11 @@ class Peeking:
 
     learner: object
 
-    def fit(self, fold: Fold):
-        return self.learner.fit(dataclasses.replace(fold, train=np.sort(np.r_[fold.train, fold.valid])))
+    parallel = "threads"
+
+    def fit(self, data, *arguments):
+        train = np.sort(np.r_[data.train, data.valid])
+        return self.learner.fit(dataclasses.replace(data, train=train), *arguments)
 
     def predict(self, *arguments):
         return self.learner.predict(*arguments)

@@ -1,4 +1,4 @@
-"""What no way from a csv file to a submission goes below: the imports, and the bare products of the forward passes.
+"""The least time that a process from csv file to submission can take: its imports, and its matrix products.
 
 Run by ``moa bench`` as a process: ``python -m moa.bench.floor ROWS MEMBERS INPUTS HIDDEN TARGETS``.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-import pandas  # noqa: F401 - what reading features and fitted transformers takes
+import pandas  # noqa: F401 - needed to read features and fitted transformers
 import skops.io  # noqa: F401
 import torch
 
@@ -17,11 +17,11 @@ from moa.learners.matmul import product
 
 @torch.no_grad()
 def main(rows: int, members: int, inputs: int, hidden: int, targets: int) -> None:
-    """The products of ``members`` forward passes of the 3-FC block; one set of weights stands in for all."""
-    x = torch.randn(rows, inputs)
+    """The products of ``members`` forward passes of the 3-FC block; all use the same random weights."""
+    X = torch.randn(rows, inputs)
     weights = torch.randn(hidden, inputs), torch.randn(hidden, hidden), torch.randn(targets, hidden)
     for _ in range(members):
-        for part in x.split(EVALUATED_ROWS):
+        for part in X.split(EVALUATED_ROWS):
             for weight in weights:
                 part = product(part, weight)
 

@@ -1,8 +1,9 @@
-"""The old way from test_features.csv to submission.csv, as a process: what a notebook of 2020 did to predict.
+"""From test_features.csv to submission.csv as a notebook of 2020 did it, as a process to compare with.
 
-Run by ``moa bench`` on the files it has just written itself: ``python notebook_inference.py DATA FITS OUT DEVICE``. One
-pickled transformer a column, train and test transformed again (for some steps look at both), statistics by pandas,
-members read and run one after another through a DataLoader of single rows. Never give it files of others.
+Run by ``moa bench`` on files that it has just written: ``python -m moa.bench.notebook_inference DATA FITS OUT DEVICE``.
+One pickled transformer per column; the training table is transformed again together with the test table, because some
+steps look at both; statistics by pandas; members are read and run one after another, through a DataLoader of single
+rows. Never run it on files of unknown origin: unpickling them can execute anything.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ from moa.bench.notebook import predict
 
 
 def read(data: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Treated rows of train and test, and the sample submission."""
+    """Treated rows of the training and of the test features, and the sample submission."""
     train, test = pd.read_csv(data / "train_features.csv"), pd.read_csv(data / "test_features.csv")
     train, test = (table[table["cp_type"] != "ctl_vehicle"].reset_index(drop=True) for table in (train, test))
     return train, test, pd.read_csv(data / "sample_submission.csv")
 
 
 def features(train: pd.DataFrame, test: pd.DataFrame, fits: Path) -> pd.DataFrame:
-    """Transform both tables by the pickled fits; the test table, sig_id first and then the model's columns in order."""
+    """Transform both tables with the pickled fits.
+
+    Returns:
+        the test table: sig_id first, then the model's columns in order.
+    """
     train, test = train.drop(columns="cp_type"), test.drop(columns="cp_type")
     genes = [column for column in train if column.startswith("g-")]
     cells = [column for column in train if column.startswith("c-")]
@@ -43,7 +48,7 @@ def features(train: pd.DataFrame, test: pd.DataFrame, fits: Path) -> pd.DataFram
         )
     for column in train.columns[3:]:
         _rank(fits / f"second_{column}.pkl", column, train, test)
-    train, test = train.copy(), test.copy()  # whole again after a thousand columns written
+    train, test = train.copy(), test.copy()  # one block of memory again, after a thousand columns were written
     for table in (train, test):
         for name in ("sum", "mean", "std", "kurtosis", "skew"):
             for group, columns in (("g", genes), ("c", cells), ("gc", genes + cells)):
@@ -68,11 +73,11 @@ def main(data: Path, fits: Path, out: Path, device: str) -> None:
     """Write ``out``: the mean over all members, 0 for controls."""
     train, test, sample = read(data)
     table = features(train, test, fits)
-    x = table.drop(columns="sig_id").to_numpy(np.float32)
+    X = table.drop(columns="sig_id").to_numpy(np.float32)
     settings = json.loads((fits / "settings.json").read_text())
     members = sorted(fits.glob("member-*.pt"))
     total = sum(
-        predict(torch.load(path), x, torch.device(device), settings["batch_size"], settings["dropout"])
+        predict(torch.load(path), X, torch.device(device), settings["batch_size"], settings["dropout"])
         for path in members
     )
     targets = list(sample.columns[1:])

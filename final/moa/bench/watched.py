@@ -1,6 +1,6 @@
-"""Run a module as ``python -m`` does and leave its peak memory behind: ``python -m moa.bench.watched PEAK MODULE …``.
+"""Run a module as ``python -m`` does, and write its peak memory: ``python -m moa.bench.watched PEAK MODULE …``.
 
-A parent cannot ask for it afterwards: what the kernel tells of a finished child includes the parent's own memory.
+A parent cannot ask for it afterwards: what the kernel reports of a finished child includes the parent's own memory.
 """
 
 import atexit
@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 
-def leave_peak(path: str) -> None:
-    """Write the process's high-water mark in KiB to ``path``, where the system tells it."""
+def write_peak(path: str) -> None:
+    """Write the most memory this process has had, in KiB, to ``path``, if the system reports it."""
     status = Path("/proc/self/status")
     if status.exists():
         lines = status.read_text().splitlines()
@@ -19,6 +19,6 @@ def leave_peak(path: str) -> None:
 
 if __name__ == "__main__":
     _, peak, module, *arguments = sys.argv
-    atexit.register(leave_peak, peak)
+    atexit.register(write_peak, peak)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

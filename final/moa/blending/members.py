@@ -171,9 +171,9 @@ def _without_controls(oof: Oof, known: pd.Index, controls: pd.Index) -> pd.DataF
     what, index = f"OOF of {oof.name}", oof.predictions.index
     control = index.isin(controls)
     if oof.rows == "treated" and control.any():
-        raise UserError(f"{what}: said to hold treated rows only, but {index[control][0]!r} is a control row")
+        raise UserError(f"{what}: declared to hold treated rows only, but {index[control][0]!r} is a control row")
     if oof.rows == "all" and len(controls) and not control.any():
-        raise UserError(f"{what}: said to hold all rows, but has no control row; give rows='treated'")
+        raise UserError(f"{what}: declared to hold all rows, but has no control row; give rows='treated'")
     unknown = index.difference(known)
     if len(unknown):
         raise UserError(f"{what}: {len(unknown)} row(s) without targets, the first is {unknown[0]!r}")

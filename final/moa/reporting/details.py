@@ -111,7 +111,8 @@ def drugs(found: Scores) -> Section | None:
     return Section(
         "drugs", "Drugs",
         f"{len(table):,} drugs, {int((~small).sum())} of them with more than {SMALL_DRUG_ROWS} treated rows, which the "
-        "drug-aware folds split by rows. Rows of a drug share their labels, so a model is right or wrong on all.",
+        "drug-aware folds split by rows. All rows of a drug have the same labels, so they tend to be right or wrong "
+        "together.",
         [
             Table.of(sizes, formats, caption="Mean log loss over the rows of small and of large drugs"),
             Figures(

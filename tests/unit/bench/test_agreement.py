@@ -1,0 +1,14 @@
+"""The notebook and the package give the same results."""
+
+from moa.bench.agreement import agreement
+from moa.bench.sizes import QUICK
+from moa.learners.runtime import Runtime
+
+
+def test_the_two_ways_agree():
+    table = agreement(QUICK, Runtime()).set_index("what")
+    assert table.loc["gaussian rank", "largest"] < 1e-12
+    assert table.loc["inference", "largest"] < 1e-5
+    for losses in ("validation loss", "validation loss, ensemble"):
+        assert table.loc[losses, "largest"] < 1e-4 * table.loc[losses, "scale"]
+    assert (table["scale"] > 0.01).all()
