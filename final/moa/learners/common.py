@@ -52,8 +52,8 @@ def smooth(y: Tensor, amount: float) -> Tensor:
 def valid_weights(rows: int, batch_size: int) -> Tensor:
     """Weights that turn the losses of validation rows into two means, float64, shape (rows, 2).
 
-    The first column gives the mean over rows. The second gives the mean over batches of ``batch_size`` rows in file order,
-    which is what the winners logged: a short last batch counts as much as a full one.
+    The first column gives the mean over rows. The second gives the mean over batches of ``batch_size`` rows in file
+    order, which the winners logged: there a short last batch counts as much as a full one.
     """
     batch = torch.arange(rows) // batch_size
     sizes = torch.bincount(batch).double()
