@@ -24,6 +24,7 @@ def weights(weights_of):
         "data download",
         "train",
         "predict",
+        "compare",
         "blend",
         "blend apply",
         "blend search",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from math import isnan
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from moa.cli.console import number_table, out
 from moa.cli.options import DATA, MODELS_HELP, WEIGHTS, DataDir, Weights
@@ -41,11 +42,15 @@ def compare(
     """
     from moa.blending.catalogue import expand_models
     from moa.jobs.compare import compare_model
+    from moa.training.layout import WeightsFolder
     from moa.training.selection import Selection
 
     selection = Selection(seeds=seeds, folds=folds, fold=fold, stage=stage)
-    beyond = False
-    for name in expand_models(models):
+    beyond, names = False, expand_models(models)
+    for name in names:
+        if len(names) > 1 and not WeightsFolder(weights).has(name):
+            out.print(f"{name}: not trained in {weights}")
+            continue
         found = compare_model(name, data, weights, selection)
         if not found:
             out.print(f"{name}: the winners' runs of this model left no log, so there is nothing to compare with")
@@ -79,14 +84,14 @@ def _loss(made: Comparison) -> str:
     return KINDS[made.log.kind].text
 
 
-def _units(made: Comparison):
+def _units(made: Comparison) -> Table:
     several = made.log.run == "exact"
     columns = ["fold", "ours", "theirs", *(["their mean"] if several else []), "difference"]
     columns += ["unremarkable"] if made.judged else []
     table = number_table("", "seed", *columns)
     for row, beyond in zip(made.units.itertuples(), made.units_beyond, strict=True):
         losses = [row.ours, row.theirs, *([row.fold_mean] if several else [])]
-        cells = [f"{row.fold}", *("–" if loss != loss else f"{loss:.6f}" for loss in losses), f"{row.difference:+.6f}"]
+        cells = [f"{row.fold}", *("–" if isnan(loss) else f"{loss:.6f}" for loss in losses), f"{row.difference:+.6f}"]
         cells += [f"±{made.unit_margin:.6f}"] if made.judged else []
         table.add_row(f"{row.seed}", *cells, style="bold red" if beyond else None)
     return table

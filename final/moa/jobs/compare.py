@@ -1,8 +1,8 @@
 """Compare a trained model with what the winners' own runs logged on the competition's data.
 
-``moa.models.winners`` has the logs and says which runs are ``exact``, ``sister`` or of ``one seed``; ``moa.jobs.spread``
-says which differences are unremarkable. Only an exact run is judged. Of the others, differences are shown: unit by unit
-where the folds are the same and the seed too, else between means over folds and seeds.
+``moa.models.winners`` has the logs and says which runs are ``exact``, ``sister`` or of ``one seed``, and
+``moa.jobs.spread`` which differences are unremarkable. Only an exact run is judged. Of the others, differences are
+shown: unit by unit for one seed, else between means over folds and seeds.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ class Comparison:
     @property
     def units_beyond(self) -> pd.Series:
         """Whether each unit differs more than is unremarkable; False without a verdict."""
-        return self.units["difference"].abs() > self.unit_margin
+        return ~(self.units["difference"].abs() <= self.unit_margin) & self.judged  # a NaN is beyond
 
     @property
     def mean_beyond(self) -> bool:
         """Whether the mean differs more than is unremarkable; False without a verdict."""
-        return abs(self.difference) > self.mean_margin
+        return self.judged and not abs(self.difference) <= self.mean_margin
 
     @property
     def beyond(self) -> bool:
@@ -100,7 +100,7 @@ def compare_model(name: str, data: Path, weights: Path, selection: Selection | N
     if not logs:
         return []
     if is_synthetic(data):
-        raise UserError(f"{data}: these data are synthetic; the winners' runs are logged on the competition's data only")
+        raise UserError(f"{data}: these data are synthetic, and the winners' log is of the competition's data")
     if not (data / TRAIN_SCORED).is_file():
         raise UserError(f"{data}: holds no {TRAIN_SCORED}; give the folder of the competition's files with --data")
     if not WeightsFolder(weights).has(name):
@@ -108,7 +108,8 @@ def compare_model(name: str, data: Path, weights: Path, selection: Selection | N
     trained = open_trained(name, weights, whole=False)
     if selection.stage and selection.stage not in trained.stages:
         raise UserError(f"--stage {selection.stage}: {name} has {', '.join(trained.stages)}")
-    notes = _check_data(trained, data) + _settings_note(trained)
+    _check_data(trained, data)
+    notes = _settings_note(trained)
     published = {stage.name: stage for stage in trained.model.stages(trained.model.config, COMPETITION)}
     found = []
     for log in logs:
@@ -117,11 +118,11 @@ def compare_model(name: str, data: Path, weights: Path, selection: Selection | N
         stage = trained.stages[log.stage]
         asked = set(selection.units(stage, feeds_later=False))
         ours, more = _ours(trained, stage, log, [unit for unit in trained.units(stage) if unit in asked], data)
-        if len(ours):
-            same_folds = log.same_folds and stage.folds == published[log.stage].folds
-            made = compare(log, ours, same_folds)
-            made.notes = [*notes, *more, *made.notes]
-            found.append(made)
+        if ours.empty:
+            continue
+        made = compare(log, ours, log.same_folds and stage.folds == published[log.stage].folds)
+        made.notes = [*notes, *more, *made.notes]
+        found += [made] if made.counts[0] else []
     if not found:
         raise UserError(f"{weights}: no unit of {name} that was asked for and logged is finished; train it first")
     return found
@@ -184,16 +185,17 @@ def _ours(
     return pd.Series(list(found.values()), index, dtype=float), notes
 
 
-def _check_data(trained: Trained, data: Path) -> list[str]:
+def _check_data(trained: Trained, data: Path) -> None:
     """Refuse weights that were trained on other data than those in the folder."""
     if trained.schema != COMPETITION:
-        raise UserError(f"{trained.store.layout.manifest}: trained on other data than the competition's, as logged")
+        raise UserError(
+            f"{trained.store.layout.manifest}: its data have another schema than the competition's, which were logged"
+        )
     recorded = trained.store.manifest().get("data", {}).get(TRAIN_SCORED)
     if recorded and sha256(data / TRAIN_SCORED) != recorded:
         raise UserError(
             f"{data / TRAIN_SCORED}: the weights were trained on another file; give the data of the training as --data"
         )
-    return []
 
 
 def _settings_note(trained: Trained) -> list[str]:

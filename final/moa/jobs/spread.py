@@ -1,20 +1,20 @@
 """How far a run may be from the winners' run before chance no longer explains it, from the spread of their seeds.
 
-A run that repeats the winners' training with the same folds is one more draw of the same lottery: initial weights, order
-of rows and dropout differ, nothing else does. Its best validation loss in a fold is then a further draw from the
-distribution that the winners' S seeds in that fold were drawn from. Losses are taken to be normal around the fold's
-mean; folds differ in difficulty, so they are never pooled without subtracting their means.
+A run that repeats the winners' training on the same folds differs from it in initial weights, order of rows and
+dropout, and in nothing else. Its best validation loss in a fold is then one more draw from the distribution that the
+winners' S seeds in that fold were drawn from. Losses are taken to be normal around the fold's mean. Folds differ in
+difficulty, so each loss is compared within its fold.
 
 **One unit.** The difference from the mean of the winners' seeds in that fold has the variance s² (1 + 1/S): that of the
 new draw and that of their mean. s² is their variance around the fold means, pooled over folds with F (S - 1) degrees of
 freedom. Pooling is fair, as the variances of their folds do not differ beyond chance (Bartlett, p = 0.8), and it
 narrows the margins, since Student's quantile of 25 degrees of freedom is lower than that of 5.
 
-**The mean over units.** The difference is the mean over all compared units, each from its fold's mean. A seed may be
-good in all folds at once, as all folds of a seed start from the same weights. So the units of a seed are not independent,
-and the spread of whole seeds is used: what a seed adds to the mean is a weighted sum over folds, and the variance of
-that sum is taken over the winners' seeds, S - 1 degrees of freedom. The variances of our seeds add up, and that of the
-winners' mean is added. For k seeds in all folds this is v (1/k + 1/S), with v the variance of their seeds' means.
+**The mean over units.** The difference is the mean over all compared units, each from its fold's mean. All folds of a
+seed start from the same weights, so a seed may be good in all folds at once, and its units are not independent. The
+spread of whole seeds is used instead: what a seed adds to the mean is a weighted sum over folds, and the variance of
+that sum is taken over the winners' seeds, with S - 1 degrees of freedom. The variances of our seeds add up, and that of
+the winners' mean is added. For k seeds in all folds this is v (1/k + 1/S), with v the variance of their seeds' means.
 
 **Several tests.** A level of 5 % means: of a hundred faithful runs about five are called different at all. With N > 1
 units, half of the level goes to the mean and half to the units, divided by N (Bonferroni). One unit alone takes all.
