@@ -81,7 +81,8 @@ def _print(name: str, made: Comparison) -> None:
 def _loss(made: Comparison) -> str:
     from moa.models.winners import KINDS
 
-    return KINDS[made.log.kind].text
+    text = KINDS[made.log.kind].text
+    return f"{text}; differences from their mean in the fold" if made.log.run == "exact" else text
 
 
 def _units(made: Comparison) -> Table:

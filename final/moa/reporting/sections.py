@@ -9,12 +9,13 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, PublishedBlend
 from moa.metrics import prediction_correlation
-from moa.plots.charts import SERIES, correlation_heatmap, learning_curves, score_dots, stacked_bars, weight_bars
+from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bars
 from moa.reporting.details import calibration, drugs, targets
 from moa.reporting.inputs import ModelResult
 from moa.reporting.networks import networks
-from moa.reporting.page import LOSS, Block, Details, Figures, Section, Table, Text
+from moa.reporting.page import LOSS, Block, Figures, Section, Table, Text
 from moa.reporting.scores import Prediction, Scores
+from moa.reporting.training import cost, curves
 
 #: Mean correlation of each submission with those of the other models (write-up, table of Best LB).
 PUBLISHED_CORRELATION = {
@@ -210,86 +211,6 @@ def correlations(found: Scores) -> Section | None:
             Table.of(frame, formats, caption="Mean correlation with the other models"),
         ],
     )  # fmt: skip
-
-
-def curves(found: Scores) -> Section | None:
-    """Learning curves, one panel per stage of each model."""
-    figures = []
-    for model in found.inputs.models.values():
-        if not len(model.history):
-            continue
-        for stage, rows in model.history.groupby("stage", sort=False):
-            units = len(rows.drop_duplicates(["seed", "fold"]))
-            figure = learning_curves(rows, panel=(4, 2.8))
-            figure.axes[0].set_title("")
-            figures.append((figure, f"{model.title}, {stage}: {units} unit{'s' if units != 1 else ''}"))
-    if not figures:
-        return None
-    lead = (
-        "Lines are means over seeds and folds, bands reach from the lowest to the highest value. The training loss is "
-        "computed with dropout, and with label smoothing if the model uses it, so it may be above the validation loss."
-    )
-    return Section("curves", "Learning curves", lead, [Figures(figures, column=290)])
-
-
-def cost(found: Scores) -> Section | None:
-    """Training time, and settings that differ from the published ones."""
-    models = [model for model in found.inputs.models.values() if len(model.units)]
-    if not models:
-        return None
-    rows = []
-    for model in models:
-        for stage, units in model.units.groupby("stage", sort=False):
-            devices = sorted({str(name) for name in units["device"].dropna()})
-            rows.append(
-                {
-                    "model": model.title,
-                    "stage": stage,
-                    "units": len(units),
-                    "seconds a unit": units["seconds"].mean(),
-                    "together": _duration(units["seconds"].sum()),
-                    "device": ", ".join(devices) or None,
-                }
-            )
-    frame = pd.DataFrame(rows)
-    if frame["device"].isna().all():
-        frame = frame.drop(columns="device")
-    seconds = [(row["model"], row["stage"], row["units"] * row["seconds a unit"]) for row in rows]
-    bars = stacked_bars(pd.DataFrame(seconds, columns=["model", "stage", "seconds"]))
-    total = sum(model.seconds for model in models)
-    blocks: list[Block] = [
-        Figures([(bars, "Training time by model and stage")], column=720, least=420),
-        Table.of(frame, {"units": "d", "seconds a unit": ",.1f", "together": str}),
-    ]
-    differences = [
-        {"model": m.title, "setting": each.setting, "here": _short(each.used), "published": _short(each.published)}
-        for m in models
-        for each in m.differences
-    ]
-    if differences:
-        summary = f"Settings that differ from the published ones: {len(differences)}"
-        blocks.append(Details(summary, [Table.of(pd.DataFrame(differences))]))
-    versions = models[0].manifest.get("versions", {})
-    if versions:
-        blocks.append(Details("Versions", [Text(", ".join(f"{name} {number}" for name, number in versions.items()))]))
-    return Section(
-        "cost", "Training run",
-        f"Training time of the finished units: {_duration(total)}, without the fitting of features. A unit is one "
-        "(stage, seed, fold). The winners reported 12 to 25 hours for the ten folds of a CNN on two RTX 2080 Ti, and "
-        "Kaggle notebooks of up to 9 hours for everything else, on other hardware.",
-        blocks,
-    )  # fmt: skip
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:77] + "…"
 
 
 #: A function of the scores that returns one or several sections, or None if it has nothing to show.
