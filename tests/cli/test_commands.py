@@ -40,7 +40,8 @@ def test_help_reads_well(command, moa_command):
 
 def test_models_lists_every_model_with_its_published_figures(moa_command):
     text = moa_command("models").stdout
-    assert "simple-nn-old-cv" in text and "0.01585" in text and "0.01626" in text
+    assert "simple-nn-old-cv" in text and "0.01585 (treated)" in text and "0.01626" in text
+    assert "0.01572 (all) †" in text and "printed 0.01564" in text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ A recipe is data: it names the features, folds, seeds and learner of each stage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -76,6 +76,11 @@ class Published:
     cv_rows: Literal["all", "treated"] = "treated"
     printed: float | None = None
 
+    @property
+    def cv_text(self) -> str:
+        """The CV and its rows, marked if it is corrected; see ``corrections``."""
+        return f"{self.cv:.5f} ({self.cv_rows})" + (" †" if self.printed else "")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -122,6 +127,17 @@ class Recipe:
             "drugs": any(stage.folds.needs_drugs for stage in stages),
             "nonscored": any(stage.targets != "scored" for stage in stages),
         }
+
+
+def corrections(models: Iterable[Recipe]) -> str | None:
+    """The footnote of ``Published.cv_text``: which CVs were printed differently, and why; None if there are none."""
+    printed = [f"{model.published.printed:.5f} ({model.title})" for model in models if model.published.printed]
+    if not printed:
+        return None
+    return (
+        f"† The winners printed {' and '.join(printed)}: they counted sig_id as a 207th target that is predicted "
+        "perfectly. Here that is corrected by 207/206, and our own figures count 206 targets."
+    )
 
 
 def merge(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, PublishedBlend
 from moa.metrics import prediction_correlation
+from moa.models.base import Recipe, corrections
 from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bars
 from moa.reporting.details import calibration, drugs, targets
 from moa.reporting.inputs import ModelResult
@@ -39,7 +40,7 @@ def scores(found: Scores) -> Section:
     quiet = [i for i, p in enumerate(predictions) if p.kind == "variant"]
     frame = _score_frame(found, predictions)
     losses = ["OOF, treated rows", "prevalence alone", "OOF, all rows", "test, treated", "test, all rows"]
-    formats = {name: LOSS for name in losses if name in frame} | {"gain": ".1%", "published": str}
+    formats = {name: LOSS for name in (*losses, "OOF, same rows") if name in frame} | {"gain": ".1%", "published": str}
     bold = [name for name in formats if name in losses and name != "prevalence alone"] if found.comparable else []
     dots = pd.DataFrame(
         {
@@ -61,14 +62,18 @@ def scores(found: Scores) -> Section:
     if found.inputs.truth is not None:
         treated, whole = found.test_baseline
         blocks.append(Text(f"Prevalence alone on the test rows: {treated:.5f} treated, {whole:.5f} all rows."))
+    note = corrections(m.recipe for name, m in found.inputs.models.items() if m.recipe and name in found.models)
+    if note:
+        blocks.append(Text(note))
     absent = [m.title for name, m in found.inputs.models.items() if name not in found.models]
     if absent:
         blocks.append(Text(f"Only test predictions, hence no out-of-fold score: {', '.join(absent)}."))
     return Section(
         "scores", "Scores",
         "Out-of-fold (OOF) log loss, and that of predicting each target's prevalence on the same rows; gain is the "
-        "relative improvement. “All rows” counts controls with prediction 0, as the competition does. Row-wise and "
-        "drug-aware folds answer different questions, so their scores are not comparable.",
+        "relative improvement. “All rows” counts controls with prediction 0, as the competition does; “same rows” are "
+        "those that the published score beside it counts. Row-wise and drug-aware folds answer different questions, so "
+        "their scores are not comparable.",
         blocks,
     )  # fmt: skip
 
@@ -85,6 +90,7 @@ def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
                 "prevalence alone": p.baseline,
                 "gain": p.gain,
                 "OOF, all rows": found.all_rows(p),
+                "OOF, same rows": _on_published_rows(found, p),
                 "published": _published(found, p),
                 "test, treated": treated,
                 "test, all rows": whole,
@@ -95,13 +101,25 @@ def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
     return frame.drop(columns=["test, treated", "test, all rows"]) if found.inputs.truth is None else frame
 
 
+def _recipe(found: Scores, p: Prediction) -> Recipe | None:
+    return found.inputs.models[p.key].recipe if p.kind == "model" else None
+
+
 def _published(found: Scores, p: Prediction) -> str:
     """The OOF score that the winners published, and the rows it is over."""
     if p.kind == "blend":
         oof = found.inputs.blends[p.key].published.oof
         return f"{oof:g} (treated)" if oof else "–"
-    recipe = found.inputs.models[p.key].recipe if p.kind == "model" else None
-    return f"{recipe.published.cv:.5f} ({recipe.published.cv_rows})" if recipe else "–"
+    recipe = _recipe(found, p)
+    return recipe.published.cv_text if recipe else "–"
+
+
+def _on_published_rows(found: Scores, p: Prediction) -> float:
+    """Our score over the rows of the published one beside it; NaN if there is no published one."""
+    recipe = _recipe(found, p)
+    if recipe and recipe.published.cv_rows == "all":
+        return found.all_rows(p)
+    return float("nan") if _published(found, p) == "–" else p.loss
 
 
 def _remarks(found: Scores, p: Prediction) -> list[str]:
