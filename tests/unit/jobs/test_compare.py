@@ -1,12 +1,14 @@
 """Planted runs beside the winners': what is judged, what is only shown, and what is refused."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from moa.data.schema import TRAIN_SCORED
 from moa.data.synthetic import MARKER
+from moa.data.table_files import write_table
 from moa.errors import UserError
-from moa.files import sha256
+from moa.files import read_json, sha256, write_json
 from moa.jobs.compare import compare_model, winners_curves
 from moa.models import winners
 from moa.training.selection import Selection
@@ -90,6 +92,25 @@ def test_phases_of_the_two_heads_are_compared_by_the_monitored_loss(tmp_path, re
     first, second = compare_model("two-heads", real, weights)
     assert (first.log.stage, second.log.stage) == ("phase1", "phase2")
     assert first.difference == pytest.approx(0.001) and second.difference == pytest.approx(0.001)
+
+
+def test_the_leaky_loss_after_phase_3_is_computed_from_the_stored_predictions(tmp_path, real):
+    rows, targets = pd.Index(["id_1", "id_2"], name="sig_id"), ["a", "b"]
+    pd.DataFrame([[0, 1], [0, 0], [1, 1]], rows.union(["id_3"]), targets).to_csv(
+        real / TRAIN_SCORED, index_label="sig_id"
+    )
+    weights = plant(tmp_path, "two-heads", {("phase2", 23, 4): 0.02}, column="valid_stopping_loss")
+    unit = weights / "two-heads" / "phase2" / "seed-23" / "fold-4"
+    write_table(unit / "oof-after-phase3.parquet", pd.DataFrame(0.25, rows, targets))
+    stored = {
+        "variants": ["after-phase3"],
+        "sha256": {"oof-after-phase3.parquet": sha256(unit / "oof-after-phase3.parquet")},
+    }
+    write_json(unit / "unit.json", read_json(unit / "unit.json") | stored)
+    monitored, leaky = compare_model("two-heads", real, weights)
+    assert monitored.ours == pytest.approx(0.02) and leaky.log.kind == "after phase 3"
+    assert leaky.ours == pytest.approx(-(np.log(0.25) + 3 * np.log(0.75)) / 4)
+    assert leaky.theirs == pytest.approx(0.017270754245101105)
 
 
 def test_other_folds_or_settings_are_told(tmp_path, real):
