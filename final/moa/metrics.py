@@ -7,6 +7,7 @@ rows and columns never matters, and a row or column that only one table has is a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -165,7 +166,10 @@ def prevalence_baseline(y_train: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
 
 
 def prediction_correlation(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Pearson correlation between models over all (row, target) cells, and each model's mean with the others.
+    """Pearson correlation between models: the mean of the target-wise correlations, and each model's mean with the
+    others.
+
+    The winners reported it so; pooling all (row, target) cells instead would mostly compare the targets' prevalences.
 
     Args:
         predictions: tables of the same rows and targets, by model name. Give only treated rows: every submission
@@ -173,25 +177,31 @@ def prediction_correlation(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFr
 
     Returns:
         Shape (models, models + 1): the symmetric matrix and a last column ``mean_with_others`` (NaN for one model).
-        The correlation of a constant prediction is NaN.
+        Targets for which either prediction is constant are left out; NaN where none is left.
     """
     if not predictions:
         raise UserError("no predictions to correlate")
     names = list(predictions)
     first = predictions[names[0]]
     tables = [align(predictions[name], first.index, first.columns, f"predictions of {name}") for name in names]
-    mean = np.array([table.to_numpy().mean(dtype=np.float64) for table in tables])
-    gram = np.zeros((len(names), len(names)))
-    for blocks in zip(*(_blocks(table) for table in tables), strict=True):
-        centred = np.stack([block.ravel() for block, _ in blocks]) - mean[:, None]
-        gram += centred @ centred.T
-    norm = np.sqrt(np.diag(gram))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = gram / np.outer(norm, norm)
+    standard = [_standardised(table) for table in tables]
+    correlation = np.eye(len(names))
+    for i, j in combinations(range(len(names)), 2):
+        by_target = (standard[i] * standard[j]).mean(axis=0)
+        known = by_target[~np.isnan(by_target)]
+        correlation[i, j] = correlation[j, i] = known.mean() if len(known) else np.nan
     table = pd.DataFrame(correlation, index=pd.Index(names, name="model"), columns=names)
     others = len(names) - 1
-    table["mean_with_others"] = (correlation.sum(axis=1) - np.diag(correlation)) / others if others else np.nan
+    table["mean_with_others"] = (correlation.sum(axis=1) - 1) / others if others else np.nan
     return table
+
+
+def _standardised(table: pd.DataFrame) -> np.ndarray:
+    """Columns with mean 0 and variance 1, float64; NaN for constant columns."""
+    values = table.to_numpy(np.float64)
+    values = values - values.mean(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return values / np.sqrt((values**2).mean(axis=0))
 
 
 def bootstrap_interval(

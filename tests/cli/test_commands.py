@@ -11,7 +11,7 @@ from moa.environment import FINAL
 
 OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
 COMMANDS = (
-    *("", "data", "data check", "data synthesize", "data download", "models", "train", "predict", "ablate", "bench"),
+    *("", "data", "data check", "data synthesize", "data download", "models", "train", "predict", "compare", "ablate", "bench"),
     *("blend", "blend apply", "blend search", "kaggle", "kaggle package", "report", "weights", "weights merge"),
 )
 
@@ -31,7 +31,8 @@ def test_help_reads_well_on_a_terminal_of_80_columns(command, moa_here, monkeypa
 
 def test_models_lists_every_model_with_its_published_figures(moa_command):
     text = moa_command("models").stdout
-    assert OLD in text and "0.01585" in text and "0.01626" in text
+    assert OLD in text and "0.01585 (treated)" in text and "0.01626" in text
+    assert "0.01572 (all) †" in text and "printed 0.01564" in text
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_models_lists_every_model_with_its_published_figures(moa_command):
         (["train", "nope"], "model 'nope' is unknown"),
         (["train", OLD, "--data", "/nowhere"], "/nowhere"),
         (["train", OLD, "--profile", "big"], "profile 'big' is unknown"),
-        (["predict", OLD, "--weights", "/nowhere"], "/nowhere"),
+        (["predict", "compare", OLD, "--weights", "/nowhere"], "/nowhere"),
         (["blend", "apply", "nope"], "blend 'nope' is unknown"),
         (["data", "check", "/nowhere"], "/nowhere"),
     ],
@@ -78,7 +79,7 @@ def test_from_weights_to_submission_without_training_data(weights, data_dir, tmp
 def test_report_shows_scores_beside_the_published_ones(weights, data_dir, tmp_path, moa_here):
     predictions = tmp_path / "predictions"
     folders = ["--data", data_dir, "--weights", weights]
-    moa_here("predict", OLD, NEW, *folders, "--out", predictions)
+    moa_here("predict", "compare", OLD, NEW, *folders, "--out", predictions)
     moa_here("report", *folders, "--predictions", predictions, "--out", tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "0.01585" in page and "synthetic" in page.lower() and "data:image/png;base64" in page

@@ -9,6 +9,7 @@ import pytest
 from moa.blending.blend import load_blend
 from moa.data.table_files import read_table
 from moa.environment import FINAL
+from moa.models import winners
 
 TRAINING = sorted(FINAL.glob("*/Training/*.ipynb"))
 
@@ -40,6 +41,8 @@ def test_training_notebooks_run(path, data_dir, weights_of, tmp_path):
     words, kinds = run(path, tmp_path, profile="demo", data=str(data_dir), weights=str(weights), device="cpu")
     assert "image/png" in kinds, "the learning curves"
     assert "prevalence" in words, "the score"
+    drawn = not winners.curves(path.stem).empty
+    assert drawn == ("the winners' losses are left out" in words), "of the competition's data, and these are not"
 
 
 def test_the_final_notebook_runs_the_members_scripts_and_mixes(data_dir, weights_of, tmp_path):

@@ -86,10 +86,7 @@ def fit(
     Returns:
         the weights of the best epoch.
     """
-    from moa.learners.common import unit_seed
-
     X, y, device = data.X.to_numpy(np.float32), data.y.to_numpy(np.float32), runtime.torch_device
-    seed = unit_seed(seed, fold)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = network(X.shape[1], y.shape[1], learner.hidden, learner.dropout).to(device)

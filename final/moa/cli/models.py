@@ -32,17 +32,19 @@ CNN = "CNN training (no other model takes these)"
 @app.command("models")
 def list_models() -> None:
     """List the single models and the winners' published scores."""
+    from moa.models.base import corrections
     from moa.models.registry import recipes
 
-    table = Table(title="Single models, with the winners' published log losses")
-    for column in ("name", "model", "CV", "public LB", "private LB"):
-        table.add_column(column)
+    table = Table(title="Single models, with the winners' published log losses: CV, public and private leaderboard")
+    for column in ("model", "CV", "public", "private"):
+        table.add_column(column, no_wrap=True)
     for model in recipes().values():
         figures = model.published
-        cv = f"{figures.cv:.5f}" + (" *" if figures.cv_rows == "treated" else "")
-        table.add_row(model.name, model.title, cv, f"{figures.public_lb:.5f}", f"{figures.private_lb:.5f}")
+        scores = (figures.cv_text, f"{figures.public_lb:.5f}", f"{figures.private_lb:.5f}")
+        table.add_row(f"[bold]{model.name}[/bold]\n{model.title}", *scores)
     out.print(table)
-    out.print("* scored on treated rows only")
+    out.print("A CV over all rows counts controls, predicted 0; it is lower than one over treated rows alone.")
+    out.print(corrections(recipes().values()))
 
 
 @app.command()
@@ -97,6 +99,7 @@ def train(
     from moa.blending.catalogue import expand_models
     from moa.jobs.train import train_models
     from moa.learners.runtime import Runtime
+    from moa.models.base import corrections
     from moa.models.registry import recipe
     from moa.training.selection import Selection
 
@@ -116,6 +119,8 @@ def train(
     for row in results:
         table.add_row(*row.values())
     out.print(table)
+    if note := corrections(recipes):
+        out.print(note)
 
 
 @app.command()

@@ -26,6 +26,8 @@ class Folds(BaseModel):
         n_splits: number of folds.
         seed: seed of the split; None uses the seed of the model, so that each model seed has its own split.
         shuffle: only for "multilabel": shuffle the rows first.
+        all_positive: only for "multilabel": every target counts as positive in every row, so that nothing is
+            stratified. In the original, targets were clipped to 0.0005 before the split, and 0.0005 counts as True.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +36,7 @@ class Folds(BaseModel):
     n_splits: int
     seed: int | None = 0
     shuffle: bool = False
+    all_positive: bool = False
 
     @property
     def per_seed(self) -> bool:
@@ -70,7 +73,8 @@ class Folds(BaseModel):
         if self.scheme == "kfold":
             return shuffled_folds(y, self.n_splits, state)
         if self.scheme == "multilabel":
-            return multilabel_folds(y, self.n_splits, state, self.shuffle)
+            labels = pd.DataFrame(True, y.index, y.columns) if self.all_positive else y
+            return multilabel_folds(labels, self.n_splits, state, self.shuffle)
         if drugs is None:
             raise UserError("the drug-aware folds (new CV) need train_drug.csv in the data folder")
         return drug_aware_folds(y, drugs, self.n_splits, state)
@@ -87,8 +91,8 @@ def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int) -> pd.Series:
 def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = False) -> pd.Series:
     """Stratify rows by their labels (Sechidis et al. 2011, iterative stratification): the "old CV".
 
-    Without shuffling, the library breaks ties with numpy's global generator. Its state in the original depended on
-    everything that had run before, so those exact folds cannot be reproduced. Here ``seed`` breaks the ties.
+    Without shuffling, the library breaks ties with numpy's global generator. Here a generator seeded with ``seed``
+    breaks them, which gives the folds of a notebook that seeds numpy and splits with nothing drawn between.
     """
     if shuffle:
         splitter = MultilabelStratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
@@ -104,9 +108,10 @@ def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = 
 def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed: int = 34) -> pd.Series:
     """Keep each drug of at most ``SMALL_DRUG_ROWS`` rows in one fold, stratified by the drug's targets: the "new CV".
 
-    A drug is stratified by the targets of any of its rows. The test set has drugs that are not in the training data, so
-    folds that hold out whole drugs measure what the leaderboard measures. Drugs with many rows are assumed to be in the
-    test set too; their rows are stratified one by one.
+    A drug is stratified by the targets of any of its rows. Drugs enter in the order of their number of rows, the
+    largest first and equal ones by first appearance, which decides the random draws. The test set has drugs that are
+    not in the training data, so folds that hold out whole drugs measure what the leaderboard measures. Drugs with many
+    rows are assumed to be in the test set too; their rows are stratified one by one.
     """
     drugs = drugs.reindex(y.index)
     if drugs.isna().any():
@@ -116,9 +121,15 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     small = rows_of_drug <= SMALL_DRUG_ROWS
     folds = pd.Series(-1, index=y.index, name="fold")
     if small.any():
-        by_drug = y[small].groupby(drugs[small]).mean()
+        by_drug = y[small].groupby(drugs[small]).mean().loc[_drugs_by_rows(drugs[small])]
         fold_of_drug = multilabel_folds((by_drug > 0).astype(np.int8), n_splits, seed, shuffle=True)
         folds[small] = drugs[small].map(fold_of_drug).to_numpy()
     if (~small).any():
         folds[~small] = multilabel_folds(y[~small], n_splits, seed, shuffle=True).to_numpy()
     return folds
+
+
+def _drugs_by_rows(drugs: pd.Series) -> pd.Index:
+    """Drugs by number of rows, largest first; equal ones by first appearance: 2020's order of value_counts."""
+    rows = drugs.groupby(drugs, sort=False).size()
+    return rows.sort_values(ascending=False, kind="stable").index

@@ -137,3 +137,24 @@ class RawInputs(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Columns of the conditions, then the numeric columns."""
         return np.array([*self.levels, *self.columns], dtype=object)
+
+
+@stored
+class TreatedRows(TransformerMixin, BaseEstimator):
+    """Marks the treated rows, for a step that leaves the controls out.
+
+    Args:
+        treated: value of the treatment column in treated rows.
+    """
+
+    def __init__(self, treated: str = "trt_cp"):
+        self.treated = treated
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> TreatedRows:
+        """Nothing is learned."""
+        self.n_features_in_ = 1
+        return self
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """True for treated rows, shape (rows, 1)."""
+        return (X == self.treated).to_numpy()

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from moa.data.schema import Schema
 from moa.errors import UserError
+from moa.features.conditions import TreatedRows
 
 Selector = Callable[[list[str]], list[str]]
 
@@ -79,7 +81,7 @@ class Step:
         columns: selects from the columns of the current frame.
         output: "in place" keeps names and positions; "append" adds the outputs at the right; "replace" removes the
             inputs and adds the outputs at the right; "select" keeps the inputs that ``get_support`` marks; "drop"
-            removes the inputs.
+            removes the inputs; "rows" keeps the rows that the transformer marks, and removes the inputs.
         fit_on: rows the transformer is fitted on.
         own_names: name new columns by the transformer's ``get_feature_names_out``.
         prefix: prepended to the names of new columns.
@@ -88,7 +90,7 @@ class Step:
     name: str
     transformer: Any
     columns: Selector
-    output: Literal["in place", "append", "replace", "select", "drop"] = "append"
+    output: Literal["in place", "append", "replace", "select", "drop", "rows"] = "append"
     fit_on: Literal["train", "train+test"] = "train+test"
     own_names: bool = False
     prefix: str = ""
@@ -97,6 +99,12 @@ class Step:
 def drop(name: str, columns: Selector) -> Step:
     """A step that removes columns."""
     return Step(name, None, columns, output="drop")
+
+
+def keep_treated(schema: Schema) -> Step:
+    """A step that removes the control rows: steps before it are fitted with the controls in, later ones without."""
+    treatment = schema.treatment
+    return Step("treated rows", TreatedRows(treatment.treated), named(treatment.column), output="rows")
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,13 @@ class _FittedStep:
     key: str | None
     transformer: Any
 
+    def marked(self, frame: pd.DataFrame) -> np.ndarray:
+        """The rows that a step of output "rows" keeps, shape (rows,)."""
+        return np.asarray(self.transformer.transform(frame[self.inputs])).ravel().astype(bool)
+
     def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if self.output == "rows":
+            return frame[self.marked(frame)].drop(columns=self.inputs)
         if self.output in ("drop", "select"):
             gone = set(self.inputs) - set(self.outputs)
             return frame[[column for column in frame.columns if column not in gone]]
@@ -168,7 +182,8 @@ class FeaturePipeline:
         """Fit all steps and transform both frames.
 
         Args:
-            train, test: frames with the same columns, indexed by sig_id.
+            train, test: frames with the same columns, indexed by sig_id. Columns that no step before ``keep_treated``
+                uses may be missing (NaN) in control rows.
             fits: fits the transformers and keeps the fits; None keeps them in memory.
             y: labels for supervised selectors: 0/1, shape (len(train),).
             on_step: called before each step with its name, the number of steps done and the total.
@@ -243,6 +258,8 @@ class FeaturePipeline:
             if not inputs:
                 continue
             fitted = _fit_step(step, inputs, train, test, fits, y)
+            if step.output == "rows" and y is not None:
+                y = y[fitted.marked(train)]
             train, test = fitted.apply(train), None if test is None else fitted.apply(test)
             self.fitted_.append(fitted)
             self.widths_[step.name] = train.shape[1] + 1
@@ -257,7 +274,9 @@ def _fit_step(
         return _FittedStep(step.name, "drop", inputs, [], None, None)
     rows = train if step.fit_on == "train" or test is None else pd.concat([train[inputs], test[inputs]])
     transformer, key = fits.fit(step.transformer, _values(rows, inputs), y if step.fit_on == "train" else None)
-    if step.output == "in place":
+    if step.output == "rows":
+        outputs = []
+    elif step.output == "in place":
         outputs = inputs
     elif step.output == "select":
         outputs = [column for column, kept in zip(inputs, transformer.get_support(), strict=True) if kept]

@@ -21,6 +21,7 @@ STORED = {
     "RawInputs": "moa.features.conditions",
     "RowStatistics": "moa.features.statistics",
     "TTestSelector": "moa.features.selection",
+    "TreatedRows": "moa.features.conditions",
     "UMAPEmbedding": "moa.features.umap",
 }
 

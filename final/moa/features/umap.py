@@ -37,16 +37,18 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
     ``fit`` calls umap-learn on one thread, so that a seed always gives the same result, and with exact neighbours;
     umap-learn alone uses approximate neighbours above 4,096 rows.
 
-    ``transform`` returns the fitted embedding for a row that was in the fit, as umap-learn does for the whole fitted
-    matrix (if fitted rows are equal, the embedding of the first). A new row is embedded as in umap-learn: it starts at
-    the weighted mean of its neighbours and is refined by stochastic gradient descent. Unlike in umap-learn, its
-    embedding does not depend on the other rows or their order: the neighbours are exact, the number of epochs is fixed,
-    and distances and weights are not compared with those of other rows.
+    By default ``transform`` returns the fitted embedding for a row that was in the fit, as umap-learn does for the
+    whole fitted matrix (if fitted rows are equal, the embedding of the first). A new row is embedded as in umap-learn:
+    it starts at the weighted mean of its neighbours and is refined by stochastic gradient descent. Unlike in
+    umap-learn, its embedding does not depend on the other rows or their order: the neighbours are exact, the number of
+    epochs is fixed, and distances and weights are not compared with those of other rows.
 
     Args:
         n_components: number of dimensions of the embedding.
         random_state: seed of the fit.
         n_neighbors, min_dist: see umap-learn.
+        keep_fitted: ``transform`` returns the fitted embedding of fitted rows; False: it embeds them like new rows, as
+            umap-learn does where fitted and new rows are transformed together.
 
     Attributes:
         rows_: fitted rows, float32, shape (rows, columns).
@@ -55,12 +57,18 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
     """
 
     def __init__(
-        self, n_components: int, random_state: int | None = None, n_neighbors: int = 15, min_dist: float = 0.1
+        self,
+        n_components: int,
+        random_state: int | None = None,
+        n_neighbors: int = 15,
+        min_dist: float = 0.1,
+        keep_fitted: bool = True,
     ):
         self.n_components = n_components
         self.random_state = random_state
         self.n_neighbors = n_neighbors
         self.min_dist = min_dist
+        self.keep_fitted = keep_fitted
 
     def fit(self, X: np.ndarray, y: Any = None) -> UMAPEmbedding:
         """Embed the rows of ``X``, shape (rows, columns).
@@ -95,6 +103,8 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         """Embedding of the rows of ``X``, float64, shape (rows, n_components)."""
         check_is_fitted(self)
         X = self._rows(X, reset=False)
+        if not self.keep_fitted:
+            return self._embed(X).astype(np.float64)
         numbers = range(len(self.rows_) - 1, -1, -1)  # backwards, so that the first of equal rows remains
         fitted = {_digest(self.rows_[number]): number for number in numbers}
         known = np.array([fitted.get(_digest(row), -1) for row in X])

@@ -69,26 +69,25 @@ def _training_runtime(runtime: Runtime, model: Recipe, config: ModelConfig) -> R
 def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[str, str]:
     """Scores of an OOF table as text: log loss of the rows covered, and that of predicting each target's prevalence.
 
+    "OOF, same rows" is the figure to compare with the published CV beside it: over treated rows, or, where the winners'
+    CV counts all rows, over all of them with controls predicted 0, once all treated rows are covered.
+
     Args:
         model: the recipe.
         data: the data set.
         oof: out-of-fold predictions; None where only earlier stages are trained.
     """
-    if oof is None:
-        scores = ("treated rows", "all rows", "prevalence")
-        published = f"{model.published.cv:.5f}"
-        return {"model": model.title, **dict.fromkeys(scores, "–"), "rows covered": "0%", "published CV": published}
-    y = data.scored.loc[oof.index]
-    treated = data.treated.loc[oof.index]
-    y_treated, oof_treated = y[treated], oof[treated]
-    baseline = prevalence_baseline(data.scored[data.treated], y_treated.index)
-    covered = len(y_treated) / int(data.treated.sum())
-    whole = f"{competition_log_loss(data.scored, oof, data.treated):.5f}" if covered == 1 else "–"
-    return {
-        "model": model.title,
-        "treated rows": f"{log_loss(y_treated, oof_treated):.5f}",
-        "all rows": whole,
-        "prevalence": f"{log_loss(y_treated, baseline):.5f}",
-        "rows covered": f"{covered:.0%}",
-        "published CV": f"{model.published.cv:.5f}",
-    }
+    scores = dict.fromkeys(("treated rows", "all rows", "prevalence"), "–") | {"rows covered": "0%"}
+    if oof is not None:
+        y = data.scored.loc[oof.index]
+        treated = data.treated.loc[oof.index]
+        y_treated, oof_treated = y[treated], oof[treated]
+        covered = len(y_treated) / int(data.treated.sum())
+        scores["treated rows"] = f"{log_loss(y_treated, oof_treated):.5f}"
+        if covered == 1:
+            scores["all rows"] = f"{competition_log_loss(data.scored, oof, data.treated):.5f}"
+        baseline = prevalence_baseline(data.scored[data.treated], y_treated.index)
+        scores["prevalence"] = f"{log_loss(y_treated, baseline):.5f}"
+        scores["rows covered"] = f"{covered:.0%}"
+    same = scores[f"{model.published.cv_rows} rows"]
+    return {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.published.cv_text}

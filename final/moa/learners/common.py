@@ -25,7 +25,11 @@ def to_device(table: pd.DataFrame, device: torch.device, dtype: torch.dtype = to
 
 
 def unit_seed(seed: int, fold: int) -> int:
-    """The seed of one unit: folds of one model seed do not share their initial weights and order."""
+    """The seed of one unit of the 2-heads networks and the CNNs: folds of a model seed differ in initial weights and
+    order.
+
+    The perceptrons and TabNet use the model seed itself, as in the original.
+    """
     return int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
 
 
@@ -43,3 +47,14 @@ def steps_per_epoch(rows: int, batch_size: int) -> int:
 def smooth(y: Tensor, amount: float) -> Tensor:
     """Label smoothing: y·(1-s) + s/2."""
     return y * (1 - amount) + 0.5 * amount if amount else y
+
+
+def valid_weights(rows: int, batch_size: int) -> Tensor:
+    """Weights that turn the losses of validation rows into two means, float64, shape (rows, 2).
+
+    The first column gives the mean over rows. The second gives the mean over batches of ``batch_size`` rows in file
+    order, which the winners logged: there a short last batch counts as much as a full one.
+    """
+    batch = torch.arange(rows) // batch_size
+    sizes = torch.bincount(batch).double()
+    return torch.stack([torch.full((rows,), 1 / rows, dtype=torch.float64), 1 / (len(sizes) * sizes[batch])], 1)

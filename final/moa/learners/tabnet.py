@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
 from moa.learners.base import EpochCallback, Fitted, FoldData
-from moa.learners.common import smooth, to_device, unit_seed
+from moa.learners.common import smooth, to_device
 from moa.learners.runtime import PRECISIONS, Runtime
 
 
@@ -100,9 +100,10 @@ class TabNetLearner(BaseModel):
         device = runtime.torch_device
         X, y = data.X.to_numpy(np.float32), data.y.to_numpy(np.float32)
         reporter = _Reporter(callback)
-        # The library draws the order of rows and the initial weights from torch's global generator.
+        # The library draws the order of rows and the initial weights from torch's global generator, seeded with the
+        # model seed in every fold, as in the original.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _library():
-            estimator = self.build(unit_seed(seed, fold), device)
+            estimator = self.build(seed, device)
             estimator.fit(
                 X[data.train],
                 y[data.train],

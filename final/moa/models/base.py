@@ -5,7 +5,7 @@ A recipe is data: it names the features, folds, seeds and learner of each stage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -60,12 +60,26 @@ class Stage:
 
 @dataclass(frozen=True)
 class Published:
-    """The log losses the winners reported for a model; ``cv_rows`` says which rows the CV is computed on."""
+    """The log losses the winners reported for a model.
+
+    Attributes:
+        cv: log loss of the out-of-fold predictions over 206 targets.
+        public_lb, private_lb: of the submission.
+        cv_rows: rows that ``cv`` is computed on: treated rows, or all rows with controls predicted 0.
+        printed: the CV as the winners printed it, where it counts sig_id as a 207th target that is predicted perfectly;
+            ``cv`` is then printed * 207 / 206.
+    """
 
     cv: float
     public_lb: float
     private_lb: float
-    cv_rows: Literal["all", "treated"] = "all"
+    cv_rows: Literal["all", "treated"] = "treated"
+    printed: float | None = None
+
+    @property
+    def cv_text(self) -> str:
+        """The CV and its rows, marked if it is corrected; see ``corrections``."""
+        return f"{self.cv:.5f} ({self.cv_rows})" + (" †" if self.printed else "")
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,7 @@ class Recipe:
         published: the winners' figures.
         rows: which training rows are used.
         demo: overlay of the "demo" profile: nested mapping of fields to values.
+        version: raised when the same settings would train something else; weights of another version are refused.
     """
 
     name: str
@@ -90,6 +105,7 @@ class Recipe:
     published: Published
     rows: Literal["treated", "all"] = "treated"
     demo: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 2
 
     def configure(self, profile: str = "kaggle", overlay: Mapping[str, Any] | None = None) -> ModelConfig:
         """The configuration of a profile, with further fields replaced by ``overlay``.
@@ -111,6 +127,17 @@ class Recipe:
             "drugs": any(stage.folds.needs_drugs for stage in stages),
             "nonscored": any(stage.targets != "scored" for stage in stages),
         }
+
+
+def corrections(models: Iterable[Recipe]) -> str | None:
+    """The footnote of ``Published.cv_text``: which CVs were printed differently, and why; None if there are none."""
+    printed = [f"{model.published.printed:.5f} ({model.title})" for model in models if model.published.printed]
+    if not printed:
+        return None
+    return (
+        f"† The winners printed {' and '.join(printed)}: they counted sig_id as a 207th target that is predicted "
+        "perfectly. Here that is corrected by 207/206, and our own figures count 206 targets."
+    )
 
 
 def merge(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,24 +15,30 @@ INK, GRID = "#1b2430", "#c9d1da"
 SERIES = ("#2f6fb0", "#c4552d", "#3c8f5a", "#8a5fb5")
 
 
-def learning_curves(history: pd.DataFrame, panel: tuple[float, float] = (5, 3.4)) -> Figure:
+def learning_curves(
+    history: pd.DataFrame, winners: pd.DataFrame | None = None, panel: tuple[float, float] = (5, 3.4)
+) -> Figure:
     """Training and validation loss by epoch: mean and range over seeds and folds, one panel per stage.
 
     Args:
         history: one row per epoch, as returned by ``moa.training.trained.Trained.history``.
+        winners: validation losses to draw behind ours, as returned by ``moa.models.winners.curves``: a band over units,
+            or one dot per unit where only its best epoch is known. Where they are means over batches, so are ours.
         panel: width and height of a panel, inches.
     """
     stages = list(dict.fromkeys(history["stage"]))
     figure = Figure(figsize=(panel[0] * len(stages), panel[1]), layout="constrained")
     for axes, stage in zip(np.atleast_1d(figure.subplots(1, len(stages))), stages, strict=True):
         rows = history[history["stage"] == stage]
-        for name, label, colour in zip(("train_loss", "valid_loss"), ("training", "validation"), SERIES, strict=False):
-            by_epoch = rows.groupby("epoch")[name]
-            mean, low, high = by_epoch.mean(), by_epoch.min(), by_epoch.max()
-            axes.plot(mean.index, mean, label=label, color=colour, marker="o" if len(mean) == 1 else None)
-            axes.fill_between(mean.index, low, high, alpha=0.2, color=colour, linewidth=0)
+        theirs = rows.iloc[:0] if winners is None else winners[winners["stage"] == stage]
+        if len(theirs):
+            _winners(axes, theirs)
+        batches = len(theirs) and "valid_batch_loss" in rows and rows["valid_batch_loss"].notna().all()
+        names = ("train_loss", "valid_batch_loss" if batches else "valid_loss")
+        for name, label, colour in zip(names, ("training", "validation"), SERIES, strict=False):
+            _band(axes, rows, name, label, colour)
         # The first epochs are far above the others, and would compress the rest of the curve.
-        top = rows[["train_loss", "valid_loss"]].to_numpy(dtype=float)
+        top = np.concatenate([rows[list(names)].to_numpy(dtype=float).ravel(), theirs["valid_loss"]])
         top = top[np.isfinite(top)]
         if len(top):
             axes.set_ylim(top.min() * 0.9, np.quantile(top, 0.75) * 1.2)
@@ -41,6 +47,24 @@ def learning_curves(history: pd.DataFrame, panel: tuple[float, float] = (5, 3.4)
         _style(axes)
         axes.legend(labelcolor=INK, frameon=False)
     return figure
+
+
+def _band(axes: Axes, rows: pd.DataFrame, name: str, label: str, colour: str, **line) -> None:
+    """A loss by epoch: its mean over units as a line, its range as a band."""
+    by_epoch = rows.groupby("epoch")[name]
+    mean, low, high = by_epoch.mean(), by_epoch.min(), by_epoch.max()
+    axes.plot(mean.index, mean, label=label, color=colour, marker="o" if len(mean) == 1 else None, **line)
+    axes.fill_between(mean.index, low, high, alpha=0.2, color=colour, linewidth=0)
+
+
+def _winners(axes: Axes, rows: pd.DataFrame) -> None:
+    """The winners' validation losses in one panel."""
+    sister = ", sister run" if (rows["run"] == "sister").any() else ""
+    if rows.duplicated(["seed", "fold"]).any():
+        _band(axes, rows, "valid_loss", f"winners' validation{sister}", SERIES[2], linestyle=(0, (4, 2)))
+    else:
+        label = f"winners' best epochs{sister}"
+        axes.scatter(rows["epoch"], rows["valid_loss"], s=18, color=SERIES[2], label=label, zorder=3)
 
 
 def correlation_heatmap(correlation: pd.DataFrame) -> Figure:

@@ -9,12 +9,14 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, PublishedBlend
 from moa.metrics import prediction_correlation
-from moa.plots.charts import SERIES, correlation_heatmap, learning_curves, score_dots, stacked_bars, weight_bars
+from moa.models.base import Recipe, corrections
+from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bars
 from moa.reporting.details import calibration, drugs, targets
 from moa.reporting.inputs import ModelResult
 from moa.reporting.networks import networks
-from moa.reporting.page import LOSS, Block, Details, Figures, Section, Table, Text
+from moa.reporting.page import LOSS, Block, Figures, Section, Table, Text
 from moa.reporting.scores import Prediction, Scores
+from moa.reporting.training import cost, curves
 
 #: Mean correlation of each submission with those of the other models (write-up, table of Best LB).
 PUBLISHED_CORRELATION = {
@@ -38,7 +40,7 @@ def scores(found: Scores) -> Section:
     quiet = [i for i, p in enumerate(predictions) if p.kind == "variant"]
     frame = _score_frame(found, predictions)
     losses = ["OOF, treated rows", "prevalence alone", "OOF, all rows", "test, treated", "test, all rows"]
-    formats = {name: LOSS for name in losses if name in frame} | {"gain": ".1%", "published": str}
+    formats = {name: LOSS for name in (*losses, "OOF, same rows") if name in frame} | {"gain": ".1%", "published": str}
     bold = [name for name in formats if name in losses and name != "prevalence alone"] if found.comparable else []
     dots = pd.DataFrame(
         {
@@ -60,14 +62,18 @@ def scores(found: Scores) -> Section:
     if found.inputs.truth is not None:
         treated, whole = found.test_baseline
         blocks.append(Text(f"Prevalence alone on the test rows: {treated:.5f} treated, {whole:.5f} all rows."))
+    note = corrections(m.recipe for name, m in found.inputs.models.items() if m.recipe and name in found.models)
+    if note:
+        blocks.append(Text(note))
     absent = [m.title for name, m in found.inputs.models.items() if name not in found.models]
     if absent:
         blocks.append(Text(f"Only test predictions, hence no out-of-fold score: {', '.join(absent)}."))
     return Section(
         "scores", "Scores",
         "Out-of-fold (OOF) log loss, and that of predicting each target's prevalence on the same rows; gain is the "
-        "relative improvement. “All rows” counts controls with prediction 0, as the competition does. Row-wise and "
-        "drug-aware folds answer different questions, so their scores are not comparable.",
+        "relative improvement. “All rows” counts controls with prediction 0, as the competition does; “same rows” are "
+        "those that the published score beside it counts. Row-wise and drug-aware folds answer different questions, so "
+        "their scores are not comparable.",
         blocks,
     )  # fmt: skip
 
@@ -84,6 +90,7 @@ def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
                 "prevalence alone": p.baseline,
                 "gain": p.gain,
                 "OOF, all rows": found.all_rows(p),
+                "OOF, same rows": _on_published_rows(found, p),
                 "published": _published(found, p),
                 "test, treated": treated,
                 "test, all rows": whole,
@@ -94,13 +101,25 @@ def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
     return frame.drop(columns=["test, treated", "test, all rows"]) if found.inputs.truth is None else frame
 
 
+def _recipe(found: Scores, p: Prediction) -> Recipe | None:
+    return found.inputs.models[p.key].recipe if p.kind == "model" else None
+
+
 def _published(found: Scores, p: Prediction) -> str:
     """The OOF score that the winners published, and the rows it is over."""
     if p.kind == "blend":
         oof = found.inputs.blends[p.key].published.oof
         return f"{oof:g} (treated)" if oof else "–"
-    recipe = found.inputs.models[p.key].recipe if p.kind == "model" else None
-    return f"{recipe.published.cv:.5f} ({recipe.published.cv_rows})" if recipe else "–"
+    recipe = _recipe(found, p)
+    return recipe.published.cv_text if recipe else "–"
+
+
+def _on_published_rows(found: Scores, p: Prediction) -> float:
+    """Our score over the rows of the published one beside it; NaN if there is no published one."""
+    recipe = _recipe(found, p)
+    if recipe and recipe.published.cv_rows == "all":
+        return found.all_rows(p)
+    return float("nan") if _published(found, p) == "–" else p.loss
 
 
 def _remarks(found: Scores, p: Prediction) -> list[str]:
@@ -210,86 +229,6 @@ def correlations(found: Scores) -> Section | None:
             Table.of(frame, formats, caption="Mean correlation with the other models"),
         ],
     )  # fmt: skip
-
-
-def curves(found: Scores) -> Section | None:
-    """Learning curves, one panel per stage of each model."""
-    figures = []
-    for model in found.inputs.models.values():
-        if not len(model.history):
-            continue
-        for stage, rows in model.history.groupby("stage", sort=False):
-            units = len(rows.drop_duplicates(["seed", "fold"]))
-            figure = learning_curves(rows, panel=(4, 2.8))
-            figure.axes[0].set_title("")
-            figures.append((figure, f"{model.title}, {stage}: {units} unit{'s' if units != 1 else ''}"))
-    if not figures:
-        return None
-    lead = (
-        "Lines are means over seeds and folds, bands reach from the lowest to the highest value. The training loss is "
-        "computed with dropout, and with label smoothing if the model uses it, so it may be above the validation loss."
-    )
-    return Section("curves", "Learning curves", lead, [Figures(figures, column=290)])
-
-
-def cost(found: Scores) -> Section | None:
-    """Training time, and settings that differ from the published ones."""
-    models = [model for model in found.inputs.models.values() if len(model.units)]
-    if not models:
-        return None
-    rows = []
-    for model in models:
-        for stage, units in model.units.groupby("stage", sort=False):
-            devices = sorted({str(name) for name in units["device"].dropna()})
-            rows.append(
-                {
-                    "model": model.title,
-                    "stage": stage,
-                    "units": len(units),
-                    "seconds a unit": units["seconds"].mean(),
-                    "together": _duration(units["seconds"].sum()),
-                    "device": ", ".join(devices) or None,
-                }
-            )
-    frame = pd.DataFrame(rows)
-    if frame["device"].isna().all():
-        frame = frame.drop(columns="device")
-    seconds = [(row["model"], row["stage"], row["units"] * row["seconds a unit"]) for row in rows]
-    bars = stacked_bars(pd.DataFrame(seconds, columns=["model", "stage", "seconds"]))
-    total = sum(model.seconds for model in models)
-    blocks: list[Block] = [
-        Figures([(bars, "Training time by model and stage")], column=720, least=420),
-        Table.of(frame, {"units": "d", "seconds a unit": ",.1f", "together": str}),
-    ]
-    differences = [
-        {"model": m.title, "setting": each.setting, "here": _short(each.used), "published": _short(each.published)}
-        for m in models
-        for each in m.differences
-    ]
-    if differences:
-        summary = f"Settings that differ from the published ones: {len(differences)}"
-        blocks.append(Details(summary, [Table.of(pd.DataFrame(differences))]))
-    versions = models[0].manifest.get("versions", {})
-    if versions:
-        blocks.append(Details("Versions", [Text(", ".join(f"{name} {number}" for name, number in versions.items()))]))
-    return Section(
-        "cost", "Training run",
-        f"Training time of the finished units: {_duration(total)}, without the fitting of features. A unit is one "
-        "(stage, seed, fold). The winners reported 12 to 25 hours for the ten folds of a CNN on two RTX 2080 Ti, and "
-        "Kaggle notebooks of up to 9 hours for everything else, on other hardware.",
-        blocks,
-    )  # fmt: skip
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:77] + "…"
 
 
 #: A function of the scores that returns one or several sections, or None if it has nothing to show.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from moa.errors import StoreError, UserError
 from moa.files import read_json, replacing_folder, sha256, write_json
+from moa.models.registry import recipes
 from moa.progress import progress
 from moa.training.fits import array_hashes
 from moa.training.layout import UnitKey, WeightsFolder
@@ -81,6 +82,8 @@ class _Part:
 
     def claim(self) -> str:
         """Compare the part's manifest with the target's; returns a difference of package versions in words."""
+        if self.model in recipes():
+            self.source.check_version(recipes()[self.model].version)
         if not self.store.layout.manifest.exists():
             write_json(self.store.layout.manifest, read_json(self.source.layout.manifest))
             return ""

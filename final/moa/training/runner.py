@@ -108,6 +108,7 @@ class Runner:
         self.trained.store.claim(
             {
                 "model": self.model.name,
+                "recipe": self.model.version,
                 "profile": self.profile,
                 "settings": self.trained.config.model_dump(mode="json"),
                 "schema": self.trained.schema.model_dump(mode="json"),

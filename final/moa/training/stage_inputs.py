@@ -30,9 +30,9 @@ def prepare_stage(trained: Trained, stage: Stage, data: Dataset, seeds: Sequence
     Raises:
         StoreError: an earlier stage is not finished, or this one was begun on other predictions of it.
     """
-    features, test = (_rows(trained, frame) for frame in (data.features, data.test))
-    y = _targets(stage, data).loc[features.index]
-    X = _fit_features(trained, stage, data, features, test, list(y.columns))
+    y = _targets(stage, data)
+    X = _fit_features(trained, stage, data, list(y.columns))
+    y = y.loc[X.index]
     keys = seeds if stage.folds.per_seed else seeds[:1]
     splits = {
         seed if stage.folds.per_seed else None: stage.folds.split(y, data.drugs, seed).to_numpy() for seed in keys
@@ -40,11 +40,22 @@ def prepare_stage(trained: Trained, stage: Stage, data: Dataset, seeds: Sequence
     return StageInputs(X, y, splits)
 
 
-def _rows(trained: Trained, features: pd.DataFrame) -> pd.DataFrame:
-    """The rows the model works on; models of all rows take them in the order of sig_id, as the original did."""
-    if trained.model.rows == "treated":
-        return features[trained.schema.is_treated(features)]
-    return features.sort_index()
+def _frames(trained: Trained, stage: Stage, data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training and test features with the predictions of the stages that this one uses.
+
+    Control rows are there, so that transformers can be fitted with them; they have no predictions (NaN). Models that
+    are trained on all rows take them in the order of sig_id, as the original did.
+    """
+    frames = [data.features, data.test]
+    if trained.model.rows == "all":
+        frames = [frame.sort_index() for frame in frames]
+    train, test = frames
+    for name in stage.uses:
+        treated_train, treated_test = (frame.index[trained.schema.is_treated(frame)] for frame in frames)
+        oof = _whole_oof(trained, name, treated_train)
+        predicted = trained.predict_stage(name, data.test.loc[treated_test], trained.units(trained.stages[name]))
+        train, test = train.join(oof.add_prefix(f"{name}:")), test.join(predicted.add_prefix(f"{name}:"))
+    return train, test
 
 
 def _targets(stage: Stage, data: Dataset) -> pd.DataFrame:
@@ -55,27 +66,22 @@ def _targets(stage: Stage, data: Dataset) -> pd.DataFrame:
     return y if stage.targets == "nonscored-all" else y.loc[:, y.to_numpy().any(axis=0)]
 
 
-def _fit_features(
-    trained: Trained, stage: Stage, data: Dataset, features: pd.DataFrame, test: pd.DataFrame, targets: list[str]
-) -> pd.DataFrame:
+def _fit_features(trained: Trained, stage: Stage, data: Dataset, targets: list[str]) -> pd.DataFrame:
     """The stage's training inputs; fits the pipeline the first time, and reads it from the store after that."""
     store = trained.store
     sources = {name: trained.units(trained.stages[name]) for name in stage.uses}
-    train_frame, test_frame = features, test
-    for name, units in sources.items():
-        train_frame = train_frame.join(_whole_oof(trained, name, features.index).add_prefix(f"{name}:"))
-        test_frame = test_frame.join(trained.predict_stage(name, test, units).add_prefix(f"{name}:"))
+    train, test = _frames(trained, stage, data)
     path = store.layout.stage(stage.name)
-    inputs = digest(*(train_frame[c].to_numpy() for c in sorted(set(train_frame) - set(features))))
+    inputs = digest(*(train[c].to_numpy() for c in sorted(set(train) - set(data.features))))
     if path.exists():
         description = _same_inputs(trained, stage, read_json(path), inputs)
-        return FeaturePipeline.restore(description["pipeline"], store.fits).transform(train_frame)
+        return FeaturePipeline.restore(description["pipeline"], store.fits).transform(train)
     pipeline = stage.features()
     # For selectors: does the sample have any mechanism of action? All stages of a model get the same labels.
-    labelled = data.scored.loc[features.index].to_numpy().any(axis=1).astype(np.int64)
+    labelled = data.scored.loc[train.index].to_numpy().any(axis=1).astype(np.int64)
     with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps)) as bar:
         X, _ = pipeline.fit_transform(
-            train_frame, test_frame, store.fits, labelled, lambda name, done, total: bar.update(done, name)
+            train, test, store.fits, labelled, lambda name, done, total: bar.update(done, name)
         )
         bar.update(len(pipeline.steps), log=True)
     description = {

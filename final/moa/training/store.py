@@ -41,7 +41,7 @@ RECORDED_PACKAGES = (
     "iterative-stratification",
 )
 #: Parts of a manifest that version 0.1 did not write, and what they were.
-_IMPLIED = {"schema": COMPETITION.model_dump(mode="json")}
+_IMPLIED = {"schema": COMPETITION.model_dump(mode="json"), "recipe": 1}
 _WEIGHTS, _OOF, _FEATURES = "weights.safetensors", "oof.parquet", "features.skops"
 
 
@@ -116,6 +116,19 @@ class ModelStore:
     def manifest(self) -> dict[str, Any]:
         """The manifest; parts that older versions did not write are filled in."""
         return _IMPLIED | read_json(self.layout.manifest)
+
+    def check_version(self, version: int) -> None:
+        """Refuse weights that another version of the model's recipe trained.
+
+        Raises:
+            StoreError: the manifest names another version.
+        """
+        found = self.manifest()["recipe"]
+        if found != version:
+            raise StoreError(
+                f"{self.layout.manifest}: trained by version {found} of this model, and this package has version "
+                f"{version}; train again, or use the package that trained them"
+            )
 
     def training_facts(self) -> dict[str, Any] | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""

@@ -1,10 +1,11 @@
 """Training by name: options of CNN training reach CNNs only, and no manifest."""
 
+import pandas as pd
 import pytest
 
 from moa.errors import UserError
 from moa.jobs import train
-from moa.jobs.train import train_models
+from moa.jobs.train import score_row, train_models
 from moa.learners.runtime import Runtime
 from moa.models.registry import recipe
 
@@ -29,4 +30,13 @@ def test_the_runtime_reaches_the_training_and_no_settings(tmp_path, data_dir, mo
     (row,) = train_models([CNN], data_dir, tmp_path / "weights", "demo", runtime=runtime)
     used, config = seen[CNN.name]
     assert used == runtime.replace(tensorboard=tmp_path / CNN.name) and config == CNN.configure("demo")
-    assert row["rows covered"] == "0%" and row["published CV"] == "0.01582"
+    assert row["rows covered"] == "0%" and row["published CV"] == "0.01582 (treated)"
+
+
+def test_a_score_counts_the_rows_of_the_published_one(dataset):
+    oof = pd.DataFrame(0.01, dataset.scored.index[dataset.treated], dataset.scored.columns)
+    old, new = score_row(PERCEPTRON, dataset, oof), score_row(recipe("simple-nn-new-cv"), dataset, oof)
+    assert old["OOF, same rows"] == old["treated rows"] and old["published CV"] == "0.01585 (treated)"
+    assert new["OOF, same rows"] == new["all rows"] < new["treated rows"] and new["published CV"] == "0.01572 (all) †"
+    part = score_row(recipe("simple-nn-new-cv"), dataset, oof.iloc[1:])
+    assert part["OOF, same rows"] == "–" and part["treated rows"] != "–"

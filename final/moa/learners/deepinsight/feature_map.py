@@ -85,8 +85,9 @@ class FeatureMap(TransformerMixin, BaseEstimator):
         self.shape_ = (resolution, resolution) if np.isscalar(resolution) else tuple(resolution)
         if min(self.shape_) < 1:
             raise UserError(f"resolution {resolution} is too small: an image needs at least one pixel a side")
-        self.cols_ = digitize(self.coordinates_[:, 0], self.shape_[1])
-        self.rows_ = digitize(self.coordinates_[:, 1], self.shape_[0])
+        # The first coordinate runs along the image's first axis, as published.
+        self.rows_ = digitize(self.coordinates_[:, 0], self.shape_[0])
+        self.cols_ = digitize(self.coordinates_[:, 1], self.shape_[1])
         return self
 
     def renderer(self, **options: Any) -> Renderer:
@@ -111,7 +112,8 @@ def digitize(values: np.ndarray, bins: int) -> np.ndarray:
 def smallest_rectangle(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rectangle of least area around points of a plane, and the matrix that turns it upright.
 
-    One of its sides lies on the convex hull (Freeman & Shapira 1975), so each of the hull's edges is tried. Points on
+    One of its sides lies on the convex hull (Freeman & Shapira 1975), so the hull's edges are tried; as published, all
+    but the closing edge from the last vertex to the first, so that the rectangle can be slightly too large. Points on
     one line, which have no hull, are turned so that the line stands upright or lies level.
 
     Returns:
@@ -119,7 +121,7 @@ def smallest_rectangle(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     try:
         hull = points[ConvexHull(points).vertices]
-        edges = np.roll(hull, -1, axis=0) - hull
+        edges = np.diff(hull, axis=0)
     except (QhullError, ValueError):  # on one line, or fewer than three points
         hull = points
         edges = np.linalg.svd(points - points.mean(axis=0), full_matrices=True)[2][:1]

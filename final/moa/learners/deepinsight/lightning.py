@@ -69,7 +69,7 @@ def train(
             **runtime.lightning(),
             max_epochs=settings.epochs,
             gradient_clip_val=settings.gradient_clip,
-            callbacks=[_Stop(settings.patience), *([_save_to(checkpoint)] if checkpoint else [])],
+            callbacks=[_Stop(settings.patience, settings.min_delta), *([_save_to(checkpoint)] if checkpoint else [])],
             enable_checkpointing=checkpoint is not None,
             logger=_logger(runtime, seed, fold),
             log_every_n_steps=1,
@@ -243,8 +243,8 @@ def cosine(lr: float, epoch: int, half_cycle: int) -> float:
 class _Stop(EarlyStopping):
     """Lightning's early stopping; after a kill it remembers that it had already stopped."""
 
-    def __init__(self, patience: int):
-        super().__init__("valid_loss", patience=patience, mode="min", check_on_train_epoch_end=True)
+    def __init__(self, patience: int, min_delta: float):
+        super().__init__("valid_loss", min_delta, patience, mode="min", check_on_train_epoch_end=True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)

@@ -26,7 +26,9 @@ class CNNSettings(BaseModel):
         layout, perplexity, map_iterations, map_seed: of ``moa.learners.deepinsight.feature_map.FeatureMap``.
         swap_probability, swap_fraction, swap_first: of ``moa.learners.deepinsight.rendering.SwapNoise``;
             ``swap_first=None`` is set by the stage from the data's schema: the conditions are never swapped.
-        epochs, patience: most epochs, and epochs without a lower validation loss before stopping; the best is kept.
+        epochs, patience, min_delta: most epochs, and epochs without a gain of ``min_delta`` in the validation loss
+        before
+            stopping; the epoch of the lowest loss is kept.
         batch_size: rows per step.
         lr, weight_decay: of RAdam; the decay is applied to the weights apart from the moments.
         half_cycle: epochs from the full learning rate down to 0 by a cosine. A quirk is kept: the plain cosine then
@@ -50,6 +52,7 @@ class CNNSettings(BaseModel):
     swap_first: int | None = None
     epochs: int = 200
     patience: int = 12
+    min_delta: float = 1e-6
     batch_size: int = 48
     lr: float = 0.000352
     weight_decay: float = 1e-6

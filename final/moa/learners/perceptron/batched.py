@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_log
 
 from moa.environment import COMPILE, variable
 from moa.learners.base import EpochCallback, Fitted, FoldData
-from moa.learners.common import EVALUATED_ROWS, smooth
+from moa.learners.common import EVALUATED_ROWS, smooth, valid_weights
 from moa.learners.dropout import SeededDropout, keep_mask, random_words
 from moa.learners.matmul import linear, product
 from moa.learners.perceptron.network import fold_batch_norm
@@ -31,7 +31,6 @@ def fit_batched(
     learner: MLPSettings,
     data: Sequence[FoldData],
     seeds: Sequence[int],
-    folds: Sequence[int],
     runtime: Runtime,
     callbacks: Sequence[EpochCallback | None],
     dtype: torch.dtype = torch.float32,
@@ -41,7 +40,7 @@ def fit_batched(
     Args:
         learner: the hyper-parameters.
         data: one fold per unit, all of one stage: the same tables and the same number of steps per epoch.
-        seeds, folds: identity of each unit.
+        seeds: model seed of each unit.
         runtime: the device.
         callbacks: one per unit.
         dtype: double precision is for comparisons.
@@ -58,7 +57,7 @@ def fit_batched(
         raise ValueError("units trained together share their tables and their number of steps an epoch")
     steps = counts.pop()
     X, y = learner.tables(first, device, dtype)
-    stack = Stack(learner, X.shape[1], y.shape[1], seeds, folds, device, dtype)
+    stack = Stack(learner, X.shape[1], y.shape[1], seeds, device, dtype)
     adam, schedule = learner.optimizer(stack.parameters.values(), steps)
     losses = torch.compile(stack.losses) if variable(COMPILE) == "1" else stack.losses
     batches = [
@@ -66,7 +65,8 @@ def fit_batched(
         for step in (0, steps - 1)
     ]
     valid = nn.utils.rnn.pad_sequence([torch.from_numpy(d.valid) for d in data], batch_first=True).to(device)
-    valid_weights = _mean_weights([len(d.valid) for d in data], device, dtype)
+    weights = [valid_weights(len(d.valid), learner.batch_size).to(dtype) for d in data]
+    weights = nn.utils.rnn.pad_sequence(weights, batch_first=True).to(device)
 
     histories: list[list[dict[str, float]]] = [[] for _ in data]
     best_losses = [float("inf")] * len(data)
@@ -84,10 +84,16 @@ def fit_batched(
             schedule.step()
             total += loss.detach()
 
-        valid_losses = stack.validate(X, y, valid, valid_weights).tolist()
+        valid_losses = stack.validate(X, y, valid, weights).tolist()
         improved = []
-        for member, (train_loss, valid_loss) in enumerate(zip((total / steps).tolist(), valid_losses, strict=True)):
-            row = {"epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss}
+        train_losses = (total / steps).tolist()
+        for member, (train_loss, (valid_loss, batch_loss)) in enumerate(zip(train_losses, valid_losses, strict=True)):
+            row = {
+                "epoch": epoch,
+                "train_loss": train_loss,
+                "valid_loss": valid_loss,
+                "valid_batch_loss": batch_loss,
+            }
             histories[member].append(row)
             if callback := callbacks[member]:
                 callback.on_epoch_end(epoch, learner.epochs, row)
@@ -133,7 +139,7 @@ class Stack:
     Args:
         learner: the hyper-parameters of all members.
         n_inputs, n_targets: widths of the networks.
-        seeds, folds: one of each per member.
+        seeds: model seed of each member.
         device: where the parameters lie.
         dtype: of the parameters.
     """
@@ -144,14 +150,10 @@ class Stack:
         n_inputs: int,
         n_targets: int,
         seeds: Sequence[int],
-        folds: Sequence[int],
         device: torch.device,
         dtype: torch.dtype,
     ):
-        members = [
-            learner.start(n_inputs, n_targets, seed, fold, device, dtype)
-            for seed, fold in zip(seeds, folds, strict=True)
-        ]
+        members = [learner.start(n_inputs, n_targets, seed, device, dtype) for seed in seeds]
         self.layers = dict(members[0][0].named_children())
         self.generators, self.orders = [m[1] for m in members], [m[2] for m in members]
         self.device, self.dtype = device, dtype
@@ -216,7 +218,16 @@ class Stack:
 
     @torch.no_grad()
     def validate(self, x: Tensor, y: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-        """The members' mean losses over padded ``rows`` in evaluation mode, shape (members,)."""
+        """The members' losses over padded ``rows`` in evaluation mode, summed with ``weights``.
+
+        Args:
+            x, y: all inputs and targets.
+            rows: positions of each member's validation rows, shape (members, rows).
+            weights: of ``valid_weights``, 0 in the padding, shape (members, rows, 2).
+
+        Returns:
+            shape (members, 2).
+        """
         steps: list[nn.Module | tuple[Tensor, Tensor]] = []
         for name, layer in self.layers.items():
             if isinstance(layer, nn.BatchNorm1d):
@@ -228,12 +239,12 @@ class Stack:
                 steps.append(fold_batch_norm(norm, eps, weight, bias))
             elif not isinstance(layer, SeededDropout):
                 steps.append(layer)
-        total = torch.zeros(len(rows), device=self.device, dtype=self.dtype)
+        total = torch.zeros(len(rows), 2, device=self.device, dtype=self.dtype)
         for part, weight in zip(rows.split(EVALUATED_ROWS, 1), weights.split(EVALUATED_ROWS, 1), strict=True):
             out = x[part]
             for step in steps:
                 out = step(out) if isinstance(step, nn.Module) else product(out, *step)
-            total += (bce_with_logits(out, y[part], reduction="none").mean(2, keepdim=True) * weight).sum((1, 2))
+            total += (bce_with_logits(out, y[part], reduction="none").mean(2, keepdim=True) * weight).sum(1)
         return total
 
     def _of(self, layer: str) -> dict[str, Tensor]:

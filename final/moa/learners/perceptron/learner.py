@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
 from moa.learners.base import EpochCallback, Fitted, FoldData
-from moa.learners.common import EVALUATED_ROWS, smooth, steps_per_epoch, to_device
+from moa.learners.common import EVALUATED_ROWS, smooth, steps_per_epoch, to_device, valid_weights
 from moa.learners.perceptron.batched import fit_batched
 from moa.learners.perceptron.network import Perceptron
 from moa.learners.perceptron.settings import MLPSettings
@@ -50,9 +50,10 @@ class MLPLearner(MLPSettings):
         X, y = self.tables(data, device, dtype)
         train = torch.from_numpy(data.train).to(device)
         valid = torch.from_numpy(data.valid).to(device)
-        network, _, order = self.start(X.shape[1], y.shape[1], seed, fold, device, dtype)
+        network, _, order = self.start(X.shape[1], y.shape[1], seed, device, dtype)
         steps = steps_per_epoch(len(train), self.batch_size)
         adam, schedule = self.optimizer(network.parameters(), steps)
+        weights = valid_weights(len(valid), self.batch_size).to(device, dtype)
         history: list[dict[str, float]] = []
         best_loss, best_state = float("inf"), {}
         for epoch in range(self.epochs):
@@ -69,8 +70,14 @@ class MLPLearner(MLPSettings):
                 schedule.step()
                 total += loss.detach()
 
-            valid_loss = bce_with_logits(logits(network, X[valid]), y[valid]).item()
-            row = {"epoch": epoch, "train_loss": total.item() / steps, "valid_loss": valid_loss}
+            losses = bce_with_logits(logits(network, X[valid]), y[valid], reduction="none").mean(1)
+            valid_loss, batch_loss = (losses @ weights).tolist()
+            row = {
+                "epoch": epoch,
+                "train_loss": total.item() / steps,
+                "valid_loss": valid_loss,
+                "valid_batch_loss": batch_loss,
+            }
             history.append(row)
             if callback:
                 callback.on_epoch_end(epoch, self.epochs, row)
@@ -99,7 +106,7 @@ class MLPLearner(MLPSettings):
         callbacks: Sequence[EpochCallback | None],
     ) -> list[Fitted]:
         """Train several units together; see ``moa.learners.base.BatchedLearner``."""
-        return fit_batched(self, data, seeds, folds, runtime, callbacks)
+        return fit_batched(self, data, seeds, runtime, callbacks)
 
 
 class _Undrawn(nn.Linear):

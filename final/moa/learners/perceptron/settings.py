@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from moa.learners.base import FoldData
-from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, steps_per_epoch, to_device, unit_seed
+from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, steps_per_epoch, to_device
 from moa.learners.dropout import seed_dropout
 from moa.learners.perceptron.network import BLOCKS, Perceptron
 
@@ -50,10 +50,12 @@ class MLPSettings(BaseModel):
         return BLOCKS[self.block](n_inputs, n_targets, hidden=self.hidden, dropout=self.dropout, linear=linear)
 
     def start(
-        self, n_inputs: int, n_targets: int, seed: int, fold: int, device: torch.device, dtype: torch.dtype
+        self, n_inputs: int, n_targets: int, seed: int, device: torch.device, dtype: torch.dtype
     ) -> tuple[Perceptron, torch.Generator, torch.Generator]:
-        """A unit's untrained network, and the generators of its dropout masks and of its order of rows."""
-        seed = unit_seed(seed, fold)
+        """A unit's untrained network, and the generators of its dropout masks and of its order of rows.
+
+        As in the original, all are seeded with the model seed: the folds of a seed start from the same initial weights.
+        """
         with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.build(n_inputs, n_targets).to(device, dtype)

@@ -28,7 +28,14 @@ from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, smooth, to_device, unit_seed
 from moa.learners.dropout import seed_dropout
 from moa.learners.runtime import PRECISIONS, Runtime
-from moa.learners.two_heads.network import EarlyStopping, KerasAdam, TwoHeads, keras_adadelta, keras_plateau
+from moa.learners.two_heads.network import (
+    EarlyStopping,
+    KerasAdam,
+    LooperStopping,
+    TwoHeads,
+    keras_adadelta,
+    keras_plateau,
+)
 
 SECOND = "head2:"  # prefix of the columns of the second input
 AFTER = "after-phase3"  # the variant of the OOF that has seen the validation fold
@@ -52,7 +59,7 @@ class TwoHeadsLearner(BaseModel):
         width, bottleneck, dropout: of ``moa.learners.two_heads.network.TwoHeads``.
         batch_size: rows per step; the last step takes the rest.
         lr: of Adam.
-        epochs, patience, min_delta: most epochs, and Keras's early stopping; the best epoch is kept.
+        epochs, patience, min_delta: most epochs, and Keras's early stopping; the epoch of the lowest loss is kept.
         plateau_factor, plateau_patience: the learning rate falls when the validation loss stops falling.
         smoothing: both losses use y·(1-s) + s/2.
         phase3: rows on which the looper is fitted: "validation", as published, which leaks; "train", with the
@@ -135,16 +142,15 @@ class TwoHeadsLearner(BaseModel):
     def _loop(self, loop: _Loop, rows: Tensor) -> list[dict[str, float]]:
         """Phase 3: unfrozen steps, each with a new optimizer, until one gains nothing. Returns its history."""
         history: list[dict[str, float]] = []
-        best = loop.valid_losses()[1]
+        lowest = loop.valid_losses()[1]
         for step in range(self.loop_rounds):
-            stopping = EarlyStopping(self.loop_patience, self.loop_min_delta)
-            stopping.best = best  # the first epoch, too, has to gain
+            stopping = LooperStopping(self.loop_patience, self.loop_min_delta, lowest)
             adadelta = keras_adadelta(loop.network.parameters(), self.loop_lr)
             epochs = loop.run(adadelta, rows, self.loop_epochs, stopping, looping=True)
             history += [{"step": step, **row} for row in epochs]
-            if stopping.best == best:
+            if stopping.lowest == lowest:
                 break
-            best = stopping.best
+            lowest = stopping.lowest
         return history
 
     def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
@@ -173,7 +179,7 @@ class _Loop:
         optimizer: torch.optim.Optimizer,
         rows: Tensor,
         epochs: int,
-        stopping: EarlyStopping,
+        stopping: EarlyStopping | LooperStopping,
         plateau: ReduceLROnPlateau | None = None,
         looping: bool = False,
     ) -> list[dict[str, float]]:
@@ -206,9 +212,10 @@ class _Loop:
             history.append(row)
             if self.callback:
                 self.callback.on_epoch_end(epochs - 1 if looping else epoch, epochs, row)
-            if stopping.better(monitored):
+            stop = stopping.stops(monitored)
+            if stopping.is_best:
                 best = _state(self.network)
-            if stopping.stop:
+            if stop:
                 break
             if plateau:
                 plateau.step(monitored)

@@ -7,7 +7,8 @@ Source: write-up, 2-heads ResNet. The original was written in Keras. Where Keras
 - Adam's eps is inside the bias correction (``KerasAdam``); Adadelta's rule is PyTorch's, with rho 0.95, eps 1e-7;
 - labels are smoothed in the validation loss too, which stops training and lowers the learning rate;
 - the loss is a mean over a batch's rows: the last, short batch is trained on, even if it is a single row;
-- early stopping counts an epoch as better if it gains ``min_delta``, the plateau rule if it gains Keras's 1e-4.
+- early stopping counts an epoch as better if it gains ``min_delta``, the plateau rule if it gains Keras's 1e-4;
+- the checkpoint that training continues from is the epoch of the lowest monitored loss, however small its gain.
 
 Not kept: Keras clips probabilities to [1e-7, 1 - 1e-7] where it does not see the sigmoid's logits. Here the loss always
 uses logits; the two differ only where a logit is beyond ±16 and wrong.
@@ -155,26 +156,51 @@ def keras_plateau(optimizer: torch.optim.Optimizer, factor: float, patience: int
 
 
 class EarlyStopping:
-    """Keras's rule: an epoch counts as better if it gains more than ``min_delta`` on the best so far.
+    """Keras's rules: stop after ``patience`` epochs without a gain of more than ``min_delta``; keep the lowest loss.
 
     Attributes:
-        best: monitored value of the best epoch.
-        wait: epochs since then.
+        is_best: whether the epoch recorded last has the lowest monitored loss so far, however small its gain.
     """
 
     def __init__(self, patience: int, min_delta: float):
         self.patience, self.min_delta = patience, min_delta
-        self.best, self.wait = math.inf, 0
+        self.reference, self.lowest, self.wait = math.inf, math.inf, 0
+        self.is_best = False
 
-    def better(self, value: float) -> bool:
-        """Record an epoch's value; True if it is the best so far."""
-        if value + self.min_delta < self.best:
-            self.best, self.wait = value, 0
-            return True
-        self.wait += 1
-        return False
-
-    @property
-    def stop(self) -> bool:
-        """Whether training should stop."""
+    def stops(self, value: float) -> bool:
+        """Record an epoch's monitored loss; True if training should stop."""
+        self.is_best = value < self.lowest
+        self.lowest = min(self.lowest, value)
+        if value + self.min_delta < self.reference:
+            self.reference, self.wait = value, 0
+        else:
+            self.wait += 1
         return self.wait >= self.patience
+
+
+class LooperStopping:
+    """The rule of a step in phase 3, whose counter in the original also counts epochs that gain.
+
+    The step stops at the first epoch without a gain of ``min_delta`` once ``patience`` epochs of any kind have been
+    run.
+
+    Args:
+        patience, min_delta: see above.
+        lowest: monitored loss before the step.
+
+    Attributes:
+        is_best: whether the epoch recorded last gained.
+    """
+
+    def __init__(self, patience: int, min_delta: float, lowest: float):
+        self.patience, self.min_delta, self.lowest = patience, min_delta, lowest
+        self.epochs, self.is_best = 0, False
+
+    def stops(self, value: float) -> bool:
+        """Record an epoch's monitored loss; True if the step should stop."""
+        self.epochs += 1
+        self.is_best = self.lowest - value >= self.min_delta
+        if self.is_best:
+            self.lowest = value
+            return False
+        return self.epochs >= self.patience

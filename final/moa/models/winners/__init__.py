@@ -1,0 +1,134 @@
+"""Losses that the winners' training runs logged on the competition's data: a yardstick for runs of this package.
+
+Source: the outputs stored in the executed notebooks that the winners published. Two tables lie beside this file:
+``epochs.csv.gz`` has the losses of every epoch of a perceptron, ``milestones.csv`` the best losses of a 2-heads ResNet
+or a CNN. Models that are in neither have no log.
+
+Runs are of three kinds:
+
+- ``exact``: the run behind the published score, with the same seeds and folds as here. Unit (seed, fold) there and unit
+  (seed, fold) here are trained and validated on the same rows.
+- ``sister``: the same code with other seeds, or a slightly earlier version of it. In stages 2 and 3 of the 3-stage NN
+  the folds differ too, because the original drew them from the last model seed that was set.
+- ``one seed``: only one seed was logged, with the same folds as here. How much seeds differ is therefore not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+_FOLDER = Path(__file__).parent
+#: Stages whose sister run was validated on other folds than ours.
+_OTHER_FOLDS = {("three-stage-nn-5fold", "stage2"), ("three-stage-nn-5fold", "stage3")}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a logged validation loss is.
+
+    Attributes:
+        text: in words.
+        column: column of our histories with the same loss, whose lowest value is compared; None: see ``variant``.
+        variant: name of the OOF predictions whose log loss over treated rows is compared.
+    """
+
+    text: str
+    column: str | None = None
+    variant: str | None = None
+
+
+#: By the names in the tables.
+KINDS = {
+    "batches": Kind("best validation loss, treated rows, mean over batches", "valid_batch_loss"),
+    "smoothed": Kind("best validation loss, treated rows, smoothed labels", "valid_stopping_loss"),
+    "all rows": Kind("best validation loss, all rows", "valid_loss"),
+    "after phase 3": Kind("log loss after phase 3, treated rows (leaks)", variant="after-phase3"),
+}
+
+
+@dataclass(frozen=True)
+class Log:
+    """One logged loss of one stage.
+
+    Attributes:
+        stage: name of the stage.
+        run: "exact", "sister" or "one seed"; see the module.
+        kind: key of ``KINDS``.
+        same_folds: whether fold f there and fold f here have the same validation rows.
+        best: best loss, shape (units,), index (seed, fold).
+    """
+
+    stage: str
+    run: str
+    kind: str
+    same_folds: bool
+    best: pd.Series
+
+
+def epochs(model: str) -> pd.DataFrame:
+    """Losses by epoch; empty if there is no such log.
+
+    The training loss is computed with dropout and smoothed labels. Both losses are means over batches, and in stages 1
+    and 3 of the 3-stage NN against clipped targets.
+
+    Args:
+        model: name of the model.
+
+    Returns:
+        one row per epoch of every unit: stage, run, seed, fold, epoch (from 0), train_loss, valid_loss.
+    """
+    return _of(_epochs(), model)
+
+
+def milestones(model: str) -> pd.DataFrame:
+    """Best losses of the models that were not logged by epoch; empty if there are none.
+
+    Args:
+        model: name of the model.
+
+    Returns:
+        stage, seed, fold, kind (key of ``KINDS``), epoch (the best one, from 0; NaN where it is not known), loss.
+    """
+    return _of(_milestones(), model)
+
+
+def logs(model: str) -> list[Log]:
+    """Every logged loss of a model, in the order of its stages; empty if there is no log."""
+    found = []
+    for (stage, run), rows in epochs(model).groupby(["stage", "run"], sort=False):
+        best = rows.groupby(["seed", "fold"])["valid_loss"].min()
+        found.append(Log(stage, run, "batches", (model, stage) not in _OTHER_FOLDS, best))
+    for (stage, kind), rows in milestones(model).groupby(["stage", "kind"], sort=False):
+        found.append(Log(stage, "one seed", kind, True, rows.set_index(["seed", "fold"])["loss"]))
+    return found
+
+
+def curves(model: str) -> pd.DataFrame:
+    """Validation losses to draw beside our learning curves; empty if there are none.
+
+    Returns:
+        stage, run, seed, fold, epoch, valid_loss: one row per epoch, or, for the CNNs, one row per unit, of its best
+        epoch. The 2-heads nets have none, because the epochs of their losses were not logged.
+    """
+    columns = ["stage", "run", "seed", "fold", "epoch", "valid_loss"]
+    points = milestones(model).dropna(subset=["epoch"]).assign(run="one seed").rename(columns={"loss": "valid_loss"})
+    found = epochs(model) if len(epochs(model)) else points
+    return found[columns].astype({"epoch": int})
+
+
+def _of(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    return table[table["model"] == model].drop(columns="model").reset_index(drop=True)
+
+
+@cache
+def _epochs() -> pd.DataFrame:
+    return pd.read_csv(_FOLDER / "epochs.csv.gz")
+
+
+@cache
+def _milestones() -> pd.DataFrame:
+    return pd.read_csv(_FOLDER / "milestones.csv")
