@@ -51,7 +51,7 @@ class Settings:
         replicate: spread of the activity among the wells of a drug.
         program_noise: standard deviation of the programs' noise, also in controls.
         gene_noise, cell_noise: standard deviation of the noise of a single gene, and of a cell line.
-        uneven: spread of that noise among genes; half of it among cell lines.
+        uneven: spread of that noise among genes; a third of it among cell lines.
         quality: spread of that noise among wells.
         gene_effect: change of a gene by a program.
         unequal: spread of the responsiveness among genes.
@@ -64,7 +64,7 @@ class Settings:
     """
 
     programs: int = 60
-    spectrum: float = 14.0
+    spectrum: float = 16.0
     family_share: float = 0.4
     strong_targets: float = 0.15
     strong: float = 1.2
@@ -78,16 +78,16 @@ class Settings:
     own: float = 0.85
     turning: float = 0.65
     replicate: float = 0.35
-    program_noise: float = 0.6
-    gene_noise: float = 0.37
+    program_noise: float = 0.7
+    gene_noise: float = 0.3
     cell_noise: float = 0.65
-    uneven: float = 0.4
+    uneven: float = 0.6
     quality: float = 0.2
-    gene_effect: float = 0.75
-    unequal: float = 0.36
+    gene_effect: float = 0.71
+    unequal: float = 0.38
     toxic_targets: float = 0.28
-    kill: float = 8.4
-    lethal: float = 1.4
+    kill: float = 8.5
+    lethal: float = 1.35
     stress: float = 0.3
     cell_effect: float = 0.25
     cell_offset: float = 0.06
@@ -187,7 +187,7 @@ class Response:
         noise = np.concatenate(
             [
                 s.gene_noise * np.exp(rng.normal(0, s.uneven, N_GENES)),
-                s.cell_noise * np.exp(rng.normal(0, s.uneven / 2, N_CELLS)),
+                s.cell_noise * np.exp(rng.normal(0, s.uneven / 3, N_CELLS)),
             ]
         )
         actions = Actions.draw(rng, drugs, scale, s)

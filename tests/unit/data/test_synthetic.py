@@ -12,7 +12,6 @@ from moa.data.synthetic import TRUTH, is_synthetic, synthesize
 from moa.errors import UserError
 from moa.files import sha256
 
-
 ROWS, TEST_ROWS = 3000, 300
 
 
