@@ -11,8 +11,8 @@ from support.units import CPU
 
 
 def fit_together(learner, units, dtype=torch.float32):
-    data, seeds, folds = zip(*((unit.data, unit.seed, unit.fold) for unit in units), strict=True)
-    return fit_batched(learner, data, seeds, folds, CPU, [None] * len(units), dtype)
+    data, seeds = zip(*((unit.data, unit.seed) for unit in units), strict=True)
+    return fit_batched(learner, data, seeds, CPU, [None] * len(units), dtype)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -29,7 +29,7 @@ def test_each_member_equals_the_one_trained_alone(name):
                 fitted.tensors[key], value, rtol=1e-6, atol=1e-8, msg=lambda m, k=key: f"{k}: {m}"
             )
         assert [row["epoch"] for row in fitted.history] == [0, 1, 2, 3]
-        for kind in ("train_loss", "valid_loss"):
+        for kind in ("train_loss", "valid_loss", "valid_batch_loss"):
             mine, other = ([row[kind] for row in f.history] for f in (fitted, alone))
             assert mine == pytest.approx(other, rel=1e-8)
 
