@@ -80,3 +80,11 @@ def test_units_of_other_steps_or_tables_are_refused():
         fit_together(learner, [*units[:2], fewer])
     with pytest.raises(ValueError, match="share their tables"):
         fit_together(learner, [units[0], units[1].with_data(X=units[1].data.X.copy())])
+
+
+def test_members_of_a_seed_start_alike_and_those_of_another_do_not():
+    still = LEARNERS["simple"].model_copy(update={"max_lr": 0.0, "epochs": 1})
+    units = make_units()  # five folds of seed 1, then of seed 2
+    starts = [fitted.tensors["2.parametrizations.weight.original1"] for fitted in fit_together(still, units)]
+    assert all(torch.equal(start, starts[0]) for start in starts[:5])
+    assert all(torch.equal(start, starts[5]) for start in starts[5:]) and not torch.equal(starts[0], starts[5])
