@@ -60,6 +60,12 @@ def edit(path, **changes):
     path.write_text(json.dumps(read_json(path) | changes))
 
 
+def without_version(path):
+    manifest = read_json(path)
+    del manifest["recipe"]
+    path.write_text(json.dumps(manifest))
+
+
 def damage(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -79,6 +85,8 @@ def other_fit(part):
         (lambda part: edit(part / MODEL / "manifest.json", settings={"seeds": [1]}), "not of the same training.*seeds"),
         (lambda part: edit(part / MODEL / "manifest.json", data={"x": "y"}), "not of the same training"),
         (lambda part: edit(part / MODEL / "nn" / "stage.json", rows=7), "other features or stages.*rows"),
+        (lambda part: edit(part / MODEL / "manifest.json", recipe=1), "trained by version 1 of this model.*version 2"),
+        (lambda part: without_version(part / MODEL / "manifest.json"), "trained by version 1 of this model.*version 2"),
         (lambda part: damage(part / MODEL / "nn" / "seed-1513" / "fold-0" / "weights.safetensors"), "checksum differs"),
         (lambda part: (part / MODEL / "nn" / "seed-1513" / "fold-0" / "oof.parquet").unlink(), "missing or damaged"),
         (other_fit, "fitted with another result"),

@@ -15,12 +15,34 @@ THREE, TABNET = "three-stage-nn-5fold", "two-stage-nn-tabnet"
 def test_later_stages_see_out_of_fold_predictions(weights_of, dataset):
     """Stage 3's inputs on training rows are ranks of stage 2's OOF, not of what stage 2 fitted."""
     trained = open_trained(THREE, weights_of(THREE))
-    stage = trained.pipeline("stage3")
-    oof = trained.oof(stage="stage2")
-    x = stage.transform(oof.add_prefix("stage2:").reindex(columns=stage.input_columns_, fill_value=0.0))
+    x = trained.pipeline("stage3").transform(_with_predictions(trained, "stage3", dataset))
+    oof = trained.oof(stage="stage2").loc[x.index]
+    assert len(x) == dataset.treated.sum()
     target = oof.columns[0]
     order = oof[target].to_numpy().argsort()
     assert (np.diff(x[f"stage2:{target}"].to_numpy()[order]) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("name", [THREE, TABNET])
+def test_stage_predictions_exist_for_treated_rows_alone(name, weights_of, dataset):
+    trained = open_trained(name, weights_of(name))
+    treated = dataset.features.index[dataset.treated]
+    assert 0 < len(treated) < len(dataset.features)
+    for stage in trained.stages:
+        assert set(trained.oof(stage=stage).index) == set(treated)
+        assert trained.store.stage(stage)["rows"] == len(treated)
+        assert trained.pipeline(stage).transform(_with_predictions(trained, stage, dataset)).index.equals(treated)
+    shown = trained.predict(dataset.test)
+    controls = ~dataset.schema.is_treated(dataset.test)
+    assert (shown[controls] == 0).all(axis=None) and (shown[~controls] > 0).all(axis=None)
+
+
+def _with_predictions(trained, stage, dataset):
+    """All training rows, with the OOF of the stages that this one reads; controls have none."""
+    frame = dataset.features
+    for source in trained.stages[stage].uses:
+        frame = frame.join(trained.oof(stage=source).add_prefix(f"{source}:"))
+    return frame
 
 
 def test_models_share_a_fit_of_the_same_columns_and_settings(weights_of):

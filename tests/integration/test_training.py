@@ -1,6 +1,7 @@
 """Training in parts: one fold at a time, several jobs in one folder, and what is refused."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -44,6 +45,20 @@ def test_other_settings_or_data_in_the_same_folder_are_refused(weights, dataset,
     changed = dataclasses.replace(dataset, fingerprint={**dataset.fingerprint, "train_features.csv": "other"})
     with pytest.raises(StoreError, match="train_features.csv"):
         Runner(model, tmp_path, model.configure("demo"), profile="demo").train(changed)
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_weights_of_another_version_of_the_recipe_are_not_trained_further(weights, dataset, tmp_path, version):
+    copy_models(weights, tmp_path, NAME)
+    path, model = tmp_path / NAME / "manifest.json", recipe(NAME)
+    manifest = read_json(path)
+    assert manifest["recipe"] == model.version == 2
+    path.write_text(json.dumps(manifest | {"recipe": version}))
+    with pytest.raises(StoreError, match=f"made with other recipe .*{version} there, 2 now") as told:
+        Runner(model, tmp_path, model.configure("demo"), profile="demo").train(dataset)
+    assert "\n" not in str(told.value)
+    with pytest.raises(StoreError, match=f"trained by version {version} of this model.*has version 2"):
+        open_trained(NAME, tmp_path)
 
 
 def test_untrained_unknown_and_incomplete_are_reported_plainly(tmp_path, weights, dataset):

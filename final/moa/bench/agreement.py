@@ -77,7 +77,7 @@ def _one_by_one(
 
 def _together(learner: MLPLearner, data: FoldData, runtime: Runtime, callbacks: Sequence[EpochCallback]) -> None:
     """Train as one batched network."""
-    fit_batched(learner, [data] * len(SEEDS), SEEDS, [0] * len(SEEDS), runtime, callbacks)
+    fit_batched(learner, [data] * len(SEEDS), SEEDS, runtime, callbacks)
 
 
 def _losses(fit: FitAll) -> np.ndarray:

@@ -102,8 +102,8 @@ def roofline(sizes: Sizes, runtime: Runtime) -> pd.DataFrame:
     def ensemble(data: FoldData, seed: int, fold: int, runtime: Runtime, callback: EpochCallback) -> None:
         # All members end their epochs together, so it is enough that one reports them.
         callbacks = [*[None] * (ENSEMBLE - 1), callback]
-        seeds, folds = range(seed, seed + ENSEMBLE), [fold] * ENSEMBLE
-        fit_batched(sizes.learner(sizes.repeats + 1), [data] * ENSEMBLE, seeds, folds, runtime, callbacks)
+        seeds = range(seed, seed + ENSEMBLE)
+        fit_batched(sizes.learner(sizes.repeats + 1), [data] * ENSEMBLE, seeds, runtime, callbacks)
 
     seconds = min(epoch_seconds(ensemble, fold, runtime)) / steps
     table.append(whole(f"ensemble step, {ENSEMBLE} members", list(step.values()) * ENSEMBLE, seconds))

@@ -95,10 +95,12 @@ class Learner(Protocol):
 
         Args:
             data: inputs, targets and rows.
-            seed: model seed, from which initial weights, order, dropout and noise are drawn; some learners also use
-            ``fold``. fold: number of the fold, from 0. runtime: device and other conditions that are not
-            hyper-parameters. initial: the finished unit to start from, where the stage names one. callback: receives
-            each epoch.
+            seed: model seed, from which initial weights, order, dropout and noise are drawn; by some learners together
+                with ``fold``.
+            fold: number of the fold, from 0.
+            runtime: device and other conditions that are not hyper-parameters.
+            initial: the finished unit to start from, where the stage names one.
+            callback: receives each epoch.
         """
         ...
 

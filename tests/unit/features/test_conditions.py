@@ -8,6 +8,7 @@ import skops.io
 from moa.data.schema import COMPETITION
 from moa.errors import UserError
 from moa.features import TRUSTED_TYPES, ConditionCodes, OneHotConditions, RawInputs
+from moa.features.conditions import TreatedRows
 
 LEVELS = {"cp_time": (24, 48, 72), "cp_dose": ("D1", "D2")}
 
@@ -66,6 +67,13 @@ def test_raw_inputs_of_the_competition_have_the_published_order():
     coded = RawInputs.of(COMPETITION).fit_transform(frame)
     np.testing.assert_array_equal(coded[:, :3], [[0, 1, 0.5], [1, 0, 1]])
     assert (coded[:, 3:] == 1).all()
+
+
+def test_treated_rows_are_marked():
+    kinds = pd.DataFrame({"kind": ["drug", "vehicle", "drug"]})
+    np.testing.assert_array_equal(TreatedRows("drug").fit_transform(kinds), [[True], [False], [True]])
+    back = skops.io.loads(skops.io.dumps(TreatedRows("drug").fit(kinds)), trusted=list(TRUSTED_TYPES))
+    np.testing.assert_array_equal(back.transform(kinds), [[True], [False], [True]])
 
 
 @pytest.mark.parametrize("kind", [OneHotConditions, ConditionCodes, RawInputs])

@@ -7,8 +7,19 @@ from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.preprocessing import StandardScaler
 
+from moa.data.schema import COMPETITION
 from moa.errors import UserError
-from moa.features.pipeline import FeaturePipeline, NoStore, Step, drop, excluding, named, positions, starting
+from moa.features.pipeline import (
+    FeaturePipeline,
+    NoStore,
+    Step,
+    drop,
+    excluding,
+    keep_treated,
+    named,
+    positions,
+    starting,
+)
 
 
 @pytest.fixture
@@ -71,6 +82,56 @@ def test_select_keeps_supported_columns(frames):
         train, test
     )
     assert list(x.columns) == ["kind", "a-1", "b-0"]
+
+
+@pytest.fixture
+def with_controls(frames):
+    found = []
+    for frame in frames:
+        kinds = np.where(np.arange(len(frame)) % 5 == 0, "ctl_vehicle", "trt_cp")
+        found.append(frame.drop(columns="kind").assign(cp_type=kinds))
+    return found
+
+
+def test_steps_before_the_controls_leave_are_fitted_with_them_and_later_ones_without(with_controls):
+    train, test = with_controls
+    treated_train, treated_test = (frame[frame["cp_type"] == "trt_cp"] for frame in with_controls)
+    steps = [
+        Step("all", StandardScaler(), named("a-0"), "in place", fit_on="train"),
+        Step("both", StandardScaler(), named("a-1"), "in place"),
+        keep_treated(COMPETITION),
+        Step("treated", StandardScaler(), named("b-0"), "in place", fit_on="train"),
+    ]
+    fits = NoStore()
+    pipeline = FeaturePipeline(steps, dtype=np.float64)
+    x, z = pipeline.fit_transform(train, test, fits)
+    assert x.index.equals(treated_train.index) and z.index.equals(treated_test.index)
+    assert list(x) == list(z) == ["a-0", "a-1", "b-0"] and pipeline.widths_["treated rows"] == 4
+    both = pd.concat([train["a-1"], test["a-1"]])
+    for column, fitted_on in (("a-0", train["a-0"]), ("a-1", both), ("b-0", treated_train["b-0"])):
+        for table, raw in ((x, treated_train), (z, treated_test)):
+            expected = (raw[column] - fitted_on.mean()) / fitted_on.std(ddof=0)
+            np.testing.assert_allclose(table[column], expected, rtol=1e-9)
+    back = FeaturePipeline.restore(pipeline.describe(), fits)
+    pd.testing.assert_frame_equal(back.transform(test), z)
+    assert back.transform(test[test["cp_type"] == "ctl_vehicle"]).shape == (0, 3)
+
+
+def test_labels_of_a_selector_follow_the_rows_that_stay(with_controls):
+    train, _ = with_controls
+    y = ((train["a-1"] > 0) & (train["cp_type"] == "trt_cp")).astype(int).to_numpy()
+    best = Step("best", SelectKBest(k=1), excluding(), "select", fit_on="train")
+    pipeline = FeaturePipeline([keep_treated(COMPETITION), best]).fit(train, y)
+    kept = (train["cp_type"] == "trt_cp").to_numpy()
+    alone = FeaturePipeline([best]).fit(train[kept].drop(columns="cp_type"), y[kept])
+    assert pipeline.feature_names_ == alone.feature_names_ == ["a-1"]
+
+
+def test_columns_that_controls_lack_may_be_used_after_the_controls_have_left(with_controls):
+    train, test = (f.assign(p=np.where(f["cp_type"] == "trt_cp", f["a-0"], np.nan)) for f in with_controls)
+    scale = Step("scale", StandardScaler(), named("p"), "in place", fit_on="train")
+    x, z = FeaturePipeline([keep_treated(COMPETITION), scale]).fit_transform(train, test)
+    assert np.isfinite(x.to_numpy()).all() and np.isfinite(z.to_numpy()).all()
 
 
 def test_restored_from_description_and_fits(frames):

@@ -84,6 +84,21 @@ def test_fitted_rows_get_their_fitted_place(clustered, umap):
     np.testing.assert_array_equal(mixed[[0, 1, 2, 3, 4, 7, 8, 9, 10]], umap.transform(new[:9]))
 
 
+def test_fitted_rows_can_be_placed_like_new_ones(clustered, umap):
+    train, new, cluster, _ = clustered
+    like_new = UMAPEmbedding(3, random_state=1903, keep_fitted=False).fit(train)
+    np.testing.assert_array_equal(like_new.embedding_, umap.embedding_)
+    np.testing.assert_array_equal(like_new.transform(new[:50]), umap.transform(new[:50]))
+    places = like_new.transform(train)
+    assert (np.abs(places - umap.embedding_).max(axis=1) > 1e-6).all()
+    nearest = neighbors(places, umap.embedding_, 1)[:, 0]
+    assert (cluster[nearest] == cluster).mean() > 0.99
+    mixed = like_new.transform(np.vstack([new[:3], train[[7]]]))
+    np.testing.assert_array_equal(mixed[3], places[7])
+    back = skops.io.loads(skops.io.dumps(like_new), trusted=list(TRUSTED_TYPES))
+    np.testing.assert_array_equal(back.transform(train[:20]), places[:20])
+
+
 def test_of_equal_fitted_rows_the_first_counts_and_signed_zeros_are_equal(clustered):
     train = clustered[0][:60].copy()
     train[40:], train[0, 0] = train[:20], 0.0

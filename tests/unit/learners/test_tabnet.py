@@ -68,3 +68,14 @@ def test_training_is_the_librarys_to_the_last_bit_and_the_library_is_left_as_it_
     predicted = learner.predict(theirs, x, CPU)
     monkeypatch.undo()
     assert learner.predict(ours, x, CPU).tobytes() == predicted.tobytes()
+
+
+def test_all_folds_of_a_seed_start_from_the_same_weights():
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.normal(size=(60, 6)).astype(np.float32))
+    data = FoldData(x, pd.DataFrame((x.to_numpy()[:, :3] > 1).astype(np.float32)), np.arange(40), np.arange(40, 60))
+    still = TabNetLearner(n_d=4, n_a=4, epochs=1, batch_size=16, virtual_batch_size=8, lr=0.0)
+    starts = {(seed, fold): Unit(data, seed, fold).fit(still).tensors for seed, fold in ((0, 0), (0, 1), (1, 0))}
+    assert all(torch.equal(starts[0, 1][name], value) for name, value in starts[0, 0].items())
+    weights = [name for name in starts[0, 0] if name.endswith("fc.weight")]
+    assert weights and not any(torch.equal(starts[1, 0][name], starts[0, 0][name]) for name in weights)

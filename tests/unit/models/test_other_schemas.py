@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 
 from moa.data.schema import Condition, FeatureGroup, Schema, Treatment
+from moa.errors import UserError
 from moa.models.registry import recipe, recipes
 
 TREATMENT = Treatment(column="kind", treated="drug", control="vehicle")
 GENES = FeatureGroup(name="genes", prefix="g", columns=tuple(f"gene {i}" for i in range(40)))
 CONDITIONS = (Condition(column="dose", levels=(0.5, 10.0, 20.0, 40.0)),)
-SMALLER = {"two-heads": {"selected": 10}, "two-heads-v2": {"selected": 10}}
+# The published list of columns is of the competition's genes and cells.
+SMALLER = {name: {"selection": "t-test", "selected": 10} for name in ("two-heads", "two-heads-v2")}
 
 
 @pytest.fixture(params=[(), CONDITIONS], ids=["no conditions", "a condition"])
@@ -42,6 +44,13 @@ def test_the_stages_of_a_recipe_follow_the_schema(name, schema):
         assert not [name for name in pipeline.widths_ if name.startswith("c-")], "steps over cells are left out"
         if not schema.conditions:
             assert not {"conditions", "codes", "no conditions"} & set(pipeline.widths_)
+
+
+@pytest.mark.parametrize("name", list(SMALLER))
+def test_the_published_columns_are_refused_where_the_data_lack_them(name, schema):
+    with pytest.raises(UserError, match="'g-0', which genes alone lacks; choose selection=\"t-test\"") as caught:
+        recipe(name).stages(recipe(name).configure(), schema)[0].features()
+    assert "\n" not in str(caught.value)
 
 
 def test_learners_get_the_number_of_conditions(schema):

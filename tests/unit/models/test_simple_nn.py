@@ -4,30 +4,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data.schema import COMPETITION, CP_TYPE, GENES, TREATED
+from moa.data.schema import COMPETITION, CP_DOSE, CP_TIME, CP_TYPE, GENES, TREATED
+from moa.features.pipeline import FeaturePipeline
 from moa.models.registry import recipe
 from moa.models.simple_nn import features
 
-
-@pytest.fixture(scope="module")
-def treated(dataset):
-    return [frame[frame[CP_TYPE] == TREATED] for frame in (dataset.features, dataset.test)]
+CONDITIONS = [CP_TYPE, CP_TIME, CP_DOSE]
 
 
 @pytest.fixture(scope="module")
-def fitted(treated):
+def fitted(tables):
     found = {}
     for name in ("simple-nn-old-cv", "simple-nn-new-cv"):
         pipeline = features(recipe(name).configure("kaggle"), COMPETITION)
-        found[name] = (pipeline, *pipeline.fit_transform(*treated))
+        found[name] = (pipeline, *pipeline.fit_transform(*tables))
     return found
 
 
 @pytest.mark.parametrize(("name", "width"), [("simple-nn-old-cv", 1089), ("simple-nn-new-cv", 1030)])
-def test_frame_widths_before_one_hot_are_the_published_ones(fitted, name, width):
+def test_frame_widths_before_one_hot_are_the_published_ones(fitted, tables, name, width):
     pipeline, train, test = fitted[name]
-    assert pipeline.widths_["statistics"] == width
+    assert pipeline.widths_["treated rows"] == width
     assert list(train.columns) == list(test.columns) and train.shape[1] == width - 1 - 2 + 5
+    assert train.index.equals(tables[0].index[tables[0][CP_TYPE] == TREATED])
     assert np.isfinite(train.to_numpy()).all() and np.isfinite(test.to_numpy()).all()
 
 
@@ -46,9 +45,12 @@ def test_statistics_of_the_old_cv_are_off_by_one_and_of_the_new_cv_are_not(fitte
     np.testing.assert_allclose(old["c_std"], old[slipped_cells].std(axis=1), rtol=1e-3)
 
 
-def test_each_column_ends_close_to_a_normal_distribution(fitted):
-    _, train, test = fitted["simple-nn-new-cv"]
-    both = pd.concat([train, test])[[*GENES[:50], *(f"c-{i}" for i in range(50))]]
+def test_each_column_ends_close_to_a_normal_distribution_with_the_controls_in(fitted, tables):
+    pipeline, treated, _ = fitted["simple-nn-new-cv"]
+    ranks = FeaturePipeline([step for step in pipeline.steps if step.name in ("rank", "second rank")])
+    both = pd.concat(ranks.fit_transform(*(table.drop(columns=CONDITIONS) for table in tables)))
+    both = both[[*GENES[:50], *(f"c-{i}" for i in range(50))]]
+    np.testing.assert_allclose(both.loc[treated.index], treated[both.columns], rtol=1e-6)
     assert both.median().abs().max() < 0.05
     # Cells have ties at -10, which all get the lowest score: quartiles say more than the standard deviation.
     assert ((both.quantile(0.75) - both.quantile(0.25)) / 1.349).between(0.85, 1.15).all()

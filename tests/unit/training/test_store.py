@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from moa.errors import StoreError
 from moa.features import LogScaler
 from moa.features.pipeline import FeaturePipeline, Step, excluding
+from moa.files import write_json
 from moa.learners.base import Fitted
 from moa.training.layout import UnitKey
 from moa.training.store import ModelStore
@@ -95,6 +96,24 @@ def test_a_damaged_artifact_is_refused_by_name(store, oof, name, damage):
     read = store.load_unit if name.startswith("weights") else store.load_oof
     with pytest.raises(StoreError, match=name):
         read(*UNIT)
+
+
+def test_weights_of_another_version_of_the_recipe_are_refused(store):
+    store.claim({"settings": {}, "recipe": 3})
+    store.check_version(3)
+    with pytest.raises(StoreError, match="trained by version 3 of this model, and this package has version 4") as told:
+        store.check_version(4)
+    assert "\n" not in str(told.value)
+
+
+def test_a_manifest_without_a_version_is_of_the_first(store):
+    write_json(store.layout.manifest, {"settings": {}, "profile": "kaggle"})
+    assert store.manifest()["recipe"] == 1
+    store.check_version(1)
+    with pytest.raises(StoreError, match="trained by version 1 of this model, and this package has version 2"):
+        store.check_version(2)
+    with pytest.raises(StoreError, match="made with other recipe .*1 there, 2 now"):
+        store.claim({"recipe": 2, "settings": {}})
 
 
 def test_a_manifest_of_other_settings_or_data_is_refused_with_the_place(store):

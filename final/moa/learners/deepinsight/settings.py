@@ -27,8 +27,7 @@ class CNNSettings(BaseModel):
         swap_probability, swap_fraction, swap_first: of ``moa.learners.deepinsight.rendering.SwapNoise``;
             ``swap_first=None`` is set by the stage from the data's schema: the conditions are never swapped.
         epochs, patience, min_delta: most epochs, and epochs without a gain of ``min_delta`` in the validation loss
-        before
-            stopping; the epoch of the lowest loss is kept.
+            before stopping; the epoch of the lowest loss is kept.
         batch_size: rows per step.
         lr, weight_decay: of RAdam; the decay is applied to the weights apart from the moments.
         half_cycle: epochs from the full learning rate down to 0 by a cosine. A quirk is kept: the plain cosine then

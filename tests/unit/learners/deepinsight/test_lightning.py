@@ -78,6 +78,25 @@ def test_training_stops_when_the_validation_loss_does_and_stays_stopped(tmp_path
     assert validated == [0, 1, 2, 3, 4]
 
 
+def test_a_gain_below_a_millionth_does_not_keep_training_going_but_its_epoch_is_kept(tmp_path, monkeypatch):
+    losses = [2.0, 1.0, 1.0 - 3e-7, 1.0 - 6e-7, 1.0 - 9e-7, 0.5]
+    log = lambda self: self.log("valid_loss", torch.tensor(losses[self.current_epoch]))  # noqa: E731
+    monkeypatch.setattr(FoldModule, "on_validation_epoch_end", log)
+    fitted = unit_in(tmp_path).fit(TINY.model_copy(update={"epochs": 20, "patience": 3}))
+    assert len(fitted.history) == 5 and fitted.meta["best_epoch"] == 4
+    losses[2] = 1.0 - 2e-6
+    fitted = unit_in(tmp_path / "other").fit(TINY.model_copy(update={"epochs": 6, "patience": 3}))
+    assert len(fitted.history) == 6 and fitted.meta["best_epoch"] == 5
+
+
+def test_folds_of_a_seed_start_from_weights_of_their_own(tmp_path):
+    still = TINY.model_copy(update={"epochs": 1, "lr": 1e-12, "weight_decay": 0.0})
+    unit = unit_in(tmp_path)
+    starts = [dataclasses.replace(unit, fold=fold, runtime=CPU).fit(still).tensors for fold in (0, 1)]
+    kernels = [name for name in starts[0] if starts[0][name].ndim == 4]
+    assert kernels and not any(torch.allclose(starts[0][name], starts[1][name], atol=1e-3) for name in kernels)
+
+
 def test_options_reach_lightning(tmp_path, monkeypatch):
     seen = {}
 

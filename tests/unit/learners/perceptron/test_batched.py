@@ -11,8 +11,8 @@ from support.units import CPU
 
 
 def fit_together(learner, units, dtype=torch.float32):
-    data, seeds, folds = zip(*((unit.data, unit.seed, unit.fold) for unit in units), strict=True)
-    return fit_batched(learner, data, seeds, folds, CPU, [None] * len(units), dtype)
+    data, seeds = zip(*((unit.data, unit.seed) for unit in units), strict=True)
+    return fit_batched(learner, data, seeds, CPU, [None] * len(units), dtype)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -29,7 +29,7 @@ def test_each_member_equals_the_one_trained_alone(name):
                 fitted.tensors[key], value, rtol=1e-6, atol=1e-8, msg=lambda m, k=key: f"{k}: {m}"
             )
         assert [row["epoch"] for row in fitted.history] == [0, 1, 2, 3]
-        for kind in ("train_loss", "valid_loss"):
+        for kind in ("train_loss", "valid_loss", "valid_batch_loss"):
             mine, other = ([row[kind] for row in f.history] for f in (fitted, alone))
             assert mine == pytest.approx(other, rel=1e-8)
 
@@ -80,3 +80,11 @@ def test_units_of_other_steps_or_tables_are_refused():
         fit_together(learner, [*units[:2], fewer])
     with pytest.raises(ValueError, match="share their tables"):
         fit_together(learner, [units[0], units[1].with_data(X=units[1].data.X.copy())])
+
+
+def test_members_of_a_seed_start_alike_and_those_of_another_do_not():
+    still = LEARNERS["simple"].model_copy(update={"max_lr": 0.0, "epochs": 1})
+    units = make_units()  # five folds of seed 1, then of seed 2
+    starts = [fitted.tensors["2.parametrizations.weight.original1"] for fitted in fit_together(still, units)]
+    assert all(torch.equal(start, starts[0]) for start in starts[:5])
+    assert all(torch.equal(start, starts[5]) for start in starts[5:]) and not torch.equal(starts[0], starts[5])

@@ -5,11 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from moa.learners.common import unit_seed
 from moa.learners.perceptron.learner import MLPLearner, logits
 from moa.learners.perceptron.network import three_fc
 from support.perceptrons import make_unit
-from support.units import CPU
+from support.units import CPU, Unit
 
 SMALL = MLPLearner(hidden=32, epochs=12, batch_size=32)
 
@@ -22,7 +21,6 @@ def test_training_is_reproducible_and_leaves_the_global_generator_alone():
     torch.manual_seed(6)
     second = make_unit().fit(SMALL)
     assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
-    assert unit_seed(1, 0) != unit_seed(1, 1) != unit_seed(2, 0)
 
 
 def test_it_learns_and_keeps_the_epoch_of_the_lowest_validation_loss():
@@ -45,10 +43,10 @@ def test_the_loop_takes_the_same_steps_as_a_loop_written_out():
     learner = MLPLearner(hidden=16, epochs=2, batch_size=50, dropout=(0.0, 0.0, 0.0), smoothing=0.001)
     fitted = unit.fit(learner)
 
-    data, seed = unit.data, unit_seed(unit.seed, unit.fold)
-    torch.manual_seed(seed)
+    data = unit.data
+    torch.manual_seed(unit.seed)
     network = three_fc(12, 4, hidden=16, dropout=(0.0, 0.0, 0.0))
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(unit.seed)
     x, y = torch.tensor(data.X.to_numpy()), torch.tensor(data.y.to_numpy())
     adam = torch.optim.Adam(network.parameters(), lr=123.0, weight_decay=1e-5)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -94,3 +92,34 @@ def test_predictions_do_not_depend_on_the_batch():
     whole = SMALL.predict(fitted, X, CPU)
     np.testing.assert_allclose(SMALL.predict(fitted, X.iloc[[7]], CPU)[0], whole[7], rtol=1e-5)
     assert whole.dtype == np.float32 and whole.shape == (240, 4)
+
+
+def test_all_folds_of_a_seed_start_from_the_same_weights_and_order():
+    still = SMALL.model_copy(update={"max_lr": 0.0, "epochs": 1})
+    unit = make_unit()
+    starts = {(seed, fold): Unit(unit.data, seed, fold).fit(still).tensors for seed in (3, 4) for fold in (0, 1)}
+    for name, value in starts[3, 0].items():
+        assert torch.equal(starts[3, 1][name], value), name
+    assert not torch.equal(value_of(starts[4, 0]), value_of(starts[3, 0]))
+    torch.manual_seed(3)  # as a notebook seeds torch and builds its network
+    expected = three_fc(12, 4, hidden=32).state_dict()
+    assert torch.equal(value_of(expected), value_of(starts[3, 0]))
+
+
+def value_of(tensors):
+    return tensors["2.parametrizations.weight.original1"]
+
+
+@pytest.mark.parametrize("batch_size", [32, 7, 64])
+def test_history_has_the_mean_of_the_validation_batches_in_file_order(batch_size):
+    unit = make_unit()  # 60 validation rows: the last batch has 28, 4 or 60
+    learner = SMALL.model_copy(update={"batch_size": batch_size, "epochs": 1})
+    fitted = unit.fit(learner)
+    X, y = unit.valid()
+    p, truth = learner.predict(fitted, X, CPU).astype(np.float64), y.to_numpy()
+    losses = -(truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean(axis=1)
+    batches = [losses[start : start + batch_size].mean() for start in range(0, len(losses), batch_size)]
+    (row,) = fitted.history
+    assert row["valid_batch_loss"] == pytest.approx(np.mean(batches), rel=1e-5)
+    assert row["valid_loss"] == pytest.approx(losses.mean(), rel=1e-5)
+    assert (row["valid_batch_loss"] == pytest.approx(row["valid_loss"], rel=1e-5)) == (len(batches) == 1)

@@ -152,3 +152,22 @@ def test_phase_2_starts_from_phase_1_with_a_new_head():
         name for name in second if name.startswith("head.") and "num_batches" not in name
     }
     assert second["head.1.weight"].shape == (4, 16) and (second["head.0.running_var"] == 1).all()
+
+
+def test_the_checkpoint_is_that_of_the_lowest_loss_however_small_its_gain():
+    """No epoch gains ``min_delta`` on the first one, so that training stops, and yet the lowest loss is kept."""
+    unit = made_up_unit(shuffle=False)
+    learner = TwoHeadsLearner(**(LOOPING | {"epochs": 15, "patience": 6, "min_delta": 10.0, "lr": 1e-3}))
+    fitted = unit.fit(learner)
+    losses = [row["valid_stopping_loss"] for row in fitted.history]
+    assert len(losses) == 7 and int(np.argmin(losses)) > 0
+    X, y = unit.valid()
+    p = torch.tensor(learner.predict(fitted, X, CPU))
+    smoothed = torch.tensor(y.to_numpy()) * (1 - 0.0005) + 0.5 * 0.0005
+    assert nn.functional.binary_cross_entropy(p, smoothed).item() == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_folds_of_a_seed_start_from_weights_of_their_own():
+    unit, learner = made_up_unit(rows=80), TwoHeadsLearner(**(LOOPING | {"epochs": 0}))
+    starts = [Unit(unit.data, 1, fold).fit(learner).tensors["out1.2.weight"] for fold in (0, 1, 0)]
+    assert torch.equal(starts[0], starts[2]) and not torch.equal(starts[0], starts[1])

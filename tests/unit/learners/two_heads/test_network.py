@@ -12,6 +12,7 @@ from moa.learners.two_heads.network import (
     EarlyStopping,
     KerasAdam,
     KerasBatchNorm,
+    LooperStopping,
     TwoHeads,
     keras_adadelta,
     keras_plateau,
@@ -87,9 +88,10 @@ def test_adam_counts_eps_outside_the_correction():
 
 def test_stopping_and_plateau_count_as_keras_does():
     stopping = EarlyStopping(patience=3, min_delta=0.1)
-    found = [(stopping.better(value), stopping.stop) for value in (1.0, 0.95, 0.85, 0.80, 0.76, 0.755)]
-    # 0.95 gains too little on 1.0; 0.85 gains on it; the next three do not gain more than 0.1 on 0.85.
-    assert found == [(True, False), (False, False), (True, False), (False, False), (False, False), (False, True)]
+    found = [(stopping.stops(value), stopping.is_best) for value in (1.0, 0.95, 0.85, 0.80, 0.76, 0.765)]
+    # 0.95 gains too little on 1.0; 0.85 gains on it; the next three do not gain more than 0.1 on 0.85. The checkpoint
+    # is that of the lowest loss all the same.
+    assert found == [(False, True), (False, True), (False, True), (False, True), (False, True), (True, False)]
 
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     plateau = keras_plateau(optimizer, 0.5, patience=4)
@@ -98,6 +100,20 @@ def test_stopping_and_plateau_count_as_keras_does():
         plateau.step(value)
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_the_counter_of_phase_3_also_counts_epochs_that_gain():
+    def told(*values):
+        stopping = LooperStopping(patience=3, min_delta=1e-6, lowest=1.0)
+        return [(stopping.stops(value), stopping.is_best) for value in values], stopping.lowest
+
+    # After three epochs of any kind the first one without a gain stops the step.
+    assert told(0.9, 0.8, 0.7, 0.7)[0] == [(False, True), (False, True), (False, True), (True, False)]
+    assert told(0.9, 0.95, 0.95) == ([(False, True), (False, False), (True, False)], 0.9)
+    assert told(1.1, 1.1, 0.9, 0.9)[0] == [(False, False), (False, False), (False, True), (True, False)]
+    # A gain below 1e-6 is none, and is not kept.
+    assert told(1 - 9e-7, 1 - 9.5e-7, 1 - 9.9e-7) == ([(False, False), (False, False), (True, False)], 1.0)
+    assert told(1 - 1.1e-6)[0] == [(False, True)]
 
 
 def test_wiring_and_widths():

@@ -1,0 +1,73 @@
+"""The features of the single models, held to a plain transcription of how they are made."""
+
+import numpy as np
+import pytest
+
+from moa.data.schema import COMPETITION, CP_TYPE, TREATED
+from moa.models.registry import recipe
+from support import naive_features
+
+WITHOUT_UMAP = {
+    "three-stage-nn-5fold": {"gene_umap": 0, "cell_umap": 0},
+    "two-stage-nn-tabnet": {"nonscored": {"gene_umap": 0, "cell_umap": 0}},
+}
+UMAP_COLUMNS = {"three-stage-nn-5fold": 45 + 25, "two-stage-nn-tabnet": 15 + 5}
+
+
+def ours(model, stage, frames):
+    config = recipe(model).configure("kaggle", WITHOUT_UMAP.get(model))
+    stages = {each.name: each for each in recipe(model).stages(config, COMPETITION)}
+    return stages[stage].features().fit_transform(*frames)
+
+
+def predictions(frames, stage):
+    """The predictions of an earlier stage in ``frames``: of treated rows."""
+    return [frame.filter(like=f"{stage}:")[frame[CP_TYPE] == TREATED] for frame in frames]
+
+
+def check(found, expected, width=None):
+    """Equal tables of treated rows; ``width`` columns are the network's inputs."""
+    for table, naive in zip(found, expected, strict=True):
+        assert table.index.equals(naive.index) and set(table) == set(naive)
+        # The package gives float32.
+        difference = (table.astype(np.float64) - naive[list(table)]).abs()
+        bound = 1e-5 * np.maximum(naive[list(table)].abs(), 1)
+        assert (difference <= bound).all(axis=None), difference.max().sort_values().tail()
+    if width:
+        assert found[0].shape[1] == width
+
+
+@pytest.mark.parametrize(
+    ("model", "new_cv", "width"), [("simple-nn-old-cv", False, 1091), ("simple-nn-new-cv", True, 1032)]
+)
+def test_simple_nn(tables, model, new_cv, width):
+    check(ours(model, "nn", tables), naive_features.simple_nn(*tables, new_cv), width)
+
+
+def test_three_stages(tables, joined):
+    model = "three-stage-nn-5fold"
+    umap = UMAP_COLUMNS[model]
+    with_first, with_second = joined("stage1", 331), joined("stage2", 206)
+    first = naive_features.three_stage(*tables)
+    check(ours(model, "stage1", tables), first, 1087 - umap)
+    second = naive_features.three_stage(*tables, predictions(with_first, "stage1"))
+    check(ours(model, "stage2", with_first), second, 1418 - umap)
+    check(ours(model, "stage3", with_second), naive_features.third_stage(predictions(with_second, "stage2")), 206)
+
+
+def test_two_stages_with_tabnet(tables, joined):
+    model = "two-stage-nn-tabnet"
+    with_first = joined("stage1", 331)
+    check(ours(model, "stage1", tables), naive_features.two_stage_first(*tables))
+    found = ours(model, "tabnet", with_first)
+    check(found, naive_features.tabnet(*tables, predictions(with_first, "stage1")), 1397)
+    assert list(found[0].columns[:2]) == ["cp_time", "cp_dose"]
+
+
+def test_the_transcription_tells_fits_with_controls_from_fits_without(tables):
+    """Or else this comparison would show nothing about the controls."""
+    treated, genes = [frame[frame[CP_TYPE] == TREATED] for frame in tables], naive_features.GENES[:20]
+    with_controls, without = (
+        naive_features.ranked(*frames, genes, 0, fit_on_test=False)[0] for frames in (tables, treated)
+    )
+    assert (with_controls.loc[without.index, genes] - without[genes]).abs().mean(axis=None) > 0.01
