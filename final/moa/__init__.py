@@ -3,4 +3,4 @@
 Data flows one way: files -> data -> features -> networks and engine -> predictions -> blend -> submission.csv.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

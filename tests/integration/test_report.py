@@ -84,8 +84,7 @@ def write_weights(folder, name, oof, profile="demo", leaky=False):
             facts = {"stage": stage.name, "seed": seed, "fold": fold, "seconds": 30.0, "history": history}
             if leaky:
                 rows = oof.iloc[fold :: stage.folds.n_splits]
-                facts |= {"variants": ["honest", "looped"], "meta": {"honest_oof": "honest"}}
-                write_table(unit / "oof-honest.parquet", rows)
+                facts["variants"] = ["looped"]
                 write_table(unit / "oof-looped.parquet", rows * 0.5)
                 facts["sha256"] = {"oof-looped.parquet": sha256(unit / "oof-looped.parquet")}
             write_json(unit / "unit.json", facts)
@@ -169,7 +168,6 @@ def test_leaking_variants_are_shown_beside_the_honest_oof_and_nowhere_else(run, 
     assert table.index[place - 1] == TITLES[OLD]
     treated = data.scored[data.treated]
     assert table.iloc[place]["OOF, treated rows"] == f"{log_loss(treated, oofs[OLD] * np.float32(0.5)):.5f}"
-    assert not any("honest" in name for name in table.index), "the honest variant is the OOF itself"
     assert "fitted on the validation fold" in page.words["scores"]
     others = "".join(words for name, words in page.words.items() if name != "scores")
     assert "looped" not in others

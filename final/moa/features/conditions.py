@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from moa.data.schema import COMPETITION, Schema
+from moa.data.schema import Schema
 from moa.errors import UserError
 from moa.features.stored import stored
 
@@ -25,10 +25,6 @@ class _Conditions(TransformerMixin, BaseEstimator):
 
     def __init__(self, levels: Levels):
         self.levels = levels
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Fits stored before ``levels`` was a parameter have the competition's.
-        super().__setstate__({"levels": COMPETITION.levels} | state)
 
     def fit(self, X: pd.DataFrame | np.ndarray, y: Any = None) -> _Conditions:
         """Check ``X``.
@@ -109,10 +105,6 @@ class RawInputs(TransformerMixin, BaseEstimator):
     def __init__(self, levels: Levels, columns: Sequence[str]):
         self.levels = levels
         self.columns = columns
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Fits stored before these were parameters have the competition's.
-        super().__setstate__(RawInputs.of(COMPETITION).get_params() | state)
 
     @classmethod
     def of(cls, schema: Schema) -> RawInputs:

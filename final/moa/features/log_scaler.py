@@ -27,13 +27,6 @@ class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         largest_: the divisor.
     """
 
-    @classmethod
-    def restore(cls, minimum: np.ndarray, largest: float) -> LogScaler:
-        """A fitted scaler from its two attributes."""
-        scaler = cls()
-        scaler.minimum_, scaler.largest_, scaler.n_features_in_ = minimum, largest, len(minimum)
-        return scaler
-
     def fit(self, X: Any, y: Any = None) -> LogScaler:
         """Learn the column minima and the one maximum from the training rows, shape (rows, features)."""
         values = validate_data(self, X, dtype=np.float64)

@@ -225,11 +225,8 @@ class FeaturePipeline:
 
     @classmethod
     def restore(cls, description: dict[str, Any], fits: Fits) -> FeaturePipeline:
-        """Rebuild a fitted pipeline from its ``describe`` and the stored fits.
-
-        Descriptions written before ``dtype`` was added have none and mean float32.
-        """
-        self = cls([], description.get("dtype", np.float32))
+        """Rebuild a fitted pipeline from its ``describe`` and the stored fits."""
+        self = cls([], description["dtype"])
         self.input_columns_ = description["input_columns"]
         self.feature_names_ = description["feature_names"]
         self.widths_ = description["widths"]

@@ -7,7 +7,6 @@ They are skops files, which hold arrays and names of classes. Nothing is unpickl
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -24,8 +23,6 @@ from moa.files import creating, digest
 from moa.training.layout import WeightsFolder
 
 _CHECKSUM_BYTES = 32
-#: Modules in which version 0.1 defined stored classes that have since moved.
-_FORMER_MODULES = {"moa.embedding": "moa.features", "moa.familiarity": "moa.features"}
 _SKOPS_SCHEMA = "schema.json"
 
 
@@ -103,7 +100,6 @@ def load(raw: bytes, path: Path) -> Any:
     checksum, payload = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
     if hashlib.sha256(payload).digest() != checksum:
         raise StoreError(f"{path}: damaged (checksum differs); delete it and train again")
-    payload = _with_present_modules(payload)
     unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
     if unknown:
         raise StoreError(f"{path}: holds types that are not trusted: {', '.join(unknown)}")
@@ -122,18 +118,3 @@ def array_hashes(path: Path) -> list[str]:
             return sorted(hashlib.sha256(packed.read(name)).hexdigest() for name in names)
     except zipfile.BadZipFile:
         raise StoreError(f"{path}: damaged; copy it again") from None
-
-
-def _with_present_modules(payload: bytes) -> bytes:
-    """The same skops file with classes named by the modules they belong to today."""
-    with zipfile.ZipFile(BytesIO(payload)) as packed:
-        text = packed.read(_SKOPS_SCHEMA).decode()
-        if not any(json.dumps(module) in text for module in _FORMER_MODULES):
-            return payload
-        for old, new in _FORMER_MODULES.items():
-            text = text.replace(json.dumps(old), json.dumps(new))
-        renamed = BytesIO()
-        with zipfile.ZipFile(renamed, "w") as target:
-            for name in packed.namelist():
-                target.writestr(name, text if name == _SKOPS_SCHEMA else packed.read(name))
-    return renamed.getvalue()

@@ -18,7 +18,6 @@ from typing import Any
 import pandas as pd
 import safetensors.torch
 
-from moa.data.schema import COMPETITION
 from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError
 from moa.features.pipeline import FeaturePipeline
@@ -40,8 +39,8 @@ RECORDED_PACKAGES = (
     "pytorch-lightning",
     "iterative-stratification",
 )
-#: Parts of a manifest that version 0.1 did not write, and what they were.
-_IMPLIED = {"schema": COMPETITION.model_dump(mode="json"), "recipe": 1}
+#: Version of the recipes in version 0.1 of the package, whose manifests do not name it.
+_FIRST_RECIPE = 1
 _WEIGHTS, _OOF, _FEATURES = "weights.safetensors", "oof.parquet", "features.skops"
 
 
@@ -114,8 +113,8 @@ class ModelStore:
                 )
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest; parts that older versions did not write are filled in."""
-        return _IMPLIED | read_json(self.layout.manifest)
+        """The manifest; the version of the recipe is filled in where version 0.1 of the package wrote it."""
+        return {"recipe": _FIRST_RECIPE} | read_json(self.layout.manifest)
 
     def check_version(self, version: int) -> None:
         """Refuse weights that another version of the model's recipe trained.
@@ -188,14 +187,8 @@ class ModelStore:
         shutil.rmtree(self.layout.scratch(key), ignore_errors=True)
 
     def unit_facts(self, stage: str, seed: int, fold: int) -> dict[str, Any]:
-        """The unit's JSON: history, seconds, variants, checksums.
-
-        Version 0.1 stored the honest OOF of some units a second time as a variant, which is not listed here.
-        """
-        facts = read_json(self.layout.facts(UnitKey(stage, seed, fold)))
-        honest = facts.get("meta", {}).get("honest_oof")
-        facts["variants"] = [name for name in facts.get("variants", []) if name != honest]
-        return facts
+        """The unit's JSON: history, seconds, variants, checksums."""
+        return read_json(self.layout.facts(UnitKey(stage, seed, fold)))
 
     def load_unit(self, stage: str, seed: int, fold: int) -> StoredUnit:
         """Read a unit.

@@ -74,12 +74,3 @@ def test_treated_rows_are_marked():
     np.testing.assert_array_equal(TreatedRows("drug").fit_transform(kinds), [[True], [False], [True]])
     back = skops.io.loads(skops.io.dumps(TreatedRows("drug").fit(kinds)), trusted=list(TRUSTED_TYPES))
     np.testing.assert_array_equal(back.transform(kinds), [[True], [False], [True]])
-
-
-@pytest.mark.parametrize("kind", [OneHotConditions, ConditionCodes, RawInputs])
-def test_fits_stored_before_levels_were_parameters_have_the_competition_s(kind):
-    expected = RawInputs.of(COMPETITION) if kind is RawInputs else kind(COMPETITION.levels)
-    old = kind.__new__(kind)
-    old.__dict__.update(n_features_in_=2)
-    back = skops.io.loads(skops.io.dumps(old), trusted=list(TRUSTED_TYPES))
-    assert back.get_params() == expected.get_params() and back.n_features_in_ == 2

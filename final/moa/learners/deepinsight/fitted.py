@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from moa.errors import UserError
-from moa.features.log_scaler import LogScaler
 from moa.learners.base import Fitted
 from moa.learners.deepinsight.backbones import BACKBONES, build_network
 from moa.learners.deepinsight.rendering import Renderer
@@ -31,9 +30,6 @@ class FittedCNN:
         self.network, self.renderer, self.meta, self.runtime = network, renderer, meta, runtime
         self.features: list[str] = meta["features"]
         self.targets: list[str] = meta["targets"]
-        # Units of version 0.1 kept their scaler among the tensors and take unscaled inputs; later ones get scaled
-        # inputs.
-        self._scaler: LogScaler | None = None
 
     @classmethod
     def restore(cls, fitted: Fitted, runtime: Runtime | None = None) -> FittedCNN:
@@ -53,10 +49,7 @@ class FittedCNN:
             runtime.torch_device,
             channels_last=runtime.channels_last,
         )
-        found = cls(runtime.place(network).eval(), renderer, meta, runtime)
-        if "scaler.minimum" in tensors:
-            found._scaler = LogScaler.restore(tensors["scaler.minimum"].numpy(), float(tensors["scaler.largest"]))
-        return found
+        return cls(runtime.place(network).eval(), renderer, meta, runtime)
 
     @property
     def last_features(self) -> nn.Module:
