@@ -131,7 +131,7 @@ def test_bad_weights_are_refused(tmp_path, state, no_downloads, monkeypatch):
         load_pretrained(TINY_RESNEST, tmp_path)
     path = tmp_path / "test_efficientnet.pth"
     torch.save(Bomb(), path)
-    with pytest.raises(UserError, match="is no file of weights"):
+    with pytest.raises(UserError, match="is not a file of weights"):
         load_pretrained(TINY_EFFICIENTNET, tmp_path)
     assert not Path("exploded").exists()
     torch.save(state | {"conv_stem.weight": torch.zeros(1)}, path)
