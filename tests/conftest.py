@@ -68,3 +68,19 @@ def moa_command():
     from support.demo import moa
 
     return moa
+
+
+@pytest.fixture
+def in_process(monkeypatch, capsys):
+    """Runs command lines in this process."""
+    from support.in_process import InProcess
+
+    return InProcess(monkeypatch, capsys)
+
+
+@pytest.fixture
+def moa_here(in_process):
+    """Run ``moa`` in this process; returns its status and its output."""
+    from moa.cli import main
+
+    return lambda *arguments, check=True: in_process.run(main, "moa", *arguments, check=check)

@@ -1,4 +1,4 @@
-"""Every inference script explains itself, and tells a mistake in one line with status 2, whatever was given."""
+"""Every inference script explains itself, and reports any mistake in one line with status 2."""
 
 import json
 import runpy
@@ -25,19 +25,13 @@ def trained(weights_of):
 
 
 @pytest.fixture
-def script(monkeypatch, capsys):
-    """Run a script in this process, where torch is loaded already; returns its status, output and errors."""
+def script(in_process, monkeypatch):
+    """Run a script in this process; returns its status, output and errors."""
+    monkeypatch.setenv("COLUMNS", "200")
 
     def run(name, *arguments):
-        monkeypatch.setattr(sys, "argv", [str(SCRIPTS[name]), *map(str, arguments)])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        monkeypatch.setenv("COLUMNS", "200")
-        try:
-            runpy.run_path(str(SCRIPTS[name]), run_name="__main__")
-            status = 0
-        except SystemExit as done:
-            status = done.code
-        return status, *capsys.readouterr()
+        path = str(SCRIPTS[name])
+        return in_process.run(lambda: runpy.run_path(path, run_name="__main__"), path, *arguments, check=False)
 
     return run
 
@@ -103,7 +97,7 @@ BAD_INPUTS = {
 
 
 @pytest.mark.parametrize("mistake", BAD_INPUTS)
-def test_bad_input_is_told_in_a_line(mistake, script, data_dir, trained, tmp_path):
+def test_bad_input_is_reported_in_one_line(mistake, script, data_dir, trained, tmp_path):
     spoil, message = BAD_INPUTS[mistake]
     data, weights, out = tmp_path / "data", tmp_path / "weights", tmp_path / "out"
     data.mkdir()
@@ -111,8 +105,8 @@ def test_bad_input_is_told_in_a_line(mistake, script, data_dir, trained, tmp_pat
     copy_models(trained, weights, NAME)
     spoil(data, weights)
     status, _, errors = script(NAME, "--data", data, "--weights", weights, "--out", out, "--device", "cpu")
-    told = [line for line in errors.splitlines() if message in line]
-    assert status == 2 and len(told) == 1 and "Traceback" not in errors, errors
+    reported = [line for line in errors.splitlines() if message in line]
+    assert status == 2 and len(reported) == 1 and "Traceback" not in errors, errors
     assert not out.exists(), "nothing is written"
 
 
@@ -124,7 +118,7 @@ def test_a_device_that_is_not_there(device, script, data_dir, trained, tmp_path)
     assert status == 2 and errors.startswith(f"error: --device {device}") and errors.count("\n") == 1
 
 
-def test_a_folder_that_cannot_be_written_as_a_process_tells_it(data_dir, trained, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_by_a_process(data_dir, trained, tmp_path):
     (tmp_path / "out").touch()
     command = [sys.executable, SCRIPTS[NAME], "--data", data_dir, "--weights", trained, "--out", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -66,7 +66,7 @@ def kaggle(packed, data_dir, tmp_path_factory):
 
 @pytest.fixture
 def offline(kaggle, tmp_path, monkeypatch):
-    """The environment of a run there: no network, nothing of the checkout, inputs that nobody writes to."""
+    """The environment of a run there: no network, nothing of the checkout, read-only inputs."""
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     for name, value in {
         KAGGLE_ROOT: kaggle,
@@ -104,7 +104,7 @@ def test_the_submission_notebook_runs_as_packed(kaggle, packed, offline, tmp_pat
     assert ((7 / 9 * first + 2 / 9 * second - mixed).abs() < 1e-6).all(axis=None), "the attached blend's weights"
 
 
-def test_a_training_notebook_goes_on_where_the_attached_run_stopped(kaggle, packed, offline, tmp_path):
+def test_a_training_notebook_continues_where_the_attached_run_stopped(kaggle, packed, offline, tmp_path):
     words = run(packed[0] / "kernels" / f"moa-train-{MEMBERS[0]}", kaggle, tmp_path, profile="demo", device="cpu")
     assert set(re.findall(r"seed \d+ fold \d+ best", words)) == {"seed 940 fold 1 best"}, "trains this unit alone"
     units = kaggle / "working" / "weights" / MEMBERS[0] / "nn"
@@ -221,7 +221,7 @@ def test_wheels_are_asked_of_pip_for_kaggles_python(tmp_path, monkeypatch):
         ({"profile": "huge"}, "profile 'huge' is unknown"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_written(tmp_path, options, message):
+def test_mistakes_are_reported_before_anything_is_written(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
         package(tmp_path / "out", **({"user": "me", "wheels": False} | options))
     assert not (tmp_path / "out").exists()

@@ -55,7 +55,7 @@ def test_models_share_a_fit_of_the_same_columns_and_settings(weights_of):
         assert keys[0][step] == keys[1][step]
 
 
-def test_a_fold_that_is_not_there_is_told_before_anything_is_trained(dataset, tmp_path):
+def test_a_fold_that_is_not_there_is_reported_before_anything_is_trained(dataset, tmp_path):
     runner = Runner(recipe(THREE), tmp_path, recipe(THREE).configure("demo"), profile="demo")
     with pytest.raises(UserError, match="--fold 9: stage3 has folds 0 to 2"):
         runner.train(dataset, Selection(fold=9))

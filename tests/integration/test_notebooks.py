@@ -22,7 +22,7 @@ def test_notebooks_are_kept_clean_and_short(path):
     cells = json.loads(path.read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert code and all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
-    assert sum(len(cell["source"]) for cell in cells) <= 120, "a notebook tells its story in a page"
+    assert sum(len(cell["source"]) for cell in cells) <= 120, "a notebook is at most a page long"
 
 
 def run(path, folder, **parameters):

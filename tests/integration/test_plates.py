@@ -89,12 +89,12 @@ def test_one_row_and_only_controls(plate, weights, tmp_path):
         assert len(pd.read_csv(tmp_path / name / "ranked.csv")) == (10 if name == "one" else 0)
 
 
-def test_parts_are_the_whole_whatever_their_size(plate, tmp_path):
+def test_parts_of_any_size_are_the_whole(plate, tmp_path):
     whole = read_features(plate[0])
     for size in (13, 45, 1000):
         pd.testing.assert_frame_equal(pd.concat(read_parts(plate[0], size)), whole, check_exact=True)
     ending = tmp_path / "blank.csv"
-    ending.write_text(plate[0].read_text() + "\n\n\n")  # blank lines at the end are let go
+    ending.write_text(plate[0].read_text() + "\n\n\n")  # blank lines at the end are ignored
     assert [check_file(ending, size) for size in (44, 45, 46)] == [45] * 3
     cut = tmp_path / "cut.csv"
     cut.write_text(plate[0].read_text().rstrip("\n"))
@@ -108,7 +108,7 @@ def spoil(path, out, line, old, new):
     return out
 
 
-def test_what_is_wrong_is_told_by_its_line_in_the_whole_file_and_nothing_is_written(plate, weights, tmp_path):
+def test_what_is_wrong_is_reported_by_its_line_in_the_whole_file_and_nothing_is_written(plate, weights, tmp_path):
     path, bad = plate[0], tmp_path / "bad.csv"
     fifth = path.read_text().splitlines()[4] + "\n"
     for line, old, new, expected in (
@@ -132,7 +132,7 @@ def test_what_is_wrong_is_told_by_its_line_in_the_whole_file_and_nothing_is_writ
         predict_plates(path, SPEC, tmp_path, tmp_path / "out")
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells memory by Linux's proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_is_that_of_a_part(plate, tmp_path):
     """Reading six times the rows in parts takes hardly more memory; reading them at once does."""
     header, *rows = plate[0].read_text().splitlines(keepends=True)
@@ -159,8 +159,8 @@ def test_memory_is_that_of_a_part(plate, tmp_path):
 
 def test_the_command(plate, weights, tmp_path, moa_command):
     arguments = ["predict", "--weights", weights, "--out", tmp_path / "out", "--device", "cpu"]
-    told = moa_command(*arguments, "--features", plate[0], "--blend", "simple-nn-old-cv", "--top", 3).stdout
-    assert "45 samples" in told and "1 samples lie far outside" in told.replace("\n", " ")
+    output = moa_command(*arguments, "--features", plate[0], "--blend", "simple-nn-old-cv", "--top", 3).stdout
+    assert "45 samples" in output and "1 samples lie far outside" in output.replace("\n", " ")
     assert pd.read_csv(tmp_path / "out" / "ranked.csv")["rank"].max() == 3
     for wrong, expected in (
         (["--features", plate[0]], "name one blend or model"),

@@ -78,7 +78,7 @@ def test_new_plates_from_a_file_with_shuffled_columns(trained, dataset, tmp_path
 
 @pytest.mark.parametrize("rows", ["one", "controls", "another order"])
 def test_other_rows_in_the_place_of_the_test_file(rows, weights, data_dir, dataset, tmp_path, capsys):
-    """The competition's sample_submission.csv still lies beside them, and orders the rows where they are its own."""
+    """The competition's sample_submission.csv is still there, and orders the rows only if they are the same ones."""
     test = pd.read_csv(data_dir / "test_features.csv")
     treated = test[CP_TYPE] == TREATED
     chosen = {"one": test[treated].iloc[[3]], "controls": test[~treated], "another order": test.iloc[::-1]}[rows]

@@ -14,7 +14,7 @@ from moa.data.dataset import load_dataset
 from moa.data.schema import COMPETITION
 from moa.data.table_files import write_table
 from moa.errors import UserError
-from moa.files import write_json
+from moa.files import sha256, write_json
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
 from moa.models.registry import recipe
 from moa.plots.charts import INK, SERIES
@@ -66,7 +66,7 @@ class Page(HTMLParser):
 
 
 def fake(y, seed):
-    """Probabilities that know something of the labels."""
+    """Probabilities that depend on the labels."""
     rng = np.random.default_rng(seed)
     logit = -5 + 3.0 * y.to_numpy() + rng.normal(0, 0.7, y.shape)
     return pd.DataFrame(1 / (1 + np.exp(-logit)), y.index, y.columns).astype(np.float32)
@@ -87,6 +87,7 @@ def write_weights(folder, name, oof, profile="demo", leaky=False):
                 facts |= {"variants": ["honest", "looped"], "meta": {"honest_oof": "honest"}}
                 write_table(unit / "oof-honest.parquet", rows)
                 write_table(unit / "oof-looped.parquet", rows * 0.5)
+                facts["sha256"] = {"oof-looped.parquet": sha256(unit / "oof-looped.parquet")}
             write_json(unit / "unit.json", facts)
 
 
@@ -151,7 +152,7 @@ def test_remarks_name_what_is_not_as_published(run):
     assert "learner.hidden" in page.words["cost"] and "2048" in page.words["cost"], "every setting in the long list"
 
 
-def test_leaking_variants_stand_beside_the_honest_oof_and_nowhere_else(run, data):
+def test_leaking_variants_are_shown_beside_the_honest_oof_and_nowhere_else(run, data):
     _, oofs, _, page = run
     table = page.table("scores")
     place = table.index.get_loc("↳ looped (leaks)")
@@ -262,7 +263,7 @@ def test_drugs(run, data_dir, data):
     alone = np.tile(scores.prevalence, len(rows))
     assert table.loc[drug, "baseline"] == pytest.approx(sklearn_log_loss(labels, alone, labels=[0, 1]), rel=1e-6)
     assert table.loc[drug, "moa"] == ", ".join(reference.y.columns[reference.y.loc[rows].any()])
-    # Nineteen treated rows of one drug: it is large then, and its rows are told apart from all others.
+    # Nineteen treated rows of one drug: it is then large, and its rows are counted apart from all others.
     together = scores.y.index[5:24]
     merged = data.drugs.mask(data.drugs.index.isin(together), "large")
     scores = Scores(dataclasses.replace(scores.inputs, data=dataclasses.replace(data, drugs=merged)))
@@ -314,7 +315,7 @@ def test_a_further_section_is_one_function(run, data_dir, tmp_path):
         ("not parquet", "damaged or not a parquet table"),
     ],
 )
-def test_mistakes_are_told(run, data_dir, tmp_path, spoil, message):
+def test_mistakes_are_reported(run, data_dir, tmp_path, spoil, message):
     _, oofs, _, _ = run
     path = tmp_path / "predictions" / OLD / "oof.parquet"
     path.parent.mkdir(parents=True)
@@ -327,7 +328,7 @@ def test_mistakes_are_told(run, data_dir, tmp_path, spoil, message):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_controls_alone_and_lost_test_rows_are_told(run, data_dir, data, tmp_path):
+def test_controls_alone_and_lost_test_rows_are_reported(run, data_dir, data, tmp_path):
     _, oofs, tests, _ = run
     controls = oofs[NEW].loc[data.treated.index[~data.treated]]
     write_table(tmp_path / "predictions" / NEW / "oof.parquet", controls)

@@ -1,4 +1,4 @@
-"""The report's look into the CNNs, against figures made another way; and the blends that were searched."""
+"""The report's sections on the CNNs and on searched blends, compared with figures computed another way."""
 
 import dataclasses
 import shutil
@@ -12,16 +12,17 @@ import torch
 from moa.blending.blend import BlendSpec, Member, save_blend
 from moa.errors import UserError
 from moa.learners.deepinsight.attributions import attributions
-from moa.learners.deepinsight.learner import FittedCNN
+from moa.learners.deepinsight.fitted import FittedCNN
 from moa.metrics import log_loss
 from moa.models.registry import recipe
 from moa.reporting import write_report
+from moa.reporting.explanations import explain
 from moa.reporting.inputs import collect
-from moa.reporting.networks import _section, look, networks
+from moa.reporting.networks import network_section, networks
 from moa.reporting.page import Table
 from moa.reporting.scores import Scores
 from moa.reporting.sections import blends, scores
-from moa.training.runner import open_runner
+from moa.training.trained import open_trained
 
 CNN, NN = "deepinsight-resnest-v2", "simple-nn-old-cv"
 
@@ -46,7 +47,7 @@ def found(data_dir, weights, predictions):
 
 @pytest.fixture(scope="module")
 def seen(found):
-    return look(found, found.inputs.models[CNN])
+    return explain(found, found.inputs.models[CNN])
 
 
 def cells(text):
@@ -75,7 +76,7 @@ def test_classes_are_the_common_ones_on_rows_held_out(found, seen, dataset, weig
     common = list(treated.sum().sort_values(ascending=False, kind="stable").index[:4])
     assert treated[list(seen.held_out)].sum().min() >= treated[common].sum().min()
     seed, fold = seen.unit
-    held_out = open_runner(CNN, weights, "cpu").store.load_oof("cnn", seed, fold).index
+    held_out = open_trained(CNN, weights).store.load_oof("cnn", seed, fold).index
     for name, count in seen.held_out.items():
         rows = treated.index[(treated[name] > 0) & treated.index.isin(held_out)]
         assert count == min(len(rows), 16) > 0
@@ -83,24 +84,27 @@ def test_classes_are_the_common_ones_on_rows_held_out(found, seen, dataset, weig
 
 
 def test_weights_are_the_attributions_of_the_first_unit(found, seen, dataset, weights):
-    runner = open_runner(CNN, weights, "cpu")
-    stored = runner.store.load_unit("cnn", *seen.unit)
-    fitted = FittedCNN.restore(stored, torch.device("cpu"))
+    trained = open_trained(CNN, weights)
+    unit = trained.unit("cnn", *seen.unit)
+    fitted = FittedCNN.restore(unit.fitted)
+
+    def inputs(rows):
+        return unit.inputs(trained.inputs("cnn", dataset.features.loc[rows]))
+
     name = list(seen.held_out)[-1]
-    oof = runner.store.load_oof("cnn", *seen.unit)
+    oof = trained.store.load_oof("cnn", *seen.unit)
     rows = [row for row in found.y.index if row in oof.index and found.y.loc[row, name] > 0][: seen.held_out[name]]
-    x = runner.pipeline("cnn").transform(dataset.features.loc[rows])
     for method in ("gradient", "grad-cam"):
-        expected = attributions(fitted, x, [name], method)[name]
+        expected = attributions(fitted, inputs(rows), [name], method)[name]
         np.testing.assert_allclose(seen.weights[method][name], expected, rtol=1e-4, atol=1e-7)
     # The sample's image and the classes' means, pixel by pixel.
     row, image = seen.sample
     with torch.no_grad():
-        whole = fitted.renderer(fitted.scale(runner.pipeline("cnn").transform(dataset.features.loc[[row]])))[0]
+        whole = fitted.renderer(fitted.values(inputs([row])))[0]
     np.testing.assert_allclose(image, whole)
     carriers = found.y.index[found.y[name] > 0][:200]
-    values = fitted.scale(runner.pipeline("cnn").transform(dataset.features.loc[carriers]))
-    np.testing.assert_allclose(seen.means[name], fitted.renderer(values).mean(0), atol=1e-6)
+    images = fitted.renderer(fitted.values(inputs(carriers)))
+    np.testing.assert_allclose(seen.means[name], images.mean(0), atol=1e-6)
 
 
 def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, weights, predictions, tmp_path):
@@ -108,24 +112,24 @@ def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, weigh
     text = path.read_text(encoding="utf-8")
     assert len(text) < 600_000 and f'id="cnn-{CNN}"' in text and NN not in text
     assert ">ResNeSt V2</a>" in text and "772 genes" in text and "100 cells" in text and "3 conditions" in text
-    told = cells(text)
+    shown = cells(text)
     for name in seen.held_out:
         weight = seen.weights["gradient"][name]
         for prefix, top in (("g-", 5), ("c-", 3)):
             best = weight[weight.index.str.startswith(prefix)].sort_values(ascending=False).index[:top]
-            assert ", ".join(best) in told
-        assert f"{found.models[CNN].aucs[name]:.3f}" in told
+            assert ", ".join(best) in shown
+        assert f"{found.models[CNN].aucs[name]:.3f}" in shown
 
 
 def test_a_method_that_ranks_nothing_is_left_out_with_a_word(found, seen):
     flat = pd.DataFrame(0.0, index=seen.weights["gradient"].index, columns=list(seen.held_out))
     model, weights = found.inputs.models[CNN], seen.weights | {"grad-cam": flat}
-    section = _section(found, model, dataclasses.replace(seen, weights=weights))
+    section = network_section(found, model, dataclasses.replace(seen, weights=weights))
     table = next(block for block in section.blocks if isinstance(block, Table))
     assert [name for name in table.columns if "," in name] == ["genes, input gradient", "cells, input gradient"]
     assert any("Grad-CAM tells nothing" in getattr(block, "text", "") for block in section.blocks)
     flat.iloc[3, 0] = 1.0
-    section = _section(found, model, dataclasses.replace(seen, weights=weights))
+    section = network_section(found, model, dataclasses.replace(seen, weights=weights))
     table = next(block for block in section.blocks if isinstance(block, Table))
     column = table.columns.index("genes, Grad-CAM")
     assert table.rows[0][column].startswith("g-0") and all(row[column] == "–" for row in table.rows[1:])
@@ -137,7 +141,7 @@ def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions,
     assert networks(Scores(dataclasses.replace(found.inputs, models=only))) == []
 
 
-def test_a_searched_blend_stands_beside_the_published_ones(data_dir, weights, predictions, tmp_path):
+def test_a_searched_blend_is_shown_beside_the_published_ones(data_dir, weights, predictions, tmp_path):
     members = (Member(model=CNN, weight=0.25), Member(model=NN, weight=0.75))
     save_blend(BlendSpec(name="mine", title="My search", members=members), tmp_path / "mine.yaml")
     found = Scores(collect(data_dir, weights, predictions, [tmp_path / "mine.yaml"]))
@@ -150,7 +154,7 @@ def test_a_searched_blend_stands_beside_the_published_ones(data_dir, weights, pr
     remarks = {row[0]: row[-1] for row in scores(found).blocks[0].rows}
     assert remarks["My search"] == "weights found on these rows" and "found" not in remarks["Best LB"]
     assert "of 7 members" in remarks["Best LB"] and recipe(NN).title in remarks
-    # One that lies in the folder of predictions is found by itself; a name can be given to one blend only.
+    # One in the folder of predictions is found without being given; two blends cannot have the same name.
     shutil.copytree(predictions, tmp_path / "predictions")
     shutil.copy(tmp_path / "mine.yaml", tmp_path / "predictions" / "searched.yaml")
     assert "mine" in collect(data_dir, weights, tmp_path / "predictions").blends

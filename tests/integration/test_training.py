@@ -54,14 +54,14 @@ def test_weights_of_another_version_of_the_recipe_are_not_trained_further(weight
     manifest = read_json(path)
     assert manifest["recipe"] == model.version == 2
     path.write_text(json.dumps(manifest | {"recipe": version}))
-    with pytest.raises(StoreError, match=f"made with other recipe .*{version} there, 2 now") as told:
+    with pytest.raises(StoreError, match=f"made with other recipe .*{version} there, 2 now") as caught:
         Runner(model, tmp_path, model.configure("demo"), profile="demo").train(dataset)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     with pytest.raises(StoreError, match=f"trained by version {version} of this model.*has version 2"):
         open_trained(NAME, tmp_path)
 
 
-def test_untrained_unknown_and_incomplete_are_told_plainly(tmp_path, weights, dataset):
+def test_untrained_unknown_and_incomplete_are_reported_plainly(tmp_path, weights, dataset):
     with pytest.raises(StoreError, match="train the model first"):
         open_trained(NAME, tmp_path)
     with pytest.raises(UserError, match="model 'nope' is unknown.*simple-nn-old-cv"):

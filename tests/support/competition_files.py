@@ -1,4 +1,4 @@
-"""Change the competition's files, to see what is said of it."""
+"""Ways to damage the competition's files."""
 
 import pandas as pd
 

@@ -1,12 +1,15 @@
 """Models trained at demo size for the tests: each once in a run, by the first test that asks for it."""
 
+import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from filelock import FileLock
 
+from moa.cli import main
 from moa.data.synthetic import synthesize
 from moa.jobs.train import train_models
 from moa.learners.runtime import Runtime
@@ -24,6 +27,13 @@ def moa(*arguments, check=True, **options):
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def moa_quietly(*arguments: str) -> None:
+    """What a process does that runs ``moa``: for processes that a test forks."""
+    sys.argv = ["moa", *arguments]
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        main()
 
 
 class Demo:

@@ -1,8 +1,8 @@
-"""A small two-heads network trained by Keras itself, whose losses ``test_two_heads`` holds ours to.
+"""A small two-heads network trained by Keras itself, with whose losses the test of the learner compares ours.
 
-``keras_reference.json`` was written by ``python tests/keras_reference.py`` with tensorflow-cpu 2.15.1, which is not
-needed to run the tests. Rows are not shuffled and nothing is dropped out, so that both sides do the same arithmetic.
-The last batch of the 97 training rows is a single row.
+``keras_reference.json`` was written by ``python tests/support/keras_reference.py`` with tensorflow-cpu 2.15.1, which
+is not needed to run the tests. Rows are not shuffled and nothing is dropped out, so that both sides do the same
+arithmetic. The last batch of the 97 training rows is a single row.
 """
 
 import json

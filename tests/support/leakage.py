@@ -1,8 +1,8 @@
-"""Does a model's OOF on a fold know the labels it was to be validated on? A permutation test.
+"""A permutation test: has a model seen the labels of the fold that its OOF predicts?
 
-The labels of one fold's rows are shuffled among these rows before training. Whatever the model then predicts for them,
-it cannot have learned: each further shuffle of the same labels is as likely as the one it was trained beside. So its
-log loss against the labels in place, compared with its losses against all their shuffles, tells whether it saw them.
+The labels of one fold's rows are shuffled among these rows before training. A model that was not trained on them cannot
+predict the shuffle: any other shuffle of the same labels is as likely as the one in the data. So its log loss against
+the labels as they are, compared with its losses against all their shuffles, shows whether it has seen them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from moa.models.base import ModelConfig, Recipe, Stage
 from moa.training.runner import Runner
 from moa.training.selection import Selection
 
-#: A fold whose loss lies this many standard deviations below its shuffles' is leaked. Chance alone passes it once in
-#: thirty thousand; choosing the best of a model's epochs by the fold's own loss costs about one.
+#: A fold is leaked if its loss lies this many standard deviations below that of the shuffles. By chance that happens
+#: once in thirty thousand; choosing the best epoch by the fold's own loss is worth about one standard deviation.
 LIMIT = 4.0
 
 
 @dataclass(frozen=True)
 class Leak:
-    """What a model knows of a fold's labels.
+    """How well a model predicts the shuffled labels of a fold.
 
     Attributes:
         loss: log loss of its OOF on the fold.
@@ -50,12 +50,12 @@ class Leak:
 
     @property
     def found(self) -> bool:
-        """The model saw the labels: the sharper of the two tests, since few models fall to the baseline's loss."""
+        """The model saw the labels. This is the sharper of the two tests: few models reach the baseline's loss."""
         return self.z > LIMIT
 
 
 def measure(y: pd.DataFrame, p: pd.DataFrame, baseline: pd.DataFrame) -> Leak:
-    """Hold predictions against labels and against all shuffles of the labels among the rows.
+    """Compare predictions with the labels and with all shuffles of the labels among the rows.
 
     The loss against a shuffle s is a constant plus the sum over rows i of a[i, s(i)], whose mean and variance over all
     shuffles are known (Hoeffding 1951): sum(a) / n and the sum of squares of the doubly centred a, divided by n - 1.
@@ -77,8 +77,8 @@ def shuffled_fold(model: Recipe, config: ModelConfig, data: Dataset, seed: int =
     """Shuffle the labels of fold 0 of a model's last stage among its rows.
 
     Returns:
-        the recipe with the folds of all its stages held to those of the true labels (stratified folds would move with
-        the shuffle); the data; the fold's rows. Scored and nonscored labels of a row stay together.
+        the recipe, with the folds of all its stages fixed to those of the true labels (stratified folds would change
+        with the shuffle); the data; the fold's rows. Scored and nonscored labels of a row stay together.
     """
     rows = data.features.index[data.treated] if model.rows == "treated" else data.features.index.sort_values()
     last = model.stages(config, data.schema)[-1]
@@ -104,7 +104,7 @@ def shuffled_fold(model: Recipe, config: ModelConfig, data: Dataset, seed: int =
 
 @dataclass(frozen=True)
 class _Held:
-    """Folds split by the labels given here, whatever they are asked to split by."""
+    """Folds that always split by the labels given here."""
 
     folds: Folds
     y: pd.DataFrame
@@ -119,7 +119,7 @@ class _Held:
 def leak(
     model: Recipe, config: ModelConfig, data: Dataset, weights: Path, seed: int = 0, variant: str | None = None
 ) -> Leak:
-    """Train a model beside a fold of shuffled labels, and measure what its OOF (or a variant of it) knows of them."""
+    """Train a model with one fold of shuffled labels, and measure whether its OOF (or a variant) predicts them."""
     model, data, fold = shuffled_fold(model, config, data, seed)
     runner = Runner(model, weights, config)
     runner.train(data, Selection(seeds=1, fold=0))

@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from moa.data.folds import Folds
 from moa.learners.base import FoldData
 from moa.learners.perceptron.learner import MLPLearner
+from moa.models.base import Stage
+from moa.training import unit as training
 from moa.training.unit import StageInputs
-from support.units import Unit
+from support.units import CPU, Unit
 
 LEARNERS = {
     "simple": MLPLearner(hidden=24, epochs=4, batch_size=32, smoothing=0.001),
@@ -29,6 +32,12 @@ def make_units(rows=203, n_splits=5, seeds=(1, 2), **options):
     """The units of ``make_inputs``, by seed and fold."""
     inputs = make_inputs(rows, n_splits, **options)
     return [Unit(inputs.fold(seed, fold), seed, fold) for seed in seeds for fold in range(n_splits)]
+
+
+def training_units(learner, seeds=(1, 2), n_splits=5, runtime=CPU):
+    """What an executor takes: the units of a stage that trains ``learner``."""
+    stage = Stage("nn", "scored", None, Folds(scheme="kfold", n_splits=n_splits), seeds, learner)
+    return [training.Unit(stage, seed, fold, None, runtime) for seed, fold in stage.units()]
 
 
 def make_unit(rows=240, n_inputs=12, n_targets=4, seed=0, y=None):

@@ -205,7 +205,7 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
         units.append({**key._asdict(), "seconds": facts["seconds"], "device": device})
         curves += [{**key._asdict(), **row} for row in facts.get("history", []) if set(row) >= CURVE]
         for name in facts["variants"]:
-            table = read_table(store.layout.unit(key) / f"oof-{name}.parquet")
+            table = store.load_oof(*key, variant=name)
             if set(table.columns) == set(data.scored.columns):
                 variants.setdefault(name, []).append(table)
     result.units, result.history = pd.DataFrame(units), pd.DataFrame(curves)

@@ -34,12 +34,15 @@ class UnitProcesses:
     def __init__(self, inputs: StageInputs, count: int, callback: UnitCallback):
         context = multiprocessing.get_context("spawn")  # a fork of a process that has run torch's threads can hang
         self._reader, writer = context.Pipe(duplex=False)
-        self._stop, self._closed, self._callback = context.Event(), Event(), callback
+        # Processes end when the other end of this pipe is closed, also because the parent was killed. An Event would
+        # not do: setting it waits for every process that waits for it, and so forever for one that was killed.
+        stop, self._running = context.Pipe(duplex=False)
+        self._closed, self._callback = Event(), callback
         self._pool = ProcessPoolExecutor(
             count,
             mp_context=context,
             initializer=_start,
-            initargs=(inputs, writer, context.Lock(), self._stop),
+            initargs=(inputs, writer, context.Lock(), stop),
         )
         self._listener = Thread(target=self._listen, daemon=True)
 
@@ -49,7 +52,7 @@ class UnitProcesses:
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is not None:
-            self._stop.set()
+            self._running.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._closed.set()
         self._listener.join()
@@ -100,7 +103,7 @@ class _Forward(EpochCallback):
         _report.send((self.unit.seed, self.unit.fold, epoch, epochs, row))
 
 
-def _start(inputs: StageInputs, writer: Connection, lock: Any, stop: Any) -> None:
+def _start(inputs: StageInputs, writer: Connection, lock: Any, stop: Connection) -> None:
     """Prepare a process: one thread, the stage's inputs, and an end when the parent ends."""
     import torch
     from threadpoolctl import threadpool_limits
@@ -110,12 +113,11 @@ def _start(inputs: StageInputs, writer: Connection, lock: Any, stop: Any) -> Non
     torch.set_num_threads(1)
     threadpool_limits(1)
     _inputs, _report = inputs, _Report(writer, lock)
-    for wait in (stop.wait, multiprocessing.parent_process().join):
-        Thread(target=_exit_after, args=(wait,), daemon=True).start()
+    Thread(target=_exit_when_closed, args=(stop,), daemon=True).start()
 
 
-def _exit_after(wait: Any) -> None:
-    wait()
+def _exit_when_closed(stop: Connection) -> None:
+    stop.poll(None)
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Blends by name: the published files, mixing, absent members, submissions."""
+"""Blends by name: the published files, mixing, absent members."""
 
 import logging
 
@@ -91,7 +91,7 @@ def test_save_and_load(tmp_path):
         ({"name": "Best LB"}, "name"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(tmp_path, change, message):
+def test_a_wrong_file_is_reported_in_one_line(tmp_path, change, message):
     good = {"name": "x", "title": "X", "members": [{"model": "a", "weight": 1.0}]}
     path = tmp_path / "blend.yaml"
     path.write_text(yaml.safe_dump(good))

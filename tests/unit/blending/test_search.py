@@ -1,4 +1,4 @@
-"""The weight search: its gradient, planted weights, and the honesty of the gain it reports."""
+"""The search for weights: planted weights are found, and the gain it reports is out of sample."""
 
 import numpy as np
 import pandas as pd

@@ -176,7 +176,7 @@ def test_many_labelled_controls_are_counted(folder):
     assert controls[3] not in problem and f"and {len(controls) - 3} more rows" in problem
 
 
-def test_all_problems_are_told_at_once_and_repeats_are_counted(folder):
+def test_all_problems_are_reported_at_once_and_repeats_are_counted(folder):
     edit(folder / TRAIN_FEATURES, lambda t: t.assign(**{"g-0": "x"}))
     edit(folder / TEST_FEATURES, cell(0, "cp_time", "1"))
     edit(folder / TRAIN_SCORED, lambda t: cell(1, t.columns[1], "7")(t))

@@ -59,7 +59,7 @@ def test_what_is_lacking_is_fetched_and_what_is_there_is_kept(client, tmp_path):
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        # The client of today tells a refusal on stdout, with nothing on stderr.
+        # The present client reports a refusal on stdout and writes nothing to stderr.
         ('echo "403 Client Error: Forbidden for url: https://..."; exit 1', "accept the competition's rules"),
         ('echo "401 Client Error: Unauthorized for url: https://..."; exit 1', "make a token"),
         ('echo "403 - Forbidden" >&2; exit 1', "accept the competition's rules"),

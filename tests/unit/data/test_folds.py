@@ -55,7 +55,7 @@ def test_drug_of_18_rows_is_small_and_of_19_is_large():
     assert folds[drugs == "d19"].nunique() > 1
 
 
-def test_same_seed_same_folds_whatever_the_global_generator(labelled):
+def test_same_seed_same_folds_for_any_state_of_the_global_generator(labelled):
     y, drugs = labelled
     np.random.seed(1)
     first = [multilabel_folds(y, 5, 0), drug_aware_folds(y, drugs), shuffled_folds(y, 5, 7)]

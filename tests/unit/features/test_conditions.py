@@ -1,4 +1,4 @@
-"""Conditions encoded: fixed columns, whatever a file holds."""
+"""Encoded conditions have the same columns for any file."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def conditions():
     return pd.DataFrame({"cp_time": [24, 72, 48, 24], "cp_dose": ["D1", "D2", "D2", "D1"]}, index=list("abcd"))
 
 
-def test_conditions_have_fixed_columns_whatever_a_file_holds(conditions):
+def test_conditions_have_fixed_columns_for_any_file(conditions):
     one_hot = OneHotConditions(LEVELS).fit(conditions)
     assert list(one_hot.get_feature_names_out()) == [
         "cp_time_24",

@@ -16,7 +16,7 @@ def test_familiarity_is_mahalanobis_and_learned_out_of_sample():
     share = fitted.transform(new)[:, 1]
     assert abs(share.mean() - 0.5) < 0.04 and abs((share > 0.9).mean() - 0.1) < 0.03
     away = new.copy()
-    away[:, 0] += 5  # usual in size, unusual beside the other columns
+    away[:, 0] += 5  # a usual value, but not together with the other columns
     assert (fitted.transform(away)[:, 1] > 0.99).mean() > 0.95
 
     whole = Familiarity(n_components=30).fit(x)

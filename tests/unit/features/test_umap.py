@@ -1,4 +1,4 @@
-"""UMAP kept as arrays: neighbourhoods as in umap-learn, and a place that is a row's own affair."""
+"""UMAP stored as arrays: neighbourhoods as in umap-learn, and places that depend on the row alone."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Ablations: arms that differ in what they say, a fair comparison, and a run that goes on where it stopped."""
+"""Ablations: arms differ only in what they name, and are compared on the same rows."""
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ def test_names_of_folders_tell_the_changes():
 
 @pytest.fixture
 def made_up():
-    """60 rows of ten drugs alike within, a base, and an arm that is better on some drugs and worse on others."""
+    """60 rows of ten drugs, equal within a drug; a base, and an arm that is better on some drugs, worse on others."""
     rng = np.random.default_rng(0)
     index = pd.Index([f"id_{i:02d}" for i in range(60)], name="sig_id")
     drugs = pd.Series(np.repeat([f"drug_{i}" for i in range(10)], 6), index)

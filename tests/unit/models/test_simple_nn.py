@@ -1,4 +1,4 @@
-"""The Simple NNs: frame widths of the write-up, the slips that are kept, and what each part of the recipe says."""
+"""The Simple NNs: frame widths of the write-up, and the mistakes of the original that are kept."""
 
 import numpy as np
 import pandas as pd
@@ -52,5 +52,5 @@ def test_each_column_ends_close_to_a_normal_distribution_with_the_controls_in(fi
     both = both[[*GENES[:50], *(f"c-{i}" for i in range(50))]]
     np.testing.assert_allclose(both.loc[treated.index], treated[both.columns], rtol=1e-6)
     assert both.median().abs().max() < 0.05
-    # Cells have ties at -10, which all get the lowest score: quartiles tell more than the deviation.
+    # Cells have ties at -10, which all get the lowest score: quartiles say more than the standard deviation.
     assert ((both.quantile(0.75) - both.quantile(0.25)) / 1.349).between(0.85, 1.15).all()

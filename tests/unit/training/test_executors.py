@@ -4,39 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from moa.data.folds import Folds
 from moa.errors import UserError
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.runtime import Runtime
 from moa.learners.tabnet import TabNetLearner
-from moa.models.base import Stage
 from moa.training import executors
 from moa.training.executors import LocalExecutor, batches, engine_for, units_at_once
-from moa.training.unit import Unit, UnitCallback, train_unit
-from support.perceptrons import LEARNERS, make_inputs
+from moa.training.unit import UnitCallback, train_unit
+from support.perceptrons import LEARNERS, make_inputs, training_units
 
 CPU, CUDA = Runtime(), Runtime(device="cuda")
 TABNET = TabNetLearner(n_d=4, n_a=4, epochs=2, batch_size=32, virtual_batch_size=32)
 
 
-def make_units(learner, seeds=(1, 2), n_splits=5, runtime=CPU):
-    stage = Stage("nn", "scored", None, Folds(scheme="kfold", n_splits=n_splits), seeds, learner)
-    return [Unit(stage, seed, fold, None, runtime) for seed, fold in stage.units()]
-
-
 def alone(inputs, unit):
     return train_unit(inputs, unit.stage, unit.seed, unit.fold, unit.initial, unit.runtime)
-
-
-@pytest.fixture
-def two_threads():
-    """Let torch use two cores inside the test, and check that it still does at the end."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    after = torch.get_num_threads()
-    torch.set_num_threads(before)
-    assert after == 2
 
 
 @pytest.fixture
@@ -46,7 +28,7 @@ def engine(monkeypatch):
 
 @pytest.mark.parametrize("learner", [LEARNERS["3-stage"], TABNET], ids=["threads", "processes"])
 def test_side_by_side_each_unit_is_the_one_trained_alone_on_one_core(learner, two_threads):
-    inputs, units = make_inputs(), make_units(learner, seeds=(1,), n_splits=5)[:3]
+    inputs, units = make_inputs(), training_units(learner, seeds=(1,), n_splits=5)[:3]
     before = torch.get_rng_state()
     found = {result.fold: result for result in LocalExecutor().run(inputs, units)}
     assert torch.get_num_threads() == 2 and torch.equal(torch.get_rng_state(), before)
@@ -70,7 +52,7 @@ class Interrupting(UnitCallback):
 
 
 def test_side_by_side_a_failure_ends_the_others_with_their_epoch(two_threads):
-    units = make_units(MLPLearner(hidden=8, epochs=100_000, batch_size=32), seeds=(1,), n_splits=2)
+    units = training_units(MLPLearner(hidden=8, epochs=100_000, batch_size=32), seeds=(1,), n_splits=2)
     with pytest.raises(KeyboardInterrupt):
         list(LocalExecutor().run(make_inputs(n_splits=2), units, Interrupting()))
 
@@ -87,7 +69,7 @@ class Order(UnitCallback):
 
 def test_one_after_another_uses_all_cores(engine, two_threads):
     engine("sequential")
-    order, units = Order(), make_units(LEARNERS["simple"])
+    order, units = Order(), training_units(LEARNERS["simple"])
     results = list(LocalExecutor().run(make_inputs(), units, order))
     assert [(result.seed, result.fold) for result in results] == [(unit.seed, unit.fold) for unit in units]
     assert order.units == [(unit.seed, unit.fold) for unit in units for _ in range(4)]
@@ -101,7 +83,7 @@ def test_batches_hold_what_fits_and_share_the_number_of_steps(engine, monkeypatc
     inputs = make_inputs()
     folds = inputs.folds[None]
     folds[np.flatnonzero(folds == 3)[0]] = 2
-    found = list(batches(inputs, iter(make_units(LEARNERS["simple"]))))
+    found = list(batches(inputs, iter(training_units(LEARNERS["simple"]))))
     assert [[unit.seed * 10 + unit.fold for unit in group] for group in found] == [
         [10, 11, 13, 14],
         [20, 21, 23, 24],
@@ -113,7 +95,7 @@ def test_batches_hold_what_fits_and_share_the_number_of_steps(engine, monkeypatc
 def test_units_are_drawn_as_they_are_needed(cores, monkeypatch):
     monkeypatch.setattr(executors, "units_at_once", lambda *_: cores)
     drawn = []
-    units = (drawn.append(unit.fold) or unit for unit in make_units(LEARNERS["simple"]))
+    units = (drawn.append(unit.fold) or unit for unit in training_units(LEARNERS["simple"]))
     results = LocalExecutor().run(make_inputs(), units)
     next(results)
     assert drawn == list(range(cores + 1)), "as many as run, and the one that takes the place of the finished one"
@@ -121,7 +103,7 @@ def test_units_are_drawn_as_they_are_needed(cores, monkeypatch):
 
 
 def test_units_at_once_follow_memory_and_cores(engine, monkeypatch):
-    inputs, unit = make_inputs(), make_units(MLPLearner())[0]
+    inputs, unit = make_inputs(), training_units(MLPLearner())[0]
 
     def memory(size):
         monkeypatch.setattr(executors, "free_memory", lambda device: size)
@@ -132,7 +114,7 @@ def test_units_at_once_follow_memory_and_cores(engine, monkeypatch):
     memory(600 * 2**20)
     assert 1 < units_at_once(inputs, unit) < 5
     memory(1 << 30)
-    assert units_at_once(inputs, make_units(TABNET)[0]) == 1, "a process takes more"
+    assert units_at_once(inputs, training_units(TABNET)[0]) == 1, "a process takes more"
     engine("ensemble")
     memory(1000)
     assert units_at_once(inputs, unit) == 1
@@ -140,13 +122,13 @@ def test_units_at_once_follow_memory_and_cores(engine, monkeypatch):
     few = units_at_once(inputs, unit)
     memory(16 * 2**30)
     assert 10 < few < units_at_once(inputs, unit) < 100
-    assert units_at_once(inputs, make_units(MLPLearner(hidden=4096))[0]) < few
+    assert units_at_once(inputs, training_units(MLPLearner(hidden=4096))[0]) < few
 
 
 def test_the_engine_follows_device_and_learner_unless_set(engine, monkeypatch):
     monkeypatch.delenv("MOA_ENGINE", raising=False)
     perceptron, tabnet = (
-        lambda runtime, each=each: make_units(each, runtime=runtime)[0] for each in (MLPLearner(), TABNET)
+        lambda runtime, each=each: training_units(each, runtime=runtime)[0] for each in (MLPLearner(), TABNET)
     )
     assert engine_for(perceptron(CPU)) == "threads" and engine_for(perceptron(CUDA)) == "ensemble"
     assert engine_for(tabnet(CPU)) == "threads" and engine_for(tabnet(CUDA)) == "sequential"

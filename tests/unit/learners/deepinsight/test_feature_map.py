@@ -77,7 +77,7 @@ def test_tsne_sees_the_cosine_distance_itself(monkeypatch):
 
 
 @pytest.mark.parametrize("layout", ["tsne", "pca", "kernel_pca", "umap"])
-@pytest.mark.filterwarnings("ignore")  # UMAP tells that a seed means one thread
+@pytest.mark.filterwarnings("ignore")  # UMAP warns that a seed means one thread
 def test_layouts_put_similar_features_together_and_repeat(layout):
     x = LogScaler().fit_transform(grouped_rows())
     threads = torch.get_num_threads()

@@ -8,6 +8,8 @@ from pydantic import TypeAdapter
 from sklearn.metrics import roc_auc_score
 
 from moa.errors import UserError
+from moa.features import LogScaler
+from moa.learners.base import Fitted
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.learners.deepinsight.lightning import cosine
 from moa.learners.runtime import Runtime
@@ -65,6 +67,17 @@ def test_columns_of_another_table_are_refused(whole):
         TINY.predict(whole, x.drop(columns="f-1"), CPU)
     with pytest.raises(UserError, match="column 40 of the features is nothing"):
         TINY.predict(whole, x.iloc[:, :-1], CPU)
+
+
+def test_units_of_version_0_1_scale_their_inputs_themselves(whole, tmp_path):
+    data, (raw, _) = unit_in(tmp_path).data, tables()
+    scaler = LogScaler().fit(raw.iloc[data.train])
+    stored = {
+        "scaler.minimum": torch.tensor(scaler.minimum_),
+        "scaler.largest": torch.tensor(scaler.largest_, dtype=torch.float64),
+    }
+    older = Fitted(whole.tensors | stored, whole.meta, whole.history)
+    np.testing.assert_array_equal(TINY.predict(older, raw, CPU), TINY.predict(whole, data.X, CPU))
 
 
 def test_a_planted_target_is_learned(tmp_path):

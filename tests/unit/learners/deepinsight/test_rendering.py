@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from moa.data.schema import COMPETITION
 from moa.learners.deepinsight.rendering import Renderer, SwapNoise
+from moa.models.registry import recipe
 from support.naive_images import naive_images
 
 
@@ -74,11 +76,13 @@ def test_renderer_refuses_what_does_not_fit():
 
 
 def test_swap_noise_is_as_published():
-    # Each value tells its row and feature, so that the origin of every swapped value can be read off.
+    # Each value encodes its row and feature, so that every swapped value shows where it comes from.
     n_rows, n_features = 400, 875
     x = (torch.arange(n_rows)[:, None] * 1000 + torch.arange(n_features)).float()
     clean, rows = x.clone(), torch.randperm(n_rows, generator=torch.Generator().manual_seed(1))
-    noise = SwapNoise(first=3)
+    model = recipe("deepinsight-efficientnet-b3")
+    (stage,) = model.stages(model.config, COMPETITION)
+    noise = stage.learner.noise()
     batches = [noise(x, rows, torch.Generator().manual_seed(seed)) for seed in range(20)]
     assert torch.equal(x, clean)
     hits, positions, distances = 0, torch.zeros(n_features), set()
@@ -102,7 +106,7 @@ def test_swap_noise_is_as_published():
 
 def test_swap_noise_without_a_donor_or_candidates():
     generator = torch.Generator().manual_seed(0)
-    always = SwapNoise(probability=1.0)
+    always = SwapNoise(probability=1.0, first=3)
     assert torch.equal(always(torch.ones(1, 9), torch.tensor([0]), generator), torch.ones(1, 9))
     few = torch.rand(5, 3)
     assert torch.equal(always(few, torch.arange(5), generator), few)

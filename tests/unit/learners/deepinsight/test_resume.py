@@ -1,4 +1,4 @@
-"""CNN training: killed and resumed, stopped early, on two devices."""
+"""CNN training that is killed and resumed, or runs on two devices."""
 
 import multiprocessing
 import subprocess

@@ -103,7 +103,7 @@ def test_training_is_that_of_keras_epoch_by_epoch(monkeypatch):
 
 
 def test_published_phase_3_leaks_and_the_honest_oof_does_not():
-    """Nobody can predict shuffled labels: who seems to has seen them."""
+    """Shuffled labels cannot be predicted: a model that seems to do so has seen them."""
     unit = made_up_unit()
     fitted = unit.fit(TwoHeadsLearner(phase3="validation", **LOOPING))
     X, y = unit.valid()

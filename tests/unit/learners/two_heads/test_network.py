@@ -1,4 +1,4 @@
-"""The two-heads network against Keras's rules worked out by hand, and what phase 3 leaks."""
+"""The two-heads network, compared with Keras's rules worked out by hand."""
 
 import math
 
@@ -77,7 +77,7 @@ def test_adam_and_adadelta_step_as_keras_does():
 
 
 def test_adam_counts_eps_outside_the_correction():
-    """A gradient near eps tells Keras's Adam from PyTorch's: 1e-7 / (1e-7·sqrt(.001) + 1e-7) against 1/2."""
+    """Keras's and PyTorch's Adam differ for a gradient near eps: 1e-7 / (1e-7·sqrt(.001) + 1e-7) against 1/2."""
     parameter = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimizer = KerasAdam([parameter], 1.0)
     parameter.grad = torch.tensor([1e-7], dtype=torch.float64)
@@ -88,10 +88,10 @@ def test_adam_counts_eps_outside_the_correction():
 
 def test_stopping_and_plateau_count_as_keras_does():
     stopping = EarlyStopping(patience=3, min_delta=0.1)
-    told = [(stopping.stops(value), stopping.is_best) for value in (1.0, 0.95, 0.85, 0.80, 0.76, 0.765)]
+    found = [(stopping.stops(value), stopping.is_best) for value in (1.0, 0.95, 0.85, 0.80, 0.76, 0.765)]
     # 0.95 gains too little on 1.0; 0.85 gains on it; the next three do not gain more than 0.1 on 0.85. The checkpoint
     # is that of the lowest loss all the same.
-    assert told == [(False, True), (False, True), (False, True), (False, True), (False, True), (True, False)]
+    assert found == [(False, True), (False, True), (False, True), (False, True), (False, True), (True, False)]
 
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     plateau = keras_plateau(optimizer, 0.5, patience=4)
@@ -103,17 +103,17 @@ def test_stopping_and_plateau_count_as_keras_does():
 
 
 def test_the_counter_of_phase_3_also_counts_epochs_that_gain():
-    def told(*values):
+    def steps(*values):
         stopping = LooperStopping(patience=3, min_delta=1e-6, lowest=1.0)
         return [(stopping.stops(value), stopping.is_best) for value in values], stopping.lowest
 
     # After three epochs of any kind the first one without a gain stops the step.
-    assert told(0.9, 0.8, 0.7, 0.7)[0] == [(False, True), (False, True), (False, True), (True, False)]
-    assert told(0.9, 0.95, 0.95) == ([(False, True), (False, False), (True, False)], 0.9)
-    assert told(1.1, 1.1, 0.9, 0.9)[0] == [(False, False), (False, False), (False, True), (True, False)]
+    assert steps(0.9, 0.8, 0.7, 0.7)[0] == [(False, True), (False, True), (False, True), (True, False)]
+    assert steps(0.9, 0.95, 0.95) == ([(False, True), (False, False), (True, False)], 0.9)
+    assert steps(1.1, 1.1, 0.9, 0.9)[0] == [(False, False), (False, False), (False, True), (True, False)]
     # A gain below 1e-6 is none, and is not kept.
-    assert told(1 - 9e-7, 1 - 9.5e-7, 1 - 9.9e-7) == ([(False, False), (False, False), (True, False)], 1.0)
-    assert told(1 - 1.1e-6)[0] == [(False, True)]
+    assert steps(1 - 9e-7, 1 - 9.5e-7, 1 - 9.9e-7) == ([(False, False), (False, False), (True, False)], 1.0)
+    assert steps(1 - 1.1e-6)[0] == [(False, True)]
 
 
 def test_wiring_and_widths():
@@ -146,7 +146,9 @@ def test_network_computes_what_the_wiring_says():
     torch.manual_seed(0)
     network = TwoHeads(7, 5, 4, width=6, bottleneck=3).double()
     for value in network.state_dict().values():
-        if value.dtype.is_floating_point and value.dim() == 1:  # biases, scales, shifts and statistics told apart
+        if (
+            value.dtype.is_floating_point and value.dim() == 1
+        ):  # biases, scales, shifts and statistics get different values
             value.copy_(torch.rand_like(value) + 0.1)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     scale = 1.0507009873554805

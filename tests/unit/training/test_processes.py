@@ -1,0 +1,82 @@
+"""Units in processes: their errors are reported, and no process outlives the training."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from moa.errors import UserError
+from moa.training.executors import LocalExecutor
+from moa.training.unit import UnitCallback
+from support import TESTS
+from support.perceptrons import make_inputs, training_units
+from support.process_learners import Dying, Failing, Noting
+
+
+class Epochs(UnitCallback):
+    def __init__(self):
+        self.found = []
+
+    def on_epoch_end(self, seed, fold, epoch, epochs, row):
+        self.found.append((seed, fold, row["valid_loss"]))
+
+
+def run(learner, callback=None, n_splits=2):
+    return list(LocalExecutor().run(make_inputs(), training_units(learner, (1,), n_splits), callback))
+
+
+def test_epochs_are_reported_and_a_unit_alone_needs_no_process(two_threads, tmp_path):
+    epochs = Epochs()
+    results = run(Noting(tmp_path), epochs, n_splits=3)
+    assert sorted(result.fold for result in results) == [0, 1, 2] and {result.threads for result in results} == {1}
+    assert os.getpid() not in {result.fitted.meta["pid"] for result in results}
+    assert sorted(epochs.found) == [(1, fold, float(fold)) for fold in range(3)]
+    (alone,) = run(Noting(tmp_path), n_splits=1)
+    assert alone.fitted.meta["pid"] == os.getpid()
+
+
+def test_an_error_is_raised_here_and_ends_the_other_units(two_threads, tmp_path):
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="fold 1 cannot be trained"):
+        run(Failing(tmp_path))
+    assert time.monotonic() - started < 50, "does not wait for the other unit"
+
+
+def test_a_process_that_dies_is_explained(two_threads, tmp_path):
+    with pytest.raises(UserError, match="a training process ended unexpectedly.*run the same command to continue"):
+        run(Dying(tmp_path))
+
+
+def running(process):
+    """Whether a process of that number is there and has not ended."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return os.path.exists("/proc/self") is False
+
+
+def wait_until(reached, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_processes_end_with_the_training_that_was_killed(tmp_path):
+    command = [sys.executable, TESTS / "support" / "waiting_units.py", tmp_path]
+    training = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    finally:
+        training.send_signal(signal.SIGKILL)
+        training.wait()
+    processes = [int(path.name) for path in tmp_path.iterdir()]
+    wait_until(lambda: not any(map(running, processes)))
