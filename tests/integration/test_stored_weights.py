@@ -109,8 +109,8 @@ def test_weights_of_version_0_1_are_refused_in_one_line(name, older, tmp_path):
         (lambda: merge_weights([older], target, models=[name]), REFUSED),
         (lambda: runner.train(load_dataset(data, drugs=False)), "made with other recipe .*1 there, 2 now"),
     ):
-        with pytest.raises(StoreError, match=message) as told:
+        with pytest.raises(StoreError, match=message) as caught:
             use()
-        assert "\n" not in str(told.value) and isinstance(told.value, UserError)
+        assert "\n" not in str(caught.value) and isinstance(caught.value, UserError)
     assert not target.exists() and not (tmp_path / "out" / name).exists()
     assert read_json(older / name / "manifest.json") == manifest, "nothing was changed"

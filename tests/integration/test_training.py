@@ -54,9 +54,9 @@ def test_weights_of_another_version_of_the_recipe_are_not_trained_further(weight
     manifest = read_json(path)
     assert manifest["recipe"] == model.version == 2
     path.write_text(json.dumps(manifest | {"recipe": version}))
-    with pytest.raises(StoreError, match=f"made with other recipe .*{version} there, 2 now") as told:
+    with pytest.raises(StoreError, match=f"made with other recipe .*{version} there, 2 now") as caught:
         Runner(model, tmp_path, model.configure("demo"), profile="demo").train(dataset)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     with pytest.raises(StoreError, match=f"trained by version {version} of this model.*has version 2"):
         open_trained(NAME, tmp_path)
 

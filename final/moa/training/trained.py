@@ -192,9 +192,9 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
     model = name if isinstance(name, Recipe) else recipe(name)
     store = ModelStore(Path(weights), model.name)
     path, manifest = store.layout.manifest, store.manifest()
-    store.check_version(model.version)
     if not {"settings", "profile"} <= manifest.keys():
         raise StoreError(f"{path}: holds no settings; copy the weights folder again")
+    store.check_version(model.version)
     try:
         config = type(model.config).model_validate(manifest["settings"])
         schema = Schema.model_validate(manifest["schema"])

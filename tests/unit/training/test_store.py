@@ -101,9 +101,11 @@ def test_a_damaged_artifact_is_refused_by_name(store, oof, name, damage):
 def test_weights_of_another_version_of_the_recipe_are_refused(store):
     store.claim({"settings": {}, "recipe": 3})
     store.check_version(3)
-    with pytest.raises(StoreError, match="trained by version 3 of this model, and this package has version 4") as told:
+    with pytest.raises(
+        StoreError, match="trained by version 3 of this model, and this package has version 4"
+    ) as caught:
         store.check_version(4)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_manifest_without_a_version_is_of_the_first(store):

@@ -103,17 +103,17 @@ def test_stopping_and_plateau_count_as_keras_does():
 
 
 def test_the_counter_of_phase_3_also_counts_epochs_that_gain():
-    def told(*values):
+    def steps(*values):
         stopping = LooperStopping(patience=3, min_delta=1e-6, lowest=1.0)
         return [(stopping.stops(value), stopping.is_best) for value in values], stopping.lowest
 
     # After three epochs of any kind the first one without a gain stops the step.
-    assert told(0.9, 0.8, 0.7, 0.7)[0] == [(False, True), (False, True), (False, True), (True, False)]
-    assert told(0.9, 0.95, 0.95) == ([(False, True), (False, False), (True, False)], 0.9)
-    assert told(1.1, 1.1, 0.9, 0.9)[0] == [(False, False), (False, False), (False, True), (True, False)]
+    assert steps(0.9, 0.8, 0.7, 0.7)[0] == [(False, True), (False, True), (False, True), (True, False)]
+    assert steps(0.9, 0.95, 0.95) == ([(False, True), (False, False), (True, False)], 0.9)
+    assert steps(1.1, 1.1, 0.9, 0.9)[0] == [(False, False), (False, False), (False, True), (True, False)]
     # A gain below 1e-6 is none, and is not kept.
-    assert told(1 - 9e-7, 1 - 9.5e-7, 1 - 9.9e-7) == ([(False, False), (False, False), (True, False)], 1.0)
-    assert told(1 - 1.1e-6)[0] == [(False, True)]
+    assert steps(1 - 9e-7, 1 - 9.5e-7, 1 - 9.9e-7) == ([(False, False), (False, False), (True, False)], 1.0)
+    assert steps(1 - 1.1e-6)[0] == [(False, True)]
 
 
 def test_wiring_and_widths():
