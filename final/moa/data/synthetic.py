@@ -83,7 +83,7 @@ def synthesize(folder: Path, rows: int = TRAIN_ROWS, test_rows: int = TEST_ROWS,
         raise UserError(f"{folder / strangers[0]}: not made by `moa data synthesize`; give another folder")
 
     rng = np.random.default_rng(seed)
-    drugs, train, test = _draw_samples(rng, rows, test_rows)
+    drugs, train, test = draw_samples(rng, rows, test_rows)
     response = Response.draw(rng, drugs)
     labels, truth = train.labels(drugs), test.labels(drugs)[:, :N_SCORED]
     names = _target_names(rng)
@@ -105,7 +105,7 @@ def is_synthetic(folder: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _Sample:
+class Sample:
     """Wells of a data set: the drug of each, -1 for controls, and the conditions as places in their levels."""
 
     drug: np.ndarray
@@ -113,7 +113,7 @@ class _Sample:
     dose: np.ndarray
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, drug: np.ndarray, controls: int) -> _Sample:
+    def draw(cls, rng: np.random.Generator, drug: np.ndarray, controls: int) -> Sample:
         """Wells of the treated rows' drugs and of controls, in random order.
 
         A drug's wells cycle through the conditions, so that six cover all times and doses.
@@ -129,7 +129,7 @@ class _Sample:
         return np.where(self.drug[:, None] >= 0, drugs.labels[self.drug], 0).astype(np.uint8)
 
 
-def _draw_samples(rng: np.random.Generator, rows: int, test_rows: int) -> tuple[Drugs, _Sample, _Sample]:
+def draw_samples(rng: np.random.Generator, rows: int, test_rows: int) -> tuple[Drugs, Sample, Sample]:
     """Drugs, training wells and test wells.
 
     Of the treated test rows, the positive controls have the share that they have in training; of the others, a part
@@ -147,10 +147,10 @@ def _draw_samples(rng: np.random.Generator, rows: int, test_rows: int) -> tuple[
     left = treated - len(from_large)
     usual = np.resize(rng.permutation(np.concatenate([shared, fresh])), int(np.ceil(left / USUAL_ROWS)))
     test_drug = np.concatenate([from_large, np.repeat(usual, USUAL_ROWS)[:left]]).astype(int)
-    return drugs, _Sample.draw(rng, drug, controls), _Sample.draw(rng, test_drug, test_controls)
+    return drugs, Sample.draw(rng, drug, controls), Sample.draw(rng, test_drug, test_controls)
 
 
-def _write_features(path: Path, rng: np.random.Generator, response: Response, sample: _Sample, ids: np.ndarray) -> None:
+def _write_features(path: Path, rng: np.random.Generator, response: Response, sample: Sample, ids: np.ndarray) -> None:
     values = response.features(rng, sample.drug, sample.time, sample.dose)
     columns = {
         SIG_ID: ids,

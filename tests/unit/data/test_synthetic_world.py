@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moa.data.dataset import load_dataset
-from moa.data.synthetic import TRUTH, synthesize
+from moa.data.synthetic import TRUTH, draw_samples, synthesize
 
 GENES = [f"g-{place}" for place in range(772)]
 CELLS = [f"c-{place}" for place in range(100)]
@@ -143,7 +143,16 @@ def test_nonscored_targets_tell_of_scored_ones(drugs, scored, nonscored):
     assert (np.where(together >= 2, lift, 0).max(axis=1) > 5).mean() > 0.5
 
 
-def test_test_rows_have_known_and_new_drugs_and_the_same_label_frequencies(folder, data, scored):
+def test_test_rows_have_the_label_frequencies_of_the_training_rows(folder, data, scored):
     truth = pd.read_csv(folder / TRUTH, index_col="sig_id")[data.test_treated]
     assert truth.to_numpy().mean() == pytest.approx(scored.to_numpy().mean(), rel=0.1)
     assert np.corrcoef(truth.mean(), scored.mean())[0, 1] > 0.9
+
+
+def test_test_rows_have_the_large_drugs_some_known_ones_and_mostly_new_ones():
+    drugs, train, test = draw_samples(np.random.default_rng(0), 23_814, 3982)
+    treated = test.drug[test.drug >= 0]
+    assert len(test.drug) == 3982 and len(treated) == 3624
+    large, known = treated < drugs.n_large, np.isin(treated, train.drug)
+    assert large.mean() == pytest.approx(2123 / 21_948, abs=0.003)
+    assert known[~large].mean() == pytest.approx(0.2, abs=0.03)
