@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import shutil
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,8 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from moa.data.dataset import load_dataset
-from moa.data.schema import COMPETITION
 from moa.data.table_files import write_table
 from moa.errors import UserError
-from moa.files import sha256, write_json
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
 from moa.models.registry import recipe
 from moa.plots.charts import INK, SERIES
@@ -22,72 +19,11 @@ from moa.reporting import SECTIONS, write_report
 from moa.reporting.inputs import TRUTH, collect
 from moa.reporting.page import Section, Table, Text
 from moa.reporting.scores import Scores
+from support.report_pages import Page, fake, write_weights
 
 OLD, NEW, FIVE = "simple-nn-old-cv", "simple-nn-new-cv", "three-stage-nn-5fold"
 TITLES = {name: recipe(name).title for name in (OLD, NEW, FIVE)}
 FAKE = "a <new> model"
-
-
-class Page(HTMLParser):
-    """The cells of the tables of each section, and every attribute of the page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.sections, self.attributes, self.words = text, {}, [], {}
-        self._section, self._cell = None, None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag == "section":
-            self._section = dict(attrs)["id"]
-            self.sections[self._section], self.words[self._section] = [], ""
-        elif tag == "table":
-            self.sections[self._section].append([])
-        elif tag == "tr":
-            self.sections[self._section][-1].append([])
-        elif tag in ("td", "th"):
-            self._cell = ""
-
-    def handle_endtag(self, tag):
-        if tag in ("td", "th"):
-            self.sections[self._section][-1][-1].append(self._cell)
-            self._cell = None
-
-    def handle_data(self, data):
-        if self._cell is not None:
-            self._cell += data
-        if self._section:
-            self.words[self._section] += data
-
-    def table(self, section, number=0):
-        head, *rows = self.sections[section][number]
-        return pd.DataFrame(rows, columns=head).set_index(head[0])
-
-
-def fake(y, seed):
-    """Probabilities that depend on the labels."""
-    rng = np.random.default_rng(seed)
-    logit = -5 + 3.0 * y.to_numpy() + rng.normal(0, 0.7, y.shape)
-    return pd.DataFrame(1 / (1 + np.exp(-logit)), y.index, y.columns).astype(np.float32)
-
-
-def write_weights(folder, name, oof, profile="demo", leaky=False):
-    """A manifest and units as training leaves them, without weights."""
-    config = recipe(name).configure(profile)
-    settings = config.model_dump(mode="json")
-    write_json(folder / name / "manifest.json", {"model": name, "profile": profile, "settings": settings})
-    for stage in recipe(name).stages(config, COMPETITION):
-        for seed, fold in stage.units():
-            unit = folder / name / stage.name / f"seed-{seed}" / f"fold-{fold}"
-            history = [{"epoch": e, "train_loss": 0.5 / (e + 1), "valid_loss": 0.6 / (e + 1)} for e in range(3)]
-            facts = {"stage": stage.name, "seed": seed, "fold": fold, "seconds": 30.0, "history": history}
-            if leaky:
-                rows = oof.iloc[fold :: stage.folds.n_splits]
-                facts["variants"] = ["looped"]
-                write_table(unit / "oof-looped.parquet", rows * 0.5)
-                facts["sha256"] = {"oof-looped.parquet": sha256(unit / "oof-looped.parquet")}
-            write_json(unit / "unit.json", facts)
 
 
 @pytest.fixture(scope="module")
