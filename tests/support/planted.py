@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from moa.data.schema import COMPETITION
 from moa.files import write_json
 from moa.models import winners
 from moa.models.registry import recipe
@@ -22,14 +23,16 @@ def plant(weights: Path, name: str, losses: dict, column: str = "valid_batch_los
     """
     model = recipe(name)
     settings = model.configure("kaggle", overlay).model_dump(mode="json")
-    facts = {"model": name, "recipe": model.version, "profile": "kaggle", "settings": settings, **manifest}
+    facts = {"model": name, "recipe": model.version, "profile": "kaggle", "settings": settings}
+    facts |= {"schema": COMPETITION.model_dump(mode="json"), **manifest}
     write_json(weights / name / "manifest.json", facts)
     for (stage, seed, fold), loss in losses.items():
         history = [
             {"epoch": epoch, "train_loss": 0.5, "valid_loss": 0.5, column: value}
             for epoch, value in enumerate([2 * loss, loss, 1.01 * loss])
         ]
-        unit = {"stage": stage, "seed": seed, "fold": fold, "seconds": 1.0, "history": history, "meta": {}}
+        unit = {"stage": stage, "seed": seed, "fold": fold, "seconds": 1.0, "history": history}
+        unit |= {"meta": {}, "variants": []}
         write_json(weights / name / stage / f"seed-{seed}" / f"fold-{fold}" / "unit.json", unit)
     return weights
 

@@ -65,6 +65,7 @@ def write_weights(folder, name, oof, profile="demo", leaky=False):
             unit = folder / name / stage.name / f"seed-{seed}" / f"fold-{fold}"
             history = [{"epoch": e, "train_loss": 0.5 / (e + 1), "valid_loss": 0.6 / (e + 1)} for e in range(3)]
             facts = {"stage": stage.name, "seed": seed, "fold": fold, "seconds": 30.0, "history": history}
+            facts["variants"] = []
             if leaky:
                 rows = oof.iloc[fold :: stage.folds.n_splits]
                 facts["variants"] = ["looped"]

@@ -69,8 +69,6 @@ class FittedCNN:
             got, wanted = ([*columns, "nothing"][place] for columns in (list(X.columns), self.features))
             raise UserError(f"column {place + 1} of the features is {got}, but the network was trained with {wanted}")
         values = np.ascontiguousarray(X.to_numpy(np.float64))  # torch takes no reversed rows
-        if self._scaler:
-            values = self._scaler.transform(values)
         return torch.tensor(values, dtype=torch.float32, device=self.renderer.device)
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
