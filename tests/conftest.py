@@ -12,7 +12,9 @@ from moa.environment import FINAL
 from support import TESTS
 
 # The processes that tests start import this checkout too, wherever they run and whatever else is installed.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(FINAL), str(TESTS)])
+os.environ["PYTHONPATH"] = os.pathsep.join([str(FINAL), str(TESTS), os.environ.get("PYTHONPATH", "")]).rstrip(
+    os.pathsep
+)
 
 
 @pytest.fixture(scope="session")
