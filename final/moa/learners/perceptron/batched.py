@@ -116,7 +116,7 @@ class Batch:
     Attributes:
         sizes: rows of each member without padding.
         rows: the largest size.
-        weights: None where all sizes are equal, else 1 / size for true rows and 0 for padding, shape (members, rows, 1).
+        weights: None where all sizes are equal; else 1 / size in true rows, 0 in padding, shape (members, rows, 1).
         unbias: size / (size - 1), which turns variances into those that batch norm remembers, shape (members, 1).
     """
 
