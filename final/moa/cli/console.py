@@ -45,5 +45,20 @@ def number_table(title: str, first: str, *numbers: str) -> Table:
     return table
 
 
+def score_table(rows: list[dict[str, str]]) -> Table:
+    """Rows of ``moa.jobs.train.score_row`` as a table of at most 80 columns that cuts no name.
+
+    "OOF, same rows" is left out: it repeats the column of the rows that the published CV names.
+    """
+    rows = [{name: value for name, value in row.items() if name != "OOF, same rows"} for row in rows]
+    table = Table(title="OOF log loss", title_justify="left")
+    for name in rows[0]:
+        cells = [name, *(row[name] for row in rows)]
+        table.add_column(name, width=max(len(word) for cell in cells for word in cell.split()))
+    for row in rows:
+        table.add_row(*row.values())
+    return table
+
+
 def _report(message: str) -> None:
     Console(stderr=True).print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)

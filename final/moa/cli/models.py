@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from moa.cli.console import out
+from moa.cli.console import out, score_table
 from moa.cli.options import (
     DATA,
     MODELS_HELP,
@@ -115,10 +115,7 @@ def train(
         tensorboard=tensorboard,
     )
     results = train_models(recipes, data, weights, profile, selection, runtime=runtime)
-    table = Table(*results[0], title="OOF log loss")
-    for row in results:
-        table.add_row(*row.values())
-    out.print(table)
+    out.print(score_table(results))
     if note := corrections(recipes):
         out.print(note)
 
