@@ -159,6 +159,8 @@ CP_TIMES, CP_DOSES = (24, 48, 72), ("D1", "D2")
 GENES = tuple(f"g-{i}" for i in range(772))
 CELLS = tuple(f"c-{i}" for i in range(100))
 N_SCORED, N_NONSCORED = 206, 402
+#: Smallest and largest value of a gene or cell: z-scores clipped by the organisers.
+VALUE_RANGE = (-10.0, 10.0)
 
 #: The schema of Kaggle's "Mechanisms of Action" competition.
 COMPETITION = Schema(
