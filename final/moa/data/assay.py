@@ -218,7 +218,9 @@ class Assay(_Part):
 
     @model_validator(mode="after")
     def _unique(self) -> Assay:
-        names = [target for targets in (self.targets, self.nonscored) if isinstance(targets, tuple) for target in targets]
+        names = [
+            target for targets in (self.targets, self.nonscored) if isinstance(targets, tuple) for target in targets
+        ]
         for what, values in (
             ("column", (SIG_ID, *self.features, *self.unused)),
             ("feature group", [group.name for group in self.groups]),
@@ -357,7 +359,9 @@ def read_assay(path: Path) -> Assay:
         DataError: lists what is wrong with the file, a line each.
     """
     try:
-        return Assay.model_validate(json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once))
+        return Assay.model_validate(
+            json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
+        )
     except ValidationError as error:
         raise DataError(list(dict.fromkeys(_problems(path, error)))[:_SHOWN]) from None
     except json.JSONDecodeError as error:
@@ -404,5 +408,7 @@ def _problems(path: Path, error: ValidationError) -> Iterable[str]:
             message = each["msg"].removeprefix("Value error, ")
             message = message[0].lower() + message[1:]
             shown = repr(each["input"])
-            held = "" if each["type"] == "value_error" else f", found {shown if len(shown) <= 60 else shown[:57] + '...'}"
+            held = (
+                "" if each["type"] == "value_error" else f", found {shown if len(shown) <= 60 else shown[:57] + '...'}"
+            )
             yield f"{place}{message}{held}"
