@@ -67,6 +67,7 @@ from moa.files import write_json
 ASSAY = "assay.json"
 #: Number of the file format that this version writes and reads.
 FORMAT = 1
+_COMPETITION = "lish-moa"
 #: Problems of an assay.json that are named.
 _SHOWN = 20
 
@@ -216,6 +217,26 @@ class Assay(_Part):
     value_range: tuple[float, float] | None = None
     unused: tuple[Name, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _former(cls, values: Any) -> Any:
+        """The form in which weights of version 0.2 hold the columns that they were trained on."""
+        if not isinstance(values, dict) or "treatment" not in values:
+            return values
+        treatment = values["treatment"]
+        return {
+            "name": values["name"],
+            "groups": {group["name"]: {"columns": group["columns"]} for group in values["groups"]},
+            "conditions": values["conditions"],
+            "control": {
+                "column": treatment["column"],
+                "values": (treatment["control"],),
+                "treated": (treatment["treated"],),
+            },
+            "targets": values.get("n_scored"),
+            "nonscored": values.get("n_nonscored"),
+        } | ({"compound": True, "value_range": VALUE_RANGE} if values["name"] == _COMPETITION else {})
+
     @model_validator(mode="after")
     def _unique(self) -> Assay:
         names = [
@@ -326,7 +347,7 @@ class Assay(_Part):
 
 #: The assay of Kaggle's "Mechanisms of Action" competition.
 COMPETITION = Assay(
-    name="lish-moa",
+    name=_COMPETITION,
     groups=(FeatureGroup(name="genes", columns=GENES), FeatureGroup(name="cells", columns=CELLS)),
     conditions=(
         Condition(name="time", column=CP_TIME, levels=CP_TIMES),
