@@ -17,7 +17,7 @@ from sklearn.base import clone
 
 from moa.data.assay import Assay
 from moa.errors import UserError
-from moa.features.conditions import treated_rows
+from moa.features.conditions import Log10, OneHotConditions, treated_rows
 
 Selector = Callable[[list[str]], list[str]]
 
@@ -104,6 +104,20 @@ def drop(name: str, columns: Selector) -> Step:
 def keep_treated(schema: Assay) -> Step:
     """A step that removes the control rows: steps before it are fitted with the controls in, later ones without."""
     return Step("treated rows", treated_rows(schema.control), named(*schema.control_columns), output="rows")
+
+
+def log_conditions(schema: Assay) -> list[Step]:
+    """A step that takes the logarithm of the conditions that are numbers, where there are some."""
+    numbers = schema.numeric_conditions
+    return [Step("log10", Log10(), named(*numbers), "in place")] if numbers else []
+
+
+def encode_conditions(schema: Assay) -> list[Step]:
+    """Steps that make numbers of the conditions: 0/1 columns for levels, one logarithm for each that is a number."""
+    return [
+        *log_conditions(schema),
+        Step("conditions", OneHotConditions(schema.levels), named(*schema.levels), "replace", own_names=True),
+    ]
 
 
 @dataclass(frozen=True)
