@@ -9,16 +9,15 @@ from moa.blending.catalogue import blend_path, expand_models
 from moa.blending.members import Oof
 from moa.blending.options import SearchOptions
 from moa.blending.result import SearchResult
-from moa.blending.search import search
 from moa.blending.submission import write_test_submission
 from moa.data.assay import COMPETITION
 from moa.data.dataset import load_dataset, load_test
 from moa.data.schema import TRAIN_DRUG
 from moa.data.table_files import read_table
+from moa.data.tables import has_table
 from moa.errors import UserError
 from moa.models.registry import recipe
 from moa.training.layout import WeightsFolder
-from moa.training.trained import open_trained
 
 
 def search_weights(
@@ -46,9 +45,12 @@ def search_weights(
     Raises:
         UserError: a model asked for by its own name has no predictions, or the search refuses them.
     """
+    from moa.blending.search import search  # this and open_trained need packages that a blend does without
+    from moa.training.trained import open_trained
+
     options = options or SearchOptions()
     if whole_drugs is None:
-        whole_drugs = (data / TRAIN_DRUG).exists()
+        whole_drugs = has_table(data, TRAIN_DRUG)
     tables, absent, trained = {}, [], WeightsFolder(weights)
     members = expand_models(names)
     for name in members:
@@ -73,6 +75,8 @@ def search_weights(
 
 def _scheme(name: str, weights: Path) -> str:
     """The cross-validation scheme of a model's OOF, such as "drug-aware-5"."""
+    from moa.training.trained import open_trained
+
     model = recipe(name)
     if WeightsFolder(weights).has(name):
         return open_trained(model, weights, whole=False).last.folds.label

@@ -10,7 +10,6 @@ from itertools import accumulate
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features import GaussianRank, KMeansOneHot, RowStatistics
 from moa.features.pipeline import (
     FeaturePipeline,
     Step,
@@ -58,6 +57,8 @@ def features(config: SimpleNNConfig, schema: Assay) -> FeaturePipeline:
     and "cells" are c-1 … the first gene factor. All transformers are fitted with the control rows in; they are left out
     at the end.
     """
+    from moa.features import GaussianRank, KMeansOneHot, RowStatistics
+
     first = len(schema.control_columns) + len(schema.conditions)  # position of the first gene
     ends = [*accumulate(schema.widths.values(), initial=first)]  # where each group starts, and the last one ends
     rank = GaussianRank(random_state=config.first_rank_seed)

@@ -9,7 +9,6 @@ from functools import partial
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features import GaussianRank, UMAPEmbedding
 from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
@@ -55,6 +54,8 @@ def features(config: ThreeStageConfig, schema: Assay, earlier: str | None = None
         schema: columns of the features.
         earlier: stage whose predictions are in the frame; they are ranked by the training rows.
     """
+    from moa.features import GaussianRank, UMAPEmbedding
+
     seed, steps = config.reduction_seed, []
     for group in schema.groups:
         size = components(group, config.gene_factors, config.cell_factors)
@@ -82,6 +83,8 @@ def predictions_alone(config: ThreeStageConfig, schema: Assay, earlier: str) -> 
 
 
 def _rank_predictions(config: ThreeStageConfig, earlier: str) -> Step:
+    from moa.features import GaussianRank
+
     return Step(
         f"{earlier} rank",
         GaussianRank(random_state=config.meta_rank_seed),

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from sklearn.feature_selection import VarianceThreshold
-
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features import ConditionCodes, GaussianRank, KMeansOneHot, RowStatistics, UMAPEmbedding
 from moa.features.pipeline import (
     FeaturePipeline,
     Step,
@@ -82,6 +79,10 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
     All transformers are fitted with the control rows in. The original passed training and test rows through UMAP's
     ``transform`` together, so that training rows too are embedded like new ones.
     """
+    from sklearn.feature_selection import VarianceThreshold
+
+    from moa.features import GaussianRank, UMAPEmbedding
+
     varying, seed = VarianceThreshold(config.least_variance), config.reduction_seed
     steps = [Step("rank", GaussianRank(random_state=config.rank_seed), named(*schema.values), "in place")]
     for group in schema.groups:
@@ -113,6 +114,8 @@ def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) ->
 
     All but the last are fitted with the control rows in; predictions exist for treated rows only.
     """
+    from moa.features import ConditionCodes, GaussianRank, KMeansOneHot, RowStatistics
+
     values = named(*schema.values)
     statistics = RowStatistics(schema.widths, ("mean", "std", "kurtosis", "skew"))
     steps = [
