@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from moa.data.assay import COMPETITION
 from moa.data.dataset import Dataset, load_dataset
-from moa.data.schema import COMPETITION
 from moa.errors import UserError
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline

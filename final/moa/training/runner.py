@@ -12,16 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from moa.data.assay import COMPETITION, Assay
 from moa.data.dataset import Dataset
-from moa.data.schema import (
-    COMPETITION,
-    TEST_FEATURES,
-    TRAIN_DRUG,
-    TRAIN_FEATURES,
-    TRAIN_NONSCORED,
-    TRAIN_SCORED,
-    Schema,
-)
+from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
 from moa.errors import UserError
 from moa.features import Familiarity
@@ -67,7 +60,7 @@ class Runner:
         config: ModelConfig | None = None,
         runtime: Runtime | None = None,
         profile: str = "custom",
-        schema: Schema = COMPETITION,
+        schema: Assay = COMPETITION,
         executor: UnitExecutor | None = None,
     ):
         self.model, self.profile, self.runtime = model, profile, runtime or Runtime()
@@ -111,7 +104,7 @@ class Runner:
                 "recipe": self.model.version,
                 "profile": self.profile,
                 "settings": self.trained.config.model_dump(mode="json"),
-                "schema": self.trained.schema.model_dump(mode="json"),
+                "schema": self.trained.schema.plain,
                 "data": self._fingerprint(data),
             }
         )
