@@ -117,8 +117,8 @@ def data_import(
     conditions: Annotated[
         str | None,
         typer.Option(
-            help="Conditions that models take: dose, time or columns, with commas; none.  [default: dose and time where "
-            "they vary]",
+            help="Conditions that models take: dose, time or columns, with commas; none.  "
+            "[default: dose and time where they vary]",
             rich_help_panel=MODEL,
         ),
     ] = None,

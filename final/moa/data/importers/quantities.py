@@ -12,7 +12,7 @@ from moa.data.importers.fields import plain_name
 from moa.data.importers.notes import Notes, listed
 from moa.errors import UserError
 
-_NUMBER = re.compile(r"^[~≈=]?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?$")
+_NUMBER = re.compile(r"^[~≈=]?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s,.].*)?$")
 _COMMA = re.compile(r"^[+-]?\d+,\d+\s*\D*$")
 _MICROMOLAR, _MASS, _PERCENT, _HOURS = "µM", "µg/mL", "%", "h"
 #: Factor and unit that a written unit becomes; keys in lower case without spaces, "μ" and "µ" as "u".
@@ -102,8 +102,9 @@ def one_of_near(values: pd.Series, notes: Notes, what: str) -> pd.Series:
         notes: which values were taken together is told.
         what: "dose", for the note.
     """
-    # Five digits are more than any dilution has; float noise lies far beyond them.
-    values = values.map(lambda value: float(f"{value:.5g}"), na_action="ignore").astype(float)
+    written = values.nunique()
+    # Four digits are more than any dilution has; float noise lies beyond them.
+    values = values.map(lambda value: float(f"{value:.4g}"), na_action="ignore").astype(float)
     counts = Counter(values.dropna())
     merged: dict[float, float] = {}
     cluster: list[float] = []
@@ -111,7 +112,7 @@ def one_of_near(values: pd.Series, notes: Notes, what: str) -> pd.Series:
     def close() -> None:
         if cluster:
             # Of equally common values the one with the fewest digits, such as 20 of 19.999 and 20.
-            best = min(cluster, key=lambda value: (-counts[value], len(f"{value:.5g}"), value))
+            best = min(cluster, key=lambda value: (-counts[value], len(f"{value:.4g}"), value))
             merged.update(dict.fromkeys(cluster, best))
 
     for value in sorted(counts):
@@ -120,10 +121,13 @@ def one_of_near(values: pd.Series, notes: Notes, what: str) -> pd.Series:
             cluster = []
         cluster.append(value)
     close()
-    changed = [f"{value:g} as {best:g}" for value, best in merged.items() if value != best]
-    if changed:
-        notes.noted(f"{what}s that differ by less than {SAME:.0%} are one {what}", changed)
-    return values.map(merged).astype(float)
+    result = values.map(merged).astype(float)
+    if result.nunique() < written:
+        changed = [f"{value:g} as {best:g}" for value, best in merged.items() if value != best]
+        notes.noted(
+            f"{written} different numbers are {result.nunique()} {what}s: within {SAME:.0%} they are one", changed
+        )
+    return result
 
 
 def nearest(value: float, choices: np.ndarray) -> float | None:

@@ -60,7 +60,11 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
             raise UserError(f"{name}: only comment lines; expected a header and rows")
         skipped, start = skipped + 1, end + 1
     head = text[start : text.find("\n", start) if "\n" in text[start:] else len(text)]
-    separator = _separator(name, head, text[start:])
+    if not head.strip():
+        raise UserError(f"{name}: only comment lines; expected a header and rows")
+    if head.count('"') % 2:
+        raise UserError(f"{name}: line {skipped + 1}: a quote is left open in the header; close it")
+    separator = _separator(name, head, skipped + 1)
     columns = _header(name, head, separator, skipped + 1)
     keep = set(text_columns(columns))
     first_line = skipped + 2
@@ -88,16 +92,15 @@ def _parse(text: str, separator: str, columns: list[str], keep: set[str]) -> pd.
         keep_default_na=False,
         na_values={column: missing for column in columns},
         low_memory=False,
-        float_precision="round_trip",
     )
 
 
-def _separator(name: str, head: str, text: str) -> str:
+def _separator(name: str, head: str, line: int) -> str:
     counts = {separator: _split(head, separator) for separator in _SEPARATORS}
     best = max(_SEPARATORS, key=lambda separator: len(counts[separator]))
     if len(counts[best]) < 2:
         raise UserError(
-            f"{name}: line 1: one column ('{head[:40]}'); expected commas, tabs or semicolons between columns"
+            f"{name}: line {line}: one column ('{head[:40]}'); expected commas, tabs or semicolons between columns"
         )
     return best
 
@@ -110,8 +113,6 @@ def _split(line: str, separator: str) -> list[str]:
 
 
 def _header(name: str, head: str, separator: str, line: int) -> list[str]:
-    if head.count('"') % 2:
-        raise UserError(f"{name}: line {line}: a quote is left open in the header; close it")
     columns = [column.strip() for column in _split(head, separator)]
     while len(columns) > 1 and not columns[-1]:
         columns.pop()  # separators at the end of lines

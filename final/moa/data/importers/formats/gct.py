@@ -133,7 +133,6 @@ def _parse(name: str, body: list[str], width: int, n_fields: int, first_line: in
             na_values={place: missing for place in range(1, width)},
             quoting=csv.QUOTE_NONE,
             skip_blank_lines=False,
-            float_precision="round_trip",
         )
 
     try:

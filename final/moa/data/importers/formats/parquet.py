@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from moa.data.importers.notes import Notes
@@ -12,6 +13,7 @@ from moa.data.importers.source import PARQUET, Source
 from moa.data.importers.tabular import metadata_columns, profiles_of
 
 NAME, ORDER = "parquet", 30
+_NESTED = (list, dict, np.ndarray)
 
 
 def recognises(source: Source) -> bool:
@@ -26,15 +28,17 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
         UserError: the file is damaged, or no table of profiles.
     """
     table = read_frame(source)
-    nested = [column for column in table if table[column].map(lambda cell: isinstance(cell, (list, dict))).any()]
+    objects = [column for column in table if table[column].dtype == object]
+    nested = [column for column in objects if table[column].map(lambda cell: isinstance(cell, _NESTED)).any()]
     if nested:
         notes.aside(f"{source.name}: columns that hold lists", nested)
         table = table.drop(columns=nested)
     known = metadata_columns(table.columns, options)
-    numbers = [column for column in table if column not in known and table[column].dtype == object]
-    for column in numbers:  # text that is all numbers is numbers, as in a csv file
+    for column in table:
+        if column in known or pd.api.types.is_numeric_dtype(table[column]):
+            continue
         try:
-            table[column] = pd.to_numeric(table[column])
+            table[column] = pd.to_numeric(table[column])  # text that is all numbers is numbers, as in a csv file
         except (ValueError, TypeError):
             continue
     return profiles_of(source.name, table, options, notes, None)
