@@ -46,7 +46,7 @@ def ablate(
     if listing:
         out.print(_list_table(chosen))
         return
-    selection = Selection(seeds=seeds, folds=folds)
+    selection = Selection.of(seeds, folds)
     words = in_words(run_ablations(chosen, data, out_dir, weights, profile, selection, Runtime.of(device)))
     table = Table("variant", title="Ablations: a difference above 0 is a loss")
     shown = ("OOF log loss", "difference", "95 % interval", "seconds")  # the files hold the rest

@@ -133,6 +133,16 @@ class ModelStore:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
         return read_json(self.layout.training) if self.layout.training.exists() else None
 
+    def seconds(self) -> dict[str, float]:
+        """Seconds of the work that is no unit, by what it was: a stage's features, predictions."""
+        return read_json(self.layout.seconds) if self.layout.seconds.exists() else {}
+
+    def note_seconds(self, what: str, seconds: float) -> None:
+        """Note how long such work took; the longest is kept, because a run that continues does less."""
+        noted = self.seconds()
+        if seconds > noted.get(what, 0):
+            write_json(self.layout.seconds, noted | {what: round(seconds, 3)})
+
     def stage(self, name: str) -> dict[str, Any]:
         """Description of a stage: targets, folds, the feature pipeline."""
         return read_json(self.layout.stage(name))
