@@ -218,7 +218,7 @@ class DaskExecutor:
             items: may be lazy.
             running: what is in flight; the caller may add to it.
         """
-        items, ended = iter(items), as_completed()
+        items, ended = iter(items), as_completed(loop=self.client.loop)
         known: set[Future] = set()
         while True:
             for item in islice(items, max(0, 2 * self._workers() - len(running))):

@@ -167,7 +167,7 @@ def _connect(on: str, stack: ExitStack) -> tuple[Client, float]:
         return stack.enter_context(Client(cluster)), 300
     if re.match(r"[a-z]+://", on):
         try:
-            return stack.enter_context(Client(on, timeout="20s", set_as_default=False)), _WAIT
+            return stack.enter_context(Client(on, timeout="10s", set_as_default=False)), _WAIT
         except (OSError, TimeoutError, ValueError) as error:
             words = str(error).splitlines()
             raise UserError(
