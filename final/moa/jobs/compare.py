@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from moa.data.schema import COMPETITION, SIG_ID, TRAIN_SCORED
+from moa.data.assay import COMPETITION
+from moa.data.schema import SIG_ID, TRAIN_SCORED
 from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import sha256

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from moa.data.assay import COMPETITION
 from moa.data.dataset import Dataset, load_dataset
-from moa.data.schema import COMPETITION
 from moa.errors import UserError
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline

@@ -9,8 +9,8 @@ from functools import partial
 
 from sklearn.feature_selection import VarianceThreshold
 
+from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.data.schema import Schema
 from moa.features import ConditionCodes, GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics, UMAPEmbedding
 from moa.features.pipeline import FeaturePipeline, Step, excluding, keep_treated, named, starting
 from moa.features.reductions import factor_analysis, pca
@@ -67,7 +67,7 @@ class TwoStageConfig(ModelConfig):
     meta_features: bool = True
 
 
-def nonscored_features(config: NonscoredConfig, schema: Schema) -> FeaturePipeline:
+def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipeline:
     """Ranks, PCA and UMAP; columns of low variance are removed.
 
     All transformers are fitted with the control rows in. The original passed training and test rows through UMAP's
@@ -96,7 +96,7 @@ def nonscored_features(config: NonscoredConfig, schema: Schema) -> FeaturePipeli
             Step(
                 "varying",
                 varying,
-                excluding(schema.treatment.column, *schema.condition_columns),
+                excluding(*schema.control_columns, *schema.condition_columns),
                 "select",
                 fit_on="train",
             ),
@@ -106,7 +106,7 @@ def nonscored_features(config: NonscoredConfig, schema: Schema) -> FeaturePipeli
     )
 
 
-def tabnet_features(config: TabNetConfig, schema: Schema, meta_features: bool) -> FeaturePipeline:
+def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) -> FeaturePipeline:
     """Condition codes, ranks, factors, clusters, row statistics, and the ranked predictions of stage 1.
 
     All but the last are fitted with the control rows in; predictions exist for treated rows only.
@@ -129,7 +129,7 @@ def tabnet_features(config: TabNetConfig, schema: Schema, meta_features: bool) -
     return FeaturePipeline(steps)
 
 
-def stages(config: TwoStageConfig, schema: Schema) -> tuple[Stage, ...]:
+def stages(config: TwoStageConfig, schema: Assay) -> tuple[Stage, ...]:
     """The perceptron and TabNet; without meta-features only TabNet."""
     nonscored, tabnet = config.nonscored, config.tabnet
     uses = ("stage1",) if config.meta_features else ()
@@ -153,7 +153,7 @@ def stages(config: TwoStageConfig, schema: Schema) -> tuple[Stage, ...]:
     return (first, second) if config.meta_features else (second,)
 
 
-def _with_categories(learner: TabNetLearner, schema: Schema) -> TabNetLearner:
+def _with_categories(learner: TabNetLearner, schema: Assay) -> TabNetLearner:
     """Fill the number of levels and the width of each condition's embedding, unless they are set."""
     sizes = {
         "cat_dims": tuple(len(condition.levels) for condition in schema.conditions),

@@ -19,16 +19,9 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
+from moa.data.assay import COMPETITION, Assay
 from moa.data.dataset import Dataset
-from moa.data.schema import (
-    COMPETITION,
-    TEST_FEATURES,
-    TRAIN_DRUG,
-    TRAIN_FEATURES,
-    TRAIN_NONSCORED,
-    TRAIN_SCORED,
-    Schema,
-)
+from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
 from moa.features import Familiarity
 from moa.files import create_json
@@ -83,7 +76,7 @@ class Runner:
         config: ModelConfig | None = None,
         runtime: Runtime | None = None,
         profile: str = "custom",
-        schema: Schema = COMPETITION,
+        schema: Assay = COMPETITION,
         executor: UnitExecutor | None = None,
         watch: Watch | None = None,
     ):
@@ -136,7 +129,7 @@ class Runner:
                 "recipe": self.model.version,
                 "profile": self.profile,
                 "settings": self.trained.config.model_dump(mode="json"),
-                "schema": self.trained.schema.model_dump(mode="json"),
+                "schema": self.trained.schema.plain,
                 "data": self._fingerprint(data),
             }
         )

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import safetensors.torch
 
+from moa.data.assay import Assay
 from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError
 from moa.features.pipeline import FeaturePipeline
@@ -114,7 +115,10 @@ class ModelStore:
 
     def manifest(self) -> dict[str, Any]:
         """The manifest; the version of the recipe is filled in where version 0.1 of the package wrote it."""
-        return {"recipe": _FIRST_RECIPE} | read_json(self.layout.manifest)
+        manifest = {"recipe": _FIRST_RECIPE} | read_json(self.layout.manifest)
+        if isinstance(manifest.get("schema"), dict) and "treatment" in manifest["schema"]:  # written by version 0.2
+            manifest["schema"] = Assay.model_validate(manifest["schema"]).plain
+        return manifest
 
     def check_version(self, version: int) -> None:
         """Refuse weights that another version of the model's recipe trained.

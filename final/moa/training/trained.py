@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from pydantic import ValidationError
 
-from moa.data.schema import Schema
+from moa.data.assay import Assay
 from moa.errors import StoreError, UserError
 from moa.features import Familiarity
 from moa.features.pipeline import FeaturePipeline
@@ -35,7 +35,7 @@ class Trained:
     """
 
     def __init__(
-        self, model: Recipe, weights: Path, config: ModelConfig, schema: Schema, runtime: Runtime | None = None
+        self, model: Recipe, weights: Path, config: ModelConfig, schema: Assay, runtime: Runtime | None = None
     ):
         self.model, self.config, self.schema = model, config, schema
         self.store = ModelStore(weights, model.name)
@@ -197,7 +197,7 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
     store.check_version(model.version)
     try:
         config = type(model.config).model_validate(manifest["settings"])
-        schema = Schema.model_validate(manifest["schema"])
+        schema = Assay.model_validate(manifest["schema"])
     except ValidationError as error:
         places = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
         raise StoreError(
