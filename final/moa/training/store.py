@@ -30,6 +30,7 @@ from moa.training.layout import UnitKey, WeightsFolder
 from moa.training.records import (
     FIRST_RECIPE,
     ManifestRecord,
+    SecondsRecord,
     StageRecord,
     TrainingRecord,
     UnitRecord,
@@ -149,6 +150,16 @@ class ModelStore:
     def training_facts(self) -> TrainingRecord | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
         return read_record(self.layout.training, TrainingRecord) if self.layout.training.exists() else None
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of the work that is no unit, by what it was: a stage's features, predictions."""
+        return read_record(self.layout.seconds, SecondsRecord).seconds if self.layout.seconds.exists() else {}
+
+    def note_seconds(self, what: str, seconds: float) -> None:
+        """Note how long such work took; the longest is kept, because a run that continues does less."""
+        noted = self.seconds()
+        if seconds > noted.get(what, 0):
+            write_json(self.layout.seconds, {"seconds": noted | {what: round(seconds, 3)}})
 
     def stage(self, name: str) -> StageRecord:
         """Description of a stage: targets, folds, the feature pipeline."""
