@@ -17,13 +17,17 @@ from moa.cli.options import (
     DataDir,
     Device,
     Folds,
+    Groups,
+    HoldOut,
     Models,
     On,
     Out,
+    Parts,
     Profile,
     Seeds,
     Units,
     Weights,
+    number_or_each,
 )
 
 app = typer.Typer()
@@ -62,6 +66,9 @@ def train(
     stage: Annotated[str | None, typer.Option(help="Train only this stage.")] = None,
     units: Units = None,
     on: On = None,
+    groups: Groups = None,
+    hold_out: HoldOut = None,
+    parts: Parts = None,
     devices: Annotated[
         str | None,
         typer.Option(
@@ -121,9 +128,16 @@ def train(
     from moa.training.selection import Selection
 
     selection = Selection.of(seeds, folds, fold, stage, units)
+    of_data = {
+        "groups": groups.split(",") if groups else None,
+        "hold_out": hold_out,
+        "parts": number_or_each(parts),
+    }
     with open_executor(on, device) as executor:
         try:
-            results = train_models(recipes, data, weights, profile, selection, runtime=runtime, executor=executor)
+            results = train_models(
+                recipes, data, weights, profile, selection, runtime=runtime, executor=executor, **of_data
+            )
         except TrainingIncomplete as error:
             if error.rows:
                 out.print(score_table(error.rows))

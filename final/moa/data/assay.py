@@ -333,6 +333,11 @@ class Assay(_Part):
             return ~values.isin(self.control.values)
         return values.isin(self.control.treated)
 
+    @property
+    def of_competition(self) -> bool:
+        """Whether it is the competition's, all of its feature groups or some."""
+        return self.strict and self.name == _COMPETITION
+
     def only(self, groups: Sequence[str]) -> Assay:
         """The same assay with some of its feature groups; the columns of the others may be in the files, unused.
 

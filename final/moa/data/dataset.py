@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay, load_assay
-from moa.data.checks import Unusual, check_features, constant_columns
+from moa.data.checks import Unusual, check_features, check_ids, constant_columns
 from moa.data.csv_files import Problems
 from moa.data.labels import check_drugs, check_labels, check_sample
 from moa.data.schema import (
+    COMPOUND,
     SAMPLE_SUBMISSION,
     SIG_ID,
     TEST_FEATURES,
@@ -20,9 +21,10 @@ from moa.data.schema import (
     TRAIN_FEATURES,
     TRAIN_NONSCORED,
     TRAIN_SCORED,
+    WELLS,
 )
-from moa.data.tables import find_table, has_table, read_table, set_aside
-from moa.errors import DataError
+from moa.data.tables import METADATA, find_table, has_table, read_table, set_aside
+from moa.errors import DataError, UserError
 from moa.progress import console
 
 
@@ -42,6 +44,7 @@ class Dataset:
         fingerprint: sha256 of each file read, by its usual name.
         schema: the assay, which the files were checked against.
         metadata: ``Metadata_`` columns of training and test rows; no columns where the files have none.
+        wells: what wells.csv says of training and test rows, any columns; None: there is no such file.
     """
 
     features: pd.DataFrame
@@ -53,6 +56,7 @@ class Dataset:
     fingerprint: dict[str, str]
     schema: Assay = COMPETITION
     metadata: pd.DataFrame = field(default_factory=pd.DataFrame)
+    wells: pd.DataFrame | None = None
 
     @property
     def treated(self) -> pd.Series:
@@ -68,6 +72,30 @@ class Dataset:
     def targets(self) -> list[str]:
         """Names of the scored targets, in the file's order."""
         return list(self.scored.columns)
+
+    def facts(self, names: Sequence[str], rows: pd.Series) -> pd.DataFrame:
+        """Columns that describe training rows, by name.
+
+        Args:
+            names: "compound", a condition's column, a column of wells.csv, or a ``Metadata_`` column, with or without
+                this prefix.
+            rows: True for the rows wanted, indexed as ``features``.
+
+        Raises:
+            UserError: a name is none of these.
+        """
+        index = self.features.index[rows.to_numpy()]
+        described = {} if self.drugs is None else {COMPOUND: self.drugs}
+        described |= {column: self.features[column] for column in self.schema.condition_columns}
+        for table in (self.wells, self.metadata):
+            for column in () if table is None else table:
+                described.setdefault(column.removeprefix(METADATA), table[column])
+                described.setdefault(column, table[column])
+        for name in names:
+            if name not in described:
+                known = ", ".join(dict.fromkeys(column.removeprefix(METADATA) for column in described)) or "none"
+                raise UserError(f"column '{name}' of the rows is not known; choose of: {known}")
+        return pd.DataFrame({name: described[name].reindex(index) for name in names}, index)
 
 
 class _Reader:
@@ -111,6 +139,14 @@ class _Reader:
             return None
         table = self.read(TRAIN_DRUG, (SIG_ID, "drug_id"))
         return check_drugs(TRAIN_DRUG, self._plain(TRAIN_DRUG, table), features, self.problems)
+
+    def wells(self) -> pd.DataFrame | None:
+        """The table of wells, by sig_id; None where there is none."""
+        table = self.read(WELLS, (SIG_ID,), optional=True)
+        if table is None:
+            return None
+        check_ids(WELLS, table, self.problems)
+        return table.set_index(SIG_ID)
 
     def sample(self, test: pd.DataFrame | None, targets: list[str] | None) -> pd.DataFrame | None:
         """The sample submission, checked; None where it is not there or of other rows."""
@@ -196,10 +232,11 @@ def load_dataset(
             )
         for note in constant_columns(TRAIN_FEATURES, train, schema):
             problems.note(note)
+    wells = reader.wells()
     reader.finish()
     metadata = pd.concat(reader.metadata)
     test = train.iloc[:0] if test is None else test
-    return Dataset(train, scored, others, test, drug, sample, reader.hashes, schema, metadata)
+    return Dataset(train, scored, others, test, drug, sample, reader.hashes, schema, metadata, wells)
 
 
 def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:

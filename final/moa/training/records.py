@@ -49,6 +49,7 @@ class ManifestRecord(Record):
         settings: its configuration.
         data_schema: schema of the data it was trained on.
         data: sha256 of the files it was trained on, by name.
+        hold_out: the scheme that holds out whole compounds, where one was asked for.
         versions: of Python and packages.
     """
 
@@ -58,6 +59,7 @@ class ManifestRecord(Record):
     settings: dict[str, Any] | None = None
     data_schema: dict[str, Any] | None = Field(None, alias="schema")
     data: dict[str, str] = Field(default_factory=dict)
+    hold_out: dict[str, Any] | None = None
     versions: dict[str, str] = Field(default_factory=dict)
 
 

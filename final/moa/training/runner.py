@@ -21,12 +21,13 @@ import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay
 from moa.data.dataset import Dataset
+from moa.data.holdout import HoldOut
 from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
 from moa.features import Familiarity
 from moa.files import create_json
 from moa.learners.runtime import Runtime
-from moa.models.base import ModelConfig, Recipe, Stage
+from moa.models.base import ModelConfig, Recipe, Stage, needs_of
 from moa.progress import progress
 from moa.training.executors import LocalExecutor, UnitExecutor
 from moa.training.selection import Selection
@@ -61,7 +62,8 @@ class Runner:
         config: the model's settings; None: the published ones.
         runtime: how units are run.
         profile: recorded in the manifest.
-        schema: of the data it will be trained on.
+        schema: the assay of the data it will be trained on.
+        hold_out: folds that hold out whole compounds, instead of the recipe's; None: the recipe's.
         executor: runs the units; None: on this machine.
         watch: shows the progress; None: a bar for each stage.
 
@@ -79,11 +81,12 @@ class Runner:
         schema: Assay = COMPETITION,
         executor: UnitExecutor | None = None,
         watch: Watch | None = None,
+        hold_out: HoldOut | None = None,
     ):
         self.model, self.profile, self.runtime = model, profile, runtime or Runtime()
         self.executor, self.watch = executor or LocalExecutor(), watch or Watch()
         self.placed = self.executor.place(self.runtime)
-        self.trained = Trained(model, Path(weights), config or model.config, schema, self.runtime)
+        self.trained = Trained(model, Path(weights), config or model.config, schema, self.runtime, hold_out)
 
     def train(self, data: Dataset, selection: Selection | None = None) -> Predictions | None:
         """Train the selected units that are not finished; write and return the predictions so far.
@@ -123,6 +126,7 @@ class Runner:
             UnitsFailed: some units failed on a cluster; later stages are not begun.
         """
         plan = self.plan(selection, until)
+        hold_out = self.trained.hold_out
         self.trained.store.claim(
             {
                 "model": self.model.name,
@@ -131,6 +135,7 @@ class Runner:
                 "settings": self.trained.config.model_dump(mode="json"),
                 "schema": self.trained.schema.plain,
                 "data": self._fingerprint(data),
+                "hold_out": hold_out.model_dump(mode="json") if hold_out else None,
             }
         )
         with self._here("familiarity"):
@@ -200,7 +205,8 @@ class Runner:
             self.trained.store.note_seconds(what, perf_counter() - started)
 
     def _fingerprint(self, data: Dataset) -> dict[str, str]:
-        needs = self.model.needs(self.trained.config, self.trained.schema)
+        needs = needs_of(self.trained.stages.values())
         optional = {TRAIN_NONSCORED: needs["nonscored"], TRAIN_DRUG: needs["drugs"]}
         names = [TRAIN_FEATURES, TRAIN_SCORED, TEST_FEATURES, *(name for name, needed in optional.items() if needed)]
-        return {name: data.fingerprint[name] for name in names}
+        # An assay of one's own may have no test file.
+        return {name: data.fingerprint[name] for name in names if name in data.fingerprint}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pandas.api.types import is_float_dtype
 from pydantic import ValidationError
 
 from moa.data.assay import Assay
+from moa.data.holdout import HoldOut
 from moa.errors import StoreError, UserError, in_words, shown
 from moa.features import Familiarity
 from moa.features.pipeline import FeaturePipeline
@@ -35,16 +37,31 @@ class Trained:
         config: the model's settings.
         schema: of the training data.
         runtime: device and precision of predictions.
+        hold_out: folds that hold out whole compounds, in all stages; None: the recipe's folds.
     """
 
     def __init__(
-        self, model: Recipe, weights: Path, config: ModelConfig, schema: Assay, runtime: Runtime | None = None
+        self,
+        model: Recipe,
+        weights: Path,
+        config: ModelConfig,
+        schema: Assay,
+        runtime: Runtime | None = None,
+        hold_out: HoldOut | None = None,
     ):
-        self.model, self.config, self.schema = model, config, schema
+        self.model, self.config, self.schema, self.hold_out = model, config, schema, hold_out
         self.store = ModelStore(weights, model.name)
         self.runtime = runtime or Runtime()
-        self.stages: dict[str, Stage] = {stage.name: stage for stage in model.stages(config, schema)}
+        stages = model.stages(config, schema)
+        if hold_out:
+            stages = tuple(replace(stage, folds=hold_out) for stage in stages)
+        self.stages: dict[str, Stage] = {stage.name: stage for stage in stages}
         self.last = list(self.stages.values())[-1]
+
+    @property
+    def blind(self) -> bool:
+        """Whether training sees nothing of a validation fold; in the competition it chooses the epoch as published."""
+        return self.hold_out is not None or not self.schema.of_competition
 
     @property
     def targets(self) -> list[str]:
@@ -232,12 +249,13 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
     try:
         config = type(model.config).model_validate(manifest.settings)
         schema = Assay.model_validate(manifest.data_schema)
+        hold_out = manifest.hold_out and HoldOut.model_validate(manifest.hold_out)
     except ValidationError as error:
         raise StoreError(
             f"{path}: settings that this version of the package does not know ({in_words(error)}); train again, or "
             "use the version that trained them"
         ) from None
-    trained = Trained(model, Path(weights), config, schema, runtime)
+    trained = Trained(model, Path(weights), config, schema, runtime, hold_out)
     for stage in trained.stages.values():
         if trained.runtime.precision not in stage.learner.precisions:
             known = ", ".join(each for each in stage.learner.precisions if each != "auto")
