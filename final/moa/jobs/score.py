@@ -196,7 +196,7 @@ def _levels(values: pd.Series) -> dict[object, pd.Index]:
     """The rows of each value, in order: numbers by size, text by the alphabet; rows without a value are left out."""
     numbers = pd.to_numeric(values, errors="coerce")
     order = numbers if numbers.notna().sum() == values.notna().sum() else values.astype("string")
-    rows = {level: group.index for level, group in values.groupby(order.to_numpy(), sort=True)}
+    rows = {group.iloc[0]: group.index for _, group in values.groupby(order.to_numpy(), sort=True)}
     if not rows:
         raise UserError(f"--by {values.name}: no row has a value")
     return rows

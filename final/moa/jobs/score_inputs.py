@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,10 @@ from moa.data.table_files import read_table
 from moa.data.wells import COMPOUND, WELLS, describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.metrics import check_labels, check_probabilities
-from moa.training.heldout import held_out_folds
 from moa.training.layout import WeightsFolder
-from moa.training.trained import Trained, open_trained
+
+if TYPE_CHECKING:
+    from moa.training.trained import Trained
 
 #: Names of files that say less than the folder they lie in.
 _PLAIN = {"oof", "test", "submission", "probabilities"}
@@ -80,6 +82,8 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
     Raises:
         UserError: a model asked for by its own name is not trained, or none is.
     """
+    from moa.training.trained import open_trained  # it needs torch, which files of predictions do not
+
     dataset, known = _read_data(data, wells)
     found = [name for name in expand_models(names) if name in names or WeightsFolder(weights).has(name)]
     if not found:
@@ -91,6 +95,8 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
 
 
 def _out_of_fold(trained: Trained, treated: pd.Index) -> Prediction:
+    from moa.training.heldout import held_out_folds
+
     stage = trained.last
     units = trained.units(stage)
     table = trained.oof()

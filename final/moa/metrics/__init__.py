@@ -1,6 +1,6 @@
 """The measures of predictions: log loss here; rankings, nearest neighbours and retrieval in modules of their own.
 
-`moa.metrics.ranking` needs scikit-learn and `moa.metrics.retrieval` copairs, so they are imported where they are used.
+`moa.metrics.ranking` needs scipy and `moa.metrics.retrieval` copairs, so they are imported where they are used.
 """
 
 from moa.metrics.losses import (

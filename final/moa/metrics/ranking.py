@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
-from sklearn.metrics import auc, roc_curve
 
 from moa.metrics.losses import align, check_labels, log_loss
 
@@ -30,23 +29,42 @@ MEASURES = (
 )
 
 
-def areas(positive: np.ndarray, score: np.ndarray) -> tuple[float, float]:
-    """ROC-AUC and average precision: scikit-learn's ``roc_auc_score`` and ``average_precision_score`` for one sort.
+def areas(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """ROC-AUC and average precision of each column, equal to scikit-learn's, ties included.
+
+    All columns are computed at once: a call of scikit-learn costs milliseconds whatever its rows, and a table by plate
+    with its control takes a hundred thousand of them.
 
     Args:
-        positive: 0/1 or bool, shape (n,).
-        score: higher for what is more likely positive, shape (n,).
+        positive: 0/1 or bool, shape (rows, columns).
+        score: higher for what is more likely positive, shape (rows, columns).
 
     Returns:
-        both areas; NaN where there is no positive or no negative.
+        both areas, shape (columns,); NaN where a column has no positive or no negative.
     """
-    positive = np.asarray(positive).astype(bool)
-    n_positive = int(positive.sum())
-    if not 0 < n_positive < len(positive):
-        return float("nan"), float("nan")
-    false_rate, recall, _ = roc_curve(positive, score, drop_intermediate=False)
-    found, wrong = recall[1:] * n_positive, false_rate[1:] * (len(positive) - n_positive)
-    return float(auc(false_rate, recall)), float(np.sum(np.diff(recall) * (found / (found + wrong))))
+    scores = np.ascontiguousarray(np.asarray(score).T)
+    order = np.argsort(-scores, axis=1)
+    positive = np.take_along_axis(np.asarray(positive).astype(bool).T, order, axis=1)
+    scores = np.take_along_axis(scores, order, axis=1)
+    size = scores.shape[1]
+    place = np.arange(size, dtype=np.int32)
+    border = scores[:, 1:] != scores[:, :-1]
+    edge = np.ones((len(scores), 1), bool)
+    # Of the rows that have a row's score: the first and the last one.
+    first = np.maximum.accumulate(np.where(np.hstack([edge, border]), place, 0), axis=1)
+    last = np.minimum.accumulate(np.where(np.hstack([border, edge]), place, size)[:, ::-1], axis=1)[:, ::-1]
+    found = np.cumsum(positive, axis=1, dtype=np.int32)
+    found_last = np.take_along_axis(found, last, axis=1)
+    found_before = np.take_along_axis(found - positive, first, axis=1)
+    n_positive = found[:, -1].astype(np.int64)
+    n_negative = size - n_positive
+    # Negatives below a positive, and half of those that tie with it.
+    below = n_negative[:, None] - ((last + 1 - found_last) + (first - found_before)) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        auc = (below * positive).sum(axis=1) / (n_positive * n_negative)
+        precision = (found_last / (last + 1) * positive).sum(axis=1) / n_positive
+    defined = (n_positive > 0) & (n_negative > 0)
+    return np.where(defined, auc, np.nan), np.where(defined, precision, np.nan)
 
 
 def column_areas(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.DataFrame:
@@ -60,15 +78,14 @@ def column_areas(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.DataFrame:
         columns ``roc_auc`` and ``average_precision``, one row per target; NaN where a target has no positive or no
         negative row.
     """
-    labels, scores = _arrays(y_true, y_pred)
-    found = [areas(labels[:, j], scores[:, j]) for j in range(labels.shape[1])]
-    return pd.DataFrame(found, y_true.columns, ["roc_auc", "average_precision"], dtype=np.float64)
+    auc, precision = areas(*_arrays(y_true, y_pred))
+    return pd.DataFrame({"roc_auc": auc, "average_precision": precision}, y_true.columns)
 
 
 def micro_areas(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> tuple[float, float]:
     """ROC-AUC and average precision over all cells; arguments as in `column_areas`."""
-    labels, scores = _arrays(y_true, y_pred)
-    return areas(labels.ravel(), scores.ravel())
+    auc, precision = areas(*(values.reshape(-1, 1) for values in _arrays(y_true, y_pred)))
+    return float(auc[0]), float(precision[0])
 
 
 def top_hits(y_true: pd.DataFrame, y_pred: pd.DataFrame, k: int) -> pd.Series:

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
 
 from moa.errors import UserError
-from moa.metrics.ranking import MEASURES, areas, column_areas, mean_measures, measures, micro_areas, top_hits
+from moa.metrics.ranking import MEASURES, column_areas, mean_measures, measures, micro_areas, top_hits
 
 
 @pytest.fixture
@@ -27,8 +27,9 @@ def test_areas_are_scikit_learns(tables):
     np.testing.assert_allclose(found["average_precision"], average_precision_score(y, p, average=None), atol=1e-12)
     expected = roc_auc_score(y, p, average="micro"), average_precision_score(y, p, average="micro")
     assert micro_areas(y, p) == pytest.approx(expected, abs=1e-12)
-    assert areas([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4]) == pytest.approx((1, 1))
-    assert areas([0, 1, 0, 1], [0.5] * 4) == pytest.approx((0.5, 0.5))  # a constant: chance, and the prevalence
+    constant = pd.DataFrame(0.5, y.index, y.columns)  # chance, and the prevalence
+    expected = pd.DataFrame({"roc_auc": 0.5, "average_precision": y.mean()})
+    pd.testing.assert_frame_equal(column_areas(y, constant), expected, rtol=1e-12)
 
 
 def test_a_target_of_one_class_is_left_out_of_the_macro_mean_and_counted(tables):

@@ -46,6 +46,13 @@ def test_mechanisms_whose_profiles_are_alike_are_retrieved(profiles, tmp_path):
     pd.testing.assert_frame_equal(found, again)
 
 
+def test_profiles_that_are_all_alike_are_not_retrieved(profiles):
+    pytest.importorskip("copairs")
+    _, y, compounds = profiles
+    found = retrieval(pd.DataFrame(0.5, y.index, range(5)), y, compounds, permutations=2000)
+    assert (found["corrected_p_value"] > 0.05).all() and found["mean_average_precision"].max() < 0.6
+
+
 def test_what_cannot_be_retrieved_is_told(profiles, monkeypatch):
     table, y, compounds = profiles
     monkeypatch.setitem(sys.modules, "copairs", None)
