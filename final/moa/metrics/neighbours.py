@@ -48,6 +48,7 @@ def neighbour_votes(
         raise UserError(f"--neighbours {k}: expected at least 1")
     groups = pd.DataFrame(groups).loc[features.index]
     codes = np.stack([pd.factorize(groups[column])[0] for column in groups], axis=1)  # -1: no label
+    codes, times = np.unique(codes, axis=1, return_counts=True)  # many models split all seeds alike
     unit = _unit_rows(features)
     labels = y.loc[features.index].to_numpy(np.float32)
     wanted = np.flatnonzero((codes >= 0).any(axis=1))
@@ -56,10 +57,10 @@ def neighbour_votes(
     for start in range(0, len(wanted), step):
         rows = wanted[start : start + step]
         similar = unit[rows] @ unit.T
-        for column in codes.T:
+        for column, count in zip(codes.T, times, strict=True):
             votes = _votes(similar, column[rows], column, labels, k)
-            found[start : start + step] += votes * (column[rows] >= 0)[:, None]
-        found[start : start + step] /= (codes[rows] >= 0).sum(axis=1, keepdims=True)
+            found[start : start + step] += votes * (count * (column[rows] >= 0))[:, None]
+        found[start : start + step] /= ((codes[rows] >= 0) * times).sum(axis=1, keepdims=True)
         if on_part:
             on_part((start + len(rows)) / len(wanted))
     return pd.DataFrame(found, features.index[wanted], y.columns)
