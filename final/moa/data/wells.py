@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from moa.data.assay import Assay
 from moa.data.csv_files import Problems, read_csv
-from moa.data.schema import SIG_ID, Schema
+from moa.data.schema import SIG_ID
 from moa.errors import DataError
 
 #: An optional file of a data folder: sig_id, and any of the columns below and others, one row per row of the features.
@@ -38,7 +39,7 @@ def read_wells(path: Path) -> pd.DataFrame:
 
 
 def describe_rows(
-    features: pd.DataFrame, schema: Schema, drugs: pd.Series | None = None, wells: pd.DataFrame | None = None
+    features: pd.DataFrame, schema: Assay, drugs: pd.Series | None = None, wells: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """What is known about each row.
 
@@ -47,7 +48,7 @@ def describe_rows(
 
     Args:
         features: training or test rows, indexed by sig_id.
-        schema: of the data set.
+        schema: its assay.
         drugs: compound of each row, where it is known.
         wells: as from `read_wells`, with any rows; None: there is no such table.
 
@@ -58,7 +59,7 @@ def describe_rows(
     if COMPOUND not in known and drugs is not None:
         known[COMPOUND] = drugs.reindex(features.index)
     for name in (DOSE, TIME):
-        column = next((each for each in schema.condition_columns if each.split("_")[-1] == name), None)
+        column = next((each.column for each in schema.conditions if each.name == name), None)
         if name not in known and column is not None:
             known[name] = features[column]
     if TREATMENT not in known and COMPOUND in known:
