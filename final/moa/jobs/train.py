@@ -190,3 +190,9 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
     same = scores[f"{model.published.cv_rows} rows"]
     row = {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.published.cv_text}
     return row | {heading: ranking.get(heading, "–") for heading in RANKING.values()}
+
+
+def score_frame(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> pd.DataFrame:
+    """`score_row` as a table for notebooks: a row per score, and the model as the only column."""
+    row = score_row(model, data, oof)
+    return pd.DataFrame({row.pop("model"): row})
