@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, report, weights
+from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, report, score, weights
 from moa.cli.console import run
 from moa.cli.inference import inference_app
 
@@ -23,6 +23,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app)
 app.add_typer(blends.app, name="blend")
 app.add_typer(compare.app)
+app.add_typer(score.app)
 app.add_typer(report.app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(kaggle.app, name="kaggle")

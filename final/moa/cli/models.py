@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from moa.cli.console import out, score_table
+from moa.cli.console import out, score_tables
 from moa.cli.options import (
     DATA,
     MODELS_HELP,
@@ -140,9 +140,9 @@ def train(
             )
         except TrainingIncomplete as error:
             if error.rows:
-                out.print(score_table(error.rows))
+                out.print(*score_tables(error.rows), sep="\n")
             raise
-    out.print(score_table(results))
+    out.print(*score_tables(results), sep="\n")
     if note := corrections(recipes):
         out.print(note)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay, load_assay
-from moa.data.checks import Unusual, check_features, check_ids, constant_columns
+from moa.data.checks import Unusual, check_features, constant_columns
 from moa.data.csv_files import Problems
 from moa.data.labels import check_drugs, check_labels, check_sample
 from moa.data.schema import (
-    COMPOUND,
     SAMPLE_SUBMISSION,
     SIG_ID,
     TEST_FEATURES,
@@ -24,6 +23,7 @@ from moa.data.schema import (
     WELLS,
 )
 from moa.data.tables import METADATA, find_table, has_table, read_table, set_aside
+from moa.data.wells import describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.progress import console
 
@@ -77,18 +77,18 @@ class Dataset:
         """Columns that describe training rows, by name.
 
         Args:
-            names: "compound", a condition's column, a column of wells.csv, or a ``Metadata_`` column, with or without
-                this prefix.
+            names: "compound", "dose" and others that ``moa.data.wells.describe_rows`` knows, a condition's column, a
+                column of wells.csv, or a ``Metadata_`` column, with or without this prefix.
             rows: True for the rows wanted, indexed as ``features``.
 
         Raises:
             UserError: a name is none of these.
         """
         index = self.features.index[rows.to_numpy()]
-        described = {} if self.drugs is None else {COMPOUND: self.drugs}
-        described |= {column: self.features[column] for column in self.schema.condition_columns}
-        for table in (self.wells, self.metadata):
-            for column in () if table is None else table:
+        known = describe_rows(self.features, self.schema, self.drugs, self.wells)
+        described: dict[str, pd.Series] = {}
+        for table in (known, self.features[list(self.schema.condition_columns)], self.metadata):
+            for column in table:
                 described.setdefault(column.removeprefix(METADATA), table[column])
                 described.setdefault(column, table[column])
         for name in names:
@@ -142,11 +142,13 @@ class _Reader:
 
     def wells(self) -> pd.DataFrame | None:
         """The table of wells, by sig_id; None where there is none."""
-        table = self.read(WELLS, (SIG_ID,), optional=True)
-        if table is None:
+        if not has_table(self.folder, WELLS):
             return None
-        check_ids(WELLS, table, self.problems)
-        return table.set_index(SIG_ID)
+        try:
+            return read_wells(find_table(self.folder, WELLS))
+        except DataError as error:
+            self.problems += error.problems
+            return None
 
     def sample(self, test: pd.DataFrame | None, targets: list[str] | None) -> pd.DataFrame | None:
         """The sample submission, checked; None where it is not there or of other rows."""
