@@ -143,7 +143,7 @@ def train(
                 out.print(*score_tables(error.rows), sep="\n")
             raise
     out.print(*score_tables(results), sep="\n")
-    if note := corrections(recipes):
+    if "published CV" in results[0] and (note := corrections(recipes)):
         out.print(note)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay, load_assay
 from moa.data.checks import Unusual, check_features, constant_columns
 from moa.data.csv_files import Problems
+from moa.data.feature_names import identities_of
 from moa.data.labels import check_drugs, check_labels, check_sample
 from moa.data.schema import (
     SAMPLE_SUBMISSION,
@@ -44,6 +46,8 @@ class Dataset:
         fingerprint: sha256 of each file read, by its usual name.
         schema: the assay, which the files were checked against.
         metadata: ``Metadata_`` columns of training and test rows; no columns where the files have none.
+        identities: gene or cell line behind each feature, as ``moa.data.feature_names.read_identities`` has them; None
+            where that is not known.
         wells: what wells.csv says of training and test rows, any columns; None: there is no such file.
     """
 
@@ -57,6 +61,7 @@ class Dataset:
     schema: Assay = COMPETITION
     metadata: pd.DataFrame = field(default_factory=pd.DataFrame)
     wells: pd.DataFrame | None = None
+    identities: pd.DataFrame | None = None
 
     @property
     def treated(self) -> pd.Series:
@@ -234,11 +239,11 @@ def load_dataset(
             )
         for note in constant_columns(TRAIN_FEATURES, train, schema):
             problems.note(note)
-    wells = reader.wells()
+    wells, identities = reader.wells(), identities_of(folder, schema)
     reader.finish()
     metadata = pd.concat(reader.metadata)
     test = train.iloc[:0] if test is None else test
-    return Dataset(train, scored, others, test, drug, sample, reader.hashes, schema, metadata, wells)
+    return Dataset(train, scored, others, test, drug, sample, reader.hashes, schema, metadata, wells, identities)
 
 
 def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
@@ -263,9 +268,21 @@ def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
     return found
 
 
-def load_test(
-    folder: Path, targets: list[str], schema: Assay = COMPETITION
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+class TestSet(NamedTuple):
+    """The rows to predict.
+
+    Attributes:
+        features: columns ``schema.features``, indexed by sig_id.
+        sample_submission: fixes the order of a submission; None where there is none.
+        metadata: ``Metadata_`` columns of the same rows; no columns where the file has none.
+    """
+
+    features: pd.DataFrame
+    sample_submission: pd.DataFrame | None
+    metadata: pd.DataFrame
+
+
+def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> TestSet:
     """Read and check the files that predictions need: the test features and, if present, the sample submission.
 
     The training files, which take forty times as long to read and check, are not needed.
@@ -275,9 +292,6 @@ def load_test(
         targets: names of the scored targets, which the sample submission must have.
         schema: columns that the test file must have.
 
-    Returns:
-        test features (columns ``schema.features``) and the sample submission or None, both indexed by sig_id.
-
     Raises:
         DataError: lists all problems found.
     """
@@ -285,7 +299,7 @@ def load_test(
     test = reader.features(TEST_FEATURES)
     sample = reader.sample(test, targets)
     reader.finish()
-    return test, sample
+    return TestSet(test, sample, reader.metadata[0])
 
 
 def summary(data: Dataset) -> list[tuple[str, str]]:

@@ -183,7 +183,8 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
     Then the field's measures over treated rows, by the headings of `moa.metrics.ranking.MEASURES`.
 
     "OOF, same rows" is the figure to compare with the published CV beside it: over treated rows, or, where the winners'
-    CV counts all rows, over all of them with controls predicted 0, once all treated rows are covered.
+    CV counts all rows, over all of them with controls predicted 0, once all treated rows are covered. Both are left out
+    for data of another assay.
 
     Args:
         model: the recipe.
@@ -206,7 +207,9 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
         found = measures(y_treated, oof_treated)
         ranking = {heading: f"{found[name]:.3f}" for name, heading in RANKING.items() if pd.notna(found[name])}
     same = scores[f"{model.published.cv_rows} rows"]
-    row = {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.published.cv_text}
+    row = {"model": model.title, **scores}
+    if data.schema.of_competition:
+        row |= {"OOF, same rows": same, "published CV": model.published.cv_text}
     return row | {heading: ranking.get(heading, "–") for heading in RANKING.values()}
 
 

@@ -69,10 +69,13 @@ class TrainingRecord(Record):
     Attributes:
         familiarity: key of the fit.
         prevalence: share of treated training rows that carry a target, by target.
+        identities: what each feature is, as ``moa.data.feature_names.read_identities`` has it; empty for the
+            competition, whose features are known.
     """
 
     familiarity: Digest
     prevalence: dict[str, float]
+    identities: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 class SecondsRecord(Record):

@@ -176,7 +176,10 @@ class Runner:
             _, key = store.fits.fit(Familiarity(), treated[list(data.schema.values)].to_numpy(np.float64))
             bar.update(1)
         prevalence = data.scored[data.treated].mean()
-        create_json(store.layout.training, {"familiarity": key, "prevalence": prevalence.to_dict()})
+        facts = {"familiarity": key, "prevalence": prevalence.to_dict()}
+        if data.identities is not None and not data.schema.of_competition:
+            facts["identities"] = data.identities.reindex(data.schema.values, fill_value="").to_dict("index")
+        create_json(store.layout.training, facts)
 
     def _train_stage(self, stage: Stage, data: Dataset, wanted: list[tuple[int, int]]) -> None:
         store = self.trained.store

@@ -15,6 +15,7 @@ from pandas.api.types import is_float_dtype
 from pydantic import ValidationError
 
 from moa.data.assay import Assay
+from moa.data.feature_names import competition_features
 from moa.data.holdout import HoldOut
 from moa.errors import StoreError, UserError, in_words, shown
 from moa.features import Familiarity
@@ -26,6 +27,12 @@ from moa.progress import console, progress
 from moa.training.layout import UnitKey
 from moa.training.selection import Selection
 from moa.training.store import ModelStore, StoredUnit
+
+
+def stages_of(model: Recipe, config: ModelConfig, schema: Assay, hold_out: HoldOut | None) -> tuple[Stage, ...]:
+    """The stages of a model, with the folds that hold out whole compounds where there are some."""
+    stages = model.stages(config, schema)
+    return tuple(replace(stage, folds=hold_out) for stage in stages) if hold_out else stages
 
 
 class Trained:
@@ -52,10 +59,7 @@ class Trained:
         self.model, self.config, self.schema, self.hold_out = model, config, schema, hold_out
         self.store = ModelStore(weights, model.name)
         self.runtime = runtime or Runtime()
-        stages = model.stages(config, schema)
-        if hold_out:
-            stages = tuple(replace(stage, folds=hold_out) for stage in stages)
-        self.stages: dict[str, Stage] = {stage.name: stage for stage in stages}
+        self.stages: dict[str, Stage] = {stage.name: stage for stage in stages_of(model, config, schema, hold_out)}
         self.last = list(self.stages.values())[-1]
 
     @property
@@ -179,6 +183,13 @@ class Trained:
         """Share of treated training rows that carry a target, by target; None as in ``familiarity``."""
         facts = self.store.training_facts()
         return pd.Series(facts.prevalence) if facts else None
+
+    def identities(self) -> pd.DataFrame | None:
+        """Gene or cell line behind each feature, as ``moa.data.feature_names.read_identities``; None if not known."""
+        if self.schema.of_competition:
+            return competition_features()
+        facts = self.store.training_facts()
+        return pd.DataFrame.from_dict(facts.identities, orient="index") if facts and facts.identities else None
 
     def missing_units(self) -> int:
         """Number of units of the whole plan that are not finished."""
