@@ -30,7 +30,7 @@ def merge_replicates(profiles: Profiles, design: Design, notes: Notes) -> tuple[
     parts = [table["compound"], table["dose"].map("{:g}".format), table["dose_level"], table["time"].map("{:g}".format)]
     if "cell_line" in design.fields:
         parts.append(profiles.wells.loc[table.index, design.fields["cell_line"]])
-    keys = pd.concat([part.astype(str) for part in parts], axis=1).agg("|".join, axis=1)
+    keys = pd.concat([part.fillna("").map(str) for part in parts], axis=1).agg("|".join, axis=1)
     names = list(profiles.values.columns)
     rows, sizes = [], []
     values = profiles.values.loc[table.index]

@@ -84,6 +84,11 @@ def well_name(text: object) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}" if match else str(text).strip()
 
 
+def is_well(text: object) -> bool:
+    """Whether a text is a place on a plate, such as "A03"."""
+    return bool(_WELL.match(str(text).strip()))
+
+
 def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Profiles, Design]:
     """Find out what was done to each well.
 
@@ -171,8 +176,7 @@ def _refuse_repeated(table: pd.DataFrame, wells: pd.DataFrame) -> None:
 
 def _without_batches(compounds: pd.Series, fields: dict[str, str], notes: Notes) -> pd.Series:
     """Broad ids without the part of the batch, so that all batches of a compound are one compound."""
-    matches = compounds.map(lambda name: _BATCH.match(str(name)), na_action="ignore")
-    batched = matches.map(bool, na_action="ignore").fillna(False).astype(bool)
+    batched = pd.Series([bool(_BATCH.match(str(name))) for name in compounds], index=compounds.index)
     if not batched.any():
         return compounds
     example = compounds[batched].iloc[0]
