@@ -20,16 +20,17 @@ from moa.errors import UserError
 class _Keys:
     """Columns of the wells and of the table that hold the same plates and the same places."""
 
-    plate: tuple[str, str] | None
-    well: tuple[str, str] | None
+    plate: tuple[str, str] | None = None
+    well: tuple[str, str] | None = None
+    id: str | None = None
 
 
 def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: Notes) -> pd.DataFrame:
     """Add the columns of a table to the metadata of wells.
 
-    The columns to join on are found by what they hold: places such as A03, and the plates (or what the wells' metadata
-    says of a whole plate, such as the name of its plate map). A table of plates has no places, a map that holds for
-    every plate has no plates.
+    The columns to join on are found by what they hold: the names of the wells themselves, or places such as A03 and the
+    plates (or what the wells' metadata says of a whole plate, such as the name of its plate map). A table of plates has
+    no places, a map that holds for every plate has no plates.
 
     Args:
         wells: metadata, text.
@@ -49,6 +50,10 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
     theirs = pd.Series([""] * len(table), index=table.index, dtype=object)
     complete = pd.Series(True, index=table.index)
     used = []
+    if keys.id:
+        ours, theirs = ours + wells.index.map(_plain), table[keys.id].map(_plain, na_action="ignore").fillna("")
+        complete = table[keys.id].notna()
+        used.append(f"'{keys.id}' = the names of the wells")
     for pair, form in ((keys.plate, _plain), (keys.well, _place)):
         if pair:
             ours = ours + "\t" + wells[pair[0]].map(form, na_action="ignore").fillna("?")
@@ -56,8 +61,9 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
             complete &= table[pair[1]].notna()
             used.append(f"'{pair[1]}' = '{pair[0]}'")
     table, theirs = table[complete], theirs[complete]
-    new = table.drop(columns=[pair[1] for pair in (keys.plate, keys.well) if pair])
-    _refuse_repeated(name, table[[pair[1] for pair in (keys.plate, keys.well) if pair]], new, theirs)
+    places = [keys.id] if keys.id else [pair[1] for pair in (keys.plate, keys.well) if pair]
+    new = table if keys.id else table.drop(columns=places)
+    _refuse_repeated(name, table[places], new, theirs)
     first = ~theirs.duplicated()
     lookup = new[first].set_axis(theirs[first].to_numpy(), axis=0)
     joined = lookup.reindex(ours.to_numpy()).set_axis(wells.index, axis=0)
@@ -80,6 +86,9 @@ def _find_keys(wells: pd.DataFrame, table: pd.DataFrame, name: str, options: Imp
     stated = options.columns
     place = find_column(wells.columns, stated["well"], "--well") if "well" in stated else find_field(wells, "well")
     plate = find_column(wells.columns, stated["plate"], "--plate") if "plate" in stated else find_field(wells, "plate")
+    share, column = _best(pd.Series(wells.index, index=wells.index), table, "id", _plain)
+    if column is not None and share > 0.5:  # such as the tables of instances and signatures beside LINCS files
+        return _Keys(id=column)
     well_pair = None
     if place:
         # A column of replicates, 1, 2 and 3, is no column of places even where the files count their wells.
@@ -124,7 +133,7 @@ def _best(ours: pd.Series, table: pd.DataFrame, field: str, form) -> tuple[float
     best: tuple[float, bool, str | None] = (0.0, False, None)
     for column in table:
         held = set(table[column].dropna().map(form))
-        score = (len(values & held) / max(1, len(values)), plain_name(column) in KNOWN[field], column)
+        score = (len(values & held) / max(1, len(values)), plain_name(column) in KNOWN.get(field, ()), column)
         if score[:2] > best[:2] and score[0] > 0:
             best = score
     return best[0], best[2]

@@ -52,6 +52,15 @@ def test_numbers_of_plates_that_a_spreadsheet_made_fractions(tmp_path):
     assert table["Drug"].tolist() == ["x", "y", "z", "w"]
 
 
+def test_the_names_of_the_wells(tmp_path):
+    """Tables of instances beside LINCS files have them; other columns need not match."""
+    text = "inst_id\tdet_plate\tpert_iname\nb\tX\ty\na\tX\tx\nc\tX\tz\nq\tX\tw\n"
+    wells = WELLS.drop(columns=["Image_Metadata_Plate", "Image_Metadata_Well"])
+    table, told = joined(tmp_path, text, wells)
+    assert table["pert_iname"].fillna("").tolist() == ["x", "y", "z", ""] and table["det_plate"].iloc[0] == "X"
+    assert "'inst_id' = the names of the wells: 3 wells found" in told
+
+
 def test_equal_rows_do_no_harm_and_replaced_columns_are_told(tmp_path):
     text = "plate,well,Metadata_Plate_Map_Name,note\nWeek1_1,A01,N,\nWeek1_1,A01,N,\n"
     table, told = joined(tmp_path, text)

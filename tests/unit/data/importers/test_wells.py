@@ -106,6 +106,16 @@ def test_places():
     assert design(profiles, ImportOptions(), Notes())[1].table["well"].tolist() == ["A03", "B12"]
 
 
+def test_plates_and_places_of_names():
+    notes = Notes()
+    profiles = profiles_of(compound=["a", "b"])
+    names = ["LJP005_X1_B19:A03", "LJP005_X1_B19:P24"]
+    profiles = Profiles(profiles.values.set_axis(names), profiles.wells.set_axis(names), profiles.features, "profiles")
+    _, found = design(profiles, ImportOptions(), notes)
+    assert found.table["plate"].tolist() == ["LJP005_X1_B19"] * 2 and found.table["well"].tolist() == ["A03", "P24"]
+    assert "those of the wells' names" in "\n".join(notes.lines())
+
+
 def test_single_cells_are_not_wells():
     profiles = profiles_of(plate=["1"] * 10, well=["A01"] * 5 + ["A02"] * 5)
     with pytest.raises(UserError, match="aggregate single cells or sites to wells first"):
