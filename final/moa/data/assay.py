@@ -27,10 +27,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -63,10 +62,14 @@ from moa.data.schema import (
 from moa.errors import DataError
 from moa.files import write_json
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 #: The file that describes the assay of a data folder.
 ASSAY = "assay.json"
 #: Number of the file format that this version writes and reads.
 FORMAT = 1
+_COMPETITION = "lish-moa"
 #: Problems of an assay.json that are named.
 _SHOWN = 20
 
@@ -216,6 +219,26 @@ class Assay(_Part):
     value_range: tuple[float, float] | None = None
     unused: tuple[Name, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _former(cls, values: Any) -> Any:
+        """The form in which weights of version 0.2 hold the columns that they were trained on."""
+        if not isinstance(values, dict) or "treatment" not in values:
+            return values
+        treatment = values["treatment"]
+        return {
+            "name": values["name"],
+            "groups": {group["name"]: {"columns": group["columns"]} for group in values["groups"]},
+            "conditions": values["conditions"],
+            "control": {
+                "column": treatment["column"],
+                "values": (treatment["control"],),
+                "treated": (treatment["treated"],),
+            },
+            "targets": values.get("n_scored"),
+            "nonscored": values.get("n_nonscored"),
+        } | ({"compound": True, "value_range": VALUE_RANGE} if values["name"] == _COMPETITION else {})
+
     @model_validator(mode="after")
     def _unique(self) -> Assay:
         names = [
@@ -297,6 +320,8 @@ class Assay(_Part):
 
     def is_treated(self, features: pd.DataFrame) -> pd.Series:
         """True for rows that were treated, False for controls; indexed like ``features``."""
+        import pandas as pd
+
         if self.control is None:
             return pd.Series(True, index=features.index)
         values = features[self.control.column]
@@ -326,7 +351,7 @@ class Assay(_Part):
 
 #: The assay of Kaggle's "Mechanisms of Action" competition.
 COMPETITION = Assay(
-    name="lish-moa",
+    name=_COMPETITION,
     groups=(FeatureGroup(name="genes", columns=GENES), FeatureGroup(name="cells", columns=CELLS)),
     conditions=(
         Condition(name="time", column=CP_TIME, levels=CP_TIMES),
