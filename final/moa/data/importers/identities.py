@@ -152,6 +152,7 @@ def match_features(wanted: pd.DataFrame, found: pd.DataFrame) -> Matched:
         ("cell line", _ids(wanted, CELL_LINE), names.str.upper()),
         ("cell line", _ids(wanted, CELL_LINE).str.partition("_")[0], names.str.upper()),
         ("symbol", _ids(wanted, SYMBOL), names.str.upper()),
+        ("former symbol", _ids(wanted, FORMER_SYMBOL), names.str.upper()),
     ):
         places: dict[str, str] = {}
         for feature, value in found_ids.items():
