@@ -89,5 +89,5 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
         baseline = prevalence_baseline(data.scored[data.treated], y_treated.index)
         scores["prevalence"] = f"{log_loss(y_treated, baseline):.5f}"
         scores["rows covered"] = f"{covered:.0%}"
-    same = scores[f"{model.published.cv_rows} rows"]
-    return {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.published.cv_text}
+    same = scores[f"{model.cv_rows} rows"]
+    return {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.cv_text}

@@ -1,7 +1,7 @@
 """Fitted transformers on disk: found by what they were fitted on, shared by all models of a weights folder.
 
 They are skops files, which hold arrays and names of classes. Nothing is unpickled, and only classes on the list
-``moa.features.TRUSTED_TYPES`` are constructed.
+``moa.features.stored.trusted_types`` are constructed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import skops.io
 from sklearn.base import clone
 
 from moa.errors import StoreError, shown
-from moa.features import TRUSTED_TYPES
+from moa.features.stored import trusted_types
 from moa.files import creating, digest
 from moa.training.layout import WeightsFolder
 
@@ -101,9 +101,9 @@ def load(raw: bytes, path: Path) -> Any:
     if hashlib.sha256(payload).digest() != checksum:
         raise StoreError(f"{path}: damaged (checksum differs); delete it and train again")
     try:
-        unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
+        unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(trusted_types()))
         if not unknown:
-            return skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+            return skops.io.loads(payload, trusted=trusted_types())
     # A file that skops did not write fails in many ways: in its zip, its JSON, or the constructors of its types.
     except Exception as error:
         raise StoreError(

@@ -89,9 +89,10 @@ class _Part:
             write_json(self.store.layout.manifest, self.source.manifest().to_json())
             return ""
         manifest = {"recipe": FIRST_RECIPE} | self.source.manifest().to_json()
-        versions = manifest.pop("versions", {})
+        versions, code = manifest.pop("versions", {}), manifest.pop("code", {})
         try:
             self.store.claim(manifest)
+            self.store.check_code(code)
         except StoreError as error:
             raise StoreError(f"{self.source.folder}: not of the same training as the others: {error}") from None
         known = self.store.manifest().versions
@@ -107,11 +108,15 @@ class _Part:
             path = self.store.layout.stage(stage)
             if not path.exists():
                 write_json(path, description.to_json())
-            elif (there := self.store.stage(stage).to_json()) != description.to_json():
+                continue
+            there, here = self.store.stage(stage).to_json(), description.to_json()
+            if there.get("description") is None or here.get("description") is None:  # a part of version 0.2
+                there, here = there | {"description": None}, here | {"description": None}
+            if there != here:
                 raise StoreError(
                     f"{self.source.layout.stage(stage)}: {self.model} was trained on other features or stages here "
-                    f"than in {path} ({first_difference(there, description.to_json())}); train every part from one "
-                    "that holds the stage's inputs"
+                    f"than in {path} ({first_difference(there, here)}); train every part from one that holds the "
+                    "stage's inputs"
                 )
 
     def take_training_facts(self) -> None:

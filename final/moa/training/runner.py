@@ -28,6 +28,7 @@ from moa.features import Familiarity
 from moa.files import create_json
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Stage
+from moa.models.source import code_of
 from moa.progress import Bar, progress
 from moa.training.executors import LocalExecutor, UnitExecutor
 from moa.training.selection import Selection
@@ -102,7 +103,7 @@ class Runner:
 
         Raises:
             UserError: the selection names a stage or fold that does not exist.
-            StoreError: the weights folder was made with other settings or data.
+            StoreError: the weights folder was made with other settings or data, or by another recipe.
         """
         plan = self._plan(selection or Selection(), until)
         self.trained.store.claim(
@@ -113,8 +114,10 @@ class Runner:
                 "settings": self.trained.config.model_dump(mode="json"),
                 "schema": self.trained.schema.model_dump(mode="json"),
                 "data": self._fingerprint(data),
-            }
+            },
+            code_of(self.model),
         )
+        self.trained.check_recipe()
         self._describe_training(data)
         for stage, wanted in plan:
             if not all(self.trained.store.has_unit(stage.name, *unit) for unit in wanted):

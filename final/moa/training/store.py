@@ -23,6 +23,7 @@ from moa.errors import StoreError, shown
 from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, plain, replacing_folder, sha256, write_json
 from moa.learners.base import Fitted
+from moa.models.source import changed_code
 from moa.training import fits
 from moa.training.layout import UnitKey, WeightsFolder
 from moa.training.records import (
@@ -99,11 +100,12 @@ class ModelStore:
 
     # -- the model ----------------------------------------------------------------------------------------------------
 
-    def claim(self, identity: dict[str, Any]) -> None:
+    def claim(self, identity: dict[str, Any], code: dict[str, str] | None = None) -> None:
         """Write the manifest, or compare it with the one that is there.
 
         Args:
             identity: what must be equal for units to belong together: settings, data, schema.
+            code: source of a recipe outside of the package by file name; compared by ``check_code``.
 
         Raises:
             StoreError: the folder was made with something else.
@@ -111,7 +113,7 @@ class ModelStore:
         path = self.layout.manifest
         identity = json.loads(json.dumps(identity, default=plain))
         if not path.exists():
-            create_json(path, {**identity, "versions": versions()})
+            create_json(path, {**identity, "versions": versions(), **({"code": code} if code else {})})
         existing = {"recipe": FIRST_RECIPE} | self.manifest().to_json()
         for part, value in identity.items():
             if existing.get(part) != value:
@@ -136,6 +138,24 @@ class ModelStore:
                 f"{self.layout.manifest}: trained by version {found} of this model, and this package has version "
                 f"{version}; train again, or use the package that trained them"
             )
+
+    def check_code(self, code: dict[str, str]) -> None:
+        """Refuse weights that a recipe outside of the package trained, and whose source was changed since.
+
+        Args:
+            code: source of the recipe by file name, as ``moa.models.source.code_of`` gives it.
+
+        Raises:
+            StoreError: the manifest has another source.
+        """
+        changed = changed_code(self.manifest().code, code)
+        if changed:
+            raise StoreError(f"{self.layout.manifest}: trained by another recipe ({changed}); {self.again}")
+
+    @property
+    def again(self) -> str:
+        """What to do where a recipe has changed, for messages."""
+        return f"undo the change, give another --weights folder, or delete {self.folder} to train again"
 
     def training_facts(self) -> TrainingRecord | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
