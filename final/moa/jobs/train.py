@@ -9,6 +9,7 @@ import pandas as pd
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import COMPETITION
 from moa.errors import UserError
+from moa.files import ensure_writable
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe
@@ -42,6 +43,7 @@ def train_models(
     Raises:
         UserError: the runtime has options that a model's training does not take.
     """
+    ensure_writable(Path(weights))
     runtime = runtime or Runtime.of()
     configs = {model.name: model.configure(profile, overlay) for model in models}
     runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}

@@ -51,8 +51,9 @@ class SharedFits:
         if self.path(key).exists():
             return self.load(key), key
         fitted = clone(transformer).fit(X) if y is None else clone(transformer).fit(X, y)
-        with creating(self.path(key)) as temporary:
-            temporary.write_bytes(dump(fitted))
+        raw = dump(fitted)
+        with creating(self.path(key), len(raw)) as temporary:
+            temporary.write_bytes(raw)
         # The stored copy is returned, not the fit itself. It may be another process's of the same moment, made on
         # another number of threads, and all must continue with the one that is kept. Arrays also come back in another
         # memory order, which can change a product's last bit: a fresh process must predict what was predicted at

@@ -23,7 +23,7 @@ from moa.data.schema import (
     Schema,
 )
 from moa.data.table_files import write_table
-from moa.errors import UserError
+from moa.errors import UserError, WriteError
 from moa.features import Familiarity
 from moa.files import create_json
 from moa.learners.runtime import Runtime
@@ -155,7 +155,11 @@ class Runner:
         with progress(f"{self.model.name} {stage.name}", len(wanted)) as bar:
             shown = _Progress(bar, done=len(wanted) - len(missing))
             for result in self.executor.run(inputs, units, shown):
-                store.save_unit(stage.name, result, self.runtime.device)
+                try:
+                    store.save_unit(stage.name, result, self.runtime.device)
+                except WriteError as error:
+                    kept = f"{shown.done} of {len(wanted)} units of {stage.name} are finished and kept"
+                    raise error.during(kept, len(wanted) - shown.done) from error
                 shown.finished(result)
 
     def _unit(self, stage: Stage, seed: int, fold: int) -> Unit:

@@ -21,7 +21,7 @@ import safetensors.torch
 from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError, shown
 from moa.features.pipeline import FeaturePipeline
-from moa.files import create_json, plain, replacing_folder, sha256, write_json
+from moa.files import create_json, plain, replacing_folder, sha256, write_json, writing
 from moa.learners.base import Fitted
 from moa.models.source import changed_code
 from moa.training import fits
@@ -174,20 +174,25 @@ class ModelStore:
     def scratch(self, stage: str, seed: int, fold: int) -> Path:
         """A folder for checkpoints of a unit; kept after a kill, removed when the unit is saved."""
         path = self.layout.scratch(UnitKey(stage, seed, fold))
-        path.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
         return path
 
     def save_unit(self, stage: str, result: UnitResult, device: str = "cpu") -> None:
         """Store a finished unit: one folder with weights, features, validation predictions and facts.
 
         A unit that another process has stored meanwhile is kept.
+
+        Raises:
+            WriteError: the disk is full, or the folder read-only.
         """
         key = UnitKey(stage, result.seed, result.fold)
         final, fitted, oof, features = self.layout.unit(key), result.fitted, result.oof, result.features
         _sweep(final.parent)
+        tensors = {name: value.contiguous() for name, value in fitted.tensors.items()}
+        size = sum(value.nbytes for value in tensors.values()) + oof.to_numpy().nbytes * (1 + len(fitted.variants))
         try:
-            with replacing_folder(final) as temporary:
-                tensors = {name: value.contiguous() for name, value in fitted.tensors.items()}
+            with replacing_folder(final, size) as temporary:
                 safetensors.torch.save_file(tensors, temporary / _WEIGHTS)
                 write_table(temporary / _OOF, oof)
                 for name, values in fitted.variants.items():
