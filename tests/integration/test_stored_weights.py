@@ -15,7 +15,7 @@ from moa.data.synthetic import synthesize
 from moa.data.table_files import read_table
 from moa.errors import StoreError, UserError
 from moa.files import read_json
-from moa.learners.two_heads.learner import AFTER
+from moa.learners.two_heads.settings import AFTER
 from moa.models.registry import recipe
 from moa.training.layout import WeightsFolder
 from moa.training.merge import merge_weights

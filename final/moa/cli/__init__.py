@@ -16,7 +16,6 @@ __all__ = ["app", "inference_app", "main"]
 app = typer.Typer(
     help="Mechanisms of Action prediction: the winning Kaggle solution, from data to submission.csv.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )

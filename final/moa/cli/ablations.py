@@ -38,14 +38,16 @@ def ablate(
 
     A run that was stopped continues when the same command is run again.
     """
-    from moa.jobs.ablation import ABLATIONS, ablation, in_words, run_ablations
-    from moa.learners.runtime import Runtime
-    from moa.training.selection import Selection
+    from moa.jobs.claims import ABLATIONS, ablation
 
     chosen = [ablation(name) for name in dict.fromkeys(names or ABLATIONS)]
     if listing:
         out.print(_list_table(chosen))
         return
+    from moa.jobs.ablation import in_words, run_ablations
+    from moa.learners.runtime import Runtime
+    from moa.training.selection import Selection
+
     selection = Selection(seeds=seeds, folds=folds)
     words = in_words(run_ablations(chosen, data, out_dir, weights, profile, selection, Runtime.of(device)))
     table = Table("variant", title="Ablations: a difference above 0 is a loss")

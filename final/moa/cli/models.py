@@ -97,7 +97,6 @@ def train(
     can be continued with them, and the other way round.
     """
     from moa.blending.catalogue import expand_models
-    from moa.jobs.train import train_models
     from moa.learners.runtime import Runtime
     from moa.models.base import corrections
     from moa.models.registry import recipe
@@ -114,6 +113,8 @@ def train(
         channels_last=channels_last,
         tensorboard=tensorboard,
     )
+    from moa.jobs.train import train_models  # not before the names and options are checked
+
     results = train_models(recipes, data, weights, profile, selection, runtime=runtime)
     out.print(score_table(results))
     if note := corrections(recipes):

@@ -6,9 +6,13 @@ column name. The names of the files and of the ``sig_id`` column are the project
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SIG_ID = "sig_id"
 

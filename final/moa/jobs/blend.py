@@ -9,7 +9,6 @@ from moa.blending.catalogue import blend_path, expand_models
 from moa.blending.members import Oof
 from moa.blending.options import SearchOptions
 from moa.blending.result import SearchResult
-from moa.blending.search import search
 from moa.blending.submission import write_test_submission
 from moa.data.dataset import load_dataset, load_test
 from moa.data.schema import COMPETITION, TRAIN_DRUG
@@ -17,7 +16,6 @@ from moa.data.table_files import read_table
 from moa.errors import UserError
 from moa.models.registry import recipe
 from moa.training.layout import WeightsFolder
-from moa.training.trained import open_trained
 
 
 def search_weights(
@@ -45,6 +43,9 @@ def search_weights(
     Raises:
         UserError: a model asked for by its own name has no predictions, or the search refuses them.
     """
+    from moa.blending.search import search  # this and open_trained need packages that a blend does without
+    from moa.training.trained import open_trained
+
     options = options or SearchOptions()
     if whole_drugs is None:
         whole_drugs = (data / TRAIN_DRUG).exists()
@@ -72,6 +73,8 @@ def search_weights(
 
 def _scheme(name: str, weights: Path) -> str:
     """The cross-validation scheme of a model's OOF, such as "drug-aware-5"."""
+    from moa.training.trained import open_trained
+
     model = recipe(name)
     if WeightsFolder(weights).has(name):
         return open_trained(model, weights, whole=False).last.folds.label
