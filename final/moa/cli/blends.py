@@ -74,11 +74,13 @@ def blend_search(
     from moa.blending.blend import save_blend
     from moa.blending.options import SearchOptions
     from moa.blending.result import check_writable
+    from moa.files import ensure_writable
     from moa.jobs.blend import search_weights
 
     methods = method or ["slsqp"]
     if out_file:  # check before spending the time
         check_writable(methods[0], not free)
+        ensure_writable(out_file.parent)
     options = SearchOptions(
         methods=methods,
         simplex=not free,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moa.errors import UserError
+from moa.files import write_problem
 from moa.progress import is_secondary_process
 
 out = Console(quiet=is_secondary_process())
@@ -22,9 +23,9 @@ def run(command: typer.Typer) -> None:
         _report(str(error))
         sys.exit(error.exit_code)
     except OSError as error:  # such as a folder that cannot be read or written, or a full disk
-        if error.filename is None:
+        if error.filename is None and write_problem(error) is None:
             raise
-        _report(f"{error.filename}: {error.strerror}")
+        _report(f"{error.filename}: {error.strerror}" if error.filename else f"cannot write: {error.strerror or error}")
         sys.exit(UserError.exit_code)
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped; finished units are kept, run the same command again to continue")

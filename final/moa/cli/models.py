@@ -41,8 +41,8 @@ def list_models() -> None:
     for column in ("model", "CV", "public", "private"):
         table.add_column(column, no_wrap=True)
     for model in recipes().values():
-        figures = model.published
-        scores = (figures.cv_text, f"{figures.public_lb:.5f}", f"{figures.private_lb:.5f}")
+        known = model.published
+        scores = (model.cv_text, *((f"{known.public_lb:.5f}", f"{known.private_lb:.5f}") if known else ("–", "–")))
         table.add_row(f"[bold]{model.name}[/bold]\n{model.title}", *scores)
     out.print(table)
     out.print("A CV over all rows counts controls, predicted 0; it is lower than one over treated rows alone.")

@@ -18,7 +18,7 @@ from moa.data.dataset import load_dataset
 from moa.data.schema import TRAIN_DRUG
 from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
-from moa.files import replacing
+from moa.files import ensure_writable, replacing
 from moa.jobs.claims import Ablation
 from moa.learners.runtime import Runtime
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
@@ -52,6 +52,7 @@ def run_ablations(
         a row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
         "seconds" (their training).
     """
+    ensure_writable(out)
     selection = selection or Selection()
     arms = [arm for each in ablations for comparison in each.comparisons for arm in comparison]
     wanted = [recipe(arm.model).needs(recipe(arm.model).configure(profile, arm.overlay)) for arm in arms]

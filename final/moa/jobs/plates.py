@@ -27,7 +27,7 @@ from moa.data.csv_files import Problems, parse_csv
 from moa.data.schema import SIG_ID
 from moa.data.table_files import append_csv
 from moa.errors import DataError, UserError
-from moa.files import replacing
+from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
 from moa.progress import progress
 from moa.training.layout import WeightsFolder
@@ -93,6 +93,7 @@ def predict_plates(
     models = {name: open_trained(name, weights, runtime) for name in trained}
     described = next((model for model in models.values() if model.familiarity() is not None), None)
     schema = next(iter(models.values())).schema
+    ensure_writable(Path(out))
     with progress(f"check {features.name}, MiB", _size(features)) as bar:
         rows = check_file(features, rows_at_a_time, bar.update, schema)
     far = 0

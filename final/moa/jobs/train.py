@@ -13,6 +13,7 @@ import pandas as pd
 from moa.data.assay import COMPETITION
 from moa.data.dataset import Dataset, load_dataset
 from moa.errors import UserError
+from moa.files import ensure_writable
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe
@@ -57,6 +58,7 @@ def train_models(
         UserError: the runtime has options that a model's training does not take.
         TrainingIncomplete: units failed on a cluster; those that do not need them are finished.
     """
+    ensure_writable(Path(weights))
     runtime = runtime or Runtime.of()
     configs = {model.name: model.configure(profile, overlay) for model in models}
     runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}
@@ -180,5 +182,5 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
         baseline = prevalence_baseline(data.scored[data.treated], y_treated.index)
         scores["prevalence"] = f"{log_loss(y_treated, baseline):.5f}"
         scores["rows covered"] = f"{covered:.0%}"
-    same = scores[f"{model.published.cv_rows} rows"]
-    return {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.published.cv_text}
+    same = scores[f"{model.cv_rows} rows"]
+    return {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.cv_text}

@@ -92,7 +92,7 @@ class Recipe:
         config: the published settings (profile "kaggle").
         stages: builds the stages from a configuration and the data's schema; the last stage predicts the scored
             targets.
-        published: the winners' figures.
+        published: the winners' figures; None for a model of one's own.
         rows: which training rows are used.
         demo: overlay of the "demo" profile: nested mapping of fields to values.
         version: raised when the same settings would train something else; weights of another version are refused.
@@ -102,10 +102,20 @@ class Recipe:
     title: str
     config: ModelConfig
     stages: Callable[[Any, Assay], tuple[Stage, ...]]
-    published: Published
+    published: Published | None = None
     rows: Literal["treated", "all"] = "treated"
     demo: Mapping[str, Any] = field(default_factory=dict)
     version: int = 2
+
+    @property
+    def cv_rows(self) -> Literal["all", "treated"]:
+        """Rows that its CV is computed on: those of the published CV, else the treated ones."""
+        return self.published.cv_rows if self.published else "treated"
+
+    @property
+    def cv_text(self) -> str:
+        """The published CV as in tables; a dash where there is none."""
+        return self.published.cv_text if self.published else "–"
 
     def configure(self, profile: str = "kaggle", overlay: Mapping[str, Any] | None = None) -> ModelConfig:
         """The configuration of a profile, with further fields replaced by ``overlay``.
@@ -131,7 +141,11 @@ class Recipe:
 
 def corrections(models: Iterable[Recipe]) -> str | None:
     """The footnote of ``Published.cv_text``: which CVs were printed differently, and why; None if there are none."""
-    printed = [f"{model.published.printed:.5f} ({model.title})" for model in models if model.published.printed]
+    printed = [
+        f"{model.published.printed:.5f} ({model.title})"
+        for model in models
+        if model.published and model.published.printed
+    ]
     if not printed:
         return None
     return (
