@@ -9,14 +9,25 @@ from collections import Counter
 from contextlib import contextmanager
 from threading import Thread
 
+import pandas as pd
 import pytest
 
 pytest.importorskip("distributed", reason="needs the extra: pip install -e '.[cluster]'")
 
+from moa.blending.catalogue import plate_blend
+from moa.blending.options import SearchOptions
 from moa.errors import UserError
+from moa.jobs.ablation import Ablation, Arm, run_ablations
+from moa.jobs.blend import search_weights
+from moa.jobs.plates import predict_plates
+from moa.learners.runtime import Runtime
 from moa.training.machines import open_executor
+from moa.training.selection import Selection
+from moa.training.unit import UnitCallback, UnitsFailed
 from moa.training.watch import Watch, Watched
 from support import TESTS, cluster_job, weights
+from support.perceptrons import make_inputs, training_units
+from support.process_learners import Failing
 
 
 @contextmanager
@@ -114,6 +125,51 @@ def test_a_driver_that_is_killed_goes_on_where_it_stopped(address, alone, data_d
     cluster_job.train(tmp_path, data_dir, address)
     assert finished.items() <= weights.units(tmp_path).items()
     assert weights.files(tmp_path) == weights.files(alone)
+
+
+def test_a_search_and_an_ablation_give_the_same_tables(address, weights_of, data_dir, tmp_path):
+    names = ["simple-nn-old-cv", "three-stage-nn-5fold"]
+    folder, options = weights_of(*names), SearchOptions(methods=["slsqp", "tpe"], tpe_trials=30, folds=2, bootstrap=20)
+    arms = [Arm("smoothed", names[0]), Arm("not smoothed", names[0], {"learner": {"smoothing": 0}})]
+    asked = [Ablation("smoothing", "it helps", (tuple(arms),))], data_dir
+    selection = Selection(seeds=1, folds=2)
+    tables = []
+    for on in (None, address):
+        with open_executor(on, "cpu") as executor:
+            found, *_ = search_weights(names, data_dir, tmp_path, folder, options=options, streams=executor)
+            out = tmp_path / str(on is None)
+            ablated = run_ablations(*asked, out, folder, "demo", selection, Runtime(), executor)
+        tables.append((found.table().drop(columns="seconds"), found.weight_table(), ablated.drop(columns="seconds")))
+    for alone, spread in zip(*tables, strict=True):
+        pd.testing.assert_frame_equal(spread, alone, check_exact=True)
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["weights found there", "weights sent along"])
+def test_plates_are_the_same_on_a_cluster(address, weights_of, data_dir, tmp_path, monkeypatch, sent):
+    spec, folder = plate_blend("simple-nn-old-cv"), weights_of("simple-nn-old-cv")
+    options = {"rows_at_a_time": 30, "runtime": Runtime()}
+    predict_plates(data_dir / "test_features.csv", spec, folder, tmp_path / "alone", **options)
+    with open_executor(address, "cpu") as executor:
+        if sent:  # as where workers see other files than the driver
+            monkeypatch.setattr(executor, "everywhere", lambda *_: [None])
+        predict_plates(data_dir / "test_features.csv", spec, folder, tmp_path / "spread", executor=executor, **options)
+    for name in ("probabilities.csv", "ranked.csv", "samples.csv"):
+        assert (tmp_path / "spread" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_units_that_fail_are_named_and_the_others_go_on(address, tmp_path):
+    failures = []
+
+    class Noting(UnitCallback):
+        def on_failure(self, seed, fold, reason):
+            failures.append((seed, fold, reason))
+
+    units = training_units(Failing(tmp_path, seconds=0), seeds=(1,), n_splits=4)
+    finished = []
+    with open_executor(address, "cpu") as executor, pytest.raises(UnitsFailed, match="nn: 1 units failed"):
+        finished += (result.fold for result in executor.run(make_inputs(n_splits=4), units, Noting()))
+    assert sorted(finished) == [0, 2, 3]
+    assert failures == [(1, 1, "ValueError: fold 1 cannot be trained")]
 
 
 def test_what_no_worker_can_do_is_refused_at_once(address, tmp_path):

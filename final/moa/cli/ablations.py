@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import out
-from moa.cli.options import DATA, DataDir, Device, Folds, Profile, Seeds
+from moa.cli.options import DATA, DataDir, Device, Folds, On, Profile, Seeds
 
 app = typer.Typer()
 
@@ -32,6 +32,7 @@ def ablate(
     profile: Profile = "kaggle",
     seeds: Seeds = None,
     folds: Folds = None,
+    on: On = None,
     listing: Annotated[bool, typer.Option("--list", help="List the ablations and train nothing.")] = False,
 ) -> None:
     """Train without parts of the solution, and show in one table how the score changes.
@@ -46,10 +47,13 @@ def ablate(
         return
     from moa.jobs.ablation import in_words, run_ablations
     from moa.learners.runtime import Runtime
+    from moa.training.machines import open_executor
     from moa.training.selection import Selection
 
     selection = Selection.of(seeds, folds)
-    words = in_words(run_ablations(chosen, data, out_dir, weights, profile, selection, Runtime.of(device)))
+    runtime = Runtime.of(device if on is None or device == "cpu" else "auto")
+    with open_executor(on, device) as executor:
+        words = in_words(run_ablations(chosen, data, out_dir, weights, profile, selection, runtime, executor))
     table = Table("variant", title="Ablations: a difference above 0 is a loss")
     shown = ("OOF log loss", "difference", "95 % interval", "seconds")  # the files hold the rest
     for column in shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import group, number_table, out
-from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Models, Predictions, Weights
+from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Models, On, Predictions, Weights
 
 if TYPE_CHECKING:
     from moa.blending.result import SearchResult
@@ -65,6 +66,7 @@ def blend_search(
         ),
     ] = "refuse",
     seed: Annotated[int, typer.Option(help="Seed of folds, TPE and bootstrap.")] = 0,
+    on: On = None,
     out_file: Annotated[
         Path | None,
         typer.Option("--out", help="Blend YAML to write, for `moa blend apply FILE`; the file's name names the blend."),
@@ -76,6 +78,7 @@ def blend_search(
     from moa.blending.result import check_writable
     from moa.files import ensure_writable
     from moa.jobs.blend import search_weights
+    from moa.training.machines import open_executor
 
     methods = method or ["slsqp"]
     if out_file:  # check before spending the time
@@ -91,7 +94,8 @@ def blend_search(
         mixed=mixed,
         seed=seed,
     )
-    found, schemes, absent = search_weights(models, data, predictions, weights, whole_drugs, options)
+    with nullcontext() if on is None else open_executor(on, "cpu") as streams:
+        found, schemes, absent = search_weights(models, data, predictions, weights, whole_drugs, options, streams)
     if absent:
         out.print(f"[yellow]without {', '.join(absent)}: no OOF predictions[/yellow]")
     for table in _search_tables(found, schemes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -138,7 +139,10 @@ def predict(
     models: Annotated[list[str] | None, typer.Argument(help=MODELS_HELP)] = None,
     features: Annotated[
         Path | None,
-        typer.Option(help="New plates: a csv like test_features.csv, of any size. Only the weights folder is needed."),
+        typer.Option(
+            help="New plates: a csv or parquet file like test_features.csv, of any size. Only the weights folder is "
+            "needed."
+        ),
     ] = None,
     blend: Annotated[
         str | None,
@@ -150,8 +154,13 @@ def predict(
     device: Device = "auto",
     top: Annotated[int, typer.Option(help="With --features: number of mechanisms to rank per sample.", min=1)] = 10,
     rows_at_a_time: Annotated[
-        int, typer.Option(help="With --features: rows in memory at once; fewer need less memory.", min=1)
-    ] = 16_384,
+        int, typer.Option(help="With --features: rows of a part; fewer need less memory.", min=1)
+    ] = 2048,
+    on: On = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="With --features: csv or parquet.  [default: that of the features file]"),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -173,7 +182,11 @@ def predict(
     from moa.jobs.predict import predict_model
     from moa.learners.runtime import Runtime
 
-    runtime = Runtime.of(device, precision=precision)
+    if kind not in (None, "csv", "parquet"):
+        raise UserError(f"--format {kind}: choose csv or parquet")
+    if features is None and (on is not None or kind is not None):
+        raise UserError("--on and --format are for plates: moa predict --features FILE")
+    runtime = Runtime.of(device if on is None or device == "cpu" else "auto", precision=precision)
     if features is None:
         if blend is not None or not models:
             raise UserError("moa predict: name MODELS to predict the competition's files, or give --features FILE")
@@ -185,12 +198,17 @@ def predict(
     if len(wanted) != 1:
         raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")
     from moa.jobs.plates import predict_plates
+    from moa.training.machines import open_executor
 
-    found = predict_plates(features, plate_blend(wanted[0]), weights, out_dir, top, rows_at_a_time, runtime)
+    blend_spec = plate_blend(wanted[0])
+    with nullcontext() if on is None else open_executor(on, device) as executor:
+        found = predict_plates(
+            features, blend_spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind
+        )  # fmt: skip
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")
     if found.far is None:
         out.print("[yellow]these weights cannot tell how familiar samples are; train again to add that[/yellow]")
     elif found.far:
-        out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see samples.csv[/yellow]")
-    out.print(f"{found.rows:,} samples: wrote probabilities.csv, ranked.csv and samples.csv to {found.folder}")
+        out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see {found.files[-1]}[/yellow]")
+    out.print(f"{found.rows:,} samples: wrote {', '.join(found.files)} to {found.folder}")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from moa.data.assay import Assay
 from moa.data.csv_files import Problems, read_csv
-from moa.data.schema import SIG_ID, Schema
+from moa.data.schema import SIG_ID
 from moa.errors import DataError
 
 #: An optional file of a data folder: sig_id, and any of the columns below and others, one row per row of the features.
@@ -38,7 +39,7 @@ def read_wells(path: Path) -> pd.DataFrame:
 
 
 def describe_rows(
-    features: pd.DataFrame, schema: Schema, drugs: pd.Series | None = None, wells: pd.DataFrame | None = None
+    features: pd.DataFrame, schema: Assay, drugs: pd.Series | None = None, wells: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """What is known about each row.
 
