@@ -28,7 +28,7 @@ from moa.features import Familiarity
 from moa.files import create_json
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Stage
-from moa.progress import Bar, progress
+from moa.progress import Units, progress
 from moa.training.executors import LocalExecutor, UnitExecutor
 from moa.training.selection import Selection
 from moa.training.stage_inputs import prepare_stage
@@ -138,9 +138,8 @@ class Runner:
         if store.layout.training.exists():
             return
         treated = data.features[data.treated]
-        with progress(f"{self.model.name} familiarity", 1) as bar:
+        with progress(f"{self.model.name} familiarity"):
             _, key = store.fits.fit(Familiarity(), treated[list(data.schema.values)].to_numpy(np.float64))
-            bar.update(1)
         prevalence = data.scored[data.treated].mean()
         create_json(store.layout.training, {"familiarity": key, "prevalence": prevalence.to_dict()})
 
@@ -149,8 +148,9 @@ class Runner:
         missing = [unit for unit in wanted if not store.has_unit(stage.name, *unit)]
         inputs = prepare_stage(self.trained, stage, data, seeds=list(dict.fromkeys(seed for seed, _ in missing)))
         units = (self._unit(stage, seed, fold) for seed, fold in missing)
-        with progress(f"{self.model.name} {stage.name}", len(wanted)) as bar:
-            shown = _Progress(bar, done=len(wanted) - len(missing))
+        done = len(wanted) - len(missing)
+        with progress(f"{self.model.name} {stage.name}", len(wanted), done=done) as bar:
+            shown = _Progress(Units(bar, done))
             for result in self.executor.run(inputs, units, shown):
                 store.save_unit(stage.name, result, self.runtime.device)
                 shown.finished(result)
@@ -169,21 +169,15 @@ class Runner:
 
 
 class _Progress(UnitCallback):
-    """Shows how far the units of a stage are, those in training by their share of epochs."""
+    """Shows how far the units of a stage are."""
 
-    def __init__(self, bar: Bar, done: int):
-        self.bar, self.done = bar, done
-        self.running: dict[tuple[int, int], float] = {}
+    def __init__(self, units: Units):
+        self._units = units
 
     def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:
-        self.running[seed, fold] = (epoch + 1) / epochs
-        self._update(f"seed {seed} fold {fold} valid loss {row['valid_loss']:.5f}")
+        self._units.epoch((seed, fold), epoch, epochs, f"seed {seed} fold {fold} valid loss {row['valid_loss']:.5f}")
 
     def finished(self, result: UnitResult) -> None:
         """Count a finished unit."""
-        self.done += 1
-        self.running.pop((result.seed, result.fold), None)
-        self._update(f"seed {result.seed} fold {result.fold} best valid loss {result.best_loss:.5f}", log=True)
-
-    def _update(self, note: str, log: bool = False) -> None:
-        self.bar.update(self.done + sum(list(self.running.values())), note, log=log)
+        seed, fold = result.seed, result.fold
+        self._units.finished((seed, fold), f"seed {seed} fold {fold} best valid loss {result.best_loss:.5f}")
