@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import group, number_table, out
+from moa.cli.stopping import on_stop
 
 app = group("Merge weights that were trained in several places.")
 
@@ -21,6 +22,7 @@ def weights_merge(
     from moa.training.merge import merge_weights
     from moa.training.trained import open_trained
 
+    on_stop(f"what was merged is kept in {target}; run the same command again to continue")
     table = number_table(f"{target}", "model", "units taken", "there before", "still to train")
     merged = merge_weights(sources, target)
     for model in merged:

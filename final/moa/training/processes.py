@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from threading import Event, Thread
-from typing import Any
+from threading import Event, Thread, current_thread, main_thread
+from typing import TYPE_CHECKING, Any
 
 from moa.errors import UserError
 from moa.learners.base import EpochCallback
-from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult, train_unit
+
+if TYPE_CHECKING:  # a process that is started must read what it is sent before it imports torch, see _start
+    from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult
 
 _POLL_SECONDS = 0.2
 
@@ -42,7 +47,7 @@ class UnitProcesses:
             count,
             mp_context=context,
             initializer=_start,
-            initargs=(inputs, writer, context.Lock(), stop),
+            initargs=(pickle.dumps(inputs), writer, context.Lock(), stop),
         )
         self._listener = Thread(target=self._listen, daemon=True)
 
@@ -64,7 +69,8 @@ class UnitProcesses:
 
     def submit(self, unit: Unit) -> Future[UnitResult]:
         """Train a unit in one of the processes."""
-        return self._pool.submit(_train, unit)
+        with _uninterrupted():  # the first call starts the processes
+            return self._pool.submit(_train, unit)
 
     def _listen(self) -> None:
         while not self._closed.is_set():
@@ -73,6 +79,26 @@ class UnitProcesses:
                     self._callback.on_epoch_end(*self._reader.recv())
             except EOFError:
                 return
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back in the block: a process that is sent half of what it starts with prints a traceback."""
+    if current_thread() is not main_thread():  # only the main thread is interrupted
+        yield
+        return
+    held: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 # -- inside a process -------------------------------------------------------------------------------------------------
@@ -103,17 +129,21 @@ class _Forward(EpochCallback):
         _report.send((self.unit.seed, self.unit.fold, epoch, epochs, row))
 
 
-def _start(inputs: StageInputs, writer: Connection, lock: Any, stop: Connection) -> None:
-    """Prepare a process: one thread, the stage's inputs, and an end when the parent ends."""
+def _start(inputs: bytes, writer: Connection, lock: Any, stop: Connection) -> None:
+    """Prepare a process: one thread, the stage's inputs, and an end when the parent ends.
+
+    The inputs come as bytes, because to unpickle them imports torch and pandas, for seconds in which the parent would
+    have to wait for this process to read on.
+    """
+    global _inputs, _report
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and tells when to stop
+    Thread(target=_exit_when_closed, args=(stop,), daemon=True).start()
     import torch
     from threadpoolctl import threadpool_limits
 
-    global _inputs, _report
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and tells when to stop
     torch.set_num_threads(1)
     threadpool_limits(1)
-    _inputs, _report = inputs, _Report(writer, lock)
-    Thread(target=_exit_when_closed, args=(stop,), daemon=True).start()
+    _inputs, _report = pickle.loads(inputs), _Report(writer, lock)
 
 
 def _exit_when_closed(stop: Connection) -> None:
@@ -122,4 +152,6 @@ def _exit_when_closed(stop: Connection) -> None:
 
 
 def _train(unit: Unit) -> UnitResult:
+    from moa.training.unit import train_unit
+
     return train_unit(_inputs, unit.stage, unit.seed, unit.fold, unit.initial, unit.runtime, _Forward(unit))
