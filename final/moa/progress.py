@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
@@ -166,28 +167,50 @@ class Units:
     Args:
         bar: shows it; a step is a unit.
         done: number of units that were finished before.
+        counts: whether notes begin with the number of units that run and have failed.
+
+    Attributes:
+        n_failed: number of units that failed.
     """
 
-    def __init__(self, bar: Bar, done: int = 0):
-        self._bar, self._done = bar, done
+    def __init__(self, bar: Bar, done: int = 0, counts: bool = False):
+        self._bar, self._done, self._counts, self.n_failed = bar, done, counts, 0
         self._running: dict[Hashable, float] = {}
         self._lengths: list[float] = []
+        self._lock = Lock()  # units report from their own threads
+
+    def begun(self, unit: Hashable, note: str = "", log: bool = False) -> None:
+        """A unit runs, and has run no epoch."""
+        with self._lock:
+            self._running[unit] = 0.0
+            self._update(note, log)
 
     def epoch(self, unit: Hashable, epoch: int, epochs: int, note: str = "") -> None:
         """An epoch of a unit has ended; arguments as of ``moa.learners.base.EpochCallback``."""
-        self._running[unit] = (epoch + 1) / epochs
-        self._update(note)
+        with self._lock:
+            self._running[unit] = (epoch + 1) / epochs
+            self._update(note)
 
     def finished(self, unit: Hashable, note: str = "") -> None:
         """A unit is finished."""
-        self._done += 1
-        self._lengths.append(self._running.pop(unit, 1.0))
-        self._update(note, log=True)
+        with self._lock:
+            self._done += 1
+            self._lengths.append(self._running.pop(unit, 1.0))
+            self._update(note, log=True)
+
+    def failed(self, unit: Hashable, note: str = "") -> None:
+        """A unit runs no more, and is not finished."""
+        with self._lock:
+            self.n_failed += 1
+            self._running.pop(unit, None)
+            self._update(note)
 
     def _update(self, note: str, log: bool = False) -> None:
         usual = sum(self._lengths) / len(self._lengths) if self._lengths else 1.0
-        # A copy: units report from their own threads.
-        running = sum(min(share / usual, ALMOST) for share in list(self._running.values()))
+        running = sum(min(share / usual, ALMOST) for share in self._running.values())
+        if self._counts:
+            failed = f", {self.n_failed} failed" if self.n_failed else ""
+            note = f"{len(self._running)} running{failed}, {note}"
         self._bar.update(self._done, note, log, running, bound=not self._lengths)
 
 

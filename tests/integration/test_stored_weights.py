@@ -84,7 +84,7 @@ def test_facts_of_the_training_data_are_read(name, weights, features):
 def test_both_oof_of_the_two_heads_are_read(weights):
     trained = open_trained("two-heads", weights, whole=False)
     (unit,) = trained.units(trained.last)
-    assert trained.store.unit_facts("phase2", *unit)["variants"] == [AFTER]
+    assert trained.store.unit_facts("phase2", *unit).variants == [AFTER]
     assert not trained.oof().equals(trained.oof(AFTER))
 
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.data.table_files import write_table
 from moa.files import sha256, write_json
 from moa.models.registry import recipe
@@ -16,11 +16,12 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.text, self.sections, self.attributes, self.words = text, {}, [], {}
+        self.text, self.sections, self.attributes, self.words, self.tags = text, {}, [], {}, []
         self._section, self._cell = None, None
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
         self.attributes += [(tag, name, value) for name, value in attrs]
         if tag == "section":
             self._section = dict(attrs)["id"]

@@ -56,7 +56,7 @@ def ablate(
     where = folders(profile, data)
     out_dir = out_dir or where.output / "ablations"
     on_stop(f"finished units are kept in {weights or out_dir / 'weights'}; run the same command again to continue")
-    selection, runtime = Selection(seeds=seeds, folds=folds), Runtime.of(device)
+    selection, runtime = Selection.of(seeds, folds), Runtime.of(device)
     words = in_words(run_ablations(chosen, where.data, out_dir, weights, where.profile, selection, runtime))
     table = Table("variant", title="Ablations: a difference above 0 is a loss")
     shown = ("OOF log loss", "difference", "95 % interval", "seconds")  # the files hold the rest

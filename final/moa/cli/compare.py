@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import number_table, out
-from moa.cli.options import DataDir, Models, Profile, Weights, folders
+from moa.cli.options import DataDir, Models, Profile, SeedsCompared, Units, Weights, folders
 
 if TYPE_CHECKING:
     from moa.jobs.compare import Comparison
@@ -23,10 +23,11 @@ def compare(
     data: DataDir = None,
     weights: Weights = None,
     profile: Profile = None,
-    seeds: Annotated[int | None, typer.Option(help="Compare only the first N seeds.", min=1)] = None,
+    seeds: SeedsCompared = None,
     folds: Annotated[int | None, typer.Option(help="Compare only the first N folds.", min=1)] = None,
     fold: Annotated[int | None, typer.Option(help="Compare only this fold.", min=0)] = None,
     stage: Annotated[str | None, typer.Option(help="Compare only this stage.")] = None,
+    units: Units = None,
 ) -> None:
     """Compare trained models with what the winners' own runs logged; exit with status 1 if one differs too much.
 
@@ -48,7 +49,7 @@ def compare(
 
     where = folders(profile, data)
     weights = weights or where.weights
-    selection = Selection(seeds=seeds, folds=folds, fold=fold, stage=stage)
+    selection = Selection.of(seeds, folds, fold, stage, units)
     beyond, names = False, expand_models(models)
     for name in names:
         if len(names) > 1 and not WeightsFolder(weights).has(name):

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import out, score_table
-from moa.cli.options import MODELS, DataDir, Device, Folds, Models, Profile, Seeds, Weights, folders
+from moa.cli.options import MODELS, DataDir, Device, Folds, Models, On, Profile, Seeds, Units, Weights, folders
 from moa.cli.stopping import on_stop
 
 app = typer.Typer()
@@ -46,6 +46,8 @@ def train(
     folds: Folds = None,
     fold: Annotated[int | None, typer.Option(help="Train only this fold, for array jobs.", min=0)] = None,
     stage: Annotated[str | None, typer.Option(help="Train only this stage.")] = None,
+    units: Units = None,
+    on: On = None,
     devices: Annotated[
         str | None,
         typer.Option(
@@ -88,12 +90,10 @@ def train(
     from moa.learners.runtime import Runtime
     from moa.models.base import corrections
     from moa.models.registry import recipe
-    from moa.training.selection import Selection
 
     recipes = [recipe(name) for name in expand_models(models)]
-    selection = Selection(seeds=seeds, folds=folds, fold=fold, stage=stage)
     runtime = Runtime.of(
-        device,
+        device if on is None or device == "cpu" else "auto",  # of this machine; a cluster has devices of its own
         devices=devices,
         strategy=strategy,
         precision=precision,
@@ -101,12 +101,21 @@ def train(
         channels_last=channels_last,
         tensorboard=tensorboard,
     )
-    from moa.jobs.train import train_models  # not before the names and options are checked
+    # Not before the names and options are checked, because these take seconds.
+    from moa.jobs.train import TrainingIncomplete, train_models
+    from moa.training.machines import open_executor
+    from moa.training.selection import Selection
 
-    where = folders(profile, data)
-    weights = weights or where.weights
+    selection, where = Selection.of(seeds, folds, fold, stage, units), folders(profile, data)
+    data, profile, weights = where.data, where.profile, weights or where.weights
     on_stop(f"finished units are kept in {weights}; run the same command again to continue")
-    results = train_models(recipes, where.data, weights, where.profile, selection, runtime=runtime)
+    with open_executor(on, device) as executor:
+        try:
+            results = train_models(recipes, data, weights, profile, selection, runtime=runtime, executor=executor)
+        except TrainingIncomplete as error:
+            if error.rows:
+                out.print(score_table(error.rows))
+            raise
     out.print(score_table(results))
     if note := corrections(recipes):
         out.print(note)

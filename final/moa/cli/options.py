@@ -56,12 +56,27 @@ Profile = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", show_default=True)]
-Seeds = Annotated[int | None, typer.Option(help="Train only the first N seeds.", min=1)]
+_SEEDS = "only the first N seeds, or only those listed: 3,4 (one alone: 3,)."
+Seeds = Annotated[str | None, typer.Option(help=f"Train {_SEEDS}")]
+SeedsCompared = Annotated[str | None, typer.Option("--seeds", help=f"Compare {_SEEDS}")]
 Folds = Annotated[int | None, typer.Option(help="Train only the first N folds.", min=1)]
+Units = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unit", help="Only these units: STAGE:seed=3:fold=1, or fewer parts for more units; can be repeated."
+    ),
+]
 MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=_models)
 Models = Annotated[list[str], MODELS]
 Blends = Annotated[
     list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=_blends)
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        help="Where to run: local or local:8 (worker processes of this machine), the address of a Dask scheduler "
+        "(tcp://HOST:8786), or a YAML file that describes a cluster.  [default: this process and its threads]"
+    ),
 ]
 
 

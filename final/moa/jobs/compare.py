@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from moa.data.schema import COMPETITION, SIG_ID, TRAIN_SCORED
+from moa.data.assay import COMPETITION
+from moa.data.schema import SIG_ID, TRAIN_SCORED
 from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import sha256
@@ -106,14 +107,13 @@ def compare_model(name: str, data: Path, weights: Path, selection: Selection | N
     if not WeightsFolder(weights).has(name):
         raise UserError(f"{weights}: holds no weights of {name}; train it first, or give the right --weights folder")
     trained = open_trained(name, weights, whole=False)
-    if selection.stage and selection.stage not in trained.stages:
-        raise UserError(f"--stage {selection.stage}: {name} has {', '.join(trained.stages)}")
+    selection.check(name, trained.stages)
     _check_data(trained, data)
     notes = _settings_note(trained)
     published = {stage.name: stage for stage in trained.model.stages(trained.model.config, COMPETITION)}
     found = []
     for log in logs:
-        if log.stage not in trained.stages or selection.stage not in (None, log.stage):
+        if log.stage not in trained.stages or not selection.has(log.stage):
             continue
         stage = trained.stages[log.stage]
         asked = set(selection.units(stage, feeds_later=False))
@@ -170,13 +170,13 @@ def _ours(
     """Our losses of some units of a stage, by the winners' estimator where it is stored; and a note if it is not."""
     kind, found, notes = KINDS[log.kind], {}, []
     if kind.variant:
-        units = [unit for unit in units if kind.variant in trained.store.unit_facts(stage.name, *unit)["variants"]]
+        units = [unit for unit in units if kind.variant in trained.store.unit_facts(stage.name, *unit).variants]
         labels = pd.read_csv(data / TRAIN_SCORED, index_col=SIG_ID) if units else None
         for unit in units:
             oof = trained.store.load_oof(stage.name, *unit, kind.variant)
             found[unit] = log_loss(labels.loc[labels.index.isin(oof.index)], oof)
     for unit in units if kind.column else ():
-        history = pd.DataFrame(trained.store.unit_facts(stage.name, *unit)["history"])
+        history = pd.DataFrame(trained.store.unit_facts(stage.name, *unit).history)
         column = kind.column if kind.column in history else "valid_loss"
         if column != kind.column:
             notes = [f"these weights have no {kind.column}; valid_loss, the mean over rows, is compared instead"]
@@ -191,7 +191,7 @@ def _check_data(trained: Trained, data: Path) -> None:
         raise UserError(
             f"{trained.store.layout.manifest}: its data have another schema than the competition's, which were logged"
         )
-    recorded = trained.store.manifest().get("data", {}).get(TRAIN_SCORED)
+    recorded = trained.store.manifest().data.get(TRAIN_SCORED)
     if recorded and sha256(data / TRAIN_SCORED) != recorded:
         raise UserError(
             f"{data / TRAIN_SCORED}: the weights were trained on another file; give the data of the training as --data"

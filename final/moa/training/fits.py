@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import sklearn
 import skops.io
 from sklearn.base import clone
 
-from moa.errors import StoreError
+from moa.errors import StoreError, shown
 from moa.features import TRUSTED_TYPES
 from moa.files import creating, digest
 from moa.training.layout import WeightsFolder
@@ -39,13 +40,12 @@ class SharedFits:
 
     def fit(self, transformer: Any, X: Any, y: np.ndarray | None = None) -> tuple[Any, str]:
         """Fit a clone of ``transformer``, or read the same fit made before; returns it with its key."""
-        values = X if isinstance(X, np.ndarray) else X.astype(str).to_numpy().astype("U16")
         kind = type(transformer)
         key = digest(
             f"{kind.__module__}.{kind.__qualname__}",
             repr(sorted(transformer.get_params().items(), key=str)),
             sklearn.__version__,
-            values,
+            *_contents(X),
             [] if y is None else np.asarray(y),
         )
         if self.path(key).exists():
@@ -81,6 +81,16 @@ class SharedFits:
         return self._layout.fit(key)
 
 
+def _contents(X: np.ndarray | pd.DataFrame) -> tuple[Any, ...]:
+    """What of a table is hashed: an array; or a frame's columns, its numbers and the whole text of its other cells."""
+    if isinstance(X, np.ndarray):
+        return (X,)
+    numbers = X.select_dtypes("number")
+    others = X.drop(columns=numbers.columns)
+    text = [[str(cell) for cell in others[column]] for column in others]
+    return ([str(column) for column in X], numbers.to_numpy(np.float64), text)
+
+
 def dump(fitted: Any) -> bytes:
     """A fitted transformer, or a dictionary of them, as bytes with a checksum in front."""
     payload = skops.io.dumps(fitted)
@@ -100,10 +110,16 @@ def load(raw: bytes, path: Path) -> Any:
     checksum, payload = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
     if hashlib.sha256(payload).digest() != checksum:
         raise StoreError(f"{path}: damaged (checksum differs); delete it and train again")
-    unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
-    if unknown:
-        raise StoreError(f"{path}: holds types that are not trusted: {', '.join(unknown)}")
-    return skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+    try:
+        unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
+        if not unknown:
+            return skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+    # A file that skops did not write fails in many ways: in its zip, its JSON, or the constructors of its types.
+    except Exception as error:
+        raise StoreError(
+            f"{path}: holds no fit that can be read ({type(error).__name__}: {shown(error)}); train again"
+        ) from error
+    raise StoreError(f"{path}: holds types that are not trusted: {shown(', '.join(unknown), 200)}")
 
 
 def array_hashes(path: Path) -> list[str]:

@@ -7,19 +7,17 @@ when the parent asks for it, or is gone.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import signal
-from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from threading import Event, Thread, current_thread, main_thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from moa.errors import UserError
 from moa.learners.base import EpochCallback
+from moa.parallel import exit_when_closed, uninterrupted
 
 if TYPE_CHECKING:  # a process that is started must read what it is sent before it imports torch, see _start
     from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult
@@ -69,7 +67,7 @@ class UnitProcesses:
 
     def submit(self, unit: Unit) -> Future[UnitResult]:
         """Train a unit in one of the processes."""
-        with _uninterrupted():  # the first call starts the processes
+        with uninterrupted():  # the first call starts the processes
             return self._pool.submit(_train, unit)
 
     def _listen(self) -> None:
@@ -79,26 +77,6 @@ class UnitProcesses:
                     self._callback.on_epoch_end(*self._reader.recv())
             except EOFError:
                 return
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back in the block: a process that is sent half of what it starts with prints a traceback."""
-    if current_thread() is not main_thread():  # only the main thread is interrupted
-        yield
-        return
-    held: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in before:
-        signal.signal(number, lambda number, frame: held.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in held:
-            signal.raise_signal(number)
 
 
 # -- inside a process -------------------------------------------------------------------------------------------------
@@ -137,18 +115,13 @@ def _start(inputs: bytes, writer: Connection, lock: Any, stop: Connection) -> No
     """
     global _inputs, _report
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and tells when to stop
-    Thread(target=_exit_when_closed, args=(stop,), daemon=True).start()
+    exit_when_closed(stop)
     import torch
     from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
     threadpool_limits(1)
     _inputs, _report = pickle.loads(inputs), _Report(writer, lock)
-
-
-def _exit_when_closed(stop: Connection) -> None:
-    stop.poll(None)
-    os._exit(1)
 
 
 def _train(unit: Unit) -> UnitResult:
