@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class UserError(Exception):
     """A mistake in what the user gave; the message names the file, the location and the fix in one line."""
@@ -25,3 +27,24 @@ class DataError(UserError):
 
 class StoreError(UserError):
     """A stored file is missing, damaged, or was made with other data, columns or settings."""
+
+
+def in_words(error: Any, most: int = 3) -> str:
+    """What a schema found wrong, in one line: the first few problems, each with its place.
+
+    Args:
+        error: a pydantic ``ValidationError``.
+        most: number of problems to name.
+    """
+    problems = [
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))))
+        for each in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    more = f" and {len(problems) - most} more" if len(problems) > most else ""
+    return "; ".join(shown(problem, 200) for problem in problems[:most]) + more
+
+
+def shown(text: object, most: int = 60) -> str:
+    """Text of unknown origin on one line: control characters are escaped, and a long text is cut."""
+    line = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(text))
+    return line if len(line) <= most else f"{line[: most - 3]}..."

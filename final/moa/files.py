@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic_core import from_json
 
 from moa.errors import StoreError
 
@@ -99,14 +100,14 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        StoreError: the file is missing or damaged.
+        StoreError: the file is missing or damaged, or nested more than 200 levels deep.
     """
     try:
-        return json.loads(path.read_text())
+        return from_json(path.read_bytes())  # json.loads has no limit to depth but Python's stack
     except FileNotFoundError:
         raise StoreError(f"{path}: not found; train the model first, or give the right --weights folder") from None
-    except (ValueError, UnicodeDecodeError):
-        raise StoreError(f"{path}: damaged (not JSON); delete it and train again") from None
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged (not JSON: {error}); delete it and train again") from None
 
 
 def plain(value: Any) -> Any:

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from moa.jobs.ablation import ablation, run_ablations
+from moa.jobs.ablation import run_ablations
+from moa.jobs.claims import ablation
 from moa.learners.runtime import Runtime
 from moa.metrics import log_loss
 from moa.training.selection import Selection

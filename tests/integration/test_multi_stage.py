@@ -30,7 +30,7 @@ def test_stage_predictions_exist_for_treated_rows_alone(name, weights_of, datase
     assert 0 < len(treated) < len(dataset.features)
     for stage in trained.stages:
         assert set(trained.oof(stage=stage).index) == set(treated)
-        assert trained.store.stage(stage)["rows"] == len(treated)
+        assert trained.store.stage(stage).rows == len(treated)
         assert trained.pipeline(stage).transform(_with_predictions(trained, stage, dataset)).index.equals(treated)
     shown = trained.predict(dataset.test)
     controls = ~dataset.schema.is_treated(dataset.test)

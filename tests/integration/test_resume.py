@@ -27,7 +27,8 @@ KILLS = {
 def processes():
     """Starts processes by a fork of one that has imported everything, which saves seconds each time."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.demo", "moa.cli", "moa.learners.tabnet", "umap"])
+    learners = ("perceptron.training", "two_heads.training", "tabnet_library")
+    context.set_forkserver_preload(["support.demo", "umap", *(f"moa.learners.{name}" for name in learners)])
     return context
 
 

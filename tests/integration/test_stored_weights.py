@@ -15,7 +15,7 @@ from moa.data.synthetic import synthesize
 from moa.data.table_files import read_table
 from moa.errors import StoreError, UserError
 from moa.files import read_json
-from moa.learners.two_heads.learner import AFTER
+from moa.learners.two_heads.settings import AFTER
 from moa.models.registry import recipe
 from moa.training.layout import WeightsFolder
 from moa.training.merge import merge_weights
@@ -84,7 +84,7 @@ def test_facts_of_the_training_data_are_read(name, weights, features):
 def test_both_oof_of_the_two_heads_are_read(weights):
     trained = open_trained("two-heads", weights, whole=False)
     (unit,) = trained.units(trained.last)
-    assert trained.store.unit_facts("phase2", *unit)["variants"] == [AFTER]
+    assert trained.store.unit_facts("phase2", *unit).variants == [AFTER]
     assert not trained.oof().equals(trained.oof(AFTER))
 
 

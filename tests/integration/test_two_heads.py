@@ -2,7 +2,7 @@
 
 import pytest
 
-from moa.learners.two_heads.learner import AFTER
+from moa.learners.two_heads.settings import AFTER
 from moa.metrics import log_loss, prevalence_baseline
 from moa.training.trained import open_trained
 

@@ -16,11 +16,12 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.text, self.sections, self.attributes, self.words = text, {}, [], {}
+        self.text, self.sections, self.attributes, self.words, self.tags = text, {}, [], {}, []
         self._section, self._cell = None, None
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
         self.attributes += [(tag, name, value) for name, value in attrs]
         if tag == "section":
             self._section = dict(attrs)["id"]

@@ -31,4 +31,4 @@ def test_the_first_of_two_writers_wins(tmp_path):
     assert read_json(path) == create_json(path, "later") == "theirs" and list(tmp_path.iterdir()) == [path]
     store = ModelStore(tmp_path, "model")
     with pytest.raises(StoreError, match="other settings"):
-        store.claim(store.claim({"settings": 1}) or {"settings": 2})
+        store.claim(store.claim({"settings": {"n": 1}}) or {"settings": {"n": 2}})

@@ -20,7 +20,7 @@ from moa.bench.measure import NOTEBOOK, labelled, measure
 from moa.bench.noise import make_units, noise_fold, noise_inputs, noise_table
 from moa.bench.sizes import Sizes
 from moa.features import GaussianRank
-from moa.learners import tabnet
+from moa.learners import tabnet_library
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.runtime import Runtime
 from moa.learners.tabnet import TabNetLearner
@@ -58,7 +58,7 @@ def tabnet_epoch(sizes: Sizes, runtime: Runtime) -> pd.DataFrame:
     run = partial(epoch_seconds, learner.fit, data, runtime)
 
     def library() -> list[float]:
-        with patch.object(tabnet, "EmbeddingGenerator", tab_network.EmbeddingGenerator):
+        with patch.object(tabnet_library, "EmbeddingGenerator", tab_network.EmbeddingGenerator):
             return run()
 
     table = measure({NOTEBOOK: library, "moa": run}, sizes, runtime.torch_device, timed=True, rounds=1)

@@ -87,6 +87,8 @@ def fit(
         the weights of the best epoch.
     """
     X, y, device = data.X.to_numpy(np.float32), data.y.to_numpy(np.float32), runtime.torch_device
+    from moa.learners.perceptron import setup
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = network(X.shape[1], y.shape[1], learner.hidden, learner.dropout).to(device)
@@ -95,7 +97,7 @@ def fit(
     train_loader = DataLoader(train, batch_size=learner.batch_size, sampler=order)
     valid_loader = DataLoader(RowDataset(X[data.valid], y[data.valid]), batch_size=learner.batch_size)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=learner.weight_decay)
-    scheduler = learner.schedule(optimizer, len(train_loader))
+    scheduler = setup.schedule(learner, optimizer, len(train_loader))
     loss_fn, best_loss, best = nn.BCEWithLogitsLoss(), np.inf, {}
     for epoch in range(learner.epochs):
         model.train()

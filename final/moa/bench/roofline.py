@@ -16,8 +16,8 @@ from moa.bench.sizes import Sizes
 from moa.learners.base import EpochCallback, FoldData
 from moa.learners.matmul import product
 from moa.learners.perceptron.batched import fit_batched
-from moa.learners.perceptron.learner import logits
 from moa.learners.perceptron.network import three_fc
+from moa.learners.perceptron.training import logits
 from moa.learners.runtime import Runtime
 
 #: Of a product: rows, inner dimension, columns.

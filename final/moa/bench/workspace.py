@@ -75,7 +75,7 @@ def workspace(sizes: Sizes, runtime: Runtime) -> Iterator[Workspace]:
             shutil.copytree(layout.unit(UnitKey(stage, *units[0])), layout.unit(key))
             write_json(layout.facts(key), read_json(layout.facts(key)) | {"seed": seed, "fold": fold})
         _write_notebook_fits(trained, fits)
-        meta = trained.store.unit_facts(stage, *units[0])["meta"]
+        meta = trained.store.unit_facts(stage, *units[0]).meta
         widths = meta["n_inputs"], config.learner.hidden, meta["n_targets"]
         yield Workspace(folder, data, weights, fits, cache, len(units), widths)
 

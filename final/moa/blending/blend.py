@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from moa.errors import UserError
+from moa.errors import UserError, in_words
 from moa.files import replacing
 from moa.metrics import align, check_probabilities
 
@@ -90,18 +90,12 @@ def load_blend(path: str | Path) -> BlendSpec:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give the path of a blend's YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     try:
         return BlendSpec.model_validate(values)
     except ValidationError as error:
-        problems = [
-            ".".join(map(str, problem["loc"]))
-            + (": " if problem["loc"] else "")
-            + problem["msg"].removeprefix("Value error, ")
-            for problem in error.errors()
-        ]
-        raise UserError(f"{path}: {'; '.join(problems)}") from None
+        raise UserError(f"{path}: {in_words(error, most=10)}") from None
 
 
 def save_blend(spec: BlendSpec, path: str | Path) -> None:

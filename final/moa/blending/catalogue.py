@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from moa.blending.blend import BlendSpec, load_blend
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.models.registry import recipe, recipes
+
+if TYPE_CHECKING:
+    from moa.blending.blend import BlendSpec
 
 BLENDS = {"best-lb": FINAL / "Best LB" / "blend.yaml", "best-cv": FINAL / "Best CV" / "blend.yaml"}
 
@@ -29,6 +32,8 @@ def blend_path(name: str) -> Path:
 
 def plate_blend(name: str) -> BlendSpec:
     """A blend given by name or path, or a single model as a blend with one member."""
+    from moa.blending.blend import BlendSpec, load_blend
+
     if name in recipes():
         return BlendSpec(name=name, title=recipe(name).title, members=[{"model": name, "weight": 1.0}])
     return load_blend(blend_path(name))
@@ -41,6 +46,8 @@ def expand_models(names: Iterable[str]) -> list[str]:
         if name == "all":
             found += recipes()
         elif name in BLENDS:
+            from moa.blending.blend import load_blend  # imports pandas, which names of models do without
+
             found += [member.model for member in load_blend(blend_path(name)).members]
         else:
             found.append(recipe(name).name)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import group, out
+from moa.cli.stopping import on_stop
 
 app = group("Run training and both submissions on Kaggle, without internet, as its code competitions require.")
 
@@ -31,6 +32,7 @@ def kaggle_package(
     """Write data sets to attach and one folder per notebook, with all metadata, and list the commands to push them."""
     from moa.kaggle.package import package
 
+    on_stop(f"{folder} is incomplete; run the same command again")
     with out.status(f"writing {folder}"):
         commands = package(folder, user, weights, pretrained, wheels, python, profile)
     for command in commands:

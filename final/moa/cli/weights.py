@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from moa.cli.console import group, number_table, out
+from moa.cli.stopping import on_stop
 
 app = group("Merge weights that were trained in several places.")
 
@@ -21,12 +23,13 @@ def weights_merge(
     from moa.training.merge import merge_weights
     from moa.training.trained import open_trained
 
-    table = number_table(f"{target}", "model", "units taken", "there before", "still to train")
+    on_stop(f"what was merged is kept in {target}; run the same command again to continue")
+    table = number_table(escape(f"{target}"), "model", "units taken", "there before", "still to train")
     merged = merge_weights(sources, target)
     for model in merged:
         missing = open_trained(model.model, target, whole=False).missing_units()
-        table.add_row(model.model, f"{model.taken}", f"{model.there}", f"{missing}")
+        table.add_row(escape(model.model), f"{model.taken}", f"{model.there}", f"{missing}")
     out.print(table)
     for model in merged:
         if model.versions:
-            out.print(f"[yellow]{model.model}: parts were trained by other versions: {model.versions}[/yellow]")
+            out.print(f"[yellow]{escape(model.model)}: parts were trained by other versions: {model.versions}[/yellow]")

@@ -27,10 +27,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -62,6 +61,9 @@ from moa.data.schema import (
 )
 from moa.errors import DataError
 from moa.files import write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The file that describes the assay of a data folder.
 ASSAY = "assay.json"
@@ -318,6 +320,8 @@ class Assay(_Part):
 
     def is_treated(self, features: pd.DataFrame) -> pd.Series:
         """True for rows that were treated, False for controls; indexed like ``features``."""
+        import pandas as pd
+
         if self.control is None:
             return pd.Series(True, index=features.index)
         values = features[self.control.column]

@@ -1,17 +1,18 @@
-"""The cross-validation schemes of the solution. Each returns one fold number per row, indexed by sig_id."""
+"""The cross-validation schemes of the solution. Each returns one fold number per row, indexed by sig_id.
+
+Every command imports this module with the recipes, so numpy, pandas and scikit-learn are imported where rows are split.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import pandas as pd
-from iterstrat.ml_stratifiers import IterativeStratification, MultilabelStratifiedKFold
 from pydantic import BaseModel, ConfigDict
-from sklearn.model_selection import KFold
-from sklearn.utils import check_random_state
 
 from moa.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Number of treated rows up to which the drug-aware scheme keeps a drug in one fold; larger drugs are split by rows.
 SMALL_DRUG_ROWS = 18
@@ -73,7 +74,7 @@ class Folds(BaseModel):
         if self.scheme == "kfold":
             return shuffled_folds(y, self.n_splits, state)
         if self.scheme == "multilabel":
-            labels = pd.DataFrame(True, y.index, y.columns) if self.all_positive else y
+            labels = y >= 0 if self.all_positive else y
             return multilabel_folds(labels, self.n_splits, state, self.shuffle)
         if drugs is None:
             raise UserError("the drug-aware folds (new CV) need train_drug.csv in the data folder")
@@ -82,6 +83,10 @@ class Folds(BaseModel):
 
 def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int) -> pd.Series:
     """K folds over shuffled rows, without regard to labels."""
+    import numpy as np
+    import pandas as pd
+    from sklearn.model_selection import KFold
+
     folds = np.empty(len(y), dtype=np.int64)
     for number, (_, valid) in enumerate(KFold(n_splits, shuffle=True, random_state=seed).split(y)):
         folds[valid] = number
@@ -94,6 +99,11 @@ def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = 
     Without shuffling, the library breaks ties with numpy's global generator. Here a generator seeded with ``seed``
     breaks them, which gives the folds of a notebook that seeds numpy and splits with nothing drawn between.
     """
+    import numpy as np
+    import pandas as pd
+    from iterstrat.ml_stratifiers import IterativeStratification, MultilabelStratifiedKFold
+    from sklearn.utils import check_random_state
+
     if shuffle:
         splitter = MultilabelStratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
         folds = np.empty(len(y), dtype=np.int64)
@@ -113,6 +123,8 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     not in the training data, so folds that hold out whole drugs measure what the leaderboard measures. Drugs with many
     rows are assumed to be in the test set too; their rows are stratified one by one.
     """
+    import pandas as pd
+
     drugs = drugs.reindex(y.index)
     if drugs.isna().any():
         lost = drugs.index[drugs.isna()][0]
@@ -122,7 +134,7 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     folds = pd.Series(-1, index=y.index, name="fold")
     if small.any():
         by_drug = y[small].groupby(drugs[small]).mean().loc[_drugs_by_rows(drugs[small])]
-        fold_of_drug = multilabel_folds((by_drug > 0).astype(np.int8), n_splits, seed, shuffle=True)
+        fold_of_drug = multilabel_folds((by_drug > 0).astype("int8"), n_splits, seed, shuffle=True)
         folds[small] = drugs[small].map(fold_of_drug).to_numpy()
     if (~small).any():
         folds[~small] = multilabel_folds(y[~small], n_splits, seed, shuffle=True).to_numpy()

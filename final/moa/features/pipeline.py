@@ -3,21 +3,24 @@
 scikit-learn's ``ColumnTransformer`` is fitted on one table. Here some transformers are fitted on train and test
 together and others on train alone, and some columns are selected by their position in the table at that point. A
 pipeline is therefore a list of steps over a frame with named columns.
+
+Every command imports this module with the recipes, so pandas and scikit-learn are imported where a pipeline is fitted
+or applied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import pandas as pd
-from sklearn.base import clone
 
 from moa.data.assay import Assay
 from moa.errors import UserError
-from moa.features.conditions import treated_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Selector = Callable[[list[str]], list[str]]
 
@@ -62,6 +65,8 @@ class NoStore:
 
     def fit(self, transformer: Any, X: Any, y: np.ndarray | None) -> tuple[Any, str]:
         """Fit a clone of the transformer."""
+        from sklearn.base import clone
+
         key = f"fit-{len(self._fits)}"
         self._fits[key] = clone(transformer).fit(X, y)
         return self._fits[key], key
@@ -103,6 +108,8 @@ def drop(name: str, columns: Selector) -> Step:
 
 def keep_treated(schema: Assay) -> Step:
     """A step that removes the control rows: steps before it are fitted with the controls in, later ones without."""
+    from moa.features.conditions import treated_rows
+
     return Step("treated rows", treated_rows(schema.control), named(*schema.control_columns), output="rows")
 
 
@@ -120,6 +127,8 @@ class _FittedStep:
         return np.asarray(self.transformer.transform(frame[self.inputs])).ravel().astype(bool)
 
     def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+        import pandas as pd
+
         if self.output == "rows":
             return frame[self.marked(frame)].drop(columns=self.inputs)
         if self.output in ("drop", "select"):
@@ -142,6 +151,8 @@ class _FittedStep:
 
 def _values(frame: pd.DataFrame, columns: list[str], transformer: Any) -> Any:
     """A float64 matrix if all columns are numeric, otherwise a frame, or where the transformer takes frames."""
+    import pandas as pd
+
     part = frame[columns]
     if not getattr(transformer, "takes_frames", False) and all(
         pd.api.types.is_numeric_dtype(kind) for kind in part.dtypes
@@ -268,6 +279,8 @@ class FeaturePipeline:
 def _fit_step(
     step: Step, inputs: list[str], train: pd.DataFrame, test: pd.DataFrame | None, fits: Fits, y: np.ndarray | None
 ) -> _FittedStep:
+    import pandas as pd
+
     if step.transformer is None:
         return _FittedStep(step.name, "drop", inputs, [], None, None)
     rows = train if step.fit_on == "train" or test is None else pd.concat([train[inputs], test[inputs]])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sklearn.decomposition import PCA, FactorAnalysis
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA, FactorAnalysis
 
 
 def factor_analysis(n_components: int, random_state: int) -> FactorAnalysis:
@@ -10,6 +13,8 @@ def factor_analysis(n_components: int, random_state: int) -> FactorAnalysis:
 
     The randomized decomposition draws from ``random_state``, so the published seeds matter.
     """
+    from sklearn.decomposition import FactorAnalysis
+
     return FactorAnalysis(
         n_components, tol=1e-2, max_iter=1000, svd_method="randomized", iterated_power=3, random_state=random_state
     )
@@ -24,6 +29,8 @@ def pca(n_components: int, random_state: int) -> PCA:
     columns, has the same result with the randomized decomposition. The signs of components may differ from those of
     2020, which does not affect any model.
     """
+    from sklearn.decomposition import PCA
+
     return PCA(
         n_components,
         svd_solver="randomized",

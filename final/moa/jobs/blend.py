@@ -9,7 +9,6 @@ from moa.blending.catalogue import blend_path, expand_models
 from moa.blending.members import Oof
 from moa.blending.options import SearchOptions
 from moa.blending.result import SearchResult
-from moa.blending.search import search
 from moa.blending.submission import write_test_submission
 from moa.data.assay import COMPETITION
 from moa.data.dataset import load_dataset, load_test
@@ -19,7 +18,6 @@ from moa.errors import UserError
 from moa.models.registry import recipe
 from moa.parallel import Streams
 from moa.training.layout import WeightsFolder
-from moa.training.trained import open_trained
 
 
 def search_weights(
@@ -49,6 +47,9 @@ def search_weights(
     Raises:
         UserError: a model asked for by its own name has no predictions, or the search refuses them.
     """
+    from moa.blending.search import search  # this and open_trained need packages that a blend does without
+    from moa.training.trained import open_trained
+
     options = options or SearchOptions()
     if whole_drugs is None:
         whole_drugs = (data / TRAIN_DRUG).exists()
@@ -76,6 +77,8 @@ def search_weights(
 
 def _scheme(name: str, weights: Path) -> str:
     """The cross-validation scheme of a model's OOF, such as "drug-aware-5"."""
+    from moa.training.trained import open_trained
+
     model = recipe(name)
     if WeightsFolder(weights).has(name):
         return open_trained(model, weights, whole=False).last.folds.label

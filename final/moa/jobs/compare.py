@@ -170,13 +170,13 @@ def _ours(
     """Our losses of some units of a stage, by the winners' estimator where it is stored; and a note if it is not."""
     kind, found, notes = KINDS[log.kind], {}, []
     if kind.variant:
-        units = [unit for unit in units if kind.variant in trained.store.unit_facts(stage.name, *unit)["variants"]]
+        units = [unit for unit in units if kind.variant in trained.store.unit_facts(stage.name, *unit).variants]
         labels = pd.read_csv(data / TRAIN_SCORED, index_col=SIG_ID) if units else None
         for unit in units:
             oof = trained.store.load_oof(stage.name, *unit, kind.variant)
             found[unit] = log_loss(labels.loc[labels.index.isin(oof.index)], oof)
     for unit in units if kind.column else ():
-        history = pd.DataFrame(trained.store.unit_facts(stage.name, *unit)["history"])
+        history = pd.DataFrame(trained.store.unit_facts(stage.name, *unit).history)
         column = kind.column if kind.column in history else "valid_loss"
         if column != kind.column:
             notes = [f"these weights have no {kind.column}; valid_loss, the mean over rows, is compared instead"]
@@ -191,7 +191,7 @@ def _check_data(trained: Trained, data: Path) -> None:
         raise UserError(
             f"{trained.store.layout.manifest}: its data have another schema than the competition's, which were logged"
         )
-    recorded = trained.store.manifest().get("data", {}).get(TRAIN_SCORED)
+    recorded = trained.store.manifest().data.get(TRAIN_SCORED)
     if recorded and sha256(data / TRAIN_SCORED) != recorded:
         raise UserError(
             f"{data / TRAIN_SCORED}: the weights were trained on another file; give the data of the training as --data"

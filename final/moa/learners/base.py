@@ -3,19 +3,23 @@
 A learner is a frozen set of hyper-parameters that can ``fit`` one fold and ``predict`` with the result. It knows
 nothing of files or of other units. Three things are kept apart: the data of a fold (``FoldData``), the identity of the
 unit (seed and fold), and how the unit is run (``moa.learners.runtime.Runtime``).
+
+Every command imports the recipes, and with them the learners' classes. So a module that defines such a class imports
+torch and other heavy packages only inside ``fit`` and ``predict``, or leaves the work to a module that they import.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
-
-import numpy as np
-import pandas as pd
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from moa.learners.runtime import Runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import torch
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from torch import nn
 
 from moa.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 def _devices(value: Any) -> Any:
@@ -34,6 +36,8 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         UserError: "cuda" was asked for and there is none, or the name is unknown.
     """
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
@@ -106,6 +110,8 @@ class Runtime(BaseModel):
     @property
     def torch_device(self) -> torch.device:
         """The device as torch names it."""
+        import torch
+
         return torch.device(self.device)
 
     def replace(self, **changes: Any) -> Runtime:
@@ -118,6 +124,8 @@ class Runtime(BaseModel):
         Raises:
             UserError: they do not fit.
         """
+        import torch
+
         if self.torch_device.type != "cuda":
             if self.precision == "16-mixed":
                 raise UserError("--precision 16-mixed needs a GPU; on the CPU give bf16-mixed or 32-true")
@@ -134,6 +142,8 @@ class Runtime(BaseModel):
 
     def lightning(self) -> dict[str, Any]:
         """Arguments of Lightning's trainer."""
+        import torch
+
         device = self.torch_device
         cuda = device.type == "cuda"
         devices = list(self.devices) if isinstance(self.devices, tuple) else self.devices
@@ -152,6 +162,8 @@ class Runtime(BaseModel):
     @property
     def lightning_precision(self) -> str:
         """Lightning's name of the precision that a CNN uses."""
+        import torch
+
         if self.precision != "auto":
             return self.precision
         if self.torch_device.type != "cuda":
@@ -160,11 +172,15 @@ class Runtime(BaseModel):
 
     def autocast(self) -> torch.autocast:
         """The same precision outside Lightning."""
+        import torch
+
         precision = self.lightning_precision
         dtype = torch.float16 if precision == "16-mixed" else torch.bfloat16
         return torch.autocast(self.torch_device.type, dtype, enabled=precision != "32-true")
 
     def place(self, network: nn.Module, device: torch.device | None = None) -> nn.Module:
         """Move a network to the device (or to another one), in the memory format of ``channels_last``."""
+        import torch
+
         memory = torch.channels_last if self.channels_last else torch.preserve_format
         return network.to(device or self.torch_device, memory_format=memory)

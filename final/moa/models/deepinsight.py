@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features import LogScaler, RawInputs
 from moa.features.pipeline import FeaturePipeline, Step, excluding
 from moa.learners.deepinsight.backbones import ResNeSt
 from moa.learners.deepinsight.learner import CNNLearner
@@ -29,12 +26,16 @@ class DeepInsightConfig(ModelConfig):
 
 def features(schema: Assay) -> FeaturePipeline:
     """All raw features as numbers, control column and conditions first."""
+    from moa.features import RawInputs
+
     return FeaturePipeline([Step("raw", RawInputs.of(schema), excluding(), "replace", own_names=True)])
 
 
 def unit_features(seed: int) -> FeaturePipeline:
     """Log scaling, fitted on the training rows of a fold; it does not depend on the model's ``seed``."""
-    return FeaturePipeline([Step("scale", LogScaler(), excluding(), "in place", fit_on="train")], dtype=np.float64)
+    from moa.features import LogScaler
+
+    return FeaturePipeline([Step("scale", LogScaler(), excluding(), "in place", fit_on="train")], dtype="float64")
 
 
 def stages(config: DeepInsightConfig, schema: Assay) -> tuple[Stage, ...]:

@@ -9,7 +9,6 @@ from functools import partial
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics
 from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, keep_treated, named, positions
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
@@ -48,6 +47,8 @@ def features(config: SimpleNNConfig, schema: Assay) -> FeaturePipeline:
     and "cells" are c-1 … the first gene factor. All transformers are fitted with the control rows in; they are left out
     at the end.
     """
+    from moa.features import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics
+
     conditions = named(*schema.condition_columns)
     first = len(schema.control_columns) + len(schema.conditions)  # position of the first gene
     last_gene = first + len(schema.columns("genes"))

@@ -9,7 +9,6 @@ from functools import partial
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features import GaussianRank, OneHotConditions, UMAPEmbedding
 from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named, starting
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
@@ -55,6 +54,8 @@ def features(config: ThreeStageConfig, schema: Assay, earlier: str | None = None
         schema: columns of the features.
         earlier: stage whose predictions are in the frame; they are ranked by the training rows.
     """
+    from moa.features import GaussianRank, OneHotConditions, UMAPEmbedding
+
     genes, cells = named(*schema.columns("genes")), named(*schema.columns("cells"))
     steps = [
         Step("g-fa", factor_analysis(config.gene_factors, config.reduction_seed), genes),
@@ -86,6 +87,8 @@ def predictions_alone(config: ThreeStageConfig, schema: Assay, earlier: str) -> 
 
 
 def _rank_predictions(config: ThreeStageConfig, earlier: str) -> Step:
+    from moa.features import GaussianRank
+
     return Step(
         f"{earlier} rank",
         GaussianRank(random_state=config.meta_rank_seed),

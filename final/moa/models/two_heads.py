@@ -8,15 +8,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-
 from moa.data.assay import Assay
 from moa.data.folds import Folds
 from moa.errors import UserError
-from moa.features import OneHotConditions, RowStatistics, TTestSelector
 from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named, starting
 from moa.features.reductions import pca
-from moa.learners.two_heads.learner import SECOND, TwoHeadsLearner
+from moa.learners.two_heads.learner import TwoHeadsLearner
+from moa.learners.two_heads.settings import SECOND
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 from moa.models.two_heads_columns import COLUMNS
 
@@ -50,6 +48,8 @@ def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
     The t-test uses the labels of all training rows, including those of validation folds, as in the original, whose list
     of columns was made once.
     """
+    from moa.features import OneHotConditions, RowStatistics
+
     values, conditions = named(*schema.values), named(*schema.condition_columns)
     one_hot = Step("conditions", OneHotConditions(schema.levels), conditions, "replace", own_names=True)
     statistics = RowStatistics(schema.widths, ("mean",))
@@ -71,6 +71,10 @@ def _means(schema: Assay) -> list[str]:
 
 def _selected(config: TwoHeadsConfig, schema: Assay) -> Step:
     """Copies of the selected columns, for the second input."""
+    from sklearn.preprocessing import FunctionTransformer
+
+    from moa.features import TTestSelector
+
     if config.selection == "t-test":
         selector = TTestSelector(n_columns=config.selected)
         return Step("selected", selector, named(*schema.values), fit_on="train", own_names=True, prefix=SECOND)
@@ -92,6 +96,10 @@ def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePi
         schema: columns of the features.
         seed: the model seed, of PCA.
     """
+    from sklearn.preprocessing import StandardScaler
+
+    from moa.features import OneHotConditions
+
     genes, cells = named(*schema.columns("genes")), named(*schema.columns("cells"))
     one_hot = OneHotConditions(schema.levels).get_feature_names_out() if config.conditions else ()
     first = named(*schema.values, *_means(schema), *one_hot)

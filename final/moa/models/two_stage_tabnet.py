@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from sklearn.feature_selection import VarianceThreshold
-
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features import ConditionCodes, GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics, UMAPEmbedding
 from moa.features.pipeline import FeaturePipeline, Step, excluding, keep_treated, named, starting
 from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
@@ -73,6 +70,10 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
     All transformers are fitted with the control rows in. The original passed training and test rows through UMAP's
     ``transform`` together, so that training rows too are embedded like new ones.
     """
+    from sklearn.feature_selection import VarianceThreshold
+
+    from moa.features import GaussianRank, OneHotConditions, UMAPEmbedding
+
     genes, cells = named(*schema.columns("genes")), named(*schema.columns("cells"))
     varying = VarianceThreshold(config.least_variance)
     one_hot, conditions = OneHotConditions(schema.levels), named(*schema.condition_columns)
@@ -111,6 +112,8 @@ def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) ->
 
     All but the last are fitted with the control rows in; predictions exist for treated rows only.
     """
+    from moa.features import ConditionCodes, GaussianRank, KMeansOneHot, RowStatistics
+
     genes, cells, values = named(*schema.columns("genes")), named(*schema.columns("cells")), named(*schema.values)
     statistics = RowStatistics(schema.widths, ("mean", "std", "kurtosis", "skew"))
     steps = [

@@ -15,6 +15,11 @@ INK, GRID = "#1b2430", "#c9d1da"
 SERIES = ("#2f6fb0", "#c4552d", "#3c8f5a", "#8a5fb5")
 
 
+def plain_text(name: object) -> str:
+    """A name as matplotlib shows it letter by letter: dollar signs would begin a formula."""
+    return str(name).replace("$", r"\$")
+
+
 def learning_curves(
     history: pd.DataFrame, winners: pd.DataFrame | None = None, panel: tuple[float, float] = (5, 3.4)
 ) -> Figure:
@@ -42,7 +47,7 @@ def learning_curves(
         top = top[np.isfinite(top)]
         if len(top):
             axes.set_ylim(top.min() * 0.9, np.quantile(top, 0.75) * 1.2)
-        axes.set(title=stage, xlabel="epoch", ylabel="log loss")
+        axes.set(title=plain_text(stage), xlabel="epoch", ylabel="log loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _style(axes)
         axes.legend(labelcolor=INK, frameon=False)
@@ -80,7 +85,7 @@ def correlation_heatmap(correlation: pd.DataFrame) -> Figure:
     # would show a single colour.
     least = np.nanmin(correlation.to_numpy(), initial=1.0)
     sns.heatmap(
-        correlation,
+        correlation.rename(index=plain_text, columns=plain_text),
         annot=True,
         fmt=".2f",
         vmin=min(np.floor(least * 10) / 10, 0.9),
@@ -114,7 +119,7 @@ def score_dots(scores: pd.DataFrame) -> Figure:
     for chosen, label, colour in ((~blend, "single model", SERIES[0]), (blend, "blend", SERIES[1])):
         if chosen.any():
             axes.scatter(scores["log loss"][chosen], position[chosen], s=48, color=colour, label=label, zorder=2)
-    axes.set_yticks(position, scores.index)
+    axes.set_yticks(position, scores.index.map(plain_text))
     axes.set_ylim(len(scores) - 0.4, -0.6)
     axes.set(xlabel="OOF log loss, treated rows (lower is better)")
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -178,7 +183,13 @@ def histogram(groups: dict[str, pd.Series], label: str, unit: str, bins: int = 4
     values = np.concatenate([group.to_numpy() for group in groups.values()])
     edges = np.geomspace(max(values.min(), 1e-6), max(values.max(), 2e-6), bins + 1)
     for (name, group), colour in zip(groups.items(), SERIES, strict=False):
-        axes.hist(group.clip(edges[0], edges[-1]), edges, alpha=0.6, color=colour, label=f"{name} ({len(group):,})")
+        axes.hist(
+            group.clip(edges[0], edges[-1]),
+            edges,
+            alpha=0.6,
+            color=colour,
+            label=f"{plain_text(name)} ({len(group):,})",
+        )
     axes.set(xscale="log", xlabel=label, ylabel=unit)
     _style(axes, grid="y")
     _round_steps(axes)
@@ -203,9 +214,17 @@ def stacked_bars(cost: pd.DataFrame) -> Figure:
             width = row["seconds"] / scale
             axes.barh(position, width, left=left, height=0.6, color=SERIES[number % len(SERIES)])
             if row["seconds"] > 0.12 * top:
-                axes.text(left + width / 2, position, row["stage"], ha="center", va="center", color="white", fontsize=8)
+                axes.text(
+                    left + width / 2,
+                    position,
+                    plain_text(row["stage"]),
+                    ha="center",
+                    va="center",
+                    color="white",
+                    fontsize=8,
+                )
             left += width
-    axes.set_yticks(range(len(models)), models)
+    axes.set_yticks(range(len(models)), map(plain_text, models))
     axes.set_ylim(len(models) - 0.4, -0.6)
     axes.set(xlabel=f"training time, {unit}")
     _style(axes, grid="x")
@@ -225,8 +244,8 @@ def weight_bars(weights: pd.DataFrame) -> Figure:
     position = np.arange(len(weights))
     for number, (method, colour) in enumerate(zip(methods, SERIES, strict=False)):
         shift = (number - (len(methods) - 1) / 2) * height
-        axes.barh(position + shift, weights[method].fillna(0.0), height=height, color=colour, label=method)
-    axes.set_yticks(position, weights.index)
+        axes.barh(position + shift, weights[method].fillna(0.0), height=height, color=colour, label=plain_text(method))
+    axes.set_yticks(position, weights.index.map(plain_text))
     axes.set_ylim(len(weights) - 0.4, -0.6)
     axes.set(xlabel="weight")
     _style(axes, grid="x")

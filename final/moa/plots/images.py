@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from moa.data.assay import Assay
 from moa.learners.deepinsight.rendering import CHANNELS
-from moa.plots.charts import GRID, INK, SERIES
+from moa.plots.charts import GRID, INK, SERIES, plain_text
 
 #: Pixels are drawn at least this wide, as a share of the image's side, so that they can be seen.
 LEAST_DOT = 1 / 75
@@ -67,7 +67,7 @@ def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Assay,
     for kind in kinds(schema):
         chosen = np.isin(features, kind.columns)
         if chosen.any():
-            label = f"{chosen.sum()} {kind.name}"
+            label = f"{chosen.sum()} {plain_text(kind.name)}"
             axes.scatter(
                 x[chosen], y[chosen], s=kind.size, color=kind.colour, marker=kind.marker, linewidth=0, label=label
             )
@@ -110,9 +110,9 @@ def class_panels(rows: Mapping[str, tuple[Mapping[str, np.ndarray], bool]], pane
                 _show(axes, image, "berlin", -bound, bound)
             else:
                 _show(axes, image, "magma", 0, float(image.max()) or 1.0)
-        line[0].set_ylabel(name, color=INK, fontsize=9)
+        line[0].set_ylabel(plain_text(name), color=INK, fontsize=9)
     for axes, name in zip(grid[0], classes, strict=True):
-        axes.set_title("\n".join(textwrap.wrap(name.replace("_", " "), 24)), color=INK, fontsize=9)
+        axes.set_title("\n".join(textwrap.wrap(plain_text(name).replace("_", " "), 24)), color=INK, fontsize=9)
     return figure
 
 

@@ -20,6 +20,7 @@ from moa.errors import UserError
 from moa.models.base import Recipe, Stage
 from moa.models.registry import recipes
 from moa.training.layout import UnitKey, WeightsFolder
+from moa.training.records import ManifestRecord
 from moa.training.store import ModelStore
 
 #: Columns that a row of a learning curve needs.
@@ -46,7 +47,7 @@ class ModelResult:
         oof: probabilities, shape (training rows covered, targets); None if there is no file.
         test: probabilities, shape (test rows, targets); None if there is no file.
         variants: further OOF predictions besides the honest ones, by name.
-        manifest: of the trained weights; empty if there are none.
+        manifest: of the trained weights; None if there are none.
         units: one row per finished unit: stage, seed, fold, seconds, device.
         history: learning curves: stage, seed, fold, epoch, train_loss, valid_loss.
         stages: those of the trained settings; empty if they are not known.
@@ -58,7 +59,7 @@ class ModelResult:
     oof: pd.DataFrame | None = None
     test: pd.DataFrame | None = None
     variants: dict[str, pd.DataFrame] = field(default_factory=dict)
-    manifest: dict[str, Any] = field(default_factory=dict)
+    manifest: ManifestRecord | None = None
     units: pd.DataFrame = field(default_factory=pd.DataFrame)
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
     stages: tuple[Stage, ...] = ()
@@ -71,14 +72,14 @@ class ModelResult:
     @property
     def profile(self) -> str | None:
         """The profile of the training run; None if it was not recorded."""
-        return self.manifest.get("profile")
+        return self.manifest.profile if self.manifest else None
 
     @property
     def differences(self) -> list[Difference]:
         """Settings that differ from the published ones."""
-        if self.recipe is None or "settings" not in self.manifest:
+        if self.recipe is None or self.manifest is None or self.manifest.settings is None:
             return []
-        return list(_differences(self.manifest["settings"], self.recipe.config.model_dump(mode="json")))
+        return list(_differences(self.manifest.settings, self.recipe.config.model_dump(mode="json")))
 
     @property
     def seconds(self) -> float:
@@ -201,11 +202,9 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
 
     for key in sorted(store.layout.units(), key=in_order):
         facts = store.unit_facts(*key)
-        meta = facts.get("meta") or {}
-        device = facts.get("device") or meta.get("device") or result.manifest.get("device")
-        units.append({**key._asdict(), "seconds": facts["seconds"], "device": device})
-        curves += [{**key._asdict(), **row} for row in facts.get("history", []) if set(row) >= CURVE]
-        for name in facts["variants"]:
+        units.append({**key._asdict(), "seconds": facts.seconds, "device": facts.device})
+        curves += [{**key._asdict(), **row} for row in facts.history if set(row) >= CURVE]
+        for name in facts.variants:
             table = store.load_oof(*key, variant=name)
             if set(table.columns) == set(data.scored.columns):
                 variants.setdefault(name, []).append(table)
@@ -215,12 +214,12 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
         result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, store.folder, TRAIN_SCORED)
 
 
-def _stages(recipe: Recipe | None, manifest: dict[str, Any], schema: Assay) -> tuple[Stage, ...]:
+def _stages(recipe: Recipe | None, manifest: ManifestRecord, schema: Assay) -> tuple[Stage, ...]:
     """The stages of the trained settings; empty if they are not known."""
-    if recipe is None or "settings" not in manifest:
+    if recipe is None or manifest.settings is None:
         return ()
     try:
-        return recipe.stages(type(recipe.config).model_validate(manifest["settings"]), schema)
+        return recipe.stages(type(recipe.config).model_validate(manifest.settings), schema)
     except ValueError:  # settings of another version of the package
         return ()
 

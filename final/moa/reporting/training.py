@@ -86,7 +86,7 @@ def cost(found: Scores) -> Section | None:
     if differences:
         summary = f"Settings that differ from the published ones: {len(differences)}"
         blocks.append(Details(summary, [Table.of(pd.DataFrame(differences))]))
-    versions = models[0].manifest.get("versions", {})
+    versions = models[0].manifest.versions if models[0].manifest else {}
     if versions:
         blocks.append(Details("Versions", [Text(", ".join(f"{name} {number}" for name, number in versions.items()))]))
     return Section(

@@ -18,7 +18,7 @@ import sklearn
 import skops.io
 from sklearn.base import clone
 
-from moa.errors import StoreError
+from moa.errors import StoreError, shown
 from moa.features import TRUSTED_TYPES
 from moa.files import creating, digest
 from moa.training.layout import WeightsFolder
@@ -110,10 +110,16 @@ def load(raw: bytes, path: Path) -> Any:
     checksum, payload = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
     if hashlib.sha256(payload).digest() != checksum:
         raise StoreError(f"{path}: damaged (checksum differs); delete it and train again")
-    unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
-    if unknown:
-        raise StoreError(f"{path}: holds types that are not trusted: {', '.join(unknown)}")
-    return skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+    try:
+        unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
+        if not unknown:
+            return skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+    # A file that skops did not write fails in many ways: in its zip, its JSON, or the constructors of its types.
+    except Exception as error:
+        raise StoreError(
+            f"{path}: holds no fit that can be read ({type(error).__name__}: {shown(error)}); train again"
+        ) from error
+    raise StoreError(f"{path}: holds types that are not trusted: {shown(', '.join(unknown), 200)}")
 
 
 def array_hashes(path: Path) -> list[str]:

@@ -13,12 +13,21 @@ Layout::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from moa.errors import StoreError, shown
+
 MANIFEST = "manifest.json"
 _STAGE, _UNIT, _FITS = "stage.json", "unit.json", "*.skops"
+#: A name that is one part of a path. Names come from files that may be someone else's: none may lead out of the folder.
+NAME = r"^[^/\\:\x00-\x1f.][^/\\:\x00-\x1f]*$"
+#: A key of a fit.
+KEY = r"^[0-9a-f]{20}$"
+_NUMBER = r"(0|-?[1-9][0-9]*)"
+_UNIT_FOLDER = re.compile(rf"seed-{_NUMBER}/fold-{_NUMBER}")
 
 
 class UnitKey(NamedTuple):
@@ -37,19 +46,19 @@ class WeightsFolder:
 
     def models(self) -> list[str]:
         """Names of the models that training has begun here, in alphabetical order."""
-        return sorted(manifest.parent.name for manifest in self.path.glob(f"*/{MANIFEST}"))
+        return _named(manifest.parent.name for manifest in self.path.glob(f"*/{MANIFEST}"))
 
     def has(self, model: str) -> bool:
         """Whether training of a model has begun here."""
-        return self.model(model).manifest.exists()
+        return bool(re.fullmatch(NAME, model)) and self.model(model).manifest.exists()
 
     def model(self, name: str) -> ModelFolder:
         """The folder of a model; it need not exist."""
-        return ModelFolder(self.path / name)
+        return ModelFolder(self.path / _part(name, NAME, "name of a model", self.path))
 
     def fit(self, key: str) -> Path:
         """File of a fitted transformer."""
-        return self.shared / f"{key}.skops"
+        return self.shared / f"{_part(key, KEY, 'key of a fit', self.shared)}.skops"
 
     @property
     def shared(self) -> Path:
@@ -88,7 +97,7 @@ class ModelFolder:
 
     def stage(self, name: str) -> Path:
         """Description of a stage."""
-        return self.path / name / _STAGE
+        return self._folder(name) / _STAGE
 
     @property
     def seconds(self) -> Path:
@@ -97,7 +106,7 @@ class ModelFolder:
 
     def unit(self, key: UnitKey) -> Path:
         """Folder of a unit."""
-        return self.path / key.stage / f"seed-{key.seed}" / f"fold-{key.fold}"
+        return self._folder(key.stage) / f"seed-{key.seed}" / f"fold-{key.fold}"
 
     def facts(self, key: UnitKey) -> Path:
         """The file that is written last: a unit that has it is finished."""
@@ -105,7 +114,7 @@ class ModelFolder:
 
     def scratch(self, key: UnitKey) -> Path:
         """Folder for checkpoints of an unfinished unit."""
-        return self.path / key.stage / f"seed-{key.seed}" / f".scratch-{key.fold}"
+        return self._folder(key.stage) / f"seed-{key.seed}" / f".scratch-{key.fold}"
 
     def prediction(self, kind: str) -> Path:
         """Table of predictions written at the end of training; kind is "oof" or "test"."""
@@ -113,12 +122,33 @@ class ModelFolder:
 
     def stages(self) -> list[str]:
         """Names of the stages whose features are fitted, in alphabetical order."""
-        return sorted(path.parent.name for path in self.path.glob(f"*/{_STAGE}"))
+        return _named(path.parent.name for path in self.path.glob(f"*/{_STAGE}"))
 
     def units(self) -> list[UnitKey]:
         """All finished units, by stage, seed and fold."""
         found = []
         for path in self.path.glob(f"*/seed-*/fold-*/{_UNIT}"):
             stage, seed, fold = path.parts[-4:-1]
-            found.append(UnitKey(stage, int(seed.removeprefix("seed-")), int(fold.removeprefix("fold-"))))
+            numbers = _UNIT_FOLDER.fullmatch(f"{seed}/{fold}")
+            if numbers and _named([stage]):  # other folders are someone's own
+                found.append(UnitKey(stage, *map(int, numbers.groups())))
         return sorted(found)
+
+    def _folder(self, stage: str) -> Path:
+        return self.path / _part(stage, NAME, "name of a stage", self.path)
+
+
+def _named(folders: Iterable[str]) -> list[str]:
+    """The folders that can be those of models or stages, sorted; hidden ones are someone's own."""
+    return sorted(name for name in folders if re.fullmatch(NAME, name))
+
+
+def _part(text: str, pattern: str, what: str, folder: Path) -> str:
+    """The text, if it is one part of a path.
+
+    Raises:
+        StoreError: it could lead out of the folder.
+    """
+    if not re.fullmatch(pattern, text):
+        raise StoreError(f"{folder}: '{shown(text)}' is no {what}; copy the weights folder again, or train again")
+    return text

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moa.errors import StoreError, UserError
-from moa.files import read_json, replacing_folder, sha256, write_json
+from moa.files import replacing_folder, sha256, write_json
 from moa.models.registry import recipes
 from moa.progress import progress
 from moa.training.fits import array_hashes
 from moa.training.layout import UnitKey, WeightsFolder
-from moa.training.store import ModelStore, first_difference
+from moa.training.records import FIRST_RECIPE
+from moa.training.store import NEEDED, ModelStore, first_difference
 
 
 @dataclass(frozen=True)
@@ -85,32 +86,32 @@ class _Part:
         if self.model in recipes():
             self.source.check_version(recipes()[self.model].version)
         if not self.store.layout.manifest.exists():
-            write_json(self.store.layout.manifest, read_json(self.source.layout.manifest))
+            write_json(self.store.layout.manifest, self.source.manifest().to_json())
             return ""
-        manifest = self.source.manifest()
+        manifest = {"recipe": FIRST_RECIPE} | self.source.manifest().to_json()
         versions = manifest.pop("versions", {})
         try:
             self.store.claim(manifest)
         except StoreError as error:
             raise StoreError(f"{self.source.folder}: not of the same training as the others: {error}") from None
-        known = self.store.manifest().get("versions", {})
+        known = self.store.manifest().versions
         return "" if known == versions else first_difference(known, versions)
 
     def take_stages(self) -> None:
         """Take the description of each stage and the fits its features need."""
         for stage in self.source.layout.stages():
             description = self.source.stage(stage)
-            for step in description["pipeline"]["steps"]:
-                if step["key"]:
-                    self._take_fit(step["key"])
+            for step in description.pipeline.steps:
+                if step.key:
+                    self._take_fit(step.key)
             path = self.store.layout.stage(stage)
             if not path.exists():
-                write_json(path, description)
-            elif (there := read_json(path)) != description:
+                write_json(path, description.to_json())
+            elif (there := self.store.stage(stage).to_json()) != description.to_json():
                 raise StoreError(
                     f"{self.source.layout.stage(stage)}: {self.model} was trained on other features or stages here "
-                    f"than in {path} ({first_difference(there, description)}); train every part from one that holds "
-                    "the stage's inputs"
+                    f"than in {path} ({first_difference(there, description.to_json())}); train every part from one "
+                    "that holds the stage's inputs"
                 )
 
     def take_training_facts(self) -> None:
@@ -118,9 +119,9 @@ class _Part:
         facts = self.source.training_facts()
         if facts is None or self.store.layout.training.exists():
             return
-        if not self.store.fits.path(facts["familiarity"]).exists():
-            self._take_fit(facts["familiarity"])
-        write_json(self.store.layout.training, facts)
+        if not self.store.fits.path(facts.familiarity).exists():
+            self._take_fit(facts.familiarity)
+        write_json(self.store.layout.training, facts.to_json())
 
     def _take_fit(self, key: str) -> None:
         source, path = self.source.fits.path(key), self.store.fits.path(key)
@@ -142,7 +143,10 @@ class _Part:
         if self.store.has_unit(*key):
             return False
         source = self.source.layout.unit(key)
-        checksums = self.source.unit_facts(*key)["sha256"]
+        checksums = self.source.unit_facts(*key).sha256
+        lost = [name for name in NEEDED if name not in checksums]
+        if lost:
+            raise StoreError(f"{self.source.layout.facts(key)}: names no checksum of {lost[0]}; copy this unit again")
         for name, expected in checksums.items():
             if not (source / name).exists() or sha256(source / name) != expected:
                 raise StoreError(f"{source / name}: missing or damaged (checksum differs); copy this unit again")

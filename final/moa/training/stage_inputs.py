@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,10 @@ import pandas as pd
 from moa.data.dataset import Dataset
 from moa.errors import StoreError
 from moa.features.pipeline import FeaturePipeline
-from moa.files import create_json, digest, read_json
+from moa.files import create_json, digest
 from moa.models.base import Stage
 from moa.progress import progress
+from moa.training.records import StageRecord
 from moa.training.trained import Trained
 from moa.training.unit import StageInputs
 
@@ -84,17 +84,17 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
     path = store.layout.stage(stage.name)
     inputs = digest(*(train[c].to_numpy() for c in sorted(set(train) - set(data.features))))
     if path.exists():
-        description = _same_inputs(trained, stage, read_json(path), inputs)
-        return FeaturePipeline.restore(description["pipeline"], store.fits).transform(train)
+        description = _same_inputs(trained, stage, store.stage(stage.name), inputs)
+        return FeaturePipeline.restore(description.pipeline.to_json(), store.fits).transform(train)
     test = _test_frame(trained, data, sources, quiet)  # long predictions: only where transformers are to be fitted
     pipeline = stage.features()
     # For selectors: does the sample have any mechanism of action? All stages of a model get the same labels.
     labelled = data.scored.loc[train.index].to_numpy().any(axis=1).astype(np.int64)
-    with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet) as bar:
+    with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet, even=False) as bar:
         X, _ = pipeline.fit_transform(
             train, test, store.fits, labelled, lambda name, done, total: bar.update(done, name)
         )
-        bar.update(len(pipeline.steps), log=True)
+        bar.update(len(pipeline.steps))
     description = {
         "targets": targets,
         "sources": sources,
@@ -104,14 +104,15 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
         "pipeline": pipeline.describe(),
     }
     # Another process may have been first; fits are shared by what they were fitted on, so its pipeline is this one.
-    _same_inputs(trained, stage, create_json(path, description), inputs)
+    create_json(path, description)
+    _same_inputs(trained, stage, store.stage(stage.name), inputs)
     return X
 
 
-def _same_inputs(trained: Trained, stage: Stage, description: dict[str, Any], inputs: str) -> dict[str, Any]:
+def _same_inputs(trained: Trained, stage: Stage, description: StageRecord, inputs: str) -> StageRecord:
     """A stage's description, if the stage was begun on these predictions of the stages that it uses."""
     path = trained.store.layout.stage(stage.name)
-    if description["inputs"] != inputs:
+    if description.inputs != inputs:
         raise StoreError(
             f"{path}: {stage.name} was begun on other predictions of {', '.join(stage.uses)} (units were added "
             f"since); delete the folder {path.parent} to train it again"

@@ -17,15 +17,25 @@ from typing import Any
 
 import pandas as pd
 import safetensors.torch
+from pydantic import ValidationError
 
 from moa.data.assay import Assay
 from moa.data.table_files import read_table, write_table
-from moa.errors import StoreError
+from moa.errors import StoreError, in_words, shown
 from moa.features.pipeline import FeaturePipeline
-from moa.files import create_json, plain, read_json, replacing_folder, sha256, write_json
+from moa.files import create_json, plain, replacing_folder, sha256, write_json
 from moa.learners.base import Fitted
 from moa.training import fits
 from moa.training.layout import UnitKey, WeightsFolder
+from moa.training.records import (
+    FIRST_RECIPE,
+    ManifestRecord,
+    SecondsRecord,
+    StageRecord,
+    TrainingRecord,
+    UnitRecord,
+    read_record,
+)
 from moa.training.unit import UnitResult
 
 STALE_SECONDS = 24 * 3600
@@ -40,9 +50,9 @@ RECORDED_PACKAGES = (
     "pytorch-lightning",
     "iterative-stratification",
 )
-#: Version of the recipes in version 0.1 of the package, whose manifests do not name it.
-_FIRST_RECIPE = 1
 _WEIGHTS, _OOF, _FEATURES = "weights.safetensors", "oof.parquet", "features.skops"
+#: Files that every unit has.
+NEEDED = (_WEIGHTS, _OOF)
 
 
 @dataclass
@@ -105,7 +115,7 @@ class ModelStore:
         identity = json.loads(json.dumps(identity, default=plain))
         if not path.exists():
             create_json(path, {**identity, "versions": versions()})
-        existing = self.manifest()
+        existing = {"recipe": FIRST_RECIPE} | self.manifest().to_json()
         for part, value in identity.items():
             if existing.get(part) != value:
                 raise StoreError(
@@ -113,12 +123,16 @@ class ModelStore:
                     "give another --weights folder, or delete this one to train again"
                 )
 
-    def manifest(self) -> dict[str, Any]:
-        """The manifest; the version of the recipe is filled in where version 0.1 of the package wrote it."""
-        manifest = {"recipe": _FIRST_RECIPE} | read_json(self.layout.manifest)
-        if isinstance(manifest.get("schema"), dict) and "treatment" in manifest["schema"]:  # written by version 0.2
-            manifest["schema"] = Assay.model_validate(manifest["schema"]).plain
-        return manifest
+    def manifest(self) -> ManifestRecord:
+        """The manifest."""
+        record = read_record(self.layout.manifest, ManifestRecord)
+        if record.data_schema and "treatment" in record.data_schema:  # written by version 0.2
+            try:
+                schema = Assay.model_validate(record.data_schema).plain
+            except ValidationError as error:
+                raise StoreError(f"{self.layout.manifest}: schema: {in_words(error)}; copy the folder again") from None
+            record = record.model_copy(update={"data_schema": schema})
+        return record
 
     def check_version(self, version: int) -> None:
         """Refuse weights that another version of the model's recipe trained.
@@ -126,30 +140,30 @@ class ModelStore:
         Raises:
             StoreError: the manifest names another version.
         """
-        found = self.manifest()["recipe"]
+        found = self.manifest().recipe
         if found != version:
             raise StoreError(
                 f"{self.layout.manifest}: trained by version {found} of this model, and this package has version "
                 f"{version}; train again, or use the package that trained them"
             )
 
-    def training_facts(self) -> dict[str, Any] | None:
+    def training_facts(self) -> TrainingRecord | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
-        return read_json(self.layout.training) if self.layout.training.exists() else None
+        return read_record(self.layout.training, TrainingRecord) if self.layout.training.exists() else None
 
     def seconds(self) -> dict[str, float]:
         """Seconds of the work that is no unit, by what it was: a stage's features, predictions."""
-        return read_json(self.layout.seconds) if self.layout.seconds.exists() else {}
+        return read_record(self.layout.seconds, SecondsRecord).seconds if self.layout.seconds.exists() else {}
 
     def note_seconds(self, what: str, seconds: float) -> None:
         """Note how long such work took; the longest is kept, because a run that continues does less."""
         noted = self.seconds()
         if seconds > noted.get(what, 0):
-            write_json(self.layout.seconds, noted | {what: round(seconds, 3)})
+            write_json(self.layout.seconds, {"seconds": noted | {what: round(seconds, 3)}})
 
-    def stage(self, name: str) -> dict[str, Any]:
+    def stage(self, name: str) -> StageRecord:
         """Description of a stage: targets, folds, the feature pipeline."""
-        return read_json(self.layout.stage(name))
+        return read_record(self.layout.stage(name), StageRecord)
 
     # -- units --------------------------------------------------------------------------------------------------------
 
@@ -200,9 +214,20 @@ class ModelStore:
                 raise
         shutil.rmtree(self.layout.scratch(key), ignore_errors=True)
 
-    def unit_facts(self, stage: str, seed: int, fold: int) -> dict[str, Any]:
-        """The unit's JSON: history, seconds, variants, checksums."""
-        return read_json(self.layout.facts(UnitKey(stage, seed, fold)))
+    def unit_facts(self, stage: str, seed: int, fold: int) -> UnitRecord:
+        """The unit's JSON: history, seconds, variants, checksums.
+
+        Raises:
+            StoreError: it is missing or damaged, or is that of another unit.
+        """
+        key = UnitKey(stage, seed, fold)
+        facts = read_record(self.layout.facts(key), UnitRecord)
+        if (facts.stage, facts.seed, facts.fold) != key:
+            raise StoreError(
+                f"{self.layout.facts(key)}: belongs to {facts.stage}, seed {facts.seed}, fold {facts.fold}; copy the "
+                "weights folder again"
+            )
+        return facts
 
     def load_unit(self, stage: str, seed: int, fold: int) -> StoredUnit:
         """Read a unit.
@@ -212,21 +237,28 @@ class ModelStore:
         """
         facts = self.unit_facts(stage, seed, fold)
         path = self._checked(stage, seed, fold, _WEIGHTS, facts)
-        fitted = Fitted(safetensors.torch.load_file(path), facts["meta"], facts["history"])
-        if not facts.get("features"):
+        try:
+            tensors = safetensors.torch.load_file(path)
+        except Exception as error:  # safetensors raises several types for a header that is not its own
+            raise StoreError(f"{path}: holds no weights that can be read ({shown(error)}); train again") from None
+        fitted = Fitted(tensors, facts.meta, facts.history)
+        if facts.features is None:
             return StoredUnit(fitted, None)
         path = self._checked(stage, seed, fold, _FEATURES, facts)
         kept = fits.load(path.read_bytes(), path)
-        return StoredUnit(fitted, FeaturePipeline.restore(facts["features"], _Loaded(kept)))
+        lost = [step.name for step in facts.features.steps if step.key and step.key not in kept]
+        if lost:
+            raise StoreError(f"{path}: lacks the fit of {shown(lost[0])}; copy the weights folder again")
+        return StoredUnit(fitted, FeaturePipeline.restore(facts.features.to_json(), _Loaded(kept)))
 
     def load_oof(self, stage: str, seed: int, fold: int, variant: str | None = None) -> pd.DataFrame:
         """Read a unit's validation predictions, or one of its variants."""
         name = _variant(variant) if variant else _OOF
         return read_table(self._checked(stage, seed, fold, name, self.unit_facts(stage, seed, fold)))
 
-    def _checked(self, stage: str, seed: int, fold: int, name: str, facts: dict[str, Any]) -> Path:
+    def _checked(self, stage: str, seed: int, fold: int, name: str, facts: UnitRecord) -> Path:
         path = self.layout.unit(UnitKey(stage, seed, fold)) / name
-        expected = facts.get("sha256", {}).get(name)
+        expected = facts.sha256.get(name)
         if not path.exists() or sha256(path) != expected:
             raise StoreError(f"{path}: missing or damaged (checksum differs); delete its folder and train again")
         return path

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.types import is_float_dtype
 from pydantic import ValidationError
 
 from moa.data.assay import Assay
-from moa.errors import StoreError, UserError
+from moa.errors import StoreError, UserError, in_words, shown
 from moa.features import Familiarity
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.runtime import Runtime
@@ -49,7 +51,7 @@ class Trained:
     @property
     def targets(self) -> list[str]:
         """Names of the scored targets, in the order of the training file."""
-        return self.store.stage(self.last.name)["targets"]
+        return self.store.stage(self.last.name).targets
 
     # -- predictions --------------------------------------------------------------------------------------------------
 
@@ -80,7 +82,7 @@ class Trained:
         self, name: str, rows: pd.DataFrame, units: list[tuple[int, int]], quiet: bool = False
     ) -> pd.DataFrame:
         """Mean predictions of some units of a stage, float32, shape (rows, targets of the stage)."""
-        stage, targets = self.stages[name], self.store.stage(name)["targets"]
+        stage, targets = self.stages[name], self.store.stage(name).targets
         if not len(rows):
             return pd.DataFrame(columns=targets, index=rows.index, dtype=np.float32)
         X = self.inputs(name, rows, quiet)
@@ -88,16 +90,24 @@ class Trained:
         with progress(f"{self.model.name} {name} predict", len(units), quiet) as bar:
             for done, (seed, fold) in enumerate(units, 1):
                 unit = self.unit(name, seed, fold)
-                total += stage.learner.predict(unit.fitted, unit.inputs(X), self.runtime)
+                with _fits_the_model(self.store.layout.unit(UnitKey(name, seed, fold))):
+                    total += stage.learner.predict(unit.fitted, unit.inputs(X), self.runtime)
                 bar.update(done)
         return pd.DataFrame(total / len(units), X.index, targets).astype(np.float32)
 
     def inputs(self, stage: str, rows: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
         """A stage's inputs for any rows of features, those that earlier stages predict included."""
-        for source, units in self.store.stage(stage)["sources"].items():
-            chosen = [(seed, fold) for seed, fold in units]
-            rows = rows.join(self.predict_stage(source, rows, chosen, quiet).add_prefix(f"{source}:"))
-        return self.pipeline(stage).transform(rows)
+        sources = self.store.stage(stage).sources
+        if set(sources) != set(self.stages[stage].uses):
+            raise StoreError(
+                f"{self.store.layout.stage(stage)}: uses predictions of {', '.join(sources) or 'no stage'}, and this "
+                f"version of the model of {', '.join(self.stages[stage].uses) or 'no stage'}; train again"
+            )
+        for source, units in sources.items():
+            rows = rows.join(self.predict_stage(source, rows, units, quiet).add_prefix(f"{source}:"))
+        pipeline = self.pipeline(stage)
+        with _fits_the_model(self.store.layout.stage(stage)):
+            return pipeline.transform(rows)
 
     def oof(
         self, variant: str | None = None, stage: str | None = None, selection: Selection | None = None
@@ -121,6 +131,14 @@ class Trained:
             raise StoreError(f"{self.store.folder}: holds no finished unit of {chosen.name}; train the model first")
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # hashing and parquet release Python's lock
             parts = list(pool.map(lambda unit: self.store.load_oof(chosen.name, *unit, variant), units))
+        targets = self.store.stage(chosen.name).targets
+        for unit, part in zip(units, parts, strict=True):
+            if list(part.columns) != targets or not all(map(is_float_dtype, part.dtypes)):
+                path = self.store.layout.unit(UnitKey(chosen.name, *unit))
+                raise StoreError(
+                    f"{path}: its OOF predictions have other columns than the targets of {chosen.name}; copy the "
+                    "weights folder again"
+                )
         return pd.concat(parts).groupby(level=0, sort=True).mean().astype(np.float32)
 
     # -- what is stored -----------------------------------------------------------------------------------------------
@@ -142,7 +160,7 @@ class Trained:
         """The fitted feature pipeline of a stage."""
 
         def restore() -> FeaturePipeline:
-            return FeaturePipeline.restore(self.store.stage(stage)["pipeline"], self.store.fits)
+            return FeaturePipeline.restore(self.store.stage(stage).pipeline.to_json(), self.store.fits)
 
         return self._read(restore, "pipeline", stage)
 
@@ -156,12 +174,12 @@ class Trained:
     def familiarity(self) -> Familiarity | None:
         """Measures how far samples lie from the training data; None where the weights have no such fit."""
         facts = self.store.training_facts()
-        return self.store.fits.load(facts["familiarity"]) if facts else None
+        return self.store.fits.load(facts.familiarity) if facts else None
 
     def prevalence(self) -> pd.Series | None:
         """Share of treated training rows that carry a target, by target; None as in ``familiarity``."""
         facts = self.store.training_facts()
-        return pd.Series(facts["prevalence"]) if facts else None
+        return pd.Series(facts.prevalence) if facts else None
 
     def missing_units(self) -> int:
         """Number of units of the whole plan that are not finished."""
@@ -176,14 +194,14 @@ class Trained:
             {"stage": stage.name, "seed": seed, "fold": fold, **row}
             for stage in self.stages.values()
             for seed, fold in self.units(stage)
-            for row in self.store.unit_facts(stage.name, seed, fold)["history"]
+            for row in self.store.unit_facts(stage.name, seed, fold).history
         ]
         return pd.DataFrame(rows)
 
     def cost(self, until: str | None = None) -> tuple[int, float]:
         """Number of finished units and the seconds their training took; up to the stage ``until``."""
         seconds = [
-            self.store.unit_facts(stage.name, *unit)["seconds"]
+            self.store.unit_facts(stage.name, *unit).seconds
             for stage in self.stages_until(until)
             for unit in self.units(stage)
         ]
@@ -193,6 +211,21 @@ class Trained:
         """The stages up to the named one, all of them for None."""
         names = list(self.stages)
         return [self.stages[each] for each in names[: names.index(name) + 1 if name else None]]
+
+
+@contextmanager
+def _fits_the_model(path: Path) -> Iterator[None]:
+    """Stored parts that this model cannot apply are told in one line: they are of other code, or were tampered with."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if "memory" in str(error):  # torch raises RuntimeError where memory is short
+            raise
+        what = shown(" ".join(str(error).split()), 160)
+        raise StoreError(
+            f"{path}: does not fit this version of the model ({type(error).__name__}: {what}); train again, or use the "
+            "version that trained it"
+        ) from error
 
 
 def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = None, whole: bool = True) -> Trained:
@@ -211,17 +244,16 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
     model = name if isinstance(name, Recipe) else recipe(name)
     store = ModelStore(Path(weights), model.name)
     path, manifest = store.layout.manifest, store.manifest()
-    if not {"settings", "profile"} <= manifest.keys():
+    if manifest.settings is None or manifest.profile is None:
         raise StoreError(f"{path}: holds no settings; copy the weights folder again")
     store.check_version(model.version)
     try:
-        config = type(model.config).model_validate(manifest["settings"])
-        schema = Assay.model_validate(manifest["schema"])
+        config = type(model.config).model_validate(manifest.settings)
+        schema = Assay.model_validate(manifest.data_schema)
     except ValidationError as error:
-        places = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
         raise StoreError(
-            f"{path}: settings that this version of the package does not know ({places}); train again, or use the "
-            "version that trained them"
+            f"{path}: settings that this version of the package does not know ({in_words(error)}); train again, or "
+            "use the version that trained them"
         ) from None
     trained = Trained(model, Path(weights), config, schema, runtime)
     for stage in trained.stages.values():

@@ -6,7 +6,8 @@ import pytest
 
 from moa.data.assay import COMPETITION
 from moa.errors import UserError
-from moa.jobs.ablation import ABLATIONS, Arm, compare
+from moa.jobs.ablation import compare
+from moa.jobs.claims import ABLATIONS, Arm
 from moa.metrics import log_loss
 from moa.models.registry import recipe
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from pytorch_tabnet import tab_network
 
-from moa.learners import tabnet
+from moa.learners import tabnet_library
 from moa.learners.base import FoldData
-from moa.learners.tabnet import EmbeddingGenerator, TabNetLearner
+from moa.learners.tabnet import TabNetLearner
+from moa.learners.tabnet_library import EmbeddingGenerator
 from support.units import CPU, Unit
 
 SLOW = tab_network.EmbeddingGenerator
@@ -61,7 +62,7 @@ def test_training_is_the_librarys_to_the_last_bit_and_the_library_is_left_as_it_
     ours = unit.fit(learner)
     assert tab_network.EmbeddingGenerator is SLOW
 
-    monkeypatch.setattr(tabnet, "EmbeddingGenerator", SLOW)
+    monkeypatch.setattr(tabnet_library, "EmbeddingGenerator", SLOW)
     theirs = unit.fit(learner)
     assert ours.history == theirs.history
     assert all(torch.equal(ours.tensors[name], value) for name, value in theirs.tensors.items())

@@ -6,7 +6,7 @@ import pytest
 from moa.data.assay import COMPETITION
 from moa.data.schema import CELLS, GENES
 from moa.features.pipeline import FeaturePipeline
-from moa.learners.two_heads.learner import SECOND
+from moa.learners.two_heads.settings import SECOND
 from moa.models.registry import recipe
 from moa.models.two_heads_columns import COLUMNS
 

@@ -13,6 +13,8 @@ from moa.errors import StoreError
 from moa.features import GaussianRank, OneHotConditions
 from moa.training.fits import SharedFits
 
+EVIL, TORN, GONE = "e" * 20, "a" * 20, "0" * 20
+
 
 def test_the_second_model_reads_the_first_ones_fit(tmp_path, monkeypatch):
     x = np.random.default_rng(0).normal(size=(50, 4))
@@ -42,14 +44,14 @@ def test_a_fit_of_an_untrusted_type_or_a_damaged_one_is_refused(tmp_path):
 
     payload = skops.io.dumps(FunctionTransformer(json.loads))
     (tmp_path / "shared").mkdir()
-    (tmp_path / "shared" / "evil.skops").write_bytes(hashlib.sha256(payload).digest() + payload)
+    (tmp_path / "shared" / f"{EVIL}.skops").write_bytes(hashlib.sha256(payload).digest() + payload)
     with pytest.raises(StoreError, match="not trusted.*json"):
-        SharedFits(tmp_path).load("evil")
-    (tmp_path / "shared" / "torn.skops").write_bytes(payload[:40])
-    with pytest.raises(StoreError, match="torn.skops: damaged"):
-        SharedFits(tmp_path).load("torn")
-    with pytest.raises(StoreError, match="gone.skops: missing"):
-        SharedFits(tmp_path).load("gone")
+        SharedFits(tmp_path).load(EVIL)
+    (tmp_path / "shared" / f"{TORN}.skops").write_bytes(payload[:40])
+    with pytest.raises(StoreError, match=f"{TORN}.skops: damaged"):
+        SharedFits(tmp_path).load(TORN)
+    with pytest.raises(StoreError, match=f"{GONE}.skops: missing"):
+        SharedFits(tmp_path).load(GONE)
 
 
 def test_levels_that_differ_after_the_sixteenth_character_have_fits_of_their_own(tmp_path):

@@ -46,7 +46,7 @@ def test_a_unit_comes_back_as_it_was(store, oof):
     assert torch.equal(back.fitted.tensors["w"], torch.ones(3)) and back.fitted.meta == {"n": 3}
     assert back.features is None and back.inputs(oof) is oof
     facts = store.unit_facts(*UNIT)
-    assert (facts["seconds"], facts["threads"], facts["device"]) == (1.0, 1, "cpu") and facts["variants"] == ["other"]
+    assert (facts.seconds, facts.threads, facts.device) == (1.0, 1, "cpu") and facts.variants == ["other"]
     pd.testing.assert_frame_equal(store.load_oof(*UNIT), oof)
     pd.testing.assert_frame_equal(store.load_oof(*UNIT, "other"), oof / 2)
 
@@ -110,7 +110,7 @@ def test_weights_of_another_version_of_the_recipe_are_refused(store):
 
 def test_a_manifest_without_a_version_is_of_the_first(store):
     write_json(store.layout.manifest, {"settings": {}, "profile": "kaggle"})
-    assert store.manifest()["recipe"] == 1
+    assert store.manifest().recipe == 1
     store.check_version(1)
     with pytest.raises(StoreError, match="trained by version 1 of this model, and this package has version 2"):
         store.check_version(2)
@@ -126,4 +126,4 @@ def test_a_manifest_of_other_settings_or_data_is_refused_with_the_place(store):
         store.claim({**identity, "settings": {"learner": {"hidden": 9}}})
     with pytest.raises(StoreError, match="other data .*train_features.csv"):
         store.claim({**identity, "data": {"train_features.csv": "bb"}})
-    assert store.manifest()["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert store.manifest().versions["torch"] == torch.__version__.split("+")[0]

@@ -1,8 +1,8 @@
 """Convolutional networks of the DeepInsight models: timm's EfficientNet and the resnest package's ResNeSt.
 
 A backbone is a small frozen record of its settings. ``build_network`` puts the models' own head on it, and
-``load_pretrained`` fills it with ImageNet weights, from a local folder first. Both packages are imported where they are
-used, because every command imports the recipes and so this module, and timm doubles the time until the first output.
+``load_pretrained`` fills it with ImageNet weights, from a local folder first. Both packages, and torch, are imported
+where they are used, because every command imports the recipes and so this module.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from moa.environment import PRETRAINED, pretrained_folder
 from moa.errors import UserError
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    State = dict[str, Tensor]
 
 
 class EfficientNet(BaseModel):
@@ -77,7 +78,7 @@ class EfficientNet(BaseModel):
         from timm.models import load_state_dict_from_hf
 
         facts = timm.get_pretrained_cfg(self.name)
-        ways: list[Callable[[], State]] = []
+        ways = []
         if facts is not None and facts.hf_hub_id:
             hub = facts.hf_hub_id
             ways.append(lambda: load_state_dict_from_hf(hub, weights_only=True))
@@ -173,6 +174,8 @@ def build_network(backbone: Backbone, n_targets: int, hidden: int = 512, pretrai
     Args:
         pretrained: state of the backbone with its ImageNet classifier, which is then removed.
     """
+    from torch import nn
+
     network = backbone.build()
     if pretrained is not None:
         network.load_state_dict(pretrained)
@@ -226,6 +229,9 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
 
 
 def _read(path: Path) -> tuple[State, str]:
+    import torch
+    from safetensors.torch import load_file
+
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
     # Names of published files end in the first digits of their sha256.
     wanted = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
@@ -240,6 +246,8 @@ def _read(path: Path) -> tuple[State, str]:
 
 
 def _checked(backbone: Backbone, state: State, source: str) -> State:
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         expected = backbone.build().state_dict()
     # Old files lack batch norm's counters, which do not affect the result.
@@ -255,6 +263,8 @@ def _shape(state: State, name: str) -> torch.Size | None:
 
 
 def _from_url(url: str) -> State:
+    import torch
+
     return torch.hub.load_state_dict_from_url(
         url, map_location="cpu", progress=False, check_hash=True, weights_only=True
     )

@@ -9,18 +9,15 @@ the kill.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
-
-import numpy as np
-import pandas as pd
-import torch
+from typing import TYPE_CHECKING, ClassVar
 
 from moa.learners.base import EpochCallback, Fitted, FoldData
-from moa.learners.common import unit_seed
-from moa.learners.deepinsight.backbones import build_network, load_pretrained
-from moa.learners.deepinsight.fitted import FittedCNN
 from moa.learners.deepinsight.settings import CNNSettings
 from moa.learners.runtime import PRECISIONS, Runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 
 class CNNLearner(CNNSettings):
@@ -50,7 +47,11 @@ class CNNLearner(CNNSettings):
 
         See ``moa.learners.base.Learner``.
         """
-        from moa.learners.deepinsight.lightning import train  # Lightning takes seconds to import; prediction needs none
+        import torch
+
+        from moa.learners.common import unit_seed
+        from moa.learners.deepinsight.backbones import build_network, load_pretrained
+        from moa.learners.deepinsight.lightning import train
 
         feature_map = self.feature_map().fit(data.X.iloc[data.train])
         device = runtime.torch_device
@@ -80,6 +81,8 @@ class CNNLearner(CNNSettings):
 
     def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
         """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
+        from moa.learners.deepinsight.fitted import FittedCNN  # apart from fit: Lightning takes seconds to import
+
         return FittedCNN.restore(fitted, runtime).predict(X)
 
     def _checkpoint(self, data: FoldData, seed: int, fold: int, runtime: Runtime) -> Path | None:

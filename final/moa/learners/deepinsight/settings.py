@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from moa.learners.base import FoldData
 from moa.learners.deepinsight.backbones import Backbone, EfficientNet
-from moa.learners.deepinsight.feature_map import FeatureMap
-from moa.learners.deepinsight.rendering import SwapNoise
+
+if TYPE_CHECKING:
+    from moa.learners.deepinsight.feature_map import FeatureMap
+    from moa.learners.deepinsight.rendering import SwapNoise
 
 
 class CNNSettings(BaseModel):
@@ -62,14 +64,20 @@ class CNNSettings(BaseModel):
 
     def noise(self) -> SwapNoise:
         """The swap noise of training."""
+        from moa.learners.deepinsight.rendering import SwapNoise
+
         return SwapNoise(self.swap_probability, self.swap_fraction, self.swap_first or 0)
 
     def feature_map(self) -> FeatureMap:
         """The unfitted map from features to pixels."""
+        from moa.learners.deepinsight.feature_map import FeatureMap
+
         return FeatureMap(self.resolution, self.layout, self.perplexity, self.map_iterations, self.map_seed)
 
     def fingerprint(self, data: FoldData, seed: int, fold: int) -> str:
         """Hash by which a checkpoint of other settings, rows or columns is recognised as not belonging to this unit."""
+        import numpy as np
+
         digest = hashlib.sha256(self.model_dump_json().encode())
         digest.update(repr((seed, fold, list(data.X.columns), list(data.y.columns))).encode())
         for part in (data.X.to_numpy(np.float32), data.y.to_numpy(np.float32), data.train, data.valid):

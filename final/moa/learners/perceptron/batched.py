@@ -22,6 +22,7 @@ from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.common import EVALUATED_ROWS, smooth, valid_weights
 from moa.learners.dropout import SeededDropout, keep_mask, random_words
 from moa.learners.matmul import linear, product
+from moa.learners.perceptron import setup
 from moa.learners.perceptron.network import fold_batch_norm
 from moa.learners.perceptron.settings import MLPSettings
 from moa.learners.runtime import Runtime
@@ -52,13 +53,13 @@ def fit_batched(
         ValueError: the units do not share tables or steps.
     """
     first, device = data[0], runtime.torch_device
-    counts = {learner.batch_key(each) for each in data}
+    counts = {setup.steps(learner, each) for each in data}
     if len(counts) > 1 or any(each.X is not first.X or each.y is not first.y for each in data):
         raise ValueError("units trained together share their tables and their number of steps an epoch")
     steps = counts.pop()
-    X, y = learner.tables(first, device, dtype)
+    X, y = setup.tables(learner, first, device, dtype)
     stack = Stack(learner, X.shape[1], y.shape[1], seeds, device, dtype)
-    adam, schedule = learner.optimizer(stack.parameters.values(), steps)
+    adam, schedule = setup.optimizer(learner, stack.parameters.values(), steps)
     losses = torch.compile(stack.losses) if variable(COMPILE) == "1" else stack.losses
     batches = [
         Batch.of([min(learner.batch_size, len(d.train) - step * learner.batch_size) for d in data], device, dtype)
@@ -153,7 +154,7 @@ class Stack:
         device: torch.device,
         dtype: torch.dtype,
     ):
-        members = [learner.start(n_inputs, n_targets, seed, device, dtype) for seed in seeds]
+        members = [setup.start(learner, n_inputs, n_targets, seed, device, dtype) for seed in seeds]
         self.layers = dict(members[0][0].named_children())
         self.generators, self.orders = [m[1] for m in members], [m[2] for m in members]
         self.device, self.dtype = device, dtype

@@ -1,100 +1,24 @@
-"""Training of the two-heads network: one phase per stage, and the "looper" that the original ran at the end.
-
-Source: write-up, 2-heads ResNet. Phase 1 learns all nonscored targets. Phase 2 continues from it with a new head on the
-scored ones. Phase 3 alternates epochs with all layers frozen and epochs with none frozen, by Adadelta, until the latter
-gain nothing.
-
-Two mistakes of the original are kept as published. First, its phase 3 is fitted on the *validation fold*, so that its
-predictions for that fold are not out-of-fold any more: the OOF used for scores and blends is the one from before phase
-3, and the published one is stored as the variant "after-phase3". Second, its frozen steps, meant to train the head
-only, found no layer of the name they looked for and froze everything, batch norms too: they change nothing, so they are
-not run.
-"""
+"""The two-heads network as a learner; ``moa.learners.two_heads.training`` holds its phases."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
-
-import numpy as np
-import pandas as pd
-import torch
-from pydantic import BaseModel, ConfigDict
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from typing import TYPE_CHECKING, ClassVar
 
 from moa.learners.base import EpochCallback, Fitted, FoldData
-from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, smooth, to_device, unit_seed
-from moa.learners.dropout import seed_dropout
 from moa.learners.runtime import PRECISIONS, Runtime
-from moa.learners.two_heads.network import (
-    EarlyStopping,
-    KerasAdam,
-    LooperStopping,
-    TwoHeads,
-    keras_adadelta,
-    keras_plateau,
-)
+from moa.learners.two_heads.settings import TwoHeadsSettings
 
-SECOND = "head2:"  # prefix of the columns of the second input
-AFTER = "after-phase3"  # the variant of the OOF that has seen the validation fold
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """A fold on its device: ``x1``, ``x2`` and ``y`` hold all rows, ``train`` and ``valid`` are positions in them."""
+class TwoHeadsLearner(TwoHeadsSettings):
+    """Trains and applies a two-heads network; its fields are those of ``TwoHeadsSettings``."""
 
-    x1: Tensor
-    x2: Tensor
-    y: Tensor
-    train: Tensor
-    valid: Tensor
-
-
-class TwoHeadsLearner(BaseModel):
-    """A two-heads network and how it is trained; the defaults are the published settings of V1. Source: as the module.
-
-    Attributes:
-        width, bottleneck, dropout: of ``moa.learners.two_heads.network.TwoHeads``.
-        batch_size: rows per step; the last step takes the rest.
-        lr: of Adam.
-        epochs, patience, min_delta: most epochs, and Keras's early stopping; the epoch of the lowest loss is kept.
-        plateau_factor, plateau_patience: the learning rate falls when the validation loss stops falling.
-        smoothing: both losses use y·(1-s) + s/2.
-        phase3: rows on which the looper is fitted: "validation", as published, which leaks; "train", with the
-            validation fold only monitored, so that its OOF is honest; "none".
-        loop_lr: Adadelta's learning rate in the unfrozen steps.
-        loop_epochs, loop_patience, loop_min_delta: most epochs of an unfrozen step, and its early stopping.
-        loop_rounds: most unfrozen steps; the original had no bound.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
     parallel: ClassVar = "threads"
     training_options: ClassVar = frozenset()
     precisions: ClassVar = PRECISIONS
-
-    width: int = 512
-    bottleneck: int = 206
-    dropout: tuple[float, float] = (0.2, 0.3)
-    batch_size: int = 128
-    lr: float = 1e-3
-    epochs: int = 50
-    patience: int = 10
-    min_delta: float = 1e-5
-    plateau_factor: float = 0.5
-    plateau_patience: int = 4
-    smoothing: float = 0.0005
-    phase3: Literal["none", "train", "validation"] = "none"
-    loop_lr: float = 1e-3 / 5
-    loop_epochs: int = 50
-    loop_patience: int = 3
-    loop_min_delta: float = 1e-6
-    loop_rounds: int = 20
-
-    def build(self, meta: dict[str, Any]) -> TwoHeads:
-        """The untrained network; initialised from torch's global generator."""
-        return TwoHeads(meta["n_first"], meta["n_second"], meta["n_targets"], self.width, self.bottleneck, self.dropout)
 
     def fit(
         self,
@@ -106,147 +30,12 @@ class TwoHeadsLearner(BaseModel):
         callback: EpochCallback | None = None,
     ) -> Fitted:
         """Train one phase on one fold, from ``initial`` with a new head where there is one, then run phase 3."""
-        device = runtime.torch_device
-        x1, x2 = _split(data.X, device)
-        train, valid = (torch.from_numpy(rows).to(device) for rows in (data.train, data.valid))
-        tables = _Tables(x1, x2, to_device(data.y, device), train, valid)
-        meta: dict[str, Any] = {"n_first": x1.shape[1], "n_second": x2.shape[1], "n_targets": data.y.shape[1]}
-        seed = unit_seed(seed, fold)
-        with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            if initial is None:
-                network = self.build(meta)
-            else:
-                network = self.build(initial.meta)
-                network.load_state_dict(initial.tensors)
-                network.renew_head(meta["n_targets"])
-        network.to(device)
-        seed_dropout(network, torch.Generator(device).manual_seed(seed))
-        loop = _Loop(self, network, tables, torch.Generator().manual_seed(seed), callback)
+        from moa.learners.two_heads import training
 
-        adam = KerasAdam(network.parameters(), self.lr)
-        plateau = keras_plateau(adam, self.plateau_factor, self.plateau_patience)
-        stopping = EarlyStopping(self.patience, self.min_delta)
-        history = loop.run(adam, tables.train, self.epochs, stopping, plateau)
-        fitted = Fitted({}, meta, history)
-        # Phase 3 is not part of the history: as published, its validation loss is a training loss.
-        if self.phase3 == "train":
-            meta["phase3"] = self._loop(loop, tables.train)
-        elif self.phase3 == "validation":
-            fitted.oof = loop.probabilities(tables.valid)
-            meta["phase3"] = self._loop(loop, tables.valid)
-            fitted.variants[AFTER] = loop.probabilities(tables.valid)
-        fitted.tensors = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        return fitted
-
-    def _loop(self, loop: _Loop, rows: Tensor) -> list[dict[str, float]]:
-        """Phase 3: unfrozen steps, each with a new optimizer, until one gains nothing. Returns its history."""
-        history: list[dict[str, float]] = []
-        lowest = loop.valid_losses()[1]
-        for step in range(self.loop_rounds):
-            stopping = LooperStopping(self.loop_patience, self.loop_min_delta, lowest)
-            adadelta = keras_adadelta(loop.network.parameters(), self.loop_lr)
-            epochs = loop.run(adadelta, rows, self.loop_epochs, stopping, looping=True)
-            history += [{"step": step, **row} for row in epochs]
-            if stopping.lowest == lowest:
-                break
-            lowest = stopping.lowest
-        return history
+        return training.fit(self, data, seed, fold, runtime, initial, callback)
 
     def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
         """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
-        with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
-            network = self.build(fitted.meta)
-        network.load_state_dict(fitted.tensors)
-        return _logits(network.to(runtime.torch_device), *_split(X, runtime.torch_device)).sigmoid().cpu().numpy()
+        from moa.learners.two_heads import training
 
-
-class _Loop:
-    """Epochs over a fold: trains the network in place, and leaves it at the best epoch of each run."""
-
-    def __init__(
-        self,
-        learner: TwoHeadsLearner,
-        network: TwoHeads,
-        tables: _Tables,
-        order: torch.Generator,
-        callback: EpochCallback | None,
-    ):
-        self.learner, self.network, self.tables, self.order, self.callback = learner, network, tables, order, callback
-
-    def run(
-        self,
-        optimizer: torch.optim.Optimizer,
-        rows: Tensor,
-        epochs: int,
-        stopping: EarlyStopping | LooperStopping,
-        plateau: ReduceLROnPlateau | None = None,
-        looping: bool = False,
-    ) -> list[dict[str, float]]:
-        """Train on ``rows`` until ``stopping`` stops it; returns one history row per epoch.
-
-        How long the looper takes cannot be known: for the callback all of its epochs are the last one.
-        """
-        tables, size, smoothing = self.tables, self.learner.batch_size, self.learner.smoothing
-        best, history = _state(self.network), []
-        for epoch in range(epochs):
-            self.network.train()
-            total = torch.zeros((), device=rows.device)
-            shuffled = rows[torch.randperm(len(rows), generator=self.order).to(rows.device)]
-            for batch in shuffled.split(size):
-                out = self.network(tables.x1[batch], tables.x2[batch])
-                loss = bce_with_logits(out, smooth(tables.y[batch], smoothing))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                total += loss.detach() * len(batch)
-
-            valid_loss, monitored = self.valid_losses()
-            row = {
-                "epoch": epoch,
-                "lr": optimizer.param_groups[0]["lr"],
-                "train_loss": total.item() / len(rows),
-                "valid_loss": valid_loss,
-                "valid_stopping_loss": monitored,
-            }
-            history.append(row)
-            if self.callback:
-                self.callback.on_epoch_end(epochs - 1 if looping else epoch, epochs, row)
-            stop = stopping.stops(monitored)
-            if stopping.is_best:
-                best = _state(self.network)
-            if stop:
-                break
-            if plateau:
-                plateau.step(monitored)
-        self.network.load_state_dict(best)
-        return history
-
-    def valid_losses(self) -> tuple[float, float]:
-        """Log loss over the validation fold: plain, and with smoothed labels, which is the monitored one."""
-        tables = self.tables
-        out, y = _logits(self.network, tables.x1[tables.valid], tables.x2[tables.valid]), tables.y[tables.valid]
-        smoothed = smooth(y, self.learner.smoothing)
-        plain, monitored = torch.stack([bce_with_logits(out, y), bce_with_logits(out, smoothed)]).tolist()
-        return plain, monitored
-
-    def probabilities(self, rows: Tensor) -> np.ndarray:
-        """Predictions for rows of the tables, shape (len(rows), targets)."""
-        return _logits(self.network, self.tables.x1[rows], self.tables.x2[rows]).sigmoid().cpu().numpy()
-
-
-def _split(X: pd.DataFrame, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The columns of the first and of the second input."""
-    second = X.columns.str.startswith(SECOND)
-    return to_device(X.loc[:, ~second], device), to_device(X.loc[:, second], device)
-
-
-def _state(network: TwoHeads) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-
-@torch.no_grad()
-def _logits(network: TwoHeads, x1: Tensor, x2: Tensor) -> Tensor:
-    network.eval()
-    parts = zip(x1.split(EVALUATED_ROWS), x2.split(EVALUATED_ROWS), strict=True)
-    return torch.cat([network(*part) for part in parts])
+        return training.predict(self, fitted, X, runtime)

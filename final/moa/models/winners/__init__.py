@@ -18,8 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FOLDER = Path(__file__).parent
 #: Stages whose sister run was validated on other folds than ours.
@@ -126,9 +128,13 @@ def _of(table: pd.DataFrame, model: str) -> pd.DataFrame:
 
 @cache
 def _epochs() -> pd.DataFrame:
+    import pandas as pd
+
     return pd.read_csv(_FOLDER / "epochs.csv.gz")
 
 
 @cache
 def _milestones() -> pd.DataFrame:
+    import pandas as pd
+
     return pd.read_csv(_FOLDER / "milestones.csv")

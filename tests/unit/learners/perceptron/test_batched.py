@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from moa.learners.perceptron import training
 from moa.learners.perceptron.batched import fit_batched
 from moa.learners.perceptron.learner import MLPLearner
 from support.perceptrons import LEARNERS, make_units
@@ -22,7 +23,7 @@ def test_each_member_equals_the_one_trained_alone(name):
     together = fit_together(learner, units, torch.float64)
     assert len(together) == 10
     for unit, fitted in zip(units, together, strict=True):
-        alone = unit.fit(learner, dtype=torch.float64)
+        alone = training.fit(learner, unit.data, unit.seed, CPU, dtype=torch.float64)
         assert fitted.tensors.keys() == alone.tensors.keys() and fitted.meta == alone.meta
         for key, value in alone.tensors.items():
             torch.testing.assert_close(

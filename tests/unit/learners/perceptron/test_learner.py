@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from moa.learners.perceptron.learner import MLPLearner, logits
+from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.perceptron.network import three_fc
+from moa.learners.perceptron.setup import optimizer
+from moa.learners.perceptron.training import logits
 from support.perceptrons import make_unit
 from support.units import CPU, Unit
 
@@ -69,7 +71,7 @@ def test_the_loop_takes_the_same_steps_as_a_loop_written_out():
 @pytest.mark.parametrize(("epochs", "steps", "pct_start"), [(1, 10, 0.1), (2, 5, 0.1), (1, 5, 0.2), (1, 4, 0.1)])
 def test_a_climb_of_one_step_or_less_has_a_schedule(epochs, steps, pct_start):
     weight = torch.nn.Parameter(torch.ones(1))
-    adam, schedule = MLPLearner(epochs=epochs, pct_start=pct_start).optimizer([weight], steps)
+    adam, schedule = optimizer(MLPLearner(epochs=epochs, pct_start=pct_start), [weight], steps)
     rates = []
     for _ in range(epochs * steps):
         rates.append(schedule.get_last_lr()[0])

@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 from moa.learners.base import FoldData
-from moa.learners.two_heads.learner import AFTER, SECOND, TwoHeadsLearner
+from moa.learners.two_heads import training
+from moa.learners.two_heads.learner import TwoHeadsLearner
 from moa.learners.two_heads.network import (
     KerasBatchNorm,
     TwoHeads,
 )
+from moa.learners.two_heads.settings import AFTER, SECOND
 from moa.metrics import log_loss, prevalence_baseline
 from support import keras_reference
 from support.units import CPU, Unit
@@ -75,13 +77,14 @@ def test_training_is_that_of_keras_epoch_by_epoch(monkeypatch):
     train = np.arange(keras_reference.TRAIN)
     unit = Unit(FoldData(X, y, train, np.arange(len(train), len(X))))
 
-    def build(self, meta):
-        network = TwoHeads(first.shape[1], second.shape[1], y.shape[1], self.width, self.bottleneck, self.dropout)
+    def build(settings, meta):
+        sizes = (first.shape[1], second.shape[1], y.shape[1])
+        network = TwoHeads(*sizes, settings.width, settings.bottleneck, settings.dropout)
         initial = {name: torch.from_numpy(value) for name, value in weights.items()}
         assert not network.load_state_dict(initial, strict=False).unexpected_keys
         return network
 
-    monkeypatch.setattr(TwoHeadsLearner, "build", build)
+    monkeypatch.setattr(training, "build", build)
     monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n))
     learner = TwoHeadsLearner(
         width=keras_reference.WIDTH,

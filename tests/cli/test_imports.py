@@ -1,0 +1,70 @@
+"""Every command imports only what it uses: what needs no network answers at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+#: Packages that take a tenth of a second or more to import.
+HEAVY = (
+    *("iterstrat", "jinja2", "matplotlib", "nbformat", "numba", "optuna", "pandas", "papermill", "pyarrow"),
+    *("pytorch_lightning", "pytorch_tabnet", "scipy", "seaborn", "sklearn", "skops", "tensorboard", "timm", "torch"),
+    *("torch_optimizer", "torchvision", "umap"),
+)
+OLD = "simple-nn-old-cv"
+TABLES = {"pandas", "pyarrow"}
+NETWORK = TABLES | {"jinja2", "scipy", "sklearn", "skops", "torch"}
+
+#: What each command may import; DATA, WEIGHTS and OUT stand for folders. Commands that fail end before the work begins.
+IMPORTS = {
+    "models": set(),
+    "ablate --list": set(),
+    "data check DATA": TABLES,
+    "data synthesize OUT/data --rows 300 --test-rows 50": TABLES,
+    "train nope": set(),
+    f"train {OLD} --data DATA --weights WEIGHTS --profile demo --device cpu": NETWORK,
+    f"predict {OLD} --data DATA --weights WEIGHTS --out OUT/predictions --device cpu": NETWORK,
+    "train all --device nope": {"torch"},
+    "blend apply nope": TABLES,
+    "blend apply best-lb --data DATA --predictions OUT/predictions --out OUT": TABLES,
+    "report --data /nowhere --weights WEIGHTS": NETWORK | {"matplotlib", "seaborn"},
+}
+
+PROBE = f"""
+import atexit, sys
+atexit.register(lambda: print("imported:", *sorted({set(HEAVY)} & {{name.split(".")[0] for name in sys.modules}})))
+from moa.cli import main
+main()
+"""
+
+
+def imported(*arguments, **environment):
+    """The heavy packages that a command imports."""
+    command = [sys.executable, "-c", PROBE, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in done.stderr, done.stderr
+    return set(done.stdout.splitlines()[-1].removeprefix("imported:").split())
+
+
+@pytest.fixture(scope="module")
+def folders(data_dir, weights_of, tmp_path_factory):
+    return {"DATA": data_dir, "WEIGHTS": weights_of(OLD), "OUT": tmp_path_factory.mktemp("out")}
+
+
+def test_each_command_imports_what_it_uses(folders):
+    found = {}
+    for command in IMPORTS:
+        words = command
+        for name, folder in folders.items():
+            words = words.replace(name, str(folder))
+        found[command] = imported(*words.split())
+    assert {command: names - IMPORTS[command] for command, names in found.items() if names - IMPORTS[command]} == {}
+    assert "torch" in found[f"train {OLD} --data DATA --weights WEIGHTS --profile demo --device cpu"], (
+        "the probe sees it"
+    )
+
+
+def test_help_imports_nothing_heavy():
+    """The modules of all commands are imported for any help text, so one command shows it for all."""
+    assert imported("--help") == set()
+    assert imported("train", "--help") == set()
