@@ -61,7 +61,7 @@ def search(
 
     methods = options.all_methods
     fits = [(method, fold) for method in methods for fold in _fits(method, options)]
-    with progress("blend search", options.folds + len(fits)) as bar:
+    with progress("blend search", options.folds + len(fits), even=False) as bar:
         steps = _Steps(bar)
         folds.compute_losses(steps)
         fitted = _fit_all(fits, folds.losses, options, steps, streams)
