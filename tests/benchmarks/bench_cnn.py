@@ -31,7 +31,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "final")]
 from bench_rendering import seconds, table  # noqa: E402
 
 from moa.bench.epochs import EpochClock  # noqa: E402
-from moa.data.schema import COMPETITION  # noqa: E402
+from moa.data.assay import COMPETITION  # noqa: E402
 from moa.learners.base import FoldData  # noqa: E402
 from moa.learners.deepinsight.feature_map import FeatureMap  # noqa: E402
 from moa.learners.deepinsight.learner import CNNLearner  # noqa: E402

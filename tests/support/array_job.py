@@ -8,8 +8,8 @@ from sklearn.decomposition import PCA
 
 from moa.data.dataset import load_dataset
 from moa.data.folds import Folds
-from moa.data.schema import GENES
-from moa.features.pipeline import FeaturePipeline, Step, drop, named
+from moa.data.schema import COMPETITION, GENES
+from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 from moa.training.runner import Runner
@@ -23,11 +23,12 @@ class Config(ModelConfig):
 
 def features():
     others = drop("others", lambda columns: [c for c in columns if c.startswith(("c", "g-")) and "pca" not in c])
-    return FeaturePipeline([Step("pca", PCA(3, random_state=0), named(*GENES)), others])
+    return FeaturePipeline([Step("pca", PCA(3, random_state=0), named(*GENES)), keep_treated(COMPETITION), others])
 
 
 def from_first():
-    return FeaturePipeline([drop("others", lambda columns: [c for c in columns if not c.startswith("first:")])])
+    others = drop("others", lambda columns: [c for c in columns if not c.startswith("first:")])
+    return FeaturePipeline([keep_treated(COMPETITION), others])
 
 
 def stages(config, schema):

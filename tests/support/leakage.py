@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from moa.data.assay import Assay
 from moa.data.dataset import Dataset
 from moa.data.folds import Folds
-from moa.data.schema import Schema
 from moa.metrics import CLIP, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.training.runner import Runner
@@ -91,7 +91,7 @@ def shuffled_fold(model: Recipe, config: ModelConfig, data: Dataset, seed: int =
         table.loc[fold] = table.loc[fold].to_numpy()[order]
         return table
 
-    def stages(config: ModelConfig, schema: Schema) -> tuple[Stage, ...]:
+    def stages(config: ModelConfig, schema: Assay) -> tuple[Stage, ...]:
         tables = {"scored": data.scored, "nonscored": data.nonscored, "nonscored-all": data.nonscored}
         return tuple(
             dataclasses.replace(stage, folds=_Held(stage.folds, tables[stage.targets]))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.files import write_json
 from moa.models import winners
 from moa.models.registry import recipe
@@ -24,7 +24,7 @@ def plant(weights: Path, name: str, losses: dict, column: str = "valid_batch_los
     model = recipe(name)
     settings = model.configure("kaggle", overlay).model_dump(mode="json")
     facts = {"model": name, "recipe": model.version, "profile": "kaggle", "settings": settings}
-    facts |= {"schema": COMPETITION.model_dump(mode="json"), **manifest}
+    facts |= {"schema": COMPETITION.plain, **manifest}
     write_json(weights / name / "manifest.json", facts)
     for (stage, seed, fold), loss in losses.items():
         history = [

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.data.table_files import write_table
 from moa.files import sha256, write_json
 from moa.models.registry import recipe

@@ -18,8 +18,9 @@ from moa.bench import notebook_inference
 from moa.bench.measure import NOTEBOOK, compared, labelled, measure
 from moa.bench.sizes import Sizes
 from moa.bench.workspace import MODEL, Workspace, workspace
+from moa.data.assay import COMPETITION
 from moa.data.dataset import read_features
-from moa.data.schema import COMPETITION, TEST_FEATURES
+from moa.data.schema import TEST_FEATURES
 from moa.errors import UserError
 from moa.learners.runtime import Runtime
 from moa.training.trained import open_trained

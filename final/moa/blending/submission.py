@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from moa.data.schema import COMPETITION, SIG_ID, Schema
+from moa.data.assay import COMPETITION, Assay
+from moa.data.schema import SIG_ID
 from moa.data.table_files import append_csv
 from moa.errors import UserError
 from moa.files import replacing
@@ -20,15 +21,15 @@ _POWERS = np.array([float(f"1e{power}") for power in range(23)])  # all powers o
 
 
 def submission(
-    predictions: pd.DataFrame, test_features: pd.DataFrame, columns: Sequence[str], schema: Schema = COMPETITION
+    predictions: pd.DataFrame, test_features: pd.DataFrame, columns: Sequence[str], schema: Assay = COMPETITION
 ) -> pd.DataFrame:
     """Predictions in the form of a submission: all test rows in their order, control rows exactly 0.
 
     Args:
         predictions: probabilities, indexed by sig_id; control rows may be missing, and are set to 0.
-        test_features: the test rows, indexed by sig_id, with the treatment column (cp_type).
+        test_features: the test rows, indexed by sig_id, with the control column (cp_type).
         columns: target names in the order wanted.
-        schema: names the treatment column and its values.
+        schema: names the control column and its values.
 
     Returns:
         Float64, shape (test rows, len(columns)), index named sig_id.
@@ -36,16 +37,17 @@ def submission(
     Raises:
         UserError: a treated row or a target is missing, a row is not in the test set, or a cell is not a probability.
     """
-    column, levels = schema.treatment.column, schema.treatment.levels
-    if column not in test_features.columns or SIG_ID in test_features.columns:
-        raise UserError(f"test features: expected a table indexed by {SIG_ID} with a column {column}")
-    treatment = test_features[column]
-    unknown = ~treatment.isin(levels)
-    if unknown.any():
-        raise UserError(
-            f"test features: row {treatment.index[unknown][0]!r}, column {column} holds "
-            f"{treatment[unknown].iloc[0]!r}; expected {' or '.join(levels)}"
-        )
+    if SIG_ID in test_features.columns or not set(schema.control_columns) <= set(test_features.columns):
+        column = "".join(f" with a column {name}" for name in schema.control_columns)
+        raise UserError(f"test features: expected a table indexed by {SIG_ID}{column}")
+    if schema.control and schema.control.levels:
+        column, levels = schema.control.column, schema.control.levels
+        unknown = ~test_features[column].isin(levels)
+        if unknown.any():
+            raise UserError(
+                f"test features: row {test_features.index[unknown][0]!r}, column {column} holds "
+                f"{test_features[column][unknown].iloc[0]!r}; expected {' or '.join(levels)}"
+            )
     treated = schema.is_treated(test_features).to_numpy()
     rows = test_features.index
     chosen = predictions.loc[~predictions.index.isin(rows[~treated])]
@@ -120,7 +122,7 @@ def write_test_submission(
     features: pd.DataFrame,
     path: Path,
     sample: pd.DataFrame | None,
-    schema: Schema = COMPETITION,
+    schema: Assay = COMPETITION,
 ) -> None:
     """Write a submission in the order of the sample submission, or of ``features`` if ``sample`` is None.
 
@@ -129,7 +131,7 @@ def write_test_submission(
         features: the test rows, indexed by sig_id.
         path: file to write.
         sample: the competition's sample, indexed by sig_id.
-        schema: names the treatment column and its values.
+        schema: names the control column and its values.
 
     Raises:
         UserError: as in `submission` and `write_submission`.

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import typer
 
-from moa.cli import ablations, bench, blends, compare, data, kaggle, models, report, weights
+from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, report, weights
 from moa.cli.console import run
 from moa.cli.inference import inference_app
 
-__all__ = ["app", "inference_app", "main"]
+__all__ = ["app", "data_import", "inference_app", "main"]
 
 app = typer.Typer(
     help="Mechanisms of Action prediction: the winning Kaggle solution, from data to submission.csv.",

@@ -48,7 +48,7 @@ def ablate(
     from moa.learners.runtime import Runtime
     from moa.training.selection import Selection
 
-    selection = Selection(seeds=seeds, folds=folds)
+    selection = Selection.of(seeds, folds)
     words = in_words(run_ablations(chosen, data, out_dir, weights, profile, selection, Runtime.of(device)))
     table = Table("variant", title="Ablations: a difference above 0 is a loss")
     shown = ("OOF log loss", "difference", "95 % interval", "seconds")  # the files hold the rest

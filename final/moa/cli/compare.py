@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import number_table, out
-from moa.cli.options import DATA, MODELS_HELP, WEIGHTS, DataDir, Weights
+from moa.cli.options import DATA, MODELS_HELP, WEIGHTS, DataDir, SeedsCompared, Units, Weights
 
 if TYPE_CHECKING:
     from moa.jobs.compare import Comparison
@@ -22,10 +22,11 @@ def compare(
     models: Annotated[list[str], typer.Argument(help=MODELS_HELP)],
     data: DataDir = DATA,
     weights: Weights = WEIGHTS,
-    seeds: Annotated[int | None, typer.Option(help="Compare only the first N seeds.", min=1)] = None,
+    seeds: SeedsCompared = None,
     folds: Annotated[int | None, typer.Option(help="Compare only the first N folds.", min=1)] = None,
     fold: Annotated[int | None, typer.Option(help="Compare only this fold.", min=0)] = None,
     stage: Annotated[str | None, typer.Option(help="Compare only this stage.")] = None,
+    units: Units = None,
 ) -> None:
     """Compare trained models with what the winners' own runs logged; exit with status 1 if one differs too much.
 
@@ -45,7 +46,7 @@ def compare(
     from moa.training.layout import WeightsFolder
     from moa.training.selection import Selection
 
-    selection = Selection(seeds=seeds, folds=folds, fold=fold, stage=stage)
+    selection = Selection.of(seeds, folds, fold, stage, units)
     beyond, names = False, expand_models(models)
     for name in names:
         if len(names) > 1 and not WeightsFolder(weights).has(name):

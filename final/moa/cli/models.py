@@ -18,9 +18,11 @@ from moa.cli.options import (
     Device,
     Folds,
     Models,
+    On,
     Out,
     Profile,
     Seeds,
+    Units,
     Weights,
 )
 
@@ -58,6 +60,8 @@ def train(
     folds: Folds = None,
     fold: Annotated[int | None, typer.Option(help="Train only this fold, for array jobs.", min=0)] = None,
     stage: Annotated[str | None, typer.Option(help="Train only this stage.")] = None,
+    units: Units = None,
+    on: On = None,
     devices: Annotated[
         str | None,
         typer.Option(
@@ -100,12 +104,10 @@ def train(
     from moa.learners.runtime import Runtime
     from moa.models.base import corrections
     from moa.models.registry import recipe
-    from moa.training.selection import Selection
 
     recipes = [recipe(name) for name in expand_models(models)]
-    selection = Selection(seeds=seeds, folds=folds, fold=fold, stage=stage)
     runtime = Runtime.of(
-        device,
+        device if on is None or device == "cpu" else "auto",  # of this machine; a cluster has devices of its own
         devices=devices,
         strategy=strategy,
         precision=precision,
@@ -113,9 +115,19 @@ def train(
         channels_last=channels_last,
         tensorboard=tensorboard,
     )
-    from moa.jobs.train import train_models  # not before the names and options are checked
+    # Not before the names and options are checked, because these take seconds.
+    from moa.jobs.train import TrainingIncomplete, train_models
+    from moa.training.machines import open_executor
+    from moa.training.selection import Selection
 
-    results = train_models(recipes, data, weights, profile, selection, runtime=runtime)
+    selection = Selection.of(seeds, folds, fold, stage, units)
+    with open_executor(on, device) as executor:
+        try:
+            results = train_models(recipes, data, weights, profile, selection, runtime=runtime, executor=executor)
+        except TrainingIncomplete as error:
+            if error.rows:
+                out.print(score_table(error.rows))
+            raise
     out.print(score_table(results))
     if note := corrections(recipes):
         out.print(note)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from moa.data.assay import COMPETITION, Assay
 from moa.data.csv_files import Problems
-from moa.data.schema import COMPETITION, SIG_ID, Schema
+from moa.data.schema import SIG_ID
 
 
 def check_features(
-    name: str, table: pd.DataFrame | None, problems: Problems, schema: Schema = COMPETITION
+    name: str, table: pd.DataFrame | None, problems: Problems, schema: Assay = COMPETITION
 ) -> pd.DataFrame | None:
     """Check a parsed features table.
 
@@ -32,8 +33,13 @@ def check_features(
     extra = [column for column in table if column not in known]
     problems.columns(name, "unknown", extra, f"expected {SIG_ID} and {len(columns)} feature columns, and no other")
     check_ids(name, table, problems)
-    for column, choices in {schema.treatment.column: schema.treatment.levels, **schema.levels}.items():
-        if column in table:
+    levels = {schema.control.column: schema.control.levels} if schema.control else {}
+    for column, choices in {**levels, **schema.levels}.items():
+        if column not in table:
+            continue
+        if choices is None:  # treated rows may hold any text
+            problems.rows(name, column, table[column].isna().to_numpy(), table[SIG_ID], "a text, found an empty cell")
+        else:
             check_choices(name, table, column, choices, problems)
     check_numbers(name, table, [column for column in values if column in table], problems)
     if len(problems) > before:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from moa.data.assay import COMPETITION, Assay
 from moa.data.checks import check_choices, check_features, check_ids, check_numbers
 from moa.data.csv_files import SHOWN, Problems, read_csv
 from moa.data.schema import (
-    COMPETITION,
     SAMPLE_SUBMISSION,
     SIG_ID,
     TEST_FEATURES,
@@ -19,7 +19,6 @@ from moa.data.schema import (
     TRAIN_FEATURES,
     TRAIN_NONSCORED,
     TRAIN_SCORED,
-    Schema,
 )
 from moa.errors import DataError
 from moa.progress import console
@@ -49,7 +48,7 @@ class Dataset:
     drugs: pd.Series | None
     sample_submission: pd.DataFrame | None
     fingerprint: dict[str, str]
-    schema: Schema = COMPETITION
+    schema: Assay = COMPETITION
 
     @property
     def treated(self) -> pd.Series:
@@ -67,7 +66,7 @@ class Dataset:
         return list(self.scored.columns)
 
 
-def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True, schema: Schema = COMPETITION) -> Dataset:
+def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True, schema: Assay = COMPETITION) -> Dataset:
     """Read and check the files of a data set.
 
     Args:
@@ -97,7 +96,7 @@ def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True, sche
 
     train = check_features(TRAIN_FEATURES, train, problems, schema)
     test = check_features(TEST_FEATURES, test, problems, schema)
-    scored = _labels(TRAIN_SCORED, scored, schema.n_scored, train, problems, schema)
+    scored = _labels(TRAIN_SCORED, scored, schema.n_targets, train, problems, schema)
     others = _labels(TRAIN_NONSCORED, others, schema.n_nonscored, train, problems, schema)
     drug = _drugs(drug, train, problems)
     sample = _sample(sample, test, None if scored is None else list(scored), problems)
@@ -108,7 +107,7 @@ def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True, sche
     return Dataset(train, scored, others, test, drug, sample, hashes, schema)
 
 
-def read_features(path: Path, schema: Schema = COMPETITION) -> pd.DataFrame:
+def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
     """Read and check one features file, for example of new plates.
 
     Args:
@@ -130,7 +129,7 @@ def read_features(path: Path, schema: Schema = COMPETITION) -> pd.DataFrame:
 
 
 def load_test(
-    folder: Path, targets: list[str], schema: Schema = COMPETITION
+    folder: Path, targets: list[str], schema: Assay = COMPETITION
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Read and check the files that predictions need: the test features and, if present, the sample submission.
 
@@ -192,7 +191,7 @@ def _labels(
     count: int | None,
     features: pd.DataFrame | None,
     problems: Problems,
-    schema: Schema,
+    schema: Assay,
 ) -> pd.DataFrame | None:
     if table is None:
         return None

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from moa.data.schema import Schema
+from moa.data.assay import Assay, Control
 from moa.errors import UserError
 from moa.features.stored import stored
 
@@ -99,19 +100,26 @@ class RawInputs(TransformerMixin, BaseEstimator):
 
     Args:
         levels: all values of each condition in order, by column name.
-        columns: the numeric columns that follow.
+        columns: the numeric columns that follow, conditions that are numbers first.
     """
+
+    takes_frames = True  # columns are found by their names, also where all are numbers
 
     def __init__(self, levels: Levels, columns: Sequence[str]):
         self.levels = levels
         self.columns = columns
 
     @classmethod
-    def of(cls, schema: Schema) -> RawInputs:
-        """All features of a schema in the published order: treatment, conditions from last to first, values."""
-        levels = {schema.treatment.column: schema.treatment.levels}
-        levels |= {condition.column: condition.levels for condition in reversed(schema.conditions)}
-        return cls(levels, schema.values)
+    def of(cls, schema: Assay) -> RawInputs:
+        """All features of a schema in the published order: control column, conditions from last to first, values.
+
+        A control column whose treated values are not listed is expected as ``NotControls`` makes it.
+        """
+        levels: dict[str, Sequence[Any]] = {}
+        if schema.control:
+            levels[schema.control.column] = schema.control.levels if _exact(schema.control) else (False, True)
+        levels |= dict(reversed(schema.levels.items()))
+        return cls(levels, (*schema.numeric_conditions, *schema.values))
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> RawInputs:
         """Learn nothing; ``X`` is a frame with the columns of ``levels`` and ``columns``."""
@@ -131,12 +139,77 @@ class RawInputs(TransformerMixin, BaseEstimator):
         return np.array([*self.levels, *self.columns], dtype=object)
 
 
+def _exact(control: Control) -> bool:
+    """Whether treated rows and controls have one value each, as in the competition."""
+    return control.treated is not None and len(control.values) == len(control.treated) == 1
+
+
+def treated_rows(control: Control | None) -> TreatedRows | NotControls | None:
+    """Marks the treated rows; None where there are no controls."""
+    if control is None:
+        return None
+    return TreatedRows(control.treated[0]) if _exact(control) else NotControls(control.values)
+
+
+@stored
+class NotControls(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """True where the control column does not hold one of the values of controls.
+
+    Args:
+        controls: the values of controls.
+    """
+
+    def __init__(self, controls: Sequence[str]):
+        self.controls = controls
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> NotControls:
+        """Nothing is learned."""
+        self.n_features_in_ = 1
+        return self
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """True for treated rows, shape (rows, 1)."""
+        return ~X.isin(list(self.controls)).to_numpy()
+
+
+@stored
+class Log10(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """The decimal logarithm of conditions that are numbers above 0, such as doses.
+
+    Controls may have no dose: a missing value becomes the lowest of the fitted rows.
+
+    Attributes:
+        lowest_: lowest logarithm of each column, shape (columns,); 0 where no fitted row has a value.
+    """
+
+    def fit(self, X: np.ndarray, y: Any = None) -> Log10:
+        """Learn the lowest value of each column of ``X``, shape (rows, columns).
+
+        Raises:
+            UserError: a value is not above 0.
+        """
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        if (X <= 0).any():
+            raise UserError(
+                f"a condition that is a number must be above 0 to be taken as its logarithm; found {X[X <= 0][0]:g}"
+            )
+        self.lowest_ = np.log10(np.where(np.isnan(X), np.inf, X).min(axis=0))
+        self.lowest_[np.isinf(self.lowest_)] = 0.0
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Logarithms, float64, same shape as ``X``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        return np.where(np.isnan(X), self.lowest_, np.log10(X))
+
+
 @stored
 class TreatedRows(TransformerMixin, BaseEstimator):
     """Marks the treated rows, for a step that leaves the controls out.
 
     Args:
-        treated: value of the treatment column in treated rows.
+        treated: value of the control column in treated rows.
     """
 
     def __init__(self, treated: str = "trt_cp"):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from moa.data.schema import Schema
+from moa.data.assay import Assay
 from moa.errors import UserError
 
 if TYPE_CHECKING:
@@ -106,12 +106,11 @@ def drop(name: str, columns: Selector) -> Step:
     return Step(name, None, columns, output="drop")
 
 
-def keep_treated(schema: Schema) -> Step:
+def keep_treated(schema: Assay) -> Step:
     """A step that removes the control rows: steps before it are fitted with the controls in, later ones without."""
-    from moa.features.conditions import TreatedRows
+    from moa.features.conditions import treated_rows
 
-    treatment = schema.treatment
-    return Step("treated rows", TreatedRows(treatment.treated), named(treatment.column), output="rows")
+    return Step("treated rows", treated_rows(schema.control), named(*schema.control_columns), output="rows")
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class _FittedStep:
             gone = set(self.inputs) - set(self.outputs)
             return frame[[column for column in frame.columns if column not in gone]]
         if len(frame):
-            values = np.asarray(self.transformer.transform(_values(frame, self.inputs)))
+            values = np.asarray(self.transformer.transform(_values(frame, self.inputs, self.transformer)))
         else:  # without treated rows there is nothing to transform, and scikit-learn rejects empty tables
             values = np.empty((0, len(self.outputs)))
         new = pd.DataFrame(values, index=frame.index, columns=self.outputs)
@@ -150,12 +149,14 @@ class _FittedStep:
         return pd.concat([rest, new], axis=1)
 
 
-def _values(frame: pd.DataFrame, columns: list[str]) -> Any:
-    """A float64 matrix if all columns are numeric, otherwise a frame."""
+def _values(frame: pd.DataFrame, columns: list[str], transformer: Any) -> Any:
+    """A float64 matrix if all columns are numeric, otherwise a frame, or where the transformer takes frames."""
     import pandas as pd
 
     part = frame[columns]
-    if all(pd.api.types.is_numeric_dtype(kind) for kind in part.dtypes):
+    if not getattr(transformer, "takes_frames", False) and all(
+        pd.api.types.is_numeric_dtype(kind) for kind in part.dtypes
+    ):
         return part.to_numpy(np.float64)
     return part
 
@@ -283,7 +284,9 @@ def _fit_step(
     if step.transformer is None:
         return _FittedStep(step.name, "drop", inputs, [], None, None)
     rows = train if step.fit_on == "train" or test is None else pd.concat([train[inputs], test[inputs]])
-    transformer, key = fits.fit(step.transformer, _values(rows, inputs), y if step.fit_on == "train" else None)
+    transformer, key = fits.fit(
+        step.transformer, _values(rows, inputs, step.transformer), y if step.fit_on == "train" else None
+    )
     if step.output == "rows":
         outputs = []
     elif step.output == "in place":
@@ -294,8 +297,15 @@ def _fit_step(
         own = list(transformer.get_feature_names_out(inputs)) if step.own_names else None
         width = len(own) if own else _width(transformer, rows, inputs)
         outputs = [f"{step.prefix}{name}" for name in own or [f"{step.name}-{i}" for i in range(width)]]
+    if step.output in ("append", "replace"):
+        there = set(train.columns) - (set(inputs) if step.output == "replace" else set())
+        twice = [name for name in outputs if name in there]
+        if twice:
+            raise UserError(
+                f"features: step '{step.name}' makes a column '{twice[0]}', which the data have too; rename it"
+            )
     return _FittedStep(step.name, step.output, inputs, outputs, key, transformer)
 
 
 def _width(transformer: Any, rows: pd.DataFrame, inputs: list[str]) -> int:
-    return np.asarray(transformer.transform(_values(rows.iloc[:1], inputs))).shape[1]
+    return np.asarray(transformer.transform(_values(rows.iloc[:1], inputs, transformer))).shape[1]

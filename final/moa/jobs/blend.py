@@ -10,8 +10,9 @@ from moa.blending.members import Oof
 from moa.blending.options import SearchOptions
 from moa.blending.result import SearchResult
 from moa.blending.submission import write_test_submission
+from moa.data.assay import COMPETITION
 from moa.data.dataset import load_dataset, load_test
-from moa.data.schema import COMPETITION, TRAIN_DRUG
+from moa.data.schema import TRAIN_DRUG
 from moa.data.table_files import read_table
 from moa.errors import UserError
 from moa.models.registry import recipe

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from moa.data.schema import COMPETITION, SIG_ID, TRAIN_SCORED
+from moa.data.assay import COMPETITION
+from moa.data.schema import SIG_ID, TRAIN_SCORED
 from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import sha256
@@ -106,14 +107,13 @@ def compare_model(name: str, data: Path, weights: Path, selection: Selection | N
     if not WeightsFolder(weights).has(name):
         raise UserError(f"{weights}: holds no weights of {name}; train it first, or give the right --weights folder")
     trained = open_trained(name, weights, whole=False)
-    if selection.stage and selection.stage not in trained.stages:
-        raise UserError(f"--stage {selection.stage}: {name} has {', '.join(trained.stages)}")
+    selection.check(name, trained.stages)
     _check_data(trained, data)
     notes = _settings_note(trained)
     published = {stage.name: stage for stage in trained.model.stages(trained.model.config, COMPETITION)}
     found = []
     for log in logs:
-        if log.stage not in trained.stages or selection.stage not in (None, log.stage):
+        if log.stage not in trained.stages or not selection.has(log.stage):
             continue
         stage = trained.stages[log.stage]
         asked = set(selection.units(stage, feeds_later=False))

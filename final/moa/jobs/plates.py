@@ -21,9 +21,10 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
 from moa.blending.submission import submission
+from moa.data.assay import COMPETITION, Assay
 from moa.data.checks import check_features
 from moa.data.csv_files import Problems, parse_csv
-from moa.data.schema import COMPETITION, SIG_ID, Schema
+from moa.data.schema import SIG_ID
 from moa.data.table_files import append_csv
 from moa.errors import DataError, UserError
 from moa.files import ensure_writable, replacing
@@ -120,13 +121,13 @@ def _predict_part(
     models: dict[str, Trained],
     described: Trained | None,
     top: int,
-    schema: Schema,
+    schema: Assay,
 ) -> dict[str, pd.DataFrame]:
     """The three tables of some rows; ``described`` is any member whose weights describe the training data."""
     predictions = {name: model.predict(part, quiet=True) for name, model in models.items()}
     mixed = apply_blend(spec, predictions, missing="renormalise")
     probabilities = submission(mixed, part, list(mixed.columns), schema)
-    samples = part[[schema.treatment.column]].copy()
+    samples = part[list(schema.control_columns)].copy()
     treated = schema.is_treated(part).to_numpy()
     usual = described.familiarity() if described else None
     if usual is None:
@@ -178,7 +179,7 @@ def check_file(
     features: Path,
     rows_at_a_time: int,
     on_part: Callable[[float, str], None] | None = None,
-    schema: Schema = COMPETITION,
+    schema: Assay = COMPETITION,
 ) -> int:
     """Check a whole features file part by part.
 
@@ -220,7 +221,7 @@ def check_file(
 
 
 def read_parts(
-    features: Path, rows_at_a_time: int = ROWS_AT_A_TIME, schema: Schema = COMPETITION
+    features: Path, rows_at_a_time: int = ROWS_AT_A_TIME, schema: Assay = COMPETITION
 ) -> Iterator[pd.DataFrame]:
     """Read a features file in parts of ``rows_at_a_time`` rows, each as from ``moa.data.dataset.read_features``.
 
@@ -235,7 +236,7 @@ def read_parts(
         yield table
 
 
-def _parse_part(features: Path, text: bytes, problems: Problems, schema: Schema) -> pd.DataFrame | None:
+def _parse_part(features: Path, text: bytes, problems: Problems, schema: Assay) -> pd.DataFrame | None:
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
         file.write(text)
         file.flush()

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any, TypeVar
 
 import pandas as pd
 
+from moa.data.assay import COMPETITION
 from moa.data.dataset import Dataset, load_dataset
-from moa.data.schema import COMPETITION
 from moa.errors import UserError
 from moa.files import ensure_writable
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe
+from moa.progress import progress
+from moa.training.executors import LocalExecutor, UnitExecutor
 from moa.training.runner import Runner
 from moa.training.selection import Selection
+from moa.training.unit import UnitsFailed
+from moa.training.watch import Board, Watch
+
+T, R = TypeVar("T"), TypeVar("R")
+#: Seconds that an interrupted run waits for each model's thread to store what has come.
+_PATIENCE = 5
 
 
 def train_models(
@@ -25,8 +37,9 @@ def train_models(
     selection: Selection | None = None,
     overlay: dict | None = None,
     runtime: Runtime | None = None,
+    executor: UnitExecutor | None = None,
 ) -> list[dict[str, str]]:
-    """Train several models on one data set.
+    """Train several models on one data set: one after another on this machine, at the same time on a cluster.
 
     Args:
         models: the recipes.
@@ -36,12 +49,14 @@ def train_models(
         selection: which units; None: all.
         overlay: nested mapping of settings to replace in every model's configuration.
         runtime: how units are run; None: ``Runtime.of()``. TensorBoard logs get one folder per model.
+        executor: where units are run, see ``moa.training.machines.open_executor``; None: on this machine.
 
     Returns:
         a row of scores per model, see ``score_row``.
 
     Raises:
         UserError: the runtime has options that a model's training does not take.
+        TrainingIncomplete: units failed on a cluster; those that do not need them are finished.
     """
     ensure_writable(Path(weights))
     runtime = runtime or Runtime.of()
@@ -49,13 +64,89 @@ def train_models(
     runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}
     needs = [model.needs(configs[model.name]) for model in models]
     dataset = load_dataset(data, **{file: any(need[file] for need in needs) for file in ("drugs", "nonscored")})
-    rows = []
-    for model in models:
-        config = configs[model.name]
-        runner = Runner(model, weights, config, runtimes[model.name], profile, dataset.schema)
-        predictions = runner.train(dataset, selection)
-        rows.append(score_row(model, dataset, predictions.oof if predictions else None))
+    executor = executor or LocalExecutor()
+
+    def runner(model: Recipe, watch: Watch | None = None) -> Runner:
+        name = model.name
+        return Runner(model, weights, configs[name], runtimes[name], profile, dataset.schema, executor, watch)
+
+    def train(each: Runner) -> dict[str, str]:
+        predictions = each.train(dataset, selection)
+        return score_row(each.model, dataset, predictions.oof if predictions else None)
+
+    if not executor.several:
+        return [train(runner(model)) for model in models]
+    runners = [runner(model) for model in models]
+    total, done = (sum(counts) for counts in zip(*(each.count(selection) for each in runners), strict=True))
+    with progress("units", total) as bar:
+        board = Board(bar, done)
+        bar.update(done)
+        for each in runners:
+            each.watch = board
+        found = side_by_side(train, runners, executor)
+    rows = [row for row in found if not isinstance(row, UnitsFailed)]
+    if len(rows) < len(models):
+        names = [model.name for model, row in zip(models, found, strict=True) if isinstance(row, UnitsFailed)]
+        raise TrainingIncomplete(board.failed, names, rows)
     return rows
+
+
+class TrainingIncomplete(UserError):
+    """Some units failed on a cluster.
+
+    Attributes:
+        rows: scores of the models that are finished.
+    """
+
+    exit_code = 1
+
+    def __init__(self, failed: int, models: list[str], rows: list[dict[str, str]]):
+        self.rows = rows
+        super().__init__(
+            f"{failed} units failed, so {', '.join(models)} are not finished; what is finished is kept, run the same "
+            "command again to go on"
+        )
+
+
+def side_by_side(work: Callable[[T], R], items: Sequence[T], executor: UnitExecutor) -> list[R | UnitsFailed]:
+    """``work`` of each item, in a thread each.
+
+    Where one has failed for another reason than a failed unit, or the user interrupts, what runs is given up at once.
+
+    Args:
+        work: gives units to the executor.
+        items: what to work on.
+        executor: takes units from several threads.
+
+    Returns:
+        the results in order; in the place of those with failed units, the error.
+    """
+    found: list[Any] = [None] * len(items)
+    ended: Queue[BaseException | None] = Queue()
+
+    def run(number: int) -> None:
+        try:
+            found[number] = work(items[number])
+        except UnitsFailed as error:
+            found[number] = error
+        except BaseException as error:
+            ended.put(error)
+            return
+        ended.put(None)
+
+    threads = [Thread(target=run, args=(number,), daemon=True) for number in range(len(items))]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in threads:
+            if (error := ended.get()) is not None:
+                raise error
+    except BaseException:
+        executor.stop()
+        for thread in threads:  # results that have come are stored; who fits features is not waited for
+            thread.join(timeout=_PATIENCE)
+        raise
+    return found
 
 
 def _training_runtime(runtime: Runtime, model: Recipe, config: ModelConfig) -> Runtime:

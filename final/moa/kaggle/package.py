@@ -35,8 +35,8 @@ from papermill.parameterize import parameterize_notebook
 
 from moa.blending.blend import load_blend
 from moa.blending.catalogue import BLENDS
+from moa.data.assay import COMPETITION
 from moa.data.download import SLUG
-from moa.data.schema import COMPETITION
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import replacing, write_json

@@ -80,6 +80,8 @@ class Learner(Protocol):
             generators of its own only; "processes" where it also uses global generators.
         training_options: names of ``Runtime`` fields that change how this learner is trained, besides the device.
         precisions: values of ``Runtime.precision`` that ``predict`` accepts.
+        checkpoints: True where training leaves ``*.ckpt`` files in ``Runtime.scratch`` and continues from them; a
+            learner without it leaves none.
     """
 
     parallel: ClassVar[Literal["threads", "processes"]]

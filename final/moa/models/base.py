@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from moa.data.assay import COMPETITION, Assay
 from moa.data.folds import Folds
-from moa.data.schema import COMPETITION, Schema
 from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
@@ -101,7 +101,7 @@ class Recipe:
     name: str
     title: str
     config: ModelConfig
-    stages: Callable[[Any, Schema], tuple[Stage, ...]]
+    stages: Callable[[Any, Assay], tuple[Stage, ...]]
     published: Published | None = None
     rows: Literal["treated", "all"] = "treated"
     demo: Mapping[str, Any] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Recipe:
             values = merge(values, layer)
         return type(self.config).model_validate(values)
 
-    def needs(self, config: ModelConfig, schema: Schema = COMPETITION) -> dict[str, bool]:
+    def needs(self, config: ModelConfig, schema: Assay = COMPETITION) -> dict[str, bool]:
         """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``."""
         stages = self.stages(config, schema)
         return {

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.data.schema import Schema
 from moa.features.pipeline import FeaturePipeline, Step, excluding
 from moa.learners.deepinsight.backbones import ResNeSt
 from moa.learners.deepinsight.learner import CNNLearner
@@ -24,8 +24,8 @@ class DeepInsightConfig(ModelConfig):
     learner: CNNLearner = CNNLearner()
 
 
-def features(schema: Schema) -> FeaturePipeline:
-    """All raw features as numbers, treatment and conditions first."""
+def features(schema: Assay) -> FeaturePipeline:
+    """All raw features as numbers, control column and conditions first."""
     from moa.features import RawInputs
 
     return FeaturePipeline([Step("raw", RawInputs.of(schema), excluding(), "replace", own_names=True)])
@@ -38,11 +38,11 @@ def unit_features(seed: int) -> FeaturePipeline:
     return FeaturePipeline([Step("scale", LogScaler(), excluding(), "in place", fit_on="train")], dtype="float64")
 
 
-def stages(config: DeepInsightConfig, schema: Schema) -> tuple[Stage, ...]:
+def stages(config: DeepInsightConfig, schema: Assay) -> tuple[Stage, ...]:
     """One stage on the scored targets."""
     learner = config.learner
-    if learner.swap_first is None:  # swap noise leaves treatment and conditions alone
-        learner = learner.model_copy(update={"swap_first": 1 + len(schema.conditions)})
+    if learner.swap_first is None:  # swap noise leaves control column and conditions alone
+        learner = learner.model_copy(update={"swap_first": len(schema.control_columns) + len(schema.conditions)})
     make = partial(features, schema)
     return (Stage("cnn", "scored", make, config.folds, config.seeds, learner, unit_features=unit_features),)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.data.schema import Schema
 from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, keep_treated, named, positions
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
@@ -39,7 +39,7 @@ class SimpleNNConfig(ModelConfig):
     cluster_seed: int = 123
 
 
-def features(config: SimpleNNConfig, schema: Schema) -> FeaturePipeline:
+def features(config: SimpleNNConfig, schema: Assay) -> FeaturePipeline:
     """The feature pipeline, for the competition 1,089 columns with clusters, else 1,030, before one-hot encoding.
 
     Clusters and row statistics select genes and cells by position. In the original's old-CV model the second rank
@@ -50,7 +50,7 @@ def features(config: SimpleNNConfig, schema: Schema) -> FeaturePipeline:
     from moa.features import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics
 
     conditions = named(*schema.condition_columns)
-    first = 1 + len(schema.conditions)  # position of the first gene, after treatment and conditions
+    first = len(schema.control_columns) + len(schema.conditions)  # position of the first gene
     last_gene = first + len(schema.columns("genes"))
     last_cell = last_gene + len(schema.columns("cells"))
     steps = [
@@ -67,7 +67,7 @@ def features(config: SimpleNNConfig, schema: Schema) -> FeaturePipeline:
         Step(
             "second rank",
             GaussianRank(random_state=config.second_rank_seed),
-            excluding(schema.treatment.column, *schema.condition_columns),
+            excluding(*schema.control_columns, *schema.condition_columns),
             "in place",
         ),
     ]
@@ -84,7 +84,7 @@ def features(config: SimpleNNConfig, schema: Schema) -> FeaturePipeline:
     return FeaturePipeline(steps)
 
 
-def stages(config: SimpleNNConfig, schema: Schema) -> tuple[Stage, ...]:
+def stages(config: SimpleNNConfig, schema: Assay) -> tuple[Stage, ...]:
     """One stage on the scored targets."""
     return (Stage("nn", "scored", partial(features, config, schema), config.folds, config.seeds, config.learner),)
 

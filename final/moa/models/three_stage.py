@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.data.schema import Schema
 from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named, starting
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
@@ -43,7 +43,7 @@ class ThreeStageConfig(ModelConfig):
     )
 
 
-def features(config: ThreeStageConfig, schema: Schema, earlier: str | None = None) -> FeaturePipeline:
+def features(config: ThreeStageConfig, schema: Assay, earlier: str | None = None) -> FeaturePipeline:
     """Factors and UMAP of the raw values, then ranks; for the competition 1,085 columns before one-hot encoding.
 
     Only genes and cells are ranked, as in the published model; the write-up's text says that more columns are. These
@@ -75,7 +75,7 @@ def features(config: ThreeStageConfig, schema: Schema, earlier: str | None = Non
     return FeaturePipeline(steps)
 
 
-def predictions_alone(config: ThreeStageConfig, schema: Schema, earlier: str) -> FeaturePipeline:
+def predictions_alone(config: ThreeStageConfig, schema: Assay, earlier: str) -> FeaturePipeline:
     """Only the ranked predictions of an earlier stage."""
     return FeaturePipeline(
         [
@@ -98,7 +98,7 @@ def _rank_predictions(config: ThreeStageConfig, earlier: str) -> Step:
     )
 
 
-def stages(config: ThreeStageConfig, schema: Schema) -> tuple[Stage, ...]:
+def stages(config: ThreeStageConfig, schema: Assay) -> tuple[Stage, ...]:
     """Three stages; without meta-features the first is left out.
 
     Each stage splits by its own targets. The original split stages 1 and 3 by targets that were clipped already, so

@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
+from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.data.schema import Schema
 from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named, starting
 from moa.features.reductions import pca
@@ -42,7 +42,7 @@ class TwoHeadsConfig(ModelConfig):
     phase2: TwoHeadsLearner = TwoHeadsLearner(phase3="validation")
 
 
-def features(config: TwoHeadsConfig, schema: Schema) -> FeaturePipeline:
+def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
     """What is the same in all units. Head 1: genes, cells and their means, in V2 conditions. Head 2: selected columns.
 
     The t-test uses the labels of all training rows, including those of validation folds, as in the original, whose list
@@ -65,11 +65,11 @@ def features(config: TwoHeadsConfig, schema: Schema) -> FeaturePipeline:
     )
 
 
-def _means(schema: Schema) -> list[str]:
+def _means(schema: Assay) -> list[str]:
     return [f"{prefix}_mean" for prefix in schema.widths]
 
 
-def _selected(config: TwoHeadsConfig, schema: Schema) -> Step:
+def _selected(config: TwoHeadsConfig, schema: Assay) -> Step:
     """Copies of the selected columns, for the second input."""
     from sklearn.preprocessing import FunctionTransformer
 
@@ -88,7 +88,7 @@ def _selected(config: TwoHeadsConfig, schema: Schema) -> Step:
     return Step("selected", copy, named(*COLUMNS), own_names=True, prefix=SECOND)
 
 
-def unit_features(config: TwoHeadsConfig, schema: Schema, seed: int) -> FeaturePipeline:
+def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePipeline:
     """Standardised inputs and principal components, fitted on the training rows of each unit.
 
     Args:
@@ -113,7 +113,7 @@ def unit_features(config: TwoHeadsConfig, schema: Schema, seed: int) -> FeatureP
     )
 
 
-def stages(config: TwoHeadsConfig, schema: Schema) -> tuple[Stage, ...]:
+def stages(config: TwoHeadsConfig, schema: Assay) -> tuple[Stage, ...]:
     """Phase 1 on all nonscored targets; phases 2 and 3 on the scored ones, starting from phase 1's weights."""
     make, inside = partial(features, config, schema), partial(unit_features, config, schema)
     first = Stage("phase1", "nonscored-all", make, config.folds, config.seeds, config.phase1, unit_features=inside)

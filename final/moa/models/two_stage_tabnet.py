@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.data.schema import Schema
 from moa.features.pipeline import FeaturePipeline, Step, excluding, keep_treated, named, starting
 from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
@@ -64,7 +64,7 @@ class TwoStageConfig(ModelConfig):
     meta_features: bool = True
 
 
-def nonscored_features(config: NonscoredConfig, schema: Schema) -> FeaturePipeline:
+def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipeline:
     """Ranks, PCA and UMAP; columns of low variance are removed.
 
     All transformers are fitted with the control rows in. The original passed training and test rows through UMAP's
@@ -97,7 +97,7 @@ def nonscored_features(config: NonscoredConfig, schema: Schema) -> FeaturePipeli
             Step(
                 "varying",
                 varying,
-                excluding(schema.treatment.column, *schema.condition_columns),
+                excluding(*schema.control_columns, *schema.condition_columns),
                 "select",
                 fit_on="train",
             ),
@@ -107,7 +107,7 @@ def nonscored_features(config: NonscoredConfig, schema: Schema) -> FeaturePipeli
     )
 
 
-def tabnet_features(config: TabNetConfig, schema: Schema, meta_features: bool) -> FeaturePipeline:
+def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) -> FeaturePipeline:
     """Condition codes, ranks, factors, clusters, row statistics, and the ranked predictions of stage 1.
 
     All but the last are fitted with the control rows in; predictions exist for treated rows only.
@@ -132,7 +132,7 @@ def tabnet_features(config: TabNetConfig, schema: Schema, meta_features: bool) -
     return FeaturePipeline(steps)
 
 
-def stages(config: TwoStageConfig, schema: Schema) -> tuple[Stage, ...]:
+def stages(config: TwoStageConfig, schema: Assay) -> tuple[Stage, ...]:
     """The perceptron and TabNet; without meta-features only TabNet."""
     nonscored, tabnet = config.nonscored, config.tabnet
     uses = ("stage1",) if config.meta_features else ()
@@ -156,7 +156,7 @@ def stages(config: TwoStageConfig, schema: Schema) -> tuple[Stage, ...]:
     return (first, second) if config.meta_features else (second,)
 
 
-def _with_categories(learner: TabNetLearner, schema: Schema) -> TabNetLearner:
+def _with_categories(learner: TabNetLearner, schema: Assay) -> TabNetLearner:
     """Fill the number of levels and the width of each condition's embedding, unless they are set."""
     sizes = {
         "cat_dims": tuple(len(condition.levels) for condition in schema.conditions),

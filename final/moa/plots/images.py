@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from moa.data.schema import Schema
+from moa.data.assay import Assay
 from moa.learners.deepinsight.rendering import CHANNELS
 from moa.plots.charts import GRID, INK, SERIES, plain_text
 
@@ -40,18 +40,18 @@ class Kind:
     marker: str = "o"
 
 
-def kinds(schema: Schema) -> list[Kind]:
-    """The feature groups of a schema, and "conditions" (treatment included), which come last."""
+def kinds(schema: Assay) -> list[Kind]:
+    """The feature groups of a schema, and "conditions" (the control column included), which come last."""
     colours = [colour for colour in SERIES if colour != SERIES[3]]
     found = [
         # Dots of large groups are smaller, since they lie closer together.
         Kind(group.name, group.columns, colours[place % len(colours)], 9 if len(group.columns) > 500 else 14)
         for place, group in enumerate(schema.groups)
     ]
-    return [*found, Kind("conditions", (schema.treatment.column, *schema.condition_columns), SERIES[3], 60, "D")]
+    return [*found, Kind("conditions", (*schema.control_columns, *schema.condition_columns), SERIES[3], 60, "D")]
 
 
-def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Schema, side: float = 4.6) -> Figure:
+def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Assay, side: float = 4.6) -> Figure:
     """Position of each feature on the plane, coloured by kind; as in the images, rows count from the top.
 
     Args:

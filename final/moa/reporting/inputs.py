@@ -11,8 +11,9 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, load_blend
 from moa.blending.catalogue import BLENDS
+from moa.data.assay import Assay
 from moa.data.dataset import Dataset, load_dataset
-from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED, Schema
+from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
 from moa.data.synthetic import TRUTH, is_synthetic
 from moa.data.table_files import read_table
 from moa.errors import UserError
@@ -213,7 +214,7 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
         result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, store.folder, TRAIN_SCORED)
 
 
-def _stages(recipe: Recipe | None, manifest: ManifestRecord, schema: Schema) -> tuple[Stage, ...]:
+def _stages(recipe: Recipe | None, manifest: ManifestRecord, schema: Assay) -> tuple[Stage, ...]:
     """The stages of the trained settings; empty if they are not known."""
     if recipe is None or manifest.settings is None:
         return ()

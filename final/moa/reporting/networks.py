@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from moa.data.schema import Schema
+from moa.data.assay import Assay
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.plots.images import channels, class_panels, feature_map, kinds, paint
 from moa.progress import Bar, progress
@@ -116,7 +116,7 @@ def _top_features(found: Scores, model: ModelResult, seen: Explanation) -> pd.Da
     return pd.DataFrame(table)
 
 
-def _shares(seen: Explanation, schema: Schema) -> str:
+def _shares(seen: Explanation, schema: Assay) -> str:
     """The share of the gradient of each kind of feature, as a sentence."""
     gradient = seen.weights["gradient"].mean(axis=1)
     parts = []

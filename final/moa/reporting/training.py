@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.models import winners
 from moa.plots.charts import learning_curves, stacked_bars
 from moa.reporting.page import Block, Details, Figures, Section, Table, Text

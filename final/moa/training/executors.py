@@ -1,8 +1,10 @@
 """How the units of a stage are run on one machine: side by side, one after another, or as one batched network.
 
-An executor is a small contract: ``run(inputs, units, callback)`` yields a ``UnitResult`` per unit, in any order. On a
-CPU units run side by side on one core each, so that no core waits for another inside a step, and no result depends on
-how many cores there are or on which other units are left to train. Learners that draw from global generators run in
+An executor is a small contract: ``run(inputs, units, callback)`` yields a ``UnitResult`` per unit, in any order. The
+one here runs them on this machine; ``moa.training.cluster`` has the one for several machines.
+
+On a CPU units run side by side on one core each, so that no core waits for another inside a step, and no result depends
+on how many cores there are or on which other units are left to train. Learners that draw from global generators run in
 processes of their own, the others in threads. On a GPU units run one after another, or, where the learner can, as one
 batched network.
 
@@ -15,17 +17,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from itertools import chain, islice
 from threading import Event
 from typing import Protocol
 
 import torch
-from threadpoolctl import threadpool_limits
 
 from moa.environment import ENGINE, variable
 from moa.errors import UserError
 from moa.learners.base import EpochCallback
+from moa.learners.runtime import Runtime
+from moa.parallel import Processes, Streams, one_thread
 from moa.training.processes import UnitProcesses
 from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult, train_batch, train_unit
 
@@ -34,8 +36,23 @@ ENGINES = ("sequential", "threads", "ensemble")
 _PROCESS_BYTES = 600 * 2**20
 
 
-class UnitExecutor(Protocol):
-    """What runs units."""
+class UnitExecutor(Streams, Protocol):
+    """What runs units, and streams of other work.
+
+    Attributes:
+        several: whether several threads may give it units at the same time, those of a model each. Such an executor
+            reports a unit that fails to the callback, goes on with the others, and raises ``UnitsFailed`` at the end.
+    """
+
+    several: bool
+
+    def place(self, runtime: Runtime) -> Runtime:
+        """The runtime of units, for this runtime of the machine that gives them out."""
+        ...
+
+    def stop(self) -> None:
+        """Give up what is running, from another thread; ``run`` and ``stream`` then raise ``InterruptedError``."""
+        ...
 
     def run(
         self, inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback | None = None
@@ -53,8 +70,20 @@ class UnitExecutor(Protocol):
         ...
 
 
-class LocalExecutor:
-    """Runs units on this machine."""
+class LocalExecutor(Processes):
+    """Runs units on this machine, and streams of other work on all of its cores."""
+
+    several = False
+
+    def __init__(self) -> None:
+        super().__init__(torch.get_num_threads())
+
+    def place(self, runtime: Runtime) -> Runtime:
+        """The same runtime."""
+        return runtime
+
+    def stop(self) -> None:
+        """Nothing: an interruption reaches the units of this machine by itself."""
 
     def run(
         self, inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback | None = None
@@ -152,7 +181,7 @@ def _one_by_one(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallba
 def _in_threads(inputs: StageInputs, units: Iterable[Unit], count: int, callback: UnitCallback) -> Iterator[UnitResult]:
     """Each unit on a thread of its own. Where one fails, the others end with the epoch they are in."""
     stop = Event()
-    with one_core_each(), ThreadPoolExecutor(count) as pool:
+    with one_thread(), ThreadPoolExecutor(count) as pool:
 
         def submit(unit: Unit) -> Future[UnitResult]:
             return pool.submit(_train, inputs, unit, _Forward(unit, callback, stop))
@@ -188,25 +217,19 @@ def _batched(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback)
             yield from train_batch(inputs, group, callbacks)
 
 
-def batches(inputs: StageInputs, units: Iterable[Unit]) -> Iterator[Sequence[Unit]]:
-    """Group units that can be trained together; no more are drawn than the groups in hand need."""
+def batches(inputs: StageInputs, units: Iterable[Unit], most: int | None = None) -> Iterator[Sequence[Unit]]:
+    """Group units that can be trained together; no more are drawn than the groups in hand need.
+
+    Args:
+        inputs: of the stage.
+        units: may be lazy.
+        most: units of a group; None: what fits into the memory of this machine's device.
+    """
     waiting: dict[object, list[Unit]] = {}
     for unit in units:
         key = unit.stage.learner.batch_key(inputs.fold(unit.seed, unit.fold))
         group = waiting.setdefault(key, [])
         group.append(unit)
-        if len(group) >= units_at_once(inputs, unit):
+        if len(group) >= (most or units_at_once(inputs, unit)):
             yield waiting.pop(key)
     yield from waiting.values()
-
-
-@contextmanager
-def one_core_each() -> Iterator[None]:
-    """Let torch and the numerical libraries use one core in each thread that is started inside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)

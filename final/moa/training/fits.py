@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import sklearn
 import skops.io
 from sklearn.base import clone
@@ -39,13 +40,12 @@ class SharedFits:
 
     def fit(self, transformer: Any, X: Any, y: np.ndarray | None = None) -> tuple[Any, str]:
         """Fit a clone of ``transformer``, or read the same fit made before; returns it with its key."""
-        values = X if isinstance(X, np.ndarray) else X.astype(str).to_numpy().astype("U16")
         kind = type(transformer)
         key = digest(
             f"{kind.__module__}.{kind.__qualname__}",
             repr(sorted(transformer.get_params().items(), key=str)),
             sklearn.__version__,
-            values,
+            *_contents(X),
             [] if y is None else np.asarray(y),
         )
         if self.path(key).exists():
@@ -80,6 +80,16 @@ class SharedFits:
     def path(self, key: str) -> Path:
         """File of a fit."""
         return self._layout.fit(key)
+
+
+def _contents(X: np.ndarray | pd.DataFrame) -> tuple[Any, ...]:
+    """What of a table is hashed: an array; or a frame's columns, its numbers and the whole text of its other cells."""
+    if isinstance(X, np.ndarray):
+        return (X,)
+    numbers = X.select_dtypes("number")
+    others = X.drop(columns=numbers.columns)
+    text = [[str(cell) for cell in others[column]] for column in others]
+    return ([str(column) for column in X], numbers.to_numpy(np.float64), text)
 
 
 def dump(fitted: Any) -> bytes:

@@ -5,6 +5,7 @@ Layout::
     shared/<key>.skops                      fitted transformers, named by what they were fitted on
     <model>/manifest.json                   settings, data, schema, package versions
     <model>/training.json                   prevalence of the targets, key of the fitted familiarity
+    <model>/seconds.json                    seconds of the work that is no unit
     <model>/<stage>/stage.json              targets, folds, the feature pipeline
     <model>/<stage>/seed-S/fold-F/          one unit: weights.safetensors, oof.parquet, unit.json
     <model>/predictions/{oof,test}.parquet  tables with sig_id and target names
@@ -97,6 +98,11 @@ class ModelFolder:
     def stage(self, name: str) -> Path:
         """Description of a stage."""
         return self._folder(name) / _STAGE
+
+    @property
+    def seconds(self) -> Path:
+        """Seconds of the work that is no unit: features, predictions."""
+        return self.path / "seconds.json"
 
     def unit(self, key: UnitKey) -> Path:
         """Folder of a unit."""

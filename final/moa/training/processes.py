@@ -7,7 +7,6 @@ when the parent asks for it, or is gone.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +16,7 @@ from typing import Any
 
 from moa.errors import UserError
 from moa.learners.base import EpochCallback
+from moa.parallel import exit_when_closed
 from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult, train_unit
 
 _POLL_SECONDS = 0.2
@@ -113,12 +113,7 @@ def _start(inputs: StageInputs, writer: Connection, lock: Any, stop: Connection)
     torch.set_num_threads(1)
     threadpool_limits(1)
     _inputs, _report = inputs, _Report(writer, lock)
-    Thread(target=_exit_when_closed, args=(stop,), daemon=True).start()
-
-
-def _exit_when_closed(stop: Connection) -> None:
-    stop.poll(None)
-    os._exit(1)
+    exit_when_closed(stop)
 
 
 def _train(unit: Unit) -> UnitResult:

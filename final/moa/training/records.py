@@ -75,6 +75,12 @@ class TrainingRecord(Record):
     prevalence: dict[str, float]
 
 
+class SecondsRecord(Record):
+    """``seconds.json``: seconds of the work that is no unit, by what it was."""
+
+    seconds: dict[str, Annotated[float, Field(ge=0)]]
+
+
 class StepRecord(Record):
     """One fitted step of a pipeline; see ``moa.features.pipeline.Step``."""
 

@@ -2,47 +2,56 @@
 
 A run is the set of units that are not finished, so a run that was killed continues where it stopped, and several
 processes can work on one weights folder, for example one fold each. Each unit is stored as soon as it is finished.
+
+Runners of several models may run at the same time in threads of one process, which gives their units to one cluster.
+What the process itself does for them, features and predictions, it does for one after another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
 
+from moa.data.assay import COMPETITION, Assay
 from moa.data.dataset import Dataset
-from moa.data.schema import (
-    COMPETITION,
-    TEST_FEATURES,
-    TRAIN_DRUG,
-    TRAIN_FEATURES,
-    TRAIN_NONSCORED,
-    TRAIN_SCORED,
-    Schema,
-)
+from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
-from moa.errors import UserError, WriteError
+from moa.errors import WriteError
 from moa.features import Familiarity
 from moa.files import create_json
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.models.source import code_of
-from moa.progress import Bar, progress
+from moa.progress import progress
 from moa.training.executors import LocalExecutor, UnitExecutor
 from moa.training.selection import Selection
 from moa.training.stage_inputs import prepare_stage
 from moa.training.trained import Trained
-from moa.training.unit import Unit, UnitCallback, UnitResult
+from moa.training.unit import Unit
+from moa.training.watch import Watch
+
+#: Held while a runner fits features or predicts in this process, with all of its cores.
+_ALONE = Lock()
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Tables of a model: ``oof`` over the training rows covered so far, ``test`` over all test rows (controls 0)."""
+    """Tables of a model.
+
+    Attributes:
+        oof: over the training rows covered so far.
+        test: over all test rows, controls 0; None while units of the model's plan are missing.
+    """
 
     oof: pd.DataFrame
-    test: pd.DataFrame
+    test: pd.DataFrame | None
 
 
 class Runner:
@@ -56,6 +65,7 @@ class Runner:
         profile: recorded in the manifest.
         schema: of the data it will be trained on.
         executor: runs the units; None: on this machine.
+        watch: shows the progress; None: a bar for each stage.
 
     Attributes:
         trained: what is finished so far, for predictions and learning curves.
@@ -68,15 +78,19 @@ class Runner:
         config: ModelConfig | None = None,
         runtime: Runtime | None = None,
         profile: str = "custom",
-        schema: Schema = COMPETITION,
+        schema: Assay = COMPETITION,
         executor: UnitExecutor | None = None,
+        watch: Watch | None = None,
     ):
         self.model, self.profile, self.runtime = model, profile, runtime or Runtime()
-        self.executor = executor or LocalExecutor()
+        self.executor, self.watch = executor or LocalExecutor(), watch or Watch()
+        self.placed = self.executor.place(self.runtime)
         self.trained = Trained(model, Path(weights), config or model.config, schema, self.runtime)
 
     def train(self, data: Dataset, selection: Selection | None = None) -> Predictions | None:
         """Train the selected units that are not finished; write and return the predictions so far.
+
+        The test rows are predicted once the last unit of the plan is finished, by the job that finished it.
 
         Returns None while the last stage has no unit, as after ``Selection(stage=...)`` with an earlier stage.
         """
@@ -84,14 +98,18 @@ class Runner:
         trained = self.trained
         if not trained.units(trained.last):
             return None
-        while True:
-            units = trained.units(trained.last)
-            predictions = Predictions(trained.oof(), trained.predict(data.test))
-            write_table(trained.store.layout.prediction("oof"), predictions.oof)
-            write_table(trained.store.layout.prediction("test"), predictions.test)
-            # Another process may have stored a unit and its tables meanwhile: the last ones written must hold all.
-            if trained.units(trained.last) == units:
-                return predictions
+        with self._here("predictions"):
+            while True:
+                units = trained.units(trained.last)
+                whole = len(units) == len(trained.last.units())
+                test = trained.predict(data.test, self.watch.quiet) if whole else None
+                predictions = Predictions(trained.oof(), test)
+                write_table(trained.store.layout.prediction("oof"), predictions.oof)
+                if test is not None:
+                    write_table(trained.store.layout.prediction("test"), test)
+                # Another process may have stored a unit and its tables meanwhile: the last ones must hold all.
+                if trained.units(trained.last) == units:
+                    return predictions
 
     def train_units(self, data: Dataset, selection: Selection | None = None, until: str | None = None) -> None:
         """Train the selected units that are not finished, and predict nothing.
@@ -104,36 +122,48 @@ class Runner:
         Raises:
             UserError: the selection names a stage or fold that does not exist.
             StoreError: the weights folder was made with other settings or data, or by another recipe.
+            UnitsFailed: some units failed on a cluster; later stages are not begun.
         """
-        plan = self._plan(selection or Selection(), until)
+        plan = self.plan(selection, until)
         self.trained.store.claim(
             {
                 "model": self.model.name,
                 "recipe": self.model.version,
                 "profile": self.profile,
                 "settings": self.trained.config.model_dump(mode="json"),
-                "schema": self.trained.schema.model_dump(mode="json"),
+                "schema": self.trained.schema.plain,
                 "data": self._fingerprint(data),
             },
             code_of(self.model),
         )
         self.trained.check_recipe()
-        self._describe_training(data)
+        with self._here("familiarity"):
+            self._describe_training(data)
         for stage, wanted in plan:
             if not all(self.trained.store.has_unit(stage.name, *unit) for unit in wanted):
                 self._train_stage(stage, data, wanted)
 
-    def _plan(self, selection: Selection, until: str | None) -> list[tuple[Stage, list[tuple[int, int]]]]:
-        """Stages and their selected units; made first, so that a wrong fold is reported before hours of training."""
-        stages = self.trained.stages
-        if selection.stage and selection.stage not in stages:
-            raise UserError(f"--stage {selection.stage}: {self.model.name} has {', '.join(stages)}")
+    def plan(
+        self, selection: Selection | None = None, until: str | None = None
+    ) -> list[tuple[Stage, list[tuple[int, int]]]]:
+        """Stages and their selected units; made first, so that a wrong fold is reported before hours of training.
+
+        Raises:
+            UserError: the selection names a stage, seed or fold that does not exist.
+        """
+        selection = selection or Selection()
+        selection.check(self.model.name, self.trained.stages)
         chain = self.trained.stages_until(until)
         return [
             (stage, selection.units(stage, any(stage.name in later.uses for later in chain)))
             for stage in chain
-            if selection.stage in (None, stage.name)
+            if selection.has(stage.name)
         ]
+
+    def count(self, selection: Selection | None = None, until: str | None = None) -> tuple[int, int]:
+        """Number of selected units, and of those that are finished."""
+        units = [(stage.name, *unit) for stage, wanted in self.plan(selection, until) for unit in wanted]
+        return len(units), sum(self.trained.store.has_unit(*unit) for unit in units)
 
     def _describe_training(self, data: Dataset) -> None:
         """Store what predictions of new samples are compared with; the same for all models of one data set."""
@@ -141,7 +171,7 @@ class Runner:
         if store.layout.training.exists():
             return
         treated = data.features[data.treated]
-        with progress(f"{self.model.name} familiarity", 1) as bar:
+        with progress(f"{self.model.name} familiarity", 1, self.watch.quiet) as bar:
             _, key = store.fits.fit(Familiarity(), treated[list(data.schema.values)].to_numpy(np.float64))
             bar.update(1)
         prevalence = data.scored[data.treated].mean()
@@ -150,47 +180,36 @@ class Runner:
     def _train_stage(self, stage: Stage, data: Dataset, wanted: list[tuple[int, int]]) -> None:
         store = self.trained.store
         missing = [unit for unit in wanted if not store.has_unit(stage.name, *unit)]
-        inputs = prepare_stage(self.trained, stage, data, seeds=list(dict.fromkeys(seed for seed, _ in missing)))
+        seeds = list(dict.fromkeys(seed for seed, _ in missing))
+        with self._here(stage.name):
+            inputs = prepare_stage(self.trained, stage, data, seeds, self.watch.quiet)
         units = (self._unit(stage, seed, fold) for seed, fold in missing)
-        with progress(f"{self.model.name} {stage.name}", len(wanted)) as bar:
-            shown = _Progress(bar, done=len(wanted) - len(missing))
+        with self.watch.stage(self.model.name, stage.name, len(wanted), len(wanted) - len(missing)) as shown:
             for result in self.executor.run(inputs, units, shown):
                 try:
-                    store.save_unit(stage.name, result, self.runtime.device)
+                    store.save_unit(stage.name, result, self.placed.device)
                 except WriteError as error:
-                    kept = f"{shown.done} of {len(wanted)} units of {stage.name} are finished and kept"
-                    raise error.during(kept, len(wanted) - shown.done) from error
-                shown.finished(result)
+                    there = sum(store.has_unit(stage.name, *unit) for unit in wanted)
+                    kept = f"{there} of {len(wanted)} units of {stage.name} are finished and kept"
+                    raise error.during(kept, len(wanted) - there) from error
+                shown.on_finished(result)
 
     def _unit(self, stage: Stage, seed: int, fold: int) -> Unit:
         store = self.trained.store
         initial = store.load_unit(stage.starts_from, seed, fold).fitted if stage.starts_from else None
-        runtime = self.runtime.replace(scratch=store.scratch(stage.name, seed, fold))
+        runtime = self.placed.replace(scratch=store.scratch(stage.name, seed, fold))
         return Unit(stage, seed, fold, initial, runtime)
+
+    @contextmanager
+    def _here(self, what: str) -> Iterator[None]:
+        """What this process itself does; alone, and with its seconds noted for ``moa plan``."""
+        with _ALONE:
+            started = perf_counter()
+            yield
+            self.trained.store.note_seconds(what, perf_counter() - started)
 
     def _fingerprint(self, data: Dataset) -> dict[str, str]:
         needs = self.model.needs(self.trained.config, self.trained.schema)
         optional = {TRAIN_NONSCORED: needs["nonscored"], TRAIN_DRUG: needs["drugs"]}
         names = [TRAIN_FEATURES, TRAIN_SCORED, TEST_FEATURES, *(name for name, needed in optional.items() if needed)]
         return {name: data.fingerprint[name] for name in names}
-
-
-class _Progress(UnitCallback):
-    """Shows how far the units of a stage are, those in training by their share of epochs."""
-
-    def __init__(self, bar: Bar, done: int):
-        self.bar, self.done = bar, done
-        self.running: dict[tuple[int, int], float] = {}
-
-    def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:
-        self.running[seed, fold] = (epoch + 1) / epochs
-        self._update(f"seed {seed} fold {fold} valid loss {row['valid_loss']:.5f}")
-
-    def finished(self, result: UnitResult) -> None:
-        """Count a finished unit."""
-        self.done += 1
-        self.running.pop((result.seed, result.fold), None)
-        self._update(f"seed {result.seed} fold {result.fold} best valid loss {result.best_loss:.5f}", log=True)
-
-    def _update(self, note: str, log: bool = False) -> None:
-        self.bar.update(self.done + sum(list(self.running.values())), note, log=log)

@@ -19,7 +19,9 @@ from moa.training.trained import Trained
 from moa.training.unit import StageInputs
 
 
-def prepare_stage(trained: Trained, stage: Stage, data: Dataset, seeds: Sequence[int]) -> StageInputs:
+def prepare_stage(
+    trained: Trained, stage: Stage, data: Dataset, seeds: Sequence[int], quiet: bool = False
+) -> StageInputs:
     """Everything that the units of a stage are trained on.
 
     Args:
@@ -27,12 +29,13 @@ def prepare_stage(trained: Trained, stage: Stage, data: Dataset, seeds: Sequence
         stage: the stage.
         data: the data set.
         seeds: model seeds whose folds are needed.
+        quiet: show no progress.
 
     Raises:
         StoreError: an earlier stage is not finished, or this one was begun on other predictions of it.
     """
     y = _targets(stage, data)
-    X = _fit_features(trained, stage, data, list(y.columns))
+    X = _features(trained, stage, data, list(y.columns), quiet)
     y = y.loc[X.index]
     keys = seeds if stage.folds.per_seed else seeds[:1]
     splits = {
@@ -41,22 +44,29 @@ def prepare_stage(trained: Trained, stage: Stage, data: Dataset, seeds: Sequence
     return StageInputs(X, y, splits)
 
 
-def _frames(trained: Trained, stage: Stage, data: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and test features with the predictions of the stages that this one uses.
+def _train_frame(trained: Trained, stage: Stage, data: Dataset) -> pd.DataFrame:
+    """Training features with the OOF predictions of the stages that this one uses.
 
     Control rows are there, so that transformers can be fitted with them; they have no predictions (NaN). Models that
     are trained on all rows take them in the order of sig_id, as the original did.
     """
-    frames = [data.features, data.test]
-    if trained.model.rows == "all":
-        frames = [frame.sort_index() for frame in frames]
-    train, test = frames
+    train = data.features.sort_index() if trained.model.rows == "all" else data.features
+    treated = train.index[trained.schema.is_treated(train)]
     for name in stage.uses:
-        treated_train, treated_test = (frame.index[trained.schema.is_treated(frame)] for frame in frames)
-        oof = _whole_oof(trained, name, treated_train)
-        predicted = trained.predict_stage(name, data.test.loc[treated_test], trained.units(trained.stages[name]))
-        train, test = train.join(oof.add_prefix(f"{name}:")), test.join(predicted.add_prefix(f"{name}:"))
-    return train, test
+        train = train.join(_whole_oof(trained, name, treated).add_prefix(f"{name}:"))
+    return train
+
+
+def _test_frame(
+    trained: Trained, data: Dataset, sources: dict[str, list[tuple[int, int]]], quiet: bool
+) -> pd.DataFrame:
+    """Test features with the predictions of earlier stages' units; the order of rows as in ``_train_frame``."""
+    test = data.test.sort_index() if trained.model.rows == "all" else data.test
+    treated = test.index[trained.schema.is_treated(test)]
+    for name, units in sources.items():
+        predicted = trained.predict_stage(name, data.test.loc[treated], units, quiet)
+        test = test.join(predicted.add_prefix(f"{name}:"))
+    return test
 
 
 def _targets(stage: Stage, data: Dataset) -> pd.DataFrame:
@@ -67,20 +77,21 @@ def _targets(stage: Stage, data: Dataset) -> pd.DataFrame:
     return y if stage.targets == "nonscored-all" else y.loc[:, y.to_numpy().any(axis=0)]
 
 
-def _fit_features(trained: Trained, stage: Stage, data: Dataset, targets: list[str]) -> pd.DataFrame:
+def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str], quiet: bool) -> pd.DataFrame:
     """The stage's training inputs; fits the pipeline the first time, and reads it from the store after that."""
     store = trained.store
     sources = {name: trained.units(trained.stages[name]) for name in stage.uses}
-    train, test = _frames(trained, stage, data)
+    train = _train_frame(trained, stage, data)
     path = store.layout.stage(stage.name)
     inputs = digest(*(train[c].to_numpy() for c in sorted(set(train) - set(data.features))))
     if path.exists():
         description = _same_inputs(trained, stage, store.stage(stage.name), inputs)
         return FeaturePipeline.restore(description.pipeline.to_json(), store.fits).transform(train)
+    test = _test_frame(trained, data, sources, quiet)  # long predictions: only where transformers are to be fitted
     pipeline = stage.features()
     # For selectors: does the sample have any mechanism of action? All stages of a model get the same labels.
     labelled = data.scored.loc[train.index].to_numpy().any(axis=1).astype(np.int64)
-    with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps)) as bar:
+    with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet) as bar:
         X, _ = pipeline.fit_transform(
             train, test, store.fits, labelled, lambda name, done, total: bar.update(done, name)
         )

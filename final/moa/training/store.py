@@ -17,9 +17,11 @@ from typing import Any
 
 import pandas as pd
 import safetensors.torch
+from pydantic import ValidationError
 
+from moa.data.assay import Assay
 from moa.data.table_files import read_table, write_table
-from moa.errors import StoreError, shown
+from moa.errors import StoreError, in_words, shown
 from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, plain, replacing_folder, sha256, write_json, writing
 from moa.learners.base import Fitted
@@ -29,6 +31,7 @@ from moa.training.layout import UnitKey, WeightsFolder
 from moa.training.records import (
     FIRST_RECIPE,
     ManifestRecord,
+    SecondsRecord,
     StageRecord,
     TrainingRecord,
     UnitRecord,
@@ -124,7 +127,14 @@ class ModelStore:
 
     def manifest(self) -> ManifestRecord:
         """The manifest."""
-        return read_record(self.layout.manifest, ManifestRecord)
+        record = read_record(self.layout.manifest, ManifestRecord)
+        if record.data_schema and "treatment" in record.data_schema:  # written by version 0.2
+            try:
+                schema = Assay.model_validate(record.data_schema).plain
+            except ValidationError as error:
+                raise StoreError(f"{self.layout.manifest}: schema: {in_words(error)}; copy the folder again") from None
+            record = record.model_copy(update={"data_schema": schema})
+        return record
 
     def check_version(self, version: int) -> None:
         """Refuse weights that another version of the model's recipe trained.
@@ -160,6 +170,16 @@ class ModelStore:
     def training_facts(self) -> TrainingRecord | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
         return read_record(self.layout.training, TrainingRecord) if self.layout.training.exists() else None
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of the work that is no unit, by what it was: a stage's features, predictions."""
+        return read_record(self.layout.seconds, SecondsRecord).seconds if self.layout.seconds.exists() else {}
+
+    def note_seconds(self, what: str, seconds: float) -> None:
+        """Note how long such work took; the longest is kept, because a run that continues does less."""
+        noted = self.seconds()
+        if seconds > noted.get(what, 0):
+            write_json(self.layout.seconds, {"seconds": noted | {what: round(seconds, 3)}})
 
     def stage(self, name: str) -> StageRecord:
         """Description of a stage: targets, folds, the feature pipeline."""

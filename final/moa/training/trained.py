@@ -13,7 +13,7 @@ import torch
 from pandas.api.types import is_float_dtype
 from pydantic import ValidationError
 
-from moa.data.schema import Schema
+from moa.data.assay import Assay
 from moa.errors import StoreError, UserError, in_words, shown
 from moa.features import Familiarity
 from moa.features.pipeline import FeaturePipeline
@@ -40,7 +40,7 @@ class Trained:
     """
 
     def __init__(
-        self, model: Recipe, weights: Path, config: ModelConfig, schema: Schema, runtime: Runtime | None = None
+        self, model: Recipe, weights: Path, config: ModelConfig, schema: Assay, runtime: Runtime | None = None
     ):
         self.model, self.config, self.schema = model, config, schema
         self.store = ModelStore(weights, model.name)
@@ -253,7 +253,7 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
     store.check_version(model.version)
     try:
         config = type(model.config).model_validate(manifest.settings)
-        schema = Schema.model_validate(manifest.data_schema)
+        schema = Assay.model_validate(manifest.data_schema)
     except ValidationError as error:
         raise StoreError(
             f"{path}: settings that this version of the package does not know ({in_words(error)}); train again, or "

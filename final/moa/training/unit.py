@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline, NoStore
 from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.runtime import Runtime
@@ -85,14 +86,26 @@ class UnitResult:
         return min((row["valid_loss"] for row in self.fitted.history), default=float("nan"))
 
 
+class UnitsFailed(UserError):
+    """Some units failed, and those that do not need them are finished."""
+
+    exit_code = 1
+
+
 class UnitCallback:
     """Receives the progress of units. Every method does nothing here; override what you need.
 
     Methods may be called from several threads.
     """
 
+    def on_start(self, seed: int, fold: int) -> None:
+        """Called when a unit begins on a cluster; again where its worker was lost and it begins anew."""
+
     def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:
         """Called after each epoch of a unit; see ``moa.learners.base.EpochCallback``."""
+
+    def on_failure(self, seed: int, fold: int, reason: str) -> None:
+        """Called where a unit failed and the others go on; ``reason`` is one line."""
 
 
 def train_unit(

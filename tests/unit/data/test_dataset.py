@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moa.data.assay import COMPETITION
 from moa.data.dataset import load_dataset, load_test, read_features, summary
 from moa.data.schema import (
     CELLS,
-    FEATURES,
     GENES,
     SAMPLE_SUBMISSION,
     TEST_FEATURES,
@@ -32,7 +32,7 @@ def test_everything_is_aligned_by_sig_id_in_any_order(clean, folder):
     pd.testing.assert_frame_equal(found.scored, expected.scored)
     pd.testing.assert_frame_equal(found.nonscored, expected.nonscored)
     pd.testing.assert_series_equal(found.drugs, expected.drugs)
-    assert list(found.features.columns) == list(FEATURES)
+    assert list(found.features.columns) == list(COMPETITION.features)
     assert found.targets == list(pd.read_csv(clean / TRAIN_SCORED, nrows=0).columns[1:])
     assert found.features[[*GENES, *CELLS]].dtypes.eq(np.float64).all() and found.scored.dtypes.eq(np.uint8).all()
 

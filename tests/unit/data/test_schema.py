@@ -6,16 +6,15 @@ import pytest
 from pydantic import ValidationError
 
 from moa.blending.submission import submission
+from moa.data.assay import COMPETITION, Assay, Condition, Control, FeatureGroup
 from moa.data.dataset import load_dataset, read_features
-from moa.data.schema import COMPETITION, Condition, FeatureGroup, Schema, Treatment
 from moa.errors import DataError
 
-OTHER = Schema(
+OTHER = Assay(
     name="other",
-    treatment=Treatment(column="kind", treated="drug", control="vehicle"),
+    control=Control(column="kind", values=("vehicle",), treated=("drug",)),
     conditions=(Condition(column="dose", levels=(0.5, 10.0)), Condition(column="line", levels=("A549", "MCF7"))),
     groups=(FeatureGroup(name="proteins", prefix="p", columns=("p-0", "p-1")),),
-    n_nonscored=0,
 )
 
 
@@ -31,7 +30,7 @@ def test_columns_of_the_competition():
 
 @pytest.mark.parametrize("schema", [COMPETITION, OTHER], ids=lambda schema: schema.name)
 def test_a_schema_comes_back_from_json(schema):
-    back = Schema.model_validate_json(schema.model_dump_json())
+    back = Assay.model_validate_json(schema.model_dump_json())
     assert back == schema and hash(back) == hash(schema)
     assert [type(level) for each in back.conditions for level in each.levels] == [
         type(level) for each in schema.conditions for level in each.levels
@@ -46,15 +45,15 @@ def test_a_schema_comes_back_from_json(schema):
         ({"groups": (*OTHER.groups, FeatureGroup(name="proteins", prefix="m", columns=("q",)))}, "group 'proteins'"),
         ({"conditions": (Condition(column="dose", levels=(1, 1)),)}, "level of 'dose' 1"),
         ({"conditions": (Condition(column="sig_id", levels=(1, 2)),)}, "column 'sig_id'"),
-        ({"treatment": Treatment(column="kind", treated="a", control="a")}, "value of the treatment 'a'"),
-        ({"n_scored": 0}, "greater than or equal to 1"),
+        ({"control": Control(column="kind", values=("a",), treated=("a",))}, "value of the control column 'a'"),
+        ({"targets": 0}, "name at least one"),
         ({"groups": ()}, "at least 1"),
-        ({"targets": 3}, "Extra inputs"),
+        ({"target": 3}, "Extra inputs"),
     ],
 )
 def test_a_schema_that_contradicts_itself_is_refused(change, message):
     with pytest.raises(ValidationError, match=message):
-        Schema(**dict(OTHER) | change)
+        Assay(**dict(OTHER) | change)
 
 
 @pytest.mark.parametrize("levels", [(), ("A", 1), (True, False)])
@@ -118,6 +117,6 @@ def test_a_file_read_before_by_another_schema_is_parsed_again(folder):
 def test_files_of_another_schema_are_not_those_of_the_competition(folder):
     with pytest.raises(DataError, match="expected sig_id and 875 feature columns"):
         read_features(folder / "test_features.csv")
-    fixed = OTHER.model_copy(update={"n_scored": 2})
+    fixed = OTHER.model_copy(update={"targets": 2})
     with pytest.raises(DataError, match="1 target columns; expected 2 besides sig_id"):
         load_dataset(folder, schema=fixed)

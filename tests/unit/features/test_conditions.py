@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import skops.io
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.features import TRUSTED_TYPES, ConditionCodes, OneHotConditions, RawInputs
 from moa.features.conditions import TreatedRows

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.preprocessing import StandardScaler
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.features.pipeline import (
     FeaturePipeline,

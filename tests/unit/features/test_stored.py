@@ -6,7 +6,7 @@ import pytest
 import skops.io
 from sklearn.base import clone
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.features import (
     TRUSTED_TYPES,
     ConditionCodes,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.jobs.ablation import compare
 from moa.jobs.claims import ABLATIONS, Arm

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.runtime import PRECISIONS

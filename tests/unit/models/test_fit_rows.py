@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from moa.data.schema import CELLS, COMPETITION, CP_TYPE, GENES, TREATED
+from moa.data.assay import COMPETITION
+from moa.data.schema import CELLS, CP_TYPE, GENES, TREATED
 from moa.features import GaussianRank, UMAPEmbedding
 from moa.models.registry import recipe
 from support.recording import fits_of

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from moa.data.schema import COMPETITION, CP_TYPE, TREATED
+from moa.data.assay import COMPETITION
+from moa.data.schema import CP_TYPE, TREATED
 from moa.models.registry import recipe
 from support import naive_features
 

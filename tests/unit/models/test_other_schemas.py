@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data.schema import Condition, FeatureGroup, Schema, Treatment
+from moa.data.assay import Assay, Condition, Control, FeatureGroup
 from moa.errors import UserError
 from moa.models.registry import recipe, recipes
 
-TREATMENT = Treatment(column="kind", treated="drug", control="vehicle")
+TREATMENT = Control(column="kind", values=("vehicle",), treated=("drug",))
 GENES = FeatureGroup(name="genes", prefix="g", columns=tuple(f"gene {i}" for i in range(40)))
 CONDITIONS = (Condition(column="dose", levels=(0.5, 10.0, 20.0, 40.0)),)
 # The published list of columns is of the competition's genes and cells.
@@ -17,7 +17,7 @@ SMALLER = {name: {"selection": "t-test", "selected": 10} for name in ("two-heads
 
 @pytest.fixture(params=[(), CONDITIONS], ids=["no conditions", "a condition"])
 def schema(request):
-    return Schema(name="genes alone", treatment=TREATMENT, conditions=request.param, groups=(GENES,))
+    return Assay(name="genes alone", control=TREATMENT, conditions=request.param, groups=(GENES,))
 
 
 def frame(schema, rows, prefix, seed):

@@ -6,7 +6,7 @@ import pytest
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import KFold
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.models.registry import recipe
 from support import naive_folds
 

@@ -4,7 +4,7 @@ from operator import attrgetter
 
 import pytest
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.models.registry import recipe, recipes
 
 FIVE, TEN = "three-stage-nn-5fold", "three-stage-nn-10fold"

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data.schema import COMPETITION, CP_DOSE, CP_TIME, CP_TYPE, GENES, TREATED
+from moa.data.assay import COMPETITION
+from moa.data.schema import CP_DOSE, CP_TIME, CP_TYPE, GENES, TREATED
 from moa.features.pipeline import FeaturePipeline
 from moa.models.registry import recipe
 from moa.models.simple_nn import features

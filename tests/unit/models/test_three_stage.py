@@ -1,6 +1,6 @@
 """The 3-stage NN: widths of the write-up."""
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.models import three_stage
 from moa.models.registry import recipe
 

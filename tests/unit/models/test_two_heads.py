@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from moa.data.schema import CELLS, COMPETITION, GENES
+from moa.data.assay import COMPETITION
+from moa.data.schema import CELLS, GENES
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.two_heads.settings import SECOND
 from moa.models.registry import recipe

@@ -1,6 +1,7 @@
 """The 2-stage NN + TabNet: widths of the write-up."""
 
-from moa.data.schema import COMPETITION, CP_TYPE
+from moa.data.assay import COMPETITION
+from moa.data.schema import CP_TYPE
 from moa.models import two_stage_tabnet
 from moa.models.registry import recipe
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.models import winners
 from moa.models.registry import recipe, recipes
 

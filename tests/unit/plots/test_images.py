@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.plots.images import channels, class_panels, feature_map, paint
 
 

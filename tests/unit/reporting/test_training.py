@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.reporting.inputs import ModelResult
 from moa.reporting.page import Figures, Text
 from moa.reporting.training import WINNERS, curves
@@ -40,7 +40,7 @@ def test_the_winners_curves_are_drawn_on_the_real_data():
     assert figures[1].axes[0].lines[1].get_ydata()[0] == 0.03
 
 
-@pytest.mark.parametrize("other", [{"synthetic": True}, {"schema": COMPETITION.model_copy(update={"n_scored": 3})}])
+@pytest.mark.parametrize("other", [{"synthetic": True}, {"schema": COMPETITION.model_copy(update={"targets": 3})}])
 def test_they_are_left_out_on_other_data(other):
     labels, words, _ = drawn(curves(found(OLD, **other)))
     assert labels == [["training", "validation"]] and len(words) == 1 and "are left out" in words[0]

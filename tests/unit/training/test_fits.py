@@ -3,13 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
 from moa.errors import StoreError
-from moa.features import GaussianRank
+from moa.features import GaussianRank, OneHotConditions
 from moa.training.fits import SharedFits
 
 EVIL, TORN, GONE = "e" * 20, "a" * 20, "0" * 20
@@ -51,3 +52,18 @@ def test_a_fit_of_an_untrusted_type_or_a_damaged_one_is_refused(tmp_path):
         SharedFits(tmp_path).load(TORN)
     with pytest.raises(StoreError, match=f"{GONE}.skops: missing"):
         SharedFits(tmp_path).load(GONE)
+
+
+def test_levels_that_differ_after_the_sixteenth_character_have_fits_of_their_own(tmp_path):
+    fits = SharedFits(tmp_path)
+    names = ["dimethyl sulfoxide, 24 hours", "dimethyl sulfoxide, 48 hours"]
+    encoder = OneHotConditions({"medium": tuple(names)})
+    keys = {fits.fit(encoder, pd.DataFrame({"medium": [name] * 3, "dose": 1.0}))[1] for name in names}
+    assert len(keys) == 2
+
+
+def test_text_and_numbers_of_a_frame_are_told_apart(tmp_path):
+    fits = SharedFits(tmp_path)
+    encoder = OneHotConditions({"a": ("1", 1)})
+    frames = [pd.DataFrame({"a": ["1", "1"]}), pd.DataFrame({"a": [1, 1]}), pd.DataFrame({"a": ["1", "1"], "b": 1.0})]
+    assert len({fits.fit(encoder, frame)[1] for frame in frames}) == 3

@@ -32,6 +32,7 @@ class CNNLearner(CNNSettings):
         {"precision", "devices", "strategy", "channels_last", "compile", "tensorboard", "pretrained"}
     )
     precisions: ClassVar = PRECISIONS
+    checkpoints: ClassVar = True
 
     def fit(
         self,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.learners.deepinsight.rendering import Renderer, SwapNoise
 from moa.models.registry import recipe
 from support.naive_images import naive_images

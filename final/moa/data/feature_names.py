@@ -1,0 +1,106 @@
+"""What features are: the gene or cell line behind a column, for the competition and for any data folder.
+
+The competition's columns were anonymous. After it ended its organisers published what they are (Laboratory for
+Innovation Science at Harvard, repository moa_challenge): g-0 … g-771 are 772 of the 978 landmark genes of the L1000
+assay in ascending order of their Entrez id, c-0 … c-99 are 100 cell lines of the PRISM assay.
+``competition_features.csv`` holds these ids. Its last two columns are those of public L1000 files (GEO series
+GSE70138): the symbol that older files use where it differs from today's, and the Affymetrix probe of the gene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from moa.errors import UserError
+
+#: The file of a data folder that says what its features are.
+FEATURES_FILE = "features.csv"
+#: Columns of such a file; all but the first may be absent.
+FEATURE, GROUP, ENTREZ_ID, SYMBOL, PROBE_ID, CELL_LINE = (
+    "feature",
+    "group",
+    "entrez_id",
+    "symbol",
+    "probe_id",
+    "cell_line",
+)
+FORMER_SYMBOL = "former_symbol"
+IDENTITY = (GROUP, ENTREZ_ID, SYMBOL, CELL_LINE, FORMER_SYMBOL, PROBE_ID)
+_COMPETITION = Path(__file__).with_name("competition_features.csv")
+
+
+@lru_cache(maxsize=1)
+def _competition() -> pd.DataFrame:
+    return read_identities(_COMPETITION)
+
+
+def competition_features() -> pd.DataFrame:
+    """What the competition's features are.
+
+    Returns:
+        indexed by feature (g-0 … g-771, c-0 … c-99); text columns group, entrez_id, symbol, cell_line, former_symbol
+        and probe_id, empty where they do not apply; shape (872, 6).
+    """
+    return _competition().copy()
+
+
+def read_identities(path: Path) -> pd.DataFrame:
+    """Read a table like ``features.csv``.
+
+    Returns:
+        indexed by feature; the text columns of ``IDENTITY``, empty where the file has none, then any others.
+
+    Raises:
+        UserError: the file cannot be read, has no column "feature", or names a feature twice.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:  # pandas and UnicodeDecodeError
+        raise UserError(f"{path}: not a csv file that can be read ({str(error).splitlines()[0]})") from None
+    if FEATURE not in table:
+        raise UserError(f"{path}: line 1: missing column '{FEATURE}'; expected one row a feature")
+    twice = table[FEATURE][table[FEATURE].duplicated()]
+    if len(twice):
+        raise UserError(
+            f"{path}: column '{FEATURE}', line {twice.index[0] + 2}: '{twice.iloc[0]}' is named above already; "
+            "keep one row a feature"
+        )
+    table = table.set_index(FEATURE)
+    others = [column for column in table if column not in IDENTITY]
+    return table.reindex(columns=[*IDENTITY, *others], fill_value="")
+
+
+def folder_features(folder: Path) -> pd.DataFrame | None:
+    """What the features of a data folder are; None if it has no ``features.csv``.
+
+    Returns:
+        as ``read_identities``.
+    """
+    path = Path(folder) / FEATURES_FILE
+    return read_identities(path) if path.exists() else None
+
+
+def display_names(features: Iterable[str], identities: pd.DataFrame | None = None) -> dict[str, str]:
+    """Names for plots and reports: a gene's symbol or a cell line's name where known, otherwise the column's name.
+
+    Args:
+        features: column names.
+        identities: as ``read_identities`` returns it; None: those of the competition.
+
+    Returns:
+        a name for each of ``features``; names that would stand for two features get the column's name in brackets.
+    """
+    table = competition_features() if identities is None else identities
+    known = table[SYMBOL].where(table[SYMBOL] != "", table[CELL_LINE])
+    names = {feature: known.get(feature) or feature for feature in features}
+    counts = pd.Series(list(names.values())).value_counts()
+    return {
+        feature: name if counts[name] == 1 or name == feature else f"{name} ({feature})"
+        for feature, name in names.items()
+    }

@@ -1,0 +1,82 @@
+"""Profiles of wells: what the reader of every file format returns, and what every later step takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+#: Texts that mean "no value" in metadata, in lower case. L1000 files write -666.
+MISSING = frozenset({"", "-666", "-666.0", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "-"})
+#: The number that means "no value" in L1000 files.
+MISSING_NUMBER = -666
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Values of wells and what is known about them.
+
+    Attributes:
+        values: shape (wells, features), floats; missing values are NaN. The index names the wells, the columns the
+            features; both are unique.
+        wells: metadata of the same wells, all text, NaN where missing.
+        features: one row a feature, all text; what the file says about it, the columns entrez_id, symbol, probe_id and
+            group, which may be empty, among it.
+        kind: "expression" (genes), or "profiles" of any other features.
+    """
+
+    values: pd.DataFrame
+    wells: pd.DataFrame
+    features: pd.DataFrame
+    kind: str
+
+    def take(self, keep: np.ndarray) -> Profiles:
+        """Only the wells where ``keep`` is true."""
+        return replace(self, values=self.values[keep], wells=self.wells[keep])
+
+    def only(self, features: list[str]) -> Profiles:
+        """Only these features, in this order."""
+        return replace(self, values=self.values[features], features=self.features.loc[features])
+
+
+def as_text(values: pd.Series) -> pd.Series:
+    """A column of metadata as text: whole numbers without ".0", others with their own digits; NaN where missing."""
+    values = pd.Series(values)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if pd.api.types.is_bool_dtype(values):
+        text = values.astype(object).map({True: "True", False: "False"})
+    elif pd.api.types.is_float_dtype(values):
+        numbers = values.to_numpy(float, na_value=np.nan)
+        whole = np.isfinite(numbers) & (numbers == np.round(numbers)) & (np.abs(numbers) < 1e15)
+        # A float32 is written with the digits that a float32 needs, not with those of the float64 it becomes.
+        digits = [str(number) for number in values.to_numpy(na_value=np.nan).tolist()]
+        if values.dtype == np.float32:
+            digits = [np.format_float_positional(number, trim="-") for number in values.to_numpy()]
+        text = pd.Series(
+            [
+                str(int(number)) if is_whole else shown
+                for number, is_whole, shown in zip(numbers, whole, digits, strict=True)
+            ],
+            index=values.index,
+            dtype=object,
+        )
+    else:
+        text = values.astype(object).map(_decoded, na_action="ignore")
+    text = text.astype(object)
+    return text.where(~text.map(is_missing), np.nan)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell of metadata holds no value."""
+    return pd.isna(value) or str(value).strip().lower() in MISSING
+
+
+def _decoded(value: object) -> str:
+    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
+
+
+def text_table(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with every column as text; see ``as_text``."""
+    return pd.DataFrame({column: as_text(table[column]) for column in table}, index=table.index, dtype=object)

@@ -1,0 +1,30 @@
+"""Weights folders compared file by file."""
+
+from moa.files import read_json
+from moa.training.fits import array_hashes
+
+
+def files(folder):
+    """What must be equal in two folders that were trained alike, by the path of each file.
+
+    The format of fitted transformers numbers its objects anew each time, and seconds differ.
+    """
+    found = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or path.name == "seconds.json":
+            continue
+        if path.suffix == ".skops":
+            found[name] = array_hashes(path)
+        elif path.name == "unit.json":
+            facts = read_json(path) | {"seconds": 0}
+            facts["sha256"].pop("features.skops", None)
+            found[name] = facts
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def units(folder):
+    """When each finished unit of a folder was written, by its path."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("unit.json")}
