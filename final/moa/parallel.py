@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import chain, islice
 from multiprocessing.connection import Connection
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any, Protocol, TypeVar
 
 from moa.errors import UserError
@@ -136,11 +136,32 @@ def _keep_running(
 
 def _submit(pool: ProcessPoolExecutor, item: Any) -> Future:
     try:
-        return pool.submit(_piece, item)
+        with uninterrupted():  # the first call starts the processes
+            return pool.submit(_piece, item)
     except BrokenProcessPool as broken:  # reported like one that breaks while a piece runs
         failed: Future = Future()
         failed.set_exception(broken)
         return failed
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back in the block: a process that gets half of what it starts with prints a traceback."""
+    if current_thread() is not main_thread():  # only the main thread is interrupted
+        yield
+        return
+    held: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def exit_when_closed(stop: Connection) -> None:

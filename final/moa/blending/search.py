@@ -59,7 +59,7 @@ def search(
     methods = options.all_methods
     n_fits = sum(1 + options.folds * options.cross_validated(method) for method in methods)
     found: dict[str, MethodResult] = {}
-    with progress("blend search", options.folds + n_fits) as bar:
+    with progress("blend search", options.folds + n_fits, even=False) as bar:
         steps = _Steps(bar)
         folds.compute_losses(steps)
         for method in methods:

@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import group, number_table, out
-from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Models, Predictions, Weights
+from moa.cli.options import Blends, DataDir, Models, Predictions, Profile, Weights, folders
+from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
     from moa.blending.result import SearchResult
@@ -20,16 +21,20 @@ app = group("Blend the predictions of models into a submission; search for the w
 
 @app.command("apply")
 def blend_apply(
-    blends: Annotated[list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.")],
-    data: DataDir = DATA,
-    predictions: Predictions = OUT,
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the submission.")] = Path("output"),
+    blends: Blends,
+    data: DataDir = None,
+    predictions: Predictions = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the submission.  [default: output/PROFILE]")
+    ] = None,
+    profile: Profile = None,
 ) -> None:
     """Blend predictions with the weights of a blend into a checked submission."""
     from moa.jobs.blend import blend_submission
 
+    where = folders(profile, data)
     for blend in blends:
-        path, note = blend_submission(blend, data, predictions, out_dir)
+        path, note = blend_submission(blend, where.data, predictions or where.predictions, out_dir or where.output)
         if note:
             out.print(f"[yellow]{note}[/yellow]")
         out.print(f"{blend}: wrote {path}")
@@ -38,9 +43,10 @@ def blend_apply(
 @app.command("search")
 def blend_search(
     models: Models,
-    data: DataDir = DATA,
-    predictions: Predictions = OUT,
-    weights: Weights = WEIGHTS,
+    data: DataDir = None,
+    predictions: Predictions = None,
+    weights: Weights = None,
+    profile: Profile = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -91,7 +97,11 @@ def blend_search(
         mixed=mixed,
         seed=seed,
     )
-    found, schemes, absent = search_weights(models, data, predictions, weights, whole_drugs, options)
+    where = folders(profile, data)
+    on_stop("nothing was written; run the same command again")
+    found, schemes, absent = search_weights(
+        models, where.data, predictions or where.predictions, weights or where.weights, whole_drugs, options
+    )
     if absent:
         out.print(f"[yellow]without {', '.join(absent)}: no OOF predictions[/yellow]")
     for table in _search_tables(found, schemes):

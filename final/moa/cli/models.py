@@ -9,22 +9,8 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import out, score_table
-from moa.cli.options import (
-    DATA,
-    MODELS_HELP,
-    OUT,
-    WEIGHTS,
-    DataDir,
-    Device,
-    Folds,
-    Models,
-    On,
-    Out,
-    Profile,
-    Seeds,
-    Units,
-    Weights,
-)
+from moa.cli.options import MODELS, DataDir, Device, Folds, Models, On, Profile, Seeds, Units, Weights, folders
+from moa.cli.stopping import on_stop
 
 app = typer.Typer()
 #: Heading of a group of options in the help.
@@ -52,10 +38,10 @@ def list_models() -> None:
 @app.command()
 def train(
     models: Models,
-    data: DataDir = DATA,
-    weights: Weights = WEIGHTS,
+    data: DataDir = None,
+    weights: Weights = None,
     device: Device = "auto",
-    profile: Profile = "kaggle",
+    profile: Profile = None,
     seeds: Seeds = None,
     folds: Folds = None,
     fold: Annotated[int | None, typer.Option(help="Train only this fold, for array jobs.", min=0)] = None,
@@ -120,7 +106,9 @@ def train(
     from moa.training.machines import open_executor
     from moa.training.selection import Selection
 
-    selection = Selection.of(seeds, folds, fold, stage, units)
+    selection, where = Selection.of(seeds, folds, fold, stage, units), folders(profile, data)
+    data, profile, weights = where.data, where.profile, weights or where.weights
+    on_stop(f"finished units are kept in {weights}; run the same command again to continue")
     with open_executor(on, device) as executor:
         try:
             results = train_models(recipes, data, weights, profile, selection, runtime=runtime, executor=executor)
@@ -135,7 +123,7 @@ def train(
 
 @app.command()
 def predict(
-    models: Annotated[list[str] | None, typer.Argument(help=MODELS_HELP)] = None,
+    models: Annotated[list[str] | None, MODELS] = None,
     features: Annotated[
         Path | None,
         typer.Option(help="New plates: a csv like test_features.csv, of any size. Only the weights folder is needed."),
@@ -144,9 +132,14 @@ def predict(
         str | None,
         typer.Option(help="With --features: best-lb, best-cv, a YAML file, or a model."),
     ] = None,
-    data: DataDir = DATA,
-    weights: Weights = WEIGHTS,
-    out_dir: Out = OUT,
+    data: DataDir = None,
+    weights: Weights = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder to write.  [default: output/PROFILE/predictions; with --features, .../plates]"
+        ),
+    ] = None,
     device: Device = "auto",
     top: Annotated[int, typer.Option(help="With --features: number of mechanisms to rank per sample.", min=1)] = 10,
     rows_at_a_time: Annotated[
@@ -159,6 +152,7 @@ def predict(
             "correct digits.  [default: as trained]"
         ),
     ] = None,
+    profile: Profile = None,
 ) -> None:
     """Predict with trained weights.
 
@@ -173,14 +167,19 @@ def predict(
     from moa.jobs.predict import predict_model
     from moa.learners.runtime import Runtime
 
-    runtime = Runtime.of(device, precision=precision)
+    runtime, where = Runtime.of(device, precision=precision), folders(profile, data, features is None)
+    weights = weights or where.weights
     if features is None:
         if blend is not None or not models:
             raise UserError("moa predict: name MODELS to predict the competition's files, or give --features FILE")
+        out_dir = out_dir or where.predictions
+        on_stop(f"predictions of the models named above are kept in {out_dir}; run the same command again for all")
         for name in expand_models(models):
-            path = predict_model(name, data, weights, out_dir, runtime)
+            path = predict_model(name, where.data, weights, out_dir, runtime)
             out.print(f"{name}: wrote {path}")
         return
+    out_dir = out_dir or where.output / "plates"
+    on_stop(f"nothing was written to {out_dir}; run the same command again")
     wanted = [*(models or []), *([blend] if blend else [])]
     if len(wanted) != 1:
         raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")

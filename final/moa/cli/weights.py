@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from moa.cli.console import group, number_table, out
+from moa.cli.stopping import on_stop
 
 app = group("Merge weights that were trained in several places.")
 
@@ -22,6 +23,7 @@ def weights_merge(
     from moa.training.merge import merge_weights
     from moa.training.trained import open_trained
 
+    on_stop(f"what was merged is kept in {target}; run the same command again to continue")
     table = number_table(escape(f"{target}"), "model", "units taken", "there before", "still to train")
     merged = merge_weights(sources, target)
     for model in merged:

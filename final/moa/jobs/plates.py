@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,7 @@ from moa.data.table_files import append_csv
 from moa.errors import DataError, UserError
 from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
-from moa.progress import progress
+from moa.progress import Bar, progress
 from moa.training.layout import WeightsFolder
 from moa.training.trained import Trained, open_trained
 
@@ -105,7 +106,7 @@ def predict_plates(
         bar = stack.enter_context(progress(f"predict {features.name}", rows))
         done = 0
         for part in read_parts(features, rows_at_a_time, schema):
-            found = _predict_part(part, spec, models, described, top, schema)
+            found = _predict_part(part, spec, models, described, top, schema, partial(_show, bar, done, len(part)))
             for name, table in found.items():
                 append_csv(files[name], table, header=not done)
             far += int(found[SAMPLES]["warning"].ne("").sum())
@@ -122,9 +123,13 @@ def _predict_part(
     described: Trained | None,
     top: int,
     schema: Assay,
+    on_model: Callable[[str, float], None],
 ) -> dict[str, pd.DataFrame]:
     """The three tables of some rows; ``described`` is any member whose weights describe the training data."""
-    predictions = {name: model.predict(part, quiet=True) for name, model in models.items()}
+    predictions = {}
+    for number, (name, model) in enumerate(models.items()):
+        on_model(name, number / len(models))
+        predictions[name] = model.predict(part, quiet=True)
     mixed = apply_blend(spec, predictions, missing="renormalise")
     probabilities = submission(mixed, part, list(mixed.columns), schema)
     samples = part[list(schema.control_columns)].copy()
@@ -143,6 +148,11 @@ def _predict_part(
         RANKED: rank_mechanisms(probabilities[treated], described.prevalence() if described else None, top),
         SAMPLES: samples.rename_axis(SIG_ID).reset_index(),
     }
+
+
+def _show(bar: Bar, done: int, rows: int, model: str, share: float) -> None:
+    """Show which model predicts the rows in hand; ``share`` of the models are done with them."""
+    bar.update(done, model, running=share * rows)
 
 
 def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, top: int) -> pd.DataFrame:

@@ -71,9 +71,8 @@ def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = 
         folders = ["--data", data, "--weights", weights, "--out", out, "--device", device]
         command = [sys.executable, script, *folders]
         started = perf_counter()
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=quiet
-        ) as process:
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+        with subprocess.Popen(command, **output, env=quiet) as process:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
         if process.returncode:

@@ -78,9 +78,8 @@ def train_models(
         return [train(runner(model)) for model in models]
     runners = [runner(model) for model in models]
     total, done = (sum(counts) for counts in zip(*(each.count(selection) for each in runners), strict=True))
-    with progress("units", total) as bar:
+    with progress("units", total, done=done) as bar:
         board = Board(bar, done)
-        bar.update(done)
         for each in runners:
             each.watch = board
         found = side_by_side(train, runners, executor)

@@ -13,11 +13,9 @@ from pydantic import BaseModel, ConfigDict
 
 from moa.data.assay import COMPETITION, Assay
 from moa.data.folds import Folds
-from moa.errors import UserError
+from moa.environment import check_profile
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
-
-PROFILES = ("kaggle", "demo")
 
 
 class ModelConfig(BaseModel):
@@ -123,8 +121,7 @@ class Recipe:
         Raises:
             UserError: no such profile.
         """
-        if profile not in PROFILES:
-            raise UserError(f"profile '{profile}' is unknown; choose one of: {', '.join(PROFILES)}")
+        check_profile(profile)
         values = self.config.model_dump()
         for layer in (self.demo if profile == "demo" else {}, overlay or {}):
             values = merge(values, layer)

@@ -171,9 +171,8 @@ class Runner:
         if store.layout.training.exists():
             return
         treated = data.features[data.treated]
-        with progress(f"{self.model.name} familiarity", 1, self.watch.quiet) as bar:
+        with progress(f"{self.model.name} familiarity", quiet=self.watch.quiet):
             _, key = store.fits.fit(Familiarity(), treated[list(data.schema.values)].to_numpy(np.float64))
-            bar.update(1)
         prevalence = data.scored[data.treated].mean()
         create_json(store.layout.training, {"familiarity": key, "prevalence": prevalence.to_dict()})
 

@@ -91,11 +91,11 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
     pipeline = stage.features()
     # For selectors: does the sample have any mechanism of action? All stages of a model get the same labels.
     labelled = data.scored.loc[train.index].to_numpy().any(axis=1).astype(np.int64)
-    with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet) as bar:
+    with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet, even=False) as bar:
         X, _ = pipeline.fit_transform(
             train, test, store.fits, labelled, lambda name, done, total: bar.update(done, name)
         )
-        bar.update(len(pipeline.steps), log=True)
+        bar.update(len(pipeline.steps))
     description = {
         "targets": targets,
         "sources": sources,
