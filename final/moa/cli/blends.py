@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import group, number_table, out
-from moa.cli.options import Blends, DataDir, Models, Predictions, Profile, Weights, folders
+from moa.cli.options import Blends, DataDir, Models, OwnModels, Predictions, Profile, Weights, folders
 from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def blend_search(
     predictions: Predictions = None,
     weights: Weights = None,
     profile: Profile = None,
+    recipe: OwnModels = None,
     method: Annotated[
         list[str] | None,
         typer.Option(

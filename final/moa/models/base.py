@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moa.data.assay import COMPETITION, Assay
 from moa.data.folds import Folds
 from moa.environment import check_profile
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
+from moa.models.settings import wrong_settings
 
 
 class ModelConfig(BaseModel):
@@ -119,13 +120,16 @@ class Recipe:
         """The configuration of a profile, with further fields replaced by ``overlay``.
 
         Raises:
-            UserError: no such profile.
+            UserError: no such profile, or the overlay has settings that the model lacks, or values that it refuses.
         """
         check_profile(profile)
         values = self.config.model_dump()
         for layer in (self.demo if profile == "demo" else {}, overlay or {}):
             values = merge(values, layer)
-        return type(self.config).model_validate(values)
+        try:
+            return type(self.config).model_validate(values)
+        except ValidationError as error:
+            raise wrong_settings(self.name, self.config, error) from None
 
     def needs(self, config: ModelConfig, schema: Assay = COMPETITION) -> dict[str, bool]:
         """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``."""
