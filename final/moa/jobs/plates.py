@@ -7,7 +7,6 @@ nothing is fitted, and no training data is read.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -247,10 +246,7 @@ def read_parts(
 
 
 def _parse_part(features: Path, text: bytes, problems: Problems, schema: Assay) -> pd.DataFrame | None:
-    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
-        file.write(text)
-        file.flush()
-        table = parse_csv(Path(file.name), features.name, list(schema.text_columns), problems)
+    table = parse_csv(text, features.name, list(schema.text_columns), problems)
     return check_features(features.name, None if table is None else table.to_pandas(), problems, schema)
 
 

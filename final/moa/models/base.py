@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moa.data.assay import COMPETITION, Assay
+from moa.data.assay import COMPETITION, Assay, FeatureGroup
 from moa.data.folds import Folds
 from moa.environment import check_profile
 from moa.features.pipeline import FeaturePipeline
@@ -138,6 +138,23 @@ class Recipe:
             "drugs": any(stage.folds.needs_drugs for stage in stages),
             "nonscored": any(stage.targets != "scored" for stage in stages),
         }
+
+
+Value = TypeVar("Value")
+
+
+def setting_of(group: FeatureGroup, genes: Value, cells: Value) -> Value:
+    """Which of two settings, published for genes and for cells, holds for a feature group.
+
+    That of cells, the competition's viabilities, is for the group "cells"; every other group is taken like genes: many
+    columns, of which few components are kept.
+    """
+    return cells if group.name == "cells" else genes
+
+
+def components(group: FeatureGroup, genes: int, cells: int) -> int:
+    """Number of components or factors of a group, never more than it has columns; see ``setting_of``."""
+    return min(setting_of(group, genes, cells), len(group.columns))
 
 
 def corrections(models: Iterable[Recipe]) -> str | None:
