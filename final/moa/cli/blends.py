@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import group, number_table, out
-from moa.cli.options import Blends, DataDir, Models, On, Predictions, Profile, Weights, folders
+from moa.cli.options import Blends, DataDir, Models, On, OwnModels, Predictions, Profile, Weights, folders
 from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def blend_search(
     predictions: Predictions = None,
     weights: Weights = None,
     profile: Profile = None,
+    recipe: OwnModels = None,
     method: Annotated[
         list[str] | None,
         typer.Option(

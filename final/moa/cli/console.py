@@ -31,8 +31,7 @@ def run(command: typer.Typer) -> None:
     except OSError as error:  # such as a folder that cannot be read or written, or a full disk
         if error.filename is None and write_problem(error) is None:
             raise
-        where = f"{error.filename}: {error.strerror}" if error.filename else f"cannot write: {error.strerror or error}"
-        _report(f"error: {where}")
+        _report(f"error: {error.filename or 'cannot write'}: {error.strerror or error}")
         sys.exit(UserError.exit_code)
     except Stopped as stopped:
         _report(str(stopped), "yellow")

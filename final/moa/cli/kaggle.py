@@ -34,7 +34,7 @@ def kaggle_package(
     from moa.kaggle.package import package
 
     on_stop(f"{folder} is incomplete; run the same command again")
-    with out.status(f"writing {folder}"), writing(folder, kept="run the command again to write all of it"):
+    with out.status(f"writing {folder}"), writing(folder, kept="the folder is incomplete"):
         commands = package(folder, user, weights, pretrained, wheels, python, profile)
     for command in commands:
         typer.echo(command)

@@ -17,6 +17,7 @@ import pandas as pd
 from moa.data.dataset import load_dataset
 from moa.data.schema import TRAIN_DRUG
 from moa.data.synthetic import is_synthetic
+from moa.data.tables import has_table
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing
 from moa.jobs.claims import Ablation
@@ -59,7 +60,7 @@ def run_ablations(
     selection = selection or Selection()
     arms = [arm for each in ablations for comparison in each.comparisons for arm in comparison]
     wanted = [recipe(arm.model).needs(recipe(arm.model).configure(profile, arm.overlay)) for arm in arms]
-    drugs = (data / TRAIN_DRUG).exists() or any(need["drugs"] for need in wanted)
+    drugs = has_table(data, TRAIN_DRUG) or any(need["drugs"] for need in wanted)
     dataset = load_dataset(data, drugs=drugs, nonscored=any(need["nonscored"] for need in wanted))
     runtime = runtime or Runtime.of()
     tables, done = [], 0

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moa.data.assay import COMPETITION, Assay
+from moa.data.assay import COMPETITION, Assay, FeatureGroup
 from moa.data.folds import Folds
 from moa.environment import check_profile
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
+from moa.models.settings import wrong_settings
 
 
 class ModelConfig(BaseModel):
@@ -119,13 +120,16 @@ class Recipe:
         """The configuration of a profile, with further fields replaced by ``overlay``.
 
         Raises:
-            UserError: no such profile.
+            UserError: no such profile, or the overlay has settings that the model lacks, or values that it refuses.
         """
         check_profile(profile)
         values = self.config.model_dump()
         for layer in (self.demo if profile == "demo" else {}, overlay or {}):
             values = merge(values, layer)
-        return type(self.config).model_validate(values)
+        try:
+            return type(self.config).model_validate(values)
+        except ValidationError as error:
+            raise wrong_settings(self.name, self.config, error) from None
 
     def needs(self, config: ModelConfig, schema: Assay = COMPETITION) -> dict[str, bool]:
         """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``."""
@@ -134,6 +138,23 @@ class Recipe:
             "drugs": any(stage.folds.needs_drugs for stage in stages),
             "nonscored": any(stage.targets != "scored" for stage in stages),
         }
+
+
+Value = TypeVar("Value")
+
+
+def setting_of(group: FeatureGroup, genes: Value, cells: Value) -> Value:
+    """Which of two settings, published for genes and for cells, holds for a feature group.
+
+    That of cells, the competition's viabilities, is for the group "cells"; every other group is taken like genes: many
+    columns, of which few components are kept.
+    """
+    return cells if group.name == "cells" else genes
+
+
+def components(group: FeatureGroup, genes: int, cells: int) -> int:
+    """Number of components or factors of a group, never more than it has columns; see ``setting_of``."""
+    return min(setting_of(group, genes, cells), len(group.columns))
 
 
 def corrections(models: Iterable[Recipe]) -> str | None:

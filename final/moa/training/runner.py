@@ -189,9 +189,9 @@ class Runner:
                 try:
                     store.save_unit(stage.name, result, self.placed.device)
                 except WriteError as error:
-                    kept = f"{done} of {len(wanted)} units of {stage.name} are finished and kept"
-                    raise error.during(kept, len(wanted) - done) from error
-                done += 1
+                    there = sum(store.has_unit(stage.name, *unit) for unit in wanted)
+                    kept = f"{there} of {len(wanted)} units of {stage.name} are finished and kept"
+                    raise error.during(kept, len(wanted) - there) from error
                 shown.on_finished(result)
 
     def _unit(self, stage: Stage, seed: int, fold: int) -> Unit:

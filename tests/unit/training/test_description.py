@@ -142,7 +142,7 @@ def test_values_of_any_kind_are_described_the_same_each_time():
 @pytest.mark.parametrize("name", recipes())
 def test_every_model_can_be_described(name):
     model = recipe(name)
-    from moa.data.schema import COMPETITION
+    from moa.data.assay import COMPETITION
 
     for stage in model.stages(model.config, COMPETITION):
         found = describe_stage(model, stage)
