@@ -89,6 +89,18 @@ def test_out_of_fold_predictions_of_a_file_have_neighbours_of_other_compounds(ru
     assert "5-NN, other compounds" in set(pd.read_csv(tmp_path / "s.csv")["prediction"])
 
 
+def test_baselines_can_be_had_before_anything_is_trained(run, data_dir, dataset, tmp_path):
+    run("--data", data_dir, "--out", tmp_path / "s.csv")
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert list(table["prediction"]) == ["prevalence", "5-NN, other compounds"]
+    assert (table["rows"] == dataset.treated.sum()).all()
+    run("--data", data_dir, "--by", "treatment", "--out", tmp_path / "s.csv")
+    treatments = pd.concat([dataset.drugs, dataset.features["cp_dose"]], axis=1)[dataset.treated].drop_duplicates()
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert list(table["prediction"])[1] == "1-NN, other compounds" and (table["rows"] == len(treatments)).all()
+    assert "k-NN" in run("--data", data_dir, "--by", "target").stdout
+
+
 def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_path):
     pytest.importorskip("copairs")
     options = ["--retrieval", "--no-baselines", "--out", tmp_path / "s.csv"]
@@ -101,8 +113,8 @@ def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name MODELS, or give files with --predictions FILE"),
-        ([OLD, "--truth", "t.csv"], "--truth: only with --predictions"),
+        (["--no-baselines"], "name MODELS, or give files with --predictions FILE"),
+        ([OLD, "--truth", "t.csv"], "name MODELS, or give files"),
         ([OLD, "--data", "DATA", "--weights", "none"], "none"),
         (["best-lb", "--data", "DATA", "--weights", "none"], "none: holds trained weights of none of these: best-lb"),
         (["--predictions", "p.csv", "--data", "DATA"], "p.csv: missing"),

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from moa.cli.console import out, score_table
+from moa.cli.console import out, score_tables
 from moa.cli.options import MODELS, DataDir, Device, Folds, On, OwnModels, Profile, Seeds, Units, Weights, folders
 from moa.cli.stopping import on_stop
 
@@ -160,9 +160,9 @@ def train(
             results = train_models(recipes, data, weights, profile, selection, overlay, runtime, executor)
         except TrainingIncomplete as error:
             if error.rows:
-                out.print(score_table(error.rows))
+                out.print(*score_tables(error.rows), sep="\n")
             raise
-    out.print(score_table(results))
+    out.print(*score_tables(results), sep="\n")
     if note := corrections(recipes):
         out.print(note)
 

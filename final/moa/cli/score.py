@@ -41,7 +41,10 @@ def score(
         typer.Option(help="Table with sig_id and plate, compound, dose, treatment.  [default: wells.csv in --data]"),
     ] = None,
     by: Annotated[
-        str, typer.Option(help="well, treatment, target, seed, or a column of the wells such as dose or plate.")
+        str,
+        typer.Option(
+            help="well, treatment, target, seed, or a column of the wells such as dose or plate; also treatment,target."
+        ),
     ] = "well",
     neighbours: Annotated[
         int | None,
@@ -55,26 +58,30 @@ def score(
 ) -> None:
     """Score out-of-fold predictions of trained models, or files of predictions, beside baselines.
 
-    **moa score MODELS** scores treated rows of the training data. **moa score --predictions FILE --truth FILE** scores
-    a file. Log loss is the mean over targets; treatments are scored by the mean probability of their wells.
+    **moa score MODELS** scores treated rows of the training data, **moa score --predictions FILE --truth FILE** a file,
+    and **moa score** alone the baselines. Log loss is the mean over targets. A treatment is a compound at a dose: the
+    mean probability of its wells is scored.
 
-    The k-NN baseline (cosine) takes no neighbour from the fold, or without folds from the compound, of a row. Shuffled
-    labels: the first prediction against the labels of other compounds, mean of 10 draws.
+    The k-NN baseline (cosine) takes no neighbours of a row's own fold, or of its own compound where there are no folds.
+    Shuffled labels: the first prediction against the labels of other compounds, mean of 10 draws.
     """
+    from moa.data.schema import TRAIN_FEATURES
     from moa.errors import UserError
+
+    if models and (predictions or truth is not None):
+        raise UserError("moa score: name MODELS, or give files with --predictions FILE and --truth FILE, not both")
+    if not models and not predictions and not baselines:
+        raise UserError("moa score: name MODELS, or give files with --predictions FILE")
+    # Not before the options are checked, because these take seconds.
     from moa.jobs.score import retrieve, score, write_scores
     from moa.jobs.score_inputs import read_files, read_models
 
-    if bool(models) == bool(predictions):
-        raise UserError("moa score: name MODELS, or give files with --predictions FILE")
     where = folders(profile, data)
     if models:
-        if truth is not None:
-            raise UserError("--truth: only with --predictions; models are scored on the training labels")
         case = read_models(models, where.data, weights or where.weights, wells)
     else:
-        folder = where.data if truth is None or (where.data / "train_features.csv").exists() else None
-        case = read_files(predictions, folder, truth, wells)
+        folder = where.data if truth is None or (where.data / TRAIN_FEATURES).exists() else None
+        case = read_files(predictions or [], folder, truth, wells)
     found = score(case, by, neighbours, baselines)
     for table in _tables(found):
         out.print(table)
@@ -94,6 +101,7 @@ def _tables(found: Scores) -> list[Table]:
     table, by = found.table, found.by
     if by == "target":
         models = table.loc[table["kind"] == "model", "prediction"].unique()
+        models = models if len(models) else table.loc[table["kind"] == "neighbours", "prediction"].unique()
         return [_target_table(table, model) for model in models]
     names = shown_measures(table)
     title = f"Scores over {int(table['rows'].iloc[0]):,} {found.unit}"

@@ -48,7 +48,7 @@ def describe_rows(
 
     Args:
         features: training or test rows, indexed by sig_id.
-        schema: of the data set.
+        schema: its assay.
         drugs: compound of each row, where it is known.
         wells: as from `read_wells`, with any rows; None: there is no such table.
 
@@ -59,7 +59,7 @@ def describe_rows(
     if COMPOUND not in known and drugs is not None:
         known[COMPOUND] = drugs.reindex(features.index)
     for name in (DOSE, TIME):
-        column = next((each for each in schema.condition_columns if each.split("_")[-1] == name), None)
+        column = next((each.column for each in schema.conditions if each.name == name), None)
         if name not in known and column is not None:
             known[name] = features[column]
     if TREATMENT not in known and COMPOUND in known:

@@ -113,7 +113,7 @@ def score(case: Case, by: str = WELL, neighbours: int | None = None, baselines: 
     else:
         table = pd.DataFrame(_lines([*models, *others], _levels(case.known[by].reindex(case.y.index)), by))
     notes = [*case.notes, *_left_out(case.y)]
-    details = treatment_details(case) if whole else None
+    details = treatment_details(case) if whole and case.predictions else None
     return Scores(table.reset_index(drop=True), by, "treatments" if whole else "wells", notes, details)
 
 
@@ -224,6 +224,8 @@ def _baselines(case: Case, nearest: list[tuple[str, pd.DataFrame]]) -> list[_Ent
     constant = pd.DataFrame(np.tile(case.prevalence.to_numpy(np.float64), (len(y), 1)), y.index, y.columns)
     found.append(_Entry(PREVALENCE, PREVALENCE, [(y, constant)]))
     found += [_Entry(name, NEIGHBOURS, [(y, table)]) for name, table in nearest]
+    if not tables:
+        return found
     compounds = case.known.get(COMPOUND)
     draws = [shuffled_labels(y, compounds, seed) for seed in range(SHUFFLES)]
     name = SHUFFLED if len(tables) == 1 else f"{SHUFFLED}, {case.predictions[0].name}"
@@ -232,7 +234,8 @@ def _baselines(case: Case, nearest: list[tuple[str, pd.DataFrame]]) -> list[_Ent
 
 def _neighbours(case: Case, k: int) -> list[tuple[str, pd.DataFrame]]:
     """Nearest neighbours with the folds of each prediction; each kind of folds once."""
-    chosen = {each.scheme: each.groups for each in case.predictions if each.groups is not None}
+    chosen = {each.scheme: each.groups for each in case.predictions} or {case.scheme: case.groups}
+    chosen = {scheme: groups for scheme, groups in chosen.items() if groups is not None}
     found = []
     for scheme, groups in chosen.items() if case.features is not None else ():
         with progress("nearest neighbours, %", 100) as bar:

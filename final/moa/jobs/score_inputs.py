@@ -57,7 +57,8 @@ class Case:
         labels: 0/1 labels of all rows that ``features`` has; 0 for rows that are not training rows.
         features: numbers, shape (treated rows, features); None where only a truth table is known.
         known: compound, dose, plate, treatment and others, by row.
-        predictions: at least one, with the targets of ``y``.
+        predictions: with the targets of ``y``; none where baselines alone are asked for.
+        groups, scheme: as of a prediction, for baselines that stand alone.
         notes: what was left out, a sentence each.
     """
 
@@ -68,6 +69,8 @@ class Case:
     known: pd.DataFrame
     predictions: list[Prediction]
     notes: list[str] = field(default_factory=list)
+    groups: pd.DataFrame | None = None
+    scheme: str = ""
 
 
 def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | None = None) -> Case:
@@ -116,7 +119,7 @@ def read_files(files: Sequence[Path], data: Path | None, truth: Path | None = No
     """Predictions of files: csv or parquet, with sig_id and a column per target.
 
     Args:
-        files: the files.
+        files: the files; none: baselines alone.
         data: folder of the data set that the rows are of, for the labels and the baselines; None: there is none.
         truth: table of 0/1 labels with sig_id; None: the training labels of ``data``.
         wells: as in `read_models`.
@@ -144,41 +147,37 @@ def read_files(files: Sequence[Path], data: Path | None, truth: Path | None = No
     if dataset is None:
         known = pd.DataFrame(index=y.index) if wells is None else read_wells(wells).reindex(y.index)
         case = Case(y, y.mean(), y, None, known, [], notes)
-        groups, scheme = None, ""
     else:
-        case, groups, scheme = _beside_data(y, dataset, known, notes)
+        case = _beside_data(y, dataset, known, notes)
     for name, table in tables.items():
         table = table.loc[table.index.isin(case.y.index), targets]
         check_probabilities(table, name)
-        case.predictions.append(Prediction(name, table, groups, scheme))
+        case.predictions.append(Prediction(name, table, case.groups, case.scheme))
     return case
 
 
-def _beside_data(
-    y: pd.DataFrame, data: Dataset, known: pd.DataFrame, notes: list[str]
-) -> tuple[Case, pd.DataFrame | None, str]:
-    """The case of labels of rows of a data set, without predictions, and what keeps its rows apart as neighbours."""
-    columns = list(data.schema.values)
-    train, test = data.features.loc[data.treated, columns], data.test.loc[data.test_treated, columns]
-    controls = [*data.features.index[~data.treated], *data.test.index[~data.test_treated]]
-    y = y.loc[~y.index.isin(controls)]
+def _beside_data(y: pd.DataFrame, data: Dataset, known: pd.DataFrame, notes: list[str]) -> Case:
+    """The case of labels of rows of a data set, without predictions."""
+    columns, features = list(data.schema.values), {}
+    for name, rows, treated in (("train", data.features, data.treated), ("test", data.test, data.test_treated)):
+        features[name] = rows.loc[treated, columns]
+        y = y.loc[~y.index.isin(rows.index[~treated])]
+    train, test = features.values()
     if not y.columns.isin(data.scored.columns).all():
         notes = [*notes, "some targets are not those of the data folder, so nearest neighbours are left out"]
-        return Case(y, y.mean(), y, None, known, [], notes), None, ""
+        return Case(y, y.mean(), y, None, known, [], notes)
     labels = data.scored.loc[train.index, list(y.columns)]
-    prevalence = labels.mean()
     if y.index.isin(train.index).all():
-        if COMPOUND in known:
-            return Case(y, prevalence, labels, train, known, [], notes), known[[COMPOUND]], "other compounds"
         own = pd.DataFrame({"row": np.arange(len(train))}, train.index)
-        return Case(y, prevalence, labels, train, known, [], notes), own, "other rows"
+        apart = (known[[COMPOUND]], "other compounds") if COMPOUND in known else (own, "other rows")
+        return Case(y, labels.mean(), labels, train, known, [], notes, *apart)
     if y.index.isin(test.index).all():
         rows = pd.concat([train, test])
         groups = pd.DataFrame({"test": 1.0}, test.index).reindex(rows.index)  # NaN for training rows: for all to use
         none = pd.DataFrame(np.uint8(0), test.index, labels.columns)
-        return Case(y, prevalence, pd.concat([labels, none]), rows, known, [], notes), groups, "training rows"
+        return Case(y, labels.mean(), pd.concat([labels, none]), rows, known, [], notes, groups, "training rows")
     notes = [*notes, "the rows are not all of the data folder, so nearest neighbours are left out"]
-    return Case(y, prevalence, y, None, known.reindex(y.index), [], notes), None, ""
+    return Case(y, labels.mean(), y, None, known.reindex(y.index), [], notes)
 
 
 def _read_data(folder: Path, wells: Path | None) -> tuple[Dataset, pd.DataFrame]:

@@ -42,17 +42,11 @@ def by_treatment(case: Case) -> tuple[Case, Case]:
         notes.append(f"{differ:,} treatments have wells with different labels: a label of any well counts")
     predictions, apart = [], []
     for each in case.predictions:
-        folds = None if each.groups is None else grouped(each.groups.reindex(of.index), of)
-        whole = folds is not None and bool((folds.nunique(dropna=False) == 1).all(axis=None))
-        apart += [] if whole or folds is None else [each]
-        predictions.append(
-            replace(
-                each,
-                table=grouped(each.table, of).mean(),
-                groups=folds.first() if whole else None,
-                seeds=_seeds(each, of) if each.seeds else None,
-            )
-        )
+        groups = _groups(each.groups, of)
+        apart += [each] if groups is None else []
+        seeds = _seeds(each, of) if each.seeds else None
+        predictions.append(replace(each, table=grouped(each.table, of).mean(), groups=groups, seeds=seeds))
+    groups = _groups(case.groups, of)
     made = replace(
         case,
         y=y,
@@ -61,8 +55,19 @@ def by_treatment(case: Case) -> tuple[Case, Case]:
         known=grouped(case.known, of).first(),
         predictions=predictions,
         notes=notes,
+        groups=groups,
     )
-    return made, replace(case, predictions=apart)
+    return made, replace(
+        case, predictions=apart, groups=None if groups is not None or case.predictions else case.groups
+    )
+
+
+def _groups(groups: pd.DataFrame | None, of: pd.Series) -> pd.DataFrame | None:
+    """The fold or compound of each treatment; None where the wells of one are in several."""
+    if groups is None:
+        return None
+    by = grouped(groups.reindex(of.index), of)
+    return by.first() if (by.nunique(dropna=False) == 1).all(axis=None) else None
 
 
 def _seeds(prediction: Prediction, of: pd.Series) -> Callable[[], dict[int, pd.DataFrame]]:
@@ -102,4 +107,4 @@ def treatment_details(case: Case) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

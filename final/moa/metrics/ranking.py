@@ -17,16 +17,16 @@ from moa.metrics.losses import align, check_labels, log_loss
 
 #: Numbers of most likely targets among which a hit is counted.
 TOP = (1, 5)
-#: The measures that `measures` takes, in order.
-MEASURES = (
-    "log_loss",
-    "roc_auc_micro",
-    "roc_auc_macro",
-    "average_precision_micro",
-    "average_precision_macro",
-    *(f"top_{k}" for k in TOP),
-    "accuracy",
-)
+#: The measures that `measures` takes, in order, and their headings.
+MEASURES = {
+    "log_loss": "log loss",
+    "roc_auc_micro": "ROC-AUC, micro",
+    "roc_auc_macro": "ROC-AUC, macro",
+    "average_precision_micro": "AP, micro",
+    "average_precision_macro": "AP, macro",
+    **{f"top_{k}": f"top {k}" for k in TOP},
+    "accuracy": "accuracy",
+}
 
 
 def areas(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

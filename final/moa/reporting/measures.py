@@ -7,7 +7,7 @@ import pandas as pd
 
 from moa.data.wells import DOSE, TREATMENT
 from moa.metrics.neighbours import neighbour_votes
-from moa.metrics.ranking import MEASURES, TOP
+from moa.metrics.ranking import MEASURES
 from moa.metrics.ranking import measures as measure
 from moa.progress import progress
 from moa.reporting.page import LOSS, Block, Section, Table
@@ -15,14 +15,7 @@ from moa.reporting.scores import Prediction, Scores
 
 #: Neighbours of the nearest-neighbour baseline.
 _NEIGHBOURS = 5
-_HEADINGS = {
-    "roc_auc_micro": "ROC-AUC, micro",
-    "roc_auc_macro": "ROC-AUC, macro",
-    "average_precision_micro": "AP, micro",
-    "average_precision_macro": "AP, macro",
-    **{f"top_{k}": f"top {k}" for k in TOP},
-    "accuracy": "accuracy",
-}
+_HEADINGS = {name: heading for name, heading in MEASURES.items() if name != "log_loss"}
 _FORMATS = dict.fromkeys(_HEADINGS.values(), ".3f") | {"log loss": LOSS, "rows": ",d"}
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from moa.data.schema import COMPETITION
+from moa.data.assay import COMPETITION
 from moa.data.wells import describe_rows, read_wells
 from moa.errors import DataError
 
