@@ -17,7 +17,7 @@ from moa.data.table_files import write_table
 from moa.data.tables import has_table
 from moa.environment import FINAL
 from moa.errors import UserError
-from moa.files import replacing
+from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
 from moa.progress import console
 from moa.training.layout import WeightsFolder
@@ -43,6 +43,7 @@ def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runt
     """
     trained = open_trained(name, weights, runtime)
     folder = out / name
+    ensure_writable(folder)
     if not trained.schema.strict and not has_table(data, TEST_FEATURES):
         write_table(folder / "oof.parquet", trained.oof())
         console.print(f"[yellow]{data}: has no {TEST_FEATURES}, so only OOF predictions are written[/yellow]")
@@ -83,9 +84,8 @@ def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = 
         folders = ["--data", data, "--weights", weights, "--out", out, "--device", device]
         command = [sys.executable, script, *folders]
         started = perf_counter()
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=quiet
-        ) as process:
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+        with subprocess.Popen(command, **output, env=quiet) as process:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
         if process.returncode:

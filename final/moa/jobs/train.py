@@ -14,6 +14,7 @@ from moa.data.assay import COMPETITION, load_assay
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import COMPOUND
 from moa.errors import UserError
+from moa.files import ensure_writable
 from moa.jobs.fitting import fit_models, held_columns
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
@@ -71,6 +72,7 @@ def train_models(
         UserError: the runtime has options that a model's training does not take.
         TrainingIncomplete: units failed on a cluster; those that do not need them are finished.
     """
+    ensure_writable(Path(weights))
     runtime = runtime or Runtime.of()
     configs = {model.name: model.configure(profile, overlay) for model in models}
     runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}
@@ -97,9 +99,8 @@ def train_models(
         return [train(runner(model)) for model in models]
     runners = [runner(model) for model in models]
     total, done = (sum(counts) for counts in zip(*(each.count(selection) for each in runners), strict=True))
-    with progress("units", total) as bar:
+    with progress("units", total, done=done) as bar:
         board = Board(bar, done)
-        bar.update(done)
         for each in runners:
             each.watch = board
         found = side_by_side(train, runners, executor)
@@ -206,10 +207,10 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
         scores["rows covered"] = f"{covered:.0%}"
         found = measures(y_treated, oof_treated)
         ranking = {heading: f"{found[name]:.3f}" for name, heading in RANKING.items() if pd.notna(found[name])}
-    same = scores[f"{model.published.cv_rows} rows"]
+    same = scores[f"{model.cv_rows} rows"]
     row = {"model": model.title, **scores}
     if data.schema.of_competition:
-        row |= {"OOF, same rows": same, "published CV": model.published.cv_text}
+        row |= {"OOF, same rows": same, "published CV": model.cv_text}
     return row | {heading: ranking.get(heading, "–") for heading in RANKING.values()}
 
 

@@ -51,6 +51,7 @@ class ManifestRecord(Record):
         data: sha256 of the files it was trained on, by name.
         hold_out: the scheme that holds out whole compounds, where one was asked for.
         versions: of Python and packages.
+        code: source of a recipe outside of the package, by file name; see ``moa.models.source``.
     """
 
     model: str | None = None
@@ -61,6 +62,7 @@ class ManifestRecord(Record):
     data: dict[str, str] = Field(default_factory=dict)
     hold_out: dict[str, Any] | None = None
     versions: dict[str, str] = Field(default_factory=dict)
+    code: dict[str, str] = Field(default_factory=dict)
 
 
 class TrainingRecord(Record):
@@ -147,6 +149,7 @@ class StageRecord(Record):
         folds: the cross-validation scheme.
         rows: number of training rows.
         pipeline: the fitted features.
+        description: the stage that was trained, see ``moa.training.description``; None in version 0.2 of the package.
     """
 
     targets: Annotated[list[str], Field(min_length=1)]
@@ -155,6 +158,7 @@ class StageRecord(Record):
     folds: dict[str, Any]
     rows: Count
     pipeline: PipelineRecord
+    description: dict[str, Any] | None = None
 
     @field_validator("targets")
     @classmethod
