@@ -32,7 +32,6 @@ from moa.cli.options import (
 from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
-    from moa.blending.blend import BlendSpec
     from moa.models.base import Recipe
 
 app = typer.Typer()
@@ -46,7 +45,6 @@ def _kinds(incomplete: str) -> Iterator[str]:
 
 #: Heading of a group of options in the help.
 CNN = "CNN training (no other model takes these)"
-LAB = "Laboratory's files (GCT, GCTX, profiles, AnnData)"
 
 
 listing = typer.Typer(invoke_without_command=True)
@@ -213,8 +211,8 @@ def predict(
     features: Annotated[
         Path | None,
         typer.Option(
-            help="New plates: a csv or parquet file like test_features.csv, of any size, or a laboratory's file as "
-            "`moa data import` reads it. Only the weights folder is needed."
+            help="New plates: a csv or parquet file like test_features.csv, of any size. Only the weights folder is "
+            "needed."
         ),
     ] = None,
     blend: Annotated[
@@ -248,20 +246,6 @@ def predict(
     ] = None,
     profile: Profile = None,
     recipe: OwnModels = None,
-    wells: Annotated[
-        list[Path] | None, typer.Option(help="Plate map of a laboratory's file; may be repeated.", rich_help_panel=LAB)
-    ] = None,
-    level: Annotated[
-        str,
-        typer.Option(help="What a laboratory's file holds; see `moa data import`.", rich_help_panel=LAB),
-    ] = "auto",
-    fill_missing: Annotated[
-        float | None,
-        typer.Option(
-            help="The value of features that a laboratory's file lacks, such as 0.  [default: the file is refused]",
-            rich_help_panel=LAB,
-        ),
-    ] = None,
 ) -> None:
     """Predict with trained weights.
 
@@ -270,8 +254,6 @@ def predict(
 
     **moa predict --features my.csv --blend best-lb** predicts new plates: probabilities, the most likely mechanisms of
     each sample, and a warning for samples that are far outside the training data.
-
-    **moa predict --features plate.gct --blend MODEL** does so for a plate as it comes from the laboratory.
     """
     from moa.blending.catalogue import plate_blend
     from moa.errors import UserError
@@ -303,7 +285,6 @@ def predict(
     from moa.training.machines import open_executor
 
     spec = plate_blend(wanted[0])
-    features, kind = _model_rows(features, spec, weights, out_dir, kind, wells, level, fill_missing)
     with nullcontext() if on is None else open_executor(on, device) as executor:
         found = predict_plates(features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind)
     if found.absent:
@@ -313,30 +294,3 @@ def predict(
     elif found.far:
         out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see {found.files[-1]}[/yellow]")
     out.print(f"{found.rows:,} samples: wrote {', '.join(found.files)} to {found.folder}")
-
-
-def _model_rows(
-    features: Path,
-    spec: BlendSpec,
-    weights: Path,
-    out_dir: Path,
-    kind: str | None,
-    wells: list[Path] | None,
-    level: str,
-    fill_missing: float | None,
-) -> tuple[Path, str | None]:
-    """The features file to predict, and the kind of tables to write: of a laboratory's file, its wells as rows."""
-    from moa.data.importers.for_model import is_features_file
-    from moa.data.importers.options import ImportOptions
-    from moa.errors import UserError
-    from moa.jobs.laboratory import rows_of_files
-
-    if is_features_file(features):
-        if wells or level != "auto" or fill_missing is not None:
-            raise UserError(f"{features.name}: has a sig_id already; --wells, --level and --fill-missing do not apply")
-        return features, kind
-    options = ImportOptions(wells=tuple(wells or ()), level=level)  # type: ignore[arg-type]
-    path, rows = rows_of_files([features], spec, weights, out_dir, options, fill_missing)
-    for line in rows.notes.lines():
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
-    return path, kind or "csv"
