@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
+from moa.data.assay import COMPETITION
 from moa.data.feature_names import competition_features
+from moa.data.importers.for_model import read_for_model
 from support.assays import l1000_plate, write_gct, write_gctx
 
+GENES_ALONE = COMPETITION.model_copy(update={"groups": COMPETITION.groups[:1]})
 FIELD = os.environ.get("MOA_FIELD_DATA")
 
 
@@ -41,23 +43,46 @@ def test_a_plate_is_predicted_from_its_file(genes_alone, tmp_path, moa_here, wri
         *("predict", "--features", path, "--blend", "simple-nn-old-cv", "--weights", genes_alone, "--out", out),
         *("--device", "cpu", "--top", "3"),
     )
-    assert "772 of the model's 772 features found, 772 by Entrez id" in done.stdout and "48 samples" in done.stdout
+    assert "772 of the model's 772 features found, 772 by Entrez id" in done.stderr and "48 samples" in done.stdout
     probabilities, ranked, samples = predicted(out)
-    control = screen.wells["pert_type"] == "ctl_vehicle"
+    control = (screen.wells["pert_type"] == "ctl_vehicle").to_numpy()
     assert list(probabilities.index) == list(screen.values.index) and probabilities.shape == (48, 206)
-    assert (probabilities[control.to_numpy()] == 0).all(axis=None) and (probabilities[~control.to_numpy()] > 0).all(
-        axis=None
-    )
+    assert (probabilities[control] == 0).all(axis=None) and (probabilities[~control] > 0).all(axis=None)
     assert len(ranked) == 3 * 36 and len(samples) == 48
-    wells = pd.read_csv(out / "wells.csv", index_col="sig_id")
-    assert wells.loc["PLATE_A375_24H_X1:A13", ["compound", "dose"]].tolist() == ["compound-0", 10]
-    # The rows that the model saw are kept, and give the same predictions.
+    described = ["Metadata_compound", "Metadata_dose", "Metadata_plate", "Metadata_det_well"]
+    assert samples.loc["PLATE_A375_24H_X1:A13", described].tolist() == ["compound-0", 10, "PLATE_A375_24H_X1", "A13"]
+    # The same rows as a features file give the same predictions.
+    rows = read_for_model([path], GENES_ALONE, competition_features()).features
+    rows.to_parquet(tmp_path / "features.parquet")
     again = tmp_path / "again"
     moa_here(
-        *("predict", "--features", out / "features.parquet", "--blend", "simple-nn-old-cv", "--weights", genes_alone),
-        *("--out", again, "--device", "cpu", "--format", "csv"),
+        *("predict", "--features", tmp_path / "features.parquet", "--blend", "simple-nn-old-cv", "--format", "csv"),
+        *("--weights", genes_alone, "--out", again, "--device", "cpu"),
     )
-    np.testing.assert_array_equal(pd.read_csv(again / "probabilities.csv"), pd.read_csv(out / "probabilities.csv"))
+    assert (again / "probabilities.csv").read_bytes() == (out / "probabilities.csv").read_bytes()
+
+
+def test_a_plate_without_metadata_and_its_map(genes_alone, tmp_path, moa_here):
+    """GCT 1.2 holds no metadata: plates and places are those of the wells' names, the rest is in a table."""
+    screen = l1000_plate([{"id": probe} for probe in genes().index])
+    rows = genes().rename(columns={"pr_gene_id": "Description"})
+    path = write_gct(tmp_path / "plate.gct", screen.values, pd.DataFrame(index=screen.wells.index), rows, "1.2")
+    screen.wells.to_csv(tmp_path / "map.csv", index=False)
+    command = [
+        "predict",
+        "--features",
+        path,
+        "--blend",
+        "simple-nn-old-cv",
+        "--weights",
+        genes_alone,
+        "--device",
+        "cpu",
+    ]
+    moa_here(*command, "--out", tmp_path / "out", "--wells", tmp_path / "map.csv", "--level", "3")
+    probabilities, _, samples = predicted(tmp_path / "out")
+    assert (probabilities.eq(0).all(axis=1) == (samples["cp_type"] == "ctl_vehicle")).all()
+    assert samples["cp_type"].value_counts().to_dict() == {"trt_cp": 36, "ctl_vehicle": 12}
 
 
 def test_a_model_that_wants_viabilities_says_how_to_train_without_them(weights_of, tmp_path, moa_here):
@@ -68,7 +93,7 @@ def test_a_model_that_wants_viabilities_says_how_to_train_without_them(weights_o
         *("--out", tmp_path / "out", "--device", "cpu"),
         check=False,
     )
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert "nothing of the group 'cells' (100 features)" in done.stderr and "--groups genes" in done.stderr
 
 
@@ -88,9 +113,9 @@ def test_genes_that_a_file_lacks_need_a_stated_value(genes_alone, tmp_path, moa_
     ]
     refused = moa_here(*command, "--out", tmp_path / "out", check=False)
     assert refused.returncode == 2 and "lacks 5 of the model's 772 features" in refused.stderr
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "probabilities.csv").exists()
     done = moa_here(*command, "--out", tmp_path / "out", "--fill-missing", "0")
-    assert "5 features that plate.gct lacks set to 0" in done.stdout
+    assert "5 features that plate.gct lacks set to 0" in done.stderr
 
 
 @pytest.mark.skipif(FIELD is None, reason="needs a real plate of the field")
@@ -101,8 +126,8 @@ def test_the_real_plate_is_predicted_from_its_file(genes_alone, tmp_path, moa_he
         *("predict", "--features", path, "--blend", "simple-nn-old-cv", "--weights", genes_alone, "--out", out),
         *("--device", "cpu"),
     )
-    probabilities, ranked, _ = predicted(out)
-    wells = pd.read_csv(out / "wells.csv", index_col="sig_id")
-    control = (wells["cp_type"] == "ctl_vehicle").to_numpy()
+    probabilities, ranked, samples = predicted(out)
+    control = (samples["cp_type"] == "ctl_vehicle").to_numpy()
     assert probabilities.shape == (377, 206) and control.sum() == 26
     assert (probabilities[control] == 0).all(axis=None) and ranked.index.nunique() == 351
+    assert samples.loc["LJP005_A375_24H_X1_B19:A07", "Metadata_treatment"] == "CP-724714 @ 10 µM"

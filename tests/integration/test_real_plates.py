@@ -86,7 +86,7 @@ def test_what_the_plate_holds(l1000):
     assert train["cp_dose"].isna().equals(~treated)
     assert wells.loc["LJP005_A375_24H_X1_B19:A07", ["compound", "treatment", "plate"]].tolist() == [
         "CP-724714",
-        "CP-724714 10 µM",
+        "CP-724714 @ 10 µM",
         "LJP005_A375_24H_X1_B19",
     ]
     features = pd.read_csv(folder / "features.csv", dtype=str).set_index("feature")

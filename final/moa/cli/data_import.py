@@ -140,16 +140,7 @@ def data_import(
     """
     from moa.data.importers.options import ImportOptions
     from moa.data.importers.pipeline import import_plates
-    from moa.errors import UserError
 
-    for option, value, choices in (
-        ("--level", level, ("auto", "3", "4", "5", "raw", "normalised")),
-        ("--against", against, ("auto", "vehicle", "plate")),
-        ("--genes", genes, ("landmark", "all")),
-        ("--unannotated", unannotated, ("test", "train", "drop")),
-    ):
-        if value not in choices:
-            raise UserError(f"{option} {value}: expected one of {', '.join(choices)}")
     columns = {
         "plate": plate,
         "well": well,
@@ -165,7 +156,7 @@ def data_import(
     result = import_plates(
         files,
         out_dir,
-        ImportOptions(
+        ImportOptions.chosen(
             name=name,
             columns={field: stated for field, stated in columns.items() if stated},
             control_values=tuple(filter(None, (value.strip() for value in values.split(",")))),
@@ -173,20 +164,20 @@ def data_import(
             gene_symbol=gene_symbol,
             metadata=tuple(metadata or ()),
             group=group,
-            genes=genes,  # type: ignore[arg-type]
+            genes=genes,
             layer=layer,
             wells=tuple(wells or ()),
             moa=moa,
             moa_separator=moa_separator,
             plate_pattern=plate_pattern,
-            level=level,  # type: ignore[arg-type]
-            against=against,  # type: ignore[arg-type]
+            level=level,
+            against=against,
             clip=clip or None,
             select_features=select_features,
             merge_replicates=merge_replicates,
             most_missing=most_missing,
             least_compounds=least_compounds,
-            unannotated=unannotated,  # type: ignore[arg-type]
+            unannotated=unannotated,
             conditions=None if conditions is None else tuple(part.strip() for part in conditions.split(",")),
         ),
     )

@@ -45,6 +45,7 @@ def _kinds(incomplete: str) -> Iterator[str]:
 
 #: Heading of a group of options in the help.
 CNN = "CNN training (no other model takes these)"
+LABORATORY = "With --features FILE of a laboratory (GCT, GCTX, profiles, AnnData)"
 
 
 listing = typer.Typer(invoke_without_command=True)
@@ -235,7 +236,20 @@ def predict(
     on: On = None,
     fill_missing: Annotated[
         float | None,
-        typer.Option(help="With --features: value of features that a laboratory's file lacks.  [default: refuse it]"),
+        typer.Option(
+            help="Value of features that the file lacks, such as 0.  [default: refuse it]", rich_help_panel=LABORATORY
+        ),
+    ] = None,
+    wells: Annotated[
+        list[Path] | None,
+        typer.Option(help="Plate map to join, as by `moa data import`; can be repeated.", rich_help_panel=LABORATORY),
+    ] = None,
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help="What the file holds, as for `moa data import`.  [default: told by its values]",
+            rich_help_panel=LABORATORY,
+        ),
     ] = None,
     kind: Annotated[
         str | None,
@@ -286,13 +300,15 @@ def predict(
     wanted = [*(models or []), *([blend] if blend else [])]
     if len(wanted) != 1:
         raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")
+    from moa.data.importers.options import ImportOptions
     from moa.jobs.plates import predict_plates
     from moa.training.machines import open_executor
 
     spec = plate_blend(wanted[0])
+    options = ImportOptions.chosen(wells=tuple(wells or ()), level=level or "auto")
     with nullcontext() if on is None else open_executor(on, device) as executor:
         found = predict_plates(
-            features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind, fill_missing
+            features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind, fill_missing, options
         )
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")

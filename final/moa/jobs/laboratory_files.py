@@ -7,14 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from moa.data.csv_files import METADATA
+from moa.data.importers.options import ImportOptions
 from moa.data.parts import has_sig_ids
 from moa.data.table_files import write_table
+from moa.errors import UserError
 from moa.progress import console
 from moa.training.trained import Trained
 
 
 @contextmanager
-def as_features_file(features: Path, trained: Trained, out: Path, fill_missing: float | None = None) -> Iterator[Path]:
+def as_features_file(
+    features: Path,
+    trained: Trained,
+    out: Path,
+    fill_missing: float | None = None,
+    options: ImportOptions | None = None,
+) -> Iterator[Path]:
     """A file with sig_id and the columns that a model takes.
 
     A features file of this project is yielded as it is. Any other (GCT, GCTX, profiles, AnnData) is read as for
@@ -26,16 +34,19 @@ def as_features_file(features: Path, trained: Trained, out: Path, fill_missing: 
         trained: the model.
         out: folder of the results.
         fill_missing: value of features that the file lacks; None: refuse the file.
+        options: how a laboratory's file is read; None: the defaults.
 
     Raises:
         UserError: the file cannot be read, or lacks what the model takes.
     """
     if has_sig_ids(features):
+        if options is not None or fill_missing is not None:
+            raise UserError(f"{features.name}: has a sig_id already; options of a laboratory's file do not apply")
         yield features
         return
     from moa.data.importers.for_model import read_for_model  # h5py and the readers take a second to import
 
-    rows = read_for_model([features], trained.schema, trained.identities(), fill_absent=fill_missing)
+    rows = read_for_model([features], trained.schema, trained.identities(), options, fill_missing)
     for note in rows.notes:
         console.print(f"[yellow]{note.line()}[/yellow]", highlight=False, soft_wrap=True)
     wells = rows.wells.drop(columns=[column for column in rows.wells if column in rows.features])

@@ -22,6 +22,7 @@ from moa.blending.blend import BlendSpec, effective_weights
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
 from moa.data.csv_files import Problems
+from moa.data.importers.options import ImportOptions
 from moa.data.parts import Part, SeenIds, file_size, id_hashes, read_parts
 from moa.data.schema import SIG_ID
 from moa.errors import DataError, UserError
@@ -73,6 +74,7 @@ def predict_plates(
     executor: Streams | None = None,
     kind: Literal["csv", "parquet"] | None = None,
     fill_missing: float | None = None,
+    options: ImportOptions | None = None,
 ) -> PlateResult:
     """Predict a features file with a blend, or with a single model as a blend of one.
 
@@ -89,6 +91,7 @@ def predict_plates(
         executor: what predicts the parts; None: this machine's cores, or its GPU.
         kind: of the files written; None: as ``features``.
         fill_missing: value of features that a laboratory's file lacks; None: such a file is refused.
+        options: how a laboratory's file is read; None: the defaults.
 
     Raises:
         DataError: lists the problems of the file, at most 20.
@@ -105,7 +108,7 @@ def predict_plates(
     ensure_writable(Path(out))
     models = [open_trained(name, weights, runtime) for name in trained]
     schema = _shared_schema(models)
-    with as_features_file(features, models[0], Path(out), fill_missing) as source:
+    with as_features_file(features, models[0], Path(out), fill_missing, options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
         settings = (spec.model_dump(mode="json"), top, rows_at_a_time, runtime.precision, runtime.device)
         folder = PartsFolder(out, digest(sent.content, *settings))

@@ -34,6 +34,7 @@ from moa.data.schema import (
     WELLS,
 )
 from moa.data.table_files import append_csv
+from moa.data.wells import COMPOUND, DOSE, TREATMENT, treatments
 from moa.errors import UserError
 from moa.files import replacing_folder, sha256, write_json
 
@@ -157,6 +158,9 @@ def _assay(
 def wells_table(profiles: Profiles, design: Design, options: ImportOptions, notes: Notes) -> pd.DataFrame:
     """Everything that is known about the wells: the fields, then all metadata of the files as ``Metadata_`` columns."""
     table = design.table
+    unit = f" {design.dose_unit}" if design.dose_unit else ""
+    doses = table["dose"].map(lambda dose: f"{dose:g}{unit}", na_action="ignore").astype(object)
+    doses = doses.where(table["dose_level"].isna() | design.controls, table["dose_level"])
     known = pd.DataFrame(
         {
             "plate": table["plate"],
@@ -164,7 +168,7 @@ def wells_table(profiles: Profiles, design: Design, options: ImportOptions, note
             "compound": table["compound"],
             "dose": table["dose"].where(table["dose_level"].isna(), table["dose_level"]),
             "time": table["time"].where(table["time_level"].isna(), table["time_level"]),
-            "treatment": treatments(design),
+            TREATMENT: treatments(pd.DataFrame({COMPOUND: table["compound"], DOSE: doses})),
             CP_TYPE: table[CP_TYPE],
         }
     ).rename_axis(SIG_ID)
@@ -178,15 +182,6 @@ def wells_table(profiles: Profiles, design: Design, options: ImportOptions, note
             name += "_2"
         names.append(name)
     return pd.concat([known, extra, metadata.set_axis(names, axis=1)], axis=1).rename_axis(SIG_ID)
-
-
-def treatments(design: Design) -> pd.Series:
-    """A compound at a dose, in words, such as "taxol 0.3 µM"; NaN where the compound is unknown."""
-    table = design.table
-    unit = f" {design.dose_unit}" if design.dose_unit else ""
-    doses = table["dose"].map(lambda dose: f" {dose:g}{unit}", na_action="ignore")
-    doses = doses.where(table["dose_level"].isna(), " " + table["dose_level"].astype(str))
-    return table["compound"] + doses.where(~design.controls & doses.notna(), "").astype(object)
 
 
 def _features_table(profiles: Profiles) -> pd.DataFrame:

@@ -17,9 +17,7 @@ from moa.data.importers.folder import wells_table
 from moa.data.importers.identities import Matched, align
 from moa.data.importers.notes import Notes, counted, listed
 from moa.data.importers.options import ImportOptions
-from moa.data.importers.parquet_files import parquet_columns
 from moa.data.importers.pipeline import Plates, read_plates
-from moa.data.importers.source import PARQUET, Source
 from moa.data.schema import SIG_ID
 from moa.errors import UserError
 
@@ -39,21 +37,6 @@ class ModelRows:
     wells: pd.DataFrame
     matched: Matched
     notes: Notes
-
-
-def is_features_file(path: Path) -> bool:
-    """Whether a file is a features table of this project, with a sig_id, and not a laboratory's own file.
-
-    A file that cannot be opened counts as one, so that whoever reads it next says what is wrong.
-    """
-    try:
-        source = Source(path)
-    except UserError:
-        return True
-    if source.head.startswith(PARQUET):
-        return SIG_ID in parquet_columns(source)
-    head = source.head.lstrip(b"\xef\xbb\xbf").split(b"\n")[0]
-    return SIG_ID.encode() in [cell.strip(b'" \r') for cell in head.split(b",")]
 
 
 def read_for_model(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from moa.errors import UserError
 
 Level = Literal["auto", "3", "4", "5", "raw", "normalised"]
 Against = Literal["auto", "vehicle", "plate"]
 Unannotated = Literal["test", "train", "drop"]
+_CHOICES = {"level": get_args(Level), "against": get_args(Against), "unannotated": get_args(Unannotated)} | {
+    "genes": ("landmark", "all")
+}
 #: The fields of a well that an option can name; the value is the option.
 FIELD_OPTIONS = {
     name: f"--{name}" for name in ("plate", "well", "compound", "dose", "time", "control", "mechanism", "cell_line")
@@ -68,6 +73,19 @@ class ImportOptions:
     least_compounds: int = 2
     unannotated: Unannotated = "test"
     conditions: tuple[str, ...] | None = None
+
+    @classmethod
+    def chosen(cls, **stated: Any) -> ImportOptions | None:
+        """Options with these values; None if all of them are the defaults.
+
+        Raises:
+            UserError: a value is none of those that an option takes.
+        """
+        for name, choices in _CHOICES.items():
+            if (value := stated.get(name)) is not None and value not in choices:
+                raise UserError(f"--{name} {value}: expected one of {', '.join(choices)}")
+        options = cls(**stated)
+        return None if options == cls() else options
 
     @property
     def plain(self) -> dict[str, Any]:

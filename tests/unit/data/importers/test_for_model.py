@@ -6,7 +6,7 @@ import pytest
 
 from moa.data.assay import COMPETITION, Assay, Condition, Control, FeatureGroup
 from moa.data.feature_names import competition_features
-from moa.data.importers.for_model import is_features_file, read_for_model
+from moa.data.importers.for_model import read_for_model
 from moa.data.importers.identities import match_features
 from moa.data.importers.options import ImportOptions
 from moa.errors import UserError
@@ -178,12 +178,3 @@ def test_conditions_that_the_file_cannot_tell(tmp_path, conditions, message):
     screen.table.to_csv(tmp_path / "screen.csv", index=False)
     with pytest.raises(UserError, match=message):
         read_for_model([tmp_path / "screen.csv"], painting(conditions, screen.values), None)
-
-
-def test_which_files_need_importing(tmp_path, plate):
-    (tmp_path / "features.csv").write_text("sig_id,cp_type,g-0\nid_1,trt_cp,1\n")
-    assert is_features_file(tmp_path / "features.csv") and not is_features_file(plate[0])
-    pd.DataFrame({"sig_id": ["a"], "x": [1]}).to_parquet(tmp_path / "features.parquet")
-    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "profiles.parquet")
-    assert is_features_file(tmp_path / "features.parquet") and not is_features_file(tmp_path / "profiles.parquet")
-    assert is_features_file(tmp_path / "missing.csv")  # read next by what says so best
