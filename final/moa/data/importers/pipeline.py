@@ -17,7 +17,7 @@ from moa.data.importers.normalise import normalise, select_features
 from moa.data.importers.notes import Notes
 from moa.data.importers.options import ImportOptions
 from moa.data.importers.profiles import Profiles
-from moa.data.importers.wells import Design, design
+from moa.data.importers.wells import Design, design, with_places
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def read_plates(files: Sequence[Path], options: ImportOptions, notes: Notes) -> 
     Raises:
         UserError: a file or table is damaged, or the options do not fit it; one line with place and fix.
     """
-    profiles = read_files(files, options, notes)
+    profiles = with_places(read_files(files, options, notes), options, notes)
     for table in options.wells:
         joined = join_wells(profiles.wells, table, options, notes)
         profiles = Profiles(profiles.values, joined, profiles.features, profiles.kind)

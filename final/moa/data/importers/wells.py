@@ -3,54 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from moa.data.importers import quantities
-from moa.data.importers.fields import choose_fields, find_column, plain_name
+from moa.data.importers.fields import choose_fields, find_field, plain_name
 from moa.data.importers.notes import Notes, counted, listed
 from moa.data.importers.options import ImportOptions
 from moa.data.importers.profiles import Profiles
-from moa.data.schema import CONTROL, TREATED
+from moa.data.importers.roles import types_of
+from moa.data.schema import CONTROL
 from moa.errors import UserError
 
-POSITIVE = "trt_poscon"
 #: The column that combining files adds: the file of a well.
 FILE = "Metadata_file"
 _WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*(\d{1,2})$")
 #: Names of L1000 wells: the plate and the place on it.
 _ID = re.compile(r"^(.+):([A-Za-z]{1,2}\d{2})$")
 _BATCH = re.compile(r"^(BRD-[A-Z]\d{8})-\d{3}-\d{2}-\d$")
-
-#: Words of types of wells, and of compounds, as ``_word`` writes them.
-_VEHICLE = frozenset(
-    (
-        "ctl_vehicle",
-        "vehicle",
-        "vehicle_control",
-        "negcon",
-        "negative_control",
-        "neg_control",
-        "negative",
-        "neg",
-        "dmso",
-    )
-    + ("neg_ctrl", "negctrl", "solvent", "solvent_control", "mock", "dmso_control", "ctl_vehicle_cns")
-)
-_CONTROL = frozenset(("control", "ctrl", "ctl", "true", "1", "yes", "controls"))
-_POSITIVE = frozenset(
-    ("trt_poscon", "poscon", "poscon_cp", "poscon_diverse", "positive_control", "pos_control", "positive", "pos")
-    + ("pos_ctrl", "posctrl", "trt_poscon_es")
-)
-_UNTREATED = frozenset(
-    ("ctl_untrt", "untreated", "untrt", "ctl_untrt_cns", "no_treatment", "media", "medium", "ctl_vector")
-)
-_EMPTY = frozenset(("empty", "blank", "no_cells", "unused", "background"))
-_SOLVENTS = frozenset(
-    ("dmso", "vehicle", "water", "h2o", "pbs", "saline", "ethanol", "etoh", "solvent", "mock", "ctl_vehicle")
-)
 
 
 @dataclass(frozen=True)
@@ -91,6 +63,20 @@ def is_well(text: object) -> bool:
     return bool(_WELL.match(str(text).strip()))
 
 
+def with_places(profiles: Profiles, options: ImportOptions, notes: Notes) -> Profiles:
+    """The profiles with plates and places from the wells' names, where all are like "LJP005_A375_24H_X1_B19:A03" and no
+    column tells either, as in GCT 1.2.
+    """
+    wells = profiles.wells
+    matches = [_ID.match(str(name)) for name in wells.index]
+    known = {"plate", "well"} & set(options.columns) or find_field(wells, "plate") or find_field(wells, "well")
+    if known or not all(matches):
+        return profiles
+    notes.guessed(f"plates and places are those of the wells' names, such as {wells.index[0]}")
+    wells = wells.assign(Metadata_Plate=[match[1] for match in matches], Metadata_Well=[match[2] for match in matches])
+    return replace(profiles, wells=wells)
+
+
 def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Profiles, Design]:
     """Find out what was done to each well.
 
@@ -110,7 +96,7 @@ def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Pr
         wells[fields["compound"]] if "compound" in fields else pd.Series(np.nan, index=wells.index, dtype=object)
     )
     table["compound"] = _without_batches(compounds, fields, notes)
-    table["cp_type"] = _types(wells, table["compound"], fields, options, notes)
+    table["cp_type"] = types_of(wells, table["compound"], fields, options, notes)
     keep = table["cp_type"].notna().to_numpy()
     if not keep.any():
         raise UserError("no treated wells and no controls are left; see --compound and --control")
@@ -135,9 +121,6 @@ def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Pr
 
 
 def _plates(wells: pd.DataFrame, fields: dict[str, str], notes: Notes) -> pd.Series:
-    if "plate" not in fields and "well" not in fields and all(_ID.match(str(name)) for name in wells.index):
-        notes.guessed(f"plates and places are those of the wells' names, such as {wells.index[0]}")
-        return pd.Series([_ID.match(str(name))[1] for name in wells.index], index=wells.index, dtype=object)
     if "plate" not in fields:
         files = wells[FILE].map(lambda name: name.split(".")[0])
         notes.guessed("no column of plates was found, so each file is one plate; --plate names the column")
@@ -160,8 +143,6 @@ def _places(wells: pd.DataFrame, fields: dict[str, str]) -> pd.Series:
     if row and column and wells[[row, column]].notna().all(axis=None):
         letters = wells[row].map(lambda text: chr(64 + int(text)) if text.isdigit() and 0 < int(text) < 27 else text)
         return (letters + wells[column]).map(well_name)
-    if "plate" not in fields and all(_ID.match(str(name)) for name in wells.index):
-        return pd.Series([_ID.match(str(name))[2] for name in wells.index], index=wells.index, dtype=object)
     return pd.Series(np.nan, index=wells.index, dtype=object)
 
 
@@ -191,100 +172,6 @@ def _without_batches(compounds: pd.Series, fields: dict[str, str], notes: Notes)
         f"compounds are told apart by their Broad id without the batch, '{example}' as '{_BATCH.match(example)[1]}'"
     )
     return compounds.where(~batched, compounds[batched].str.slice(0, 13)).astype(object)
-
-
-def _word(value: object) -> str:
-    return re.sub(r"[\s_./-]+", "_", str(value).strip().lower())
-
-
-def _types(
-    wells: pd.DataFrame, compounds: pd.Series, fields: dict[str, str], options: ImportOptions, notes: Notes
-) -> pd.Series:
-    """ "ctl_vehicle", "trt_cp" or "trt_poscon" of each well; None for wells to drop."""
-    stated = wells[fields["control"]] if "control" in fields else None
-    if options.control_values:
-        return _stated_types(wells, compounds, fields, options)
-    words = compounds.map(_word, na_action="ignore")
-    kinds = pd.Series("treated", index=wells.index, dtype=object)
-    if stated is not None:
-        kinds = stated.map(_word, na_action="ignore").map(_kind, na_action="ignore").fillna("treated")
-        unclear = kinds == "control"
-        solvent = words.isna() | words.isin(_SOLVENTS)
-        kinds[unclear & solvent] = "vehicle"
-        positive = unclear & ~solvent
-        if positive.any():
-            kinds[positive] = "positive"
-            names = sorted(set(compounds[positive]))
-            notes.guessed("wells marked as controls that hold a compound are positive controls, so treated", names)
-    kinds[(kinds == "treated") & words.isin(_EMPTY)] = "empty"
-    kinds[(kinds == "treated") & words.isin(_UNTREATED)] = "untreated"
-    solvents = (kinds == "treated") & words.isin(_SOLVENTS)
-    if solvents.any():
-        kinds[solvents] = "vehicle"
-        notes.guessed(
-            "wells of these are vehicle controls; --control COLUMN=VALUE says otherwise",
-            sorted(set(compounds[solvents])),
-        )
-    untreated = kinds == "untreated"
-    if untreated.any() and not (kinds == "vehicle").any():
-        kinds[untreated] = "vehicle"
-        notes.guessed(f"no vehicle wells, so the {counted(int(untreated.sum()), 'untreated well')} are the controls")
-        untreated = kinds == "untreated"
-    for kind, rows in (("empty", kinds == "empty"), ("untreated", untreated)):
-        if rows.any():
-            notes.dropped(f"{counted(int(rows.sum()), f'{kind} well')}, neither treated nor vehicle", wells.index[rows])
-    if "compound" in fields:
-        nameless = (kinds == "treated") & compounds.isna()
-        if nameless.any():
-            kinds[nameless] = "empty"
-            notes.dropped(
-                f"{counted(int(nameless.sum()), 'well')} without a compound in column '{fields['compound']}'",
-                wells.index[nameless],
-            )
-    if not (kinds == "vehicle").any():
-        notes.noted("no vehicle controls were found; --control COLUMN=VALUE names them")
-    positive = int((kinds == "positive").sum())
-    if positive:
-        notes.noted(f"{counted(positive, 'positive control')} count as treated wells")
-    others = {} if stated is None else stated[kinds == "treated"].dropna().map(_word).value_counts().to_dict()
-    others = {word: count for word, count in others.items() if word not in ("trt_cp", "trt", "treated", "treatment")}
-    unknown = [
-        f"{word} ({count})"
-        for word, count in others.items()
-        if word not in ("compound", "test", "sample", "false", "0")
-    ]
-    if unknown:
-        notes.guessed(f"wells of these types in column '{fields['control']}' are treated", unknown)
-    return kinds.map({"vehicle": CONTROL, "positive": POSITIVE, "treated": TREATED})
-
-
-def _kind(word: str) -> str:
-    for kind, words in (
-        ("vehicle", _VEHICLE),
-        ("positive", _POSITIVE),
-        ("control", _CONTROL),
-        ("untreated", _UNTREATED),
-        ("empty", _EMPTY),
-    ):
-        if word in words:
-            return kind
-    return "treated"
-
-
-def _stated_types(
-    wells: pd.DataFrame, compounds: pd.Series, fields: dict[str, str], options: ImportOptions
-) -> pd.Series:
-    """Types where the user says which value of which column means a control."""
-    column = options.columns.get("control")
-    values = compounds if column is None else wells[find_column(wells.columns, column, "--control")]
-    wanted = {value.lower() for value in options.control_values}
-    control = values.str.lower().isin(wanted)
-    if not control.any():
-        raise UserError(
-            f"--control: no well has '{', '.join(options.control_values)}' in {column or 'its compound'}; "
-            f"there are {listed(sorted(set(values.dropna())), 6)}"
-        )
-    return pd.Series(np.where(control, CONTROL, TREATED), index=wells.index, dtype=object)
 
 
 def _quantity(

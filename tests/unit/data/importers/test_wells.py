@@ -8,7 +8,7 @@ from moa.data.importers.fields import choose_fields, find_column, find_field, pl
 from moa.data.importers.notes import Notes
 from moa.data.importers.options import ImportOptions
 from moa.data.importers.profiles import Profiles, as_text
-from moa.data.importers.wells import FILE, design, well_name
+from moa.data.importers.wells import FILE, design, well_name, with_places
 from moa.errors import UserError
 
 
@@ -111,7 +111,7 @@ def test_plates_and_places_of_names():
     profiles = profiles_of(compound=["a", "b"])
     names = ["LJP005_X1_B19:A03", "LJP005_X1_B19:P24"]
     profiles = Profiles(profiles.values.set_axis(names), profiles.wells.set_axis(names), profiles.features, "profiles")
-    _, found = design(profiles, ImportOptions(), notes)
+    _, found = design(with_places(profiles, ImportOptions(), notes), ImportOptions(), notes)
     assert found.table["plate"].tolist() == ["LJP005_X1_B19"] * 2 and found.table["well"].tolist() == ["A03", "P24"]
     assert "those of the wells' names" in "\n".join(notes.lines())
 
