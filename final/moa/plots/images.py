@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moa.data.assay import Assay
+from moa.learners.deepinsight.crowding import crowding
 from moa.learners.deepinsight.rendering import CHANNELS
 from moa.plots.charts import GRID, INK, SERIES, plain_text
 
@@ -51,7 +52,13 @@ def kinds(schema: Assay) -> list[Kind]:
     return [*found, Kind("conditions", (*schema.control_columns, *schema.condition_columns), SERIES[3], 60, "D")]
 
 
-def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Assay, side: float = 4.6) -> Figure:
+def feature_map(
+    coordinates: np.ndarray,
+    features: Sequence[str],
+    schema: Assay,
+    side: float = 4.6,
+    shape: Sequence[int] | None = None,
+) -> Figure:
     """Position of each feature on the plane, coloured by kind; as in the images, rows count from the top.
 
     Args:
@@ -59,6 +66,8 @@ def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Assay,
         features: names of the features, in this order.
         schema: kinds of the features.
         side: width of the drawing in inches.
+        shape: (height, width) of the images: below a map that leaves most pixels empty, it is said why. None: it is
+            not.
     """
     figure = Figure(figsize=(side, side + 0.3), layout="constrained")
     axes = figure.subplots()
@@ -73,6 +82,9 @@ def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Assay,
             )
     axes.set(xlim=(-0.03, 1.03), ylim=(1.03, -0.03), aspect="equal")
     _frame(axes)
+    if shape is not None:
+        remark = crowding(coordinates, tuple(shape), features).remark
+        axes.set_xlabel("\n".join(textwrap.wrap(plain_text(remark), 66)), color=INK, fontsize=9, loc="left")
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, labelcolor=INK, borderaxespad=0.2,
         handletextpad=0.2, columnspacing=1.2,
