@@ -1,4 +1,4 @@
-"""Every environment variable that the package reads, and where the checkout lies. Nothing heavy is imported here.
+"""Every environment variable that the package reads, and where its folders lie. Nothing heavy is imported here.
 
 ==================  =================================================================================================
 MOA_CACHE           folder of parsed csv files; ``~/.cache/moa`` by default
@@ -6,13 +6,17 @@ MOA_COMPILE         1: run the batched training step of the perceptrons through 
 MOA_ENGINE          how perceptrons are trained: sequential, threads or ensemble; by device where it is not set
 MOA_KAGGLE_ROOT     takes the place of /kaggle
 MOA_PRETRAINED      folder of ImageNet weights
+MOA_RECIPE          files of models of one's own, as for ``--recipe``
 ==================  =================================================================================================
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+from moa.errors import UserError
 
 CACHE = "MOA_CACHE"
 COMPILE = "MOA_COMPILE"
@@ -22,6 +26,77 @@ PRETRAINED = "MOA_PRETRAINED"
 
 #: The folder ``final`` of a checkout: the submissions' folders lie beside the package.
 FINAL = Path(__file__).resolve().parents[1]
+
+#: Settings of all models: published, or small enough for minutes on two CPU cores.
+PROFILES = ("kaggle", "demo")
+
+
+def check_profile(name: str) -> str:
+    """The profile of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in PROFILES:
+        raise UserError(f"profile '{name}' is unknown; choose one of: {', '.join(PROFILES)}")
+    return name
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a run reads and writes unless it is told otherwise; reproduce.sh, commands and notebooks agree on it.
+
+    Attributes:
+        profile: "kaggle" or "demo".
+        data: folder of the data set.
+        output: folder of the results.
+    """
+
+    profile: str
+    data: Path
+    output: Path
+
+    @classmethod
+    def find(cls, profile: str | None = None, data: Path | str | None = None, root: Path = Path()) -> Folders:
+        """The folders below ``root``: data in ``data``, results in ``output/PROFILE``.
+
+        Without real data in ``data``, the demo's synthetic data in ``output/demo/data`` take their place.
+
+        Args:
+            profile: None: "kaggle" for any data but the demo's; without data, that of the results in ``output``.
+            data: folder of the data set; None: the profile's.
+            root: folder to start from; by default the working directory.
+
+        Raises:
+            UserError: no such profile.
+        """
+        own, output = root / "data", root / "output"
+        synthetic = output / "demo" / "data"
+        if profile is None:
+            if data is not None:
+                demo = Path(data).resolve() == synthetic.resolve()
+            else:
+                known = _holds_data(own) or (not _holds_data(synthetic) and (output / "kaggle").is_dir())
+                demo = not known
+            profile = "demo" if demo else "kaggle"
+        if data is None:
+            data = synthetic if profile == "demo" and _holds_data(synthetic) else own
+        return cls(check_profile(profile), Path(data), output / profile)
+
+    @property
+    def weights(self) -> Path:
+        """Folder of the trained weights."""
+        return self.output / "weights"
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of the predictions of single models."""
+        return self.output / "predictions"
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether a folder holds features to train on or to predict."""
+    return any(next(folder.glob(f"{name}_features.*"), None) for name in ("train", "test"))
 
 
 def variable(name: str) -> str | None:

@@ -17,7 +17,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import chain, islice
 from multiprocessing.connection import Connection
-from threading import Thread
+from threading import Thread, current_thread, main_thread
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from moa.errors import UserError
@@ -45,8 +46,24 @@ class Streams(Protocol):
         """
         ...
 
+    def everywhere(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
+        """What a function returns on each machine that computes pieces now."""
+        ...
 
-class Here:
+
+class _ThisMachine:
+    """What all streams of this machine have in common."""
+
+    def everywhere(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
+        """What a function returns on this machine."""
+        return [function(*arguments)]
+
+    def place(self, runtime: Any) -> Any:
+        """The same runtime."""
+        return runtime
+
+
+class Here(_ThisMachine):
     """Computes one piece after another in this process."""
 
     def stream(
@@ -60,15 +77,16 @@ class Here:
             yield number, result
 
 
-class Processes:
+class Processes(_ThisMachine):
     """Spreads pieces over processes of this machine; one that dies is replaced.
 
     Args:
         count: number of processes.
+        patience: seconds of work that this process does itself first: processes take some to start.
     """
 
-    def __init__(self, count: int):
-        self.count = count
+    def __init__(self, count: int, patience: float = 4):
+        self.count, self.patience = count, patience
 
     def stream(
         self, prepare: Callable[[], State], work: Callable[[State, Item], Result], items: Iterable[Item]
@@ -79,10 +97,16 @@ class Processes:
             UserError: a piece was on three processes that died.
         """
         numbered = iter(enumerate(items))
-        head = list(islice(numbered, 2))
-        if self.count == 1 or len(head) < 2:  # a process costs seconds to start
-            yield from Here().stream(prepare, work, (item for _, item in chain(head, numbered)))
-            return
+        state, item, result = prepare(), None, None
+        started = monotonic()
+        for number, item in numbered:
+            with one_thread():
+                result = work(state, item)
+            yield number, result
+            if self.count > 1 and monotonic() - started > self.patience:
+                break
+        del state, item, result
+        head = list(islice(numbered, 1))
         tries: Counter[int] = Counter()
         while head:
             with self._pool(prepare, work) as pool:
@@ -136,11 +160,32 @@ def _keep_running(
 
 def _submit(pool: ProcessPoolExecutor, item: Any) -> Future:
     try:
-        return pool.submit(_piece, item)
+        with uninterrupted():  # the first call starts the processes
+            return pool.submit(_piece, item)
     except BrokenProcessPool as broken:  # reported like one that breaks while a piece runs
         failed: Future = Future()
         failed.set_exception(broken)
         return failed
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back in the block: a process that gets half of what it starts with prints a traceback."""
+    if current_thread() is not main_thread():  # only the main thread is interrupted
+        yield
+        return
+    held: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def exit_when_closed(stop: Connection) -> None:

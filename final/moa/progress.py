@@ -1,17 +1,27 @@
-"""Progress with time left: a bar on a terminal; elsewhere, as in notebooks and batch logs, one line per update."""
+"""Progress with time left: a bar on a terminal; elsewhere, as in notebooks and batch logs, a line a minute at most.
+
+Finished steps are counted as whole numbers. Time left is shown only where there is something to conclude it from, and
+not any longer once it has passed.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-#: Least number of seconds between two lines where there is no terminal.
-_INTERVAL = 30
+#: Least number of seconds between two lines of this process where there is no terminal.
+INTERVAL = 60.0
+#: A conclusion on the time left needs this share of the work, and this many seconds of it.
+LEAST_SHARE, LEAST_SECONDS = 0.02, 3.0
+#: A unit counts for no more than this share of a step before it is finished, whatever its epochs say.
+ALMOST = 0.95
 
 
 def is_secondary_process() -> bool:
@@ -22,70 +32,225 @@ def is_secondary_process() -> bool:
 console = Console(stderr=True, quiet=is_secondary_process())
 
 
-class Bar:
-    """One line of progress; `progress` makes it.
+class TimeLeft:
+    """How long the rest will take if it goes on as it did since this object was made.
 
     Args:
-        title: shown in front.
-        total: number of steps.
-        bars: the display on a terminal; None: print lines.
-        quiet: show nothing.
+        share: share of the work that was done before, in [0, 1], which took no time now.
     """
 
-    def __init__(self, title: str, total: int, bars: Progress | None, quiet: bool = False):
-        self.title, self.total, self._bars, self._quiet = title, total, bars, quiet
-        self._task = bars.add_task(title, total=total, note="") if bars else None
-        self._started = self._printed = time.monotonic()
+    def __init__(self, share: float = 0.0):
+        self._before = self._share = share
+        self._started = time.monotonic()
+        self._end: float | None = None
+        self._bound = False
 
-    def update(self, done: float, note: str = "", log: bool = False) -> None:
-        """Show the progress.
+    @property
+    def spent(self) -> float:
+        """Seconds since this object was made."""
+        return time.monotonic() - self._started
+
+    def update(self, share: float, bound: bool = False) -> None:
+        """Note how much is done; a share that has not grown changes nothing.
 
         Args:
-            done: number of finished steps; may be fractional.
-            note: what is being done.
-            log: without a terminal, print this line even if the last one was printed a moment ago.
+            share: share of the work that is done, in [0, 1].
+            bound: the rest may end before all of the work is done.
         """
-        if self._bars is not None:
-            self._bars.update(self._task, completed=done, note=note)
-        elif not self._quiet and (log or time.monotonic() - self._printed > _INTERVAL):
-            self._print(done, note)
+        if share <= self._share:
+            return
+        self._share, self._bound = share, bound
+        fresh = share - self._before
+        if fresh >= LEAST_SHARE and self.spent >= LEAST_SECONDS:
+            self._end = time.monotonic() + self.spent * (1 - share) / fresh
 
-    def _print(self, done: float, note: str) -> None:
-        self._printed = time.monotonic()
-        spent = self._printed - self._started
-        left = spent * (self.total - done) / done if done else float("nan")
-        ahead = f", about {_duration(left)} left" if 0 < done < self.total else ""
-        shown = f"{done:.4g}" if done < 1000 else f"{done:.0f}"
-        words = (f"{self.title}: {shown}/{self.total}", note, f"({_duration(spent)}{ahead})")
-        console.print(" ".join(filter(None, words)), highlight=False, markup=False, soft_wrap=True)
+    def words(self) -> str:
+        """Such as "about 5m left" or "at most 2h10m left"; empty where it cannot be told."""
+        left = self._end - time.monotonic() if self._end is not None else 0.0
+        if self._share >= 1 or left < 1:
+            return ""
+        return f"{'at most' if self._bound else 'about'} {duration(left)} left"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Such as "8s", "1m30s" or "2h05m"."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s" if minutes else f"{seconds}s"
 
 
+class Bar:
+    """One line of progress; `progress` makes it.
+
+    Args:
+        title: shown in front.
+        total: number of steps; None: what is done has no steps to count.
+        bars: the display on a terminal; None: print lines.
+        quiet: show nothing.
+        done: number of steps that were finished before.
+        even: whether steps take about equally long, so that the time left can be concluded from them.
+    """
+
+    #: When the last line of this process was printed, in seconds of ``time.monotonic``.
+    _printed: float | None = None
+
+    def __init__(
+        self,
+        title: str,
+        total: int | None,
+        bars: Progress | None = None,
+        quiet: bool = False,
+        done: float = 0,
+        even: bool = True,
+    ):
+        self.title, self.total, self._bars, self._quiet, self._even = title, total, bars, quiet, even
+        self.left = TimeLeft(self._share(done))
+        self._kept = ""
+        self._task = None
+        if bars is not None:
+            finished = self._within(done)
+            self._task = bars.add_task(title, total=total, completed=finished, done=finished, note="", left=self.left)
+
+    def update(
+        self,
+        done: float,
+        note: str = "",
+        log: bool = False,
+        running: float = 0.0,
+        share: float | None = None,
+        bound: bool = False,
+    ) -> None:
+        """Show the progress.
+
+        Args:
+            done: number of finished steps; of a fraction the whole part is shown as finished.
+            note: what is being done.
+            log: without a terminal, the next line has this note, and not a later one without ``log``.
+            running: what is done of the steps that are running, in steps.
+            share: share of the work that is done, in [0, 1], where it is not that of the steps.
+            bound: the steps that are running may end early, so that the time left is known as a bound alone.
+        """
+        if share is not None or self._even:
+            self.left.update(self._share(done + running) if share is None else min(share, 1.0), bound)
+        if self._bars is not None:
+            moved = self._within(done + running) if share is None else min(share, 1.0) * (self.total or 0)
+            self._bars.update(self._task, completed=moved, done=self._within(done), note=note)
+        elif not self._quiet:
+            self._print(done, note, log)
+
+    def _share(self, done: float) -> float:
+        return self._within(done) / self.total if self.total else 0.0
+
+    def _within(self, done: float) -> float:
+        return min(done, self.total) if self.total is not None else 0
+
+    def _print(self, done: float, note: str, log: bool) -> None:
+        if log:
+            self._kept = note
+        now = time.monotonic()
+        if Bar._printed is not None and now - Bar._printed < INTERVAL:
+            return
+        Bar._printed = now
+        count = f": {int(self._within(done))}/{self.total}" if self.total is not None else ""
+        times = ", ".join(filter(None, (duration(self.left.spent), self.left.words())))
+        words = (f"{self.title}{count}", self._kept or note, f"({times})")
+        self._kept = ""
+        console.print(" ".join(filter(None, words)), highlight=False, markup=False, soft_wrap=True)
+
+
+class Units:
+    """Progress of units that run side by side: the finished ones, and the running ones by their share of epochs.
+
+    Units may stop early. Where finished ones have, the running ones are taken to stop as early; as long as none is
+    finished, the time left is a bound.
+
+    Args:
+        bar: shows it; a step is a unit.
+        done: number of units that were finished before.
+        counts: whether notes begin with the number of units that run and have failed.
+
+    Attributes:
+        n_failed: number of units that failed.
+    """
+
+    def __init__(self, bar: Bar, done: int = 0, counts: bool = False):
+        self._bar, self._done, self._counts, self.n_failed = bar, done, counts, 0
+        self._running: dict[Hashable, float] = {}
+        self._lengths: list[float] = []
+        self._lock = Lock()  # units report from their own threads
+
+    def begun(self, unit: Hashable, note: str = "", log: bool = False) -> None:
+        """A unit runs, and has run no epoch."""
+        with self._lock:
+            self._running[unit] = 0.0
+            self._update(note, log)
+
+    def epoch(self, unit: Hashable, epoch: int, epochs: int, note: str = "") -> None:
+        """An epoch of a unit has ended; arguments as of ``moa.learners.base.EpochCallback``."""
+        with self._lock:
+            self._running[unit] = (epoch + 1) / epochs
+            self._update(note)
+
+    def finished(self, unit: Hashable, note: str = "") -> None:
+        """A unit is finished."""
+        with self._lock:
+            self._done += 1
+            self._lengths.append(self._running.pop(unit, 1.0))
+            self._update(note, log=True)
+
+    def failed(self, unit: Hashable, note: str = "") -> None:
+        """A unit runs no more, and is not finished."""
+        with self._lock:
+            self.n_failed += 1
+            self._running.pop(unit, None)
+            self._update(note)
+
+    def _update(self, note: str, log: bool = False) -> None:
+        usual = sum(self._lengths) / len(self._lengths) if self._lengths else 1.0
+        running = sum(min(share / usual, ALMOST) for share in self._running.values())
+        if self._counts:
+            failed = f", {self.n_failed} failed" if self.n_failed else ""
+            note = f"{len(self._running)} running{failed}, {note}"
+        self._bar.update(self._done, note, log, running, bound=not self._lengths)
+
+
+class _Count(ProgressColumn):
+    """Finished steps of all, as whole numbers."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.total is None else f"{int(task.fields['done'])}/{int(task.total)}", "progress.download")
+
+
+class _Left(ProgressColumn):
+    """The time left, where it can be told."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["left"].words(), "progress.remaining")
+
+
 @contextmanager
-def progress(title: str, total: int, quiet: bool = False) -> Iterator[Bar]:
+def progress(
+    title: str, total: int | None = None, quiet: bool = False, done: float = 0, even: bool = True
+) -> Iterator[Bar]:
     """A bar that is shown while the block runs.
 
     Args:
         title: shown in front.
-        total: number of steps.
+        total: number of steps; None: what is done has no steps to count, and the bar only moves.
         quiet: show nothing, because a surrounding block shows a bar already.
+        done: number of steps that were finished before.
+        even: whether steps take about equally long; otherwise no time left is shown.
     """
     if quiet or not console.is_terminal:
-        yield Bar(title, total, None, quiet)
+        yield Bar(title, total, None, quiet, done, even)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        _Count(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _Left(),
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bars:
-        yield Bar(title, total, bars)
+        yield Bar(title, total, bars, done=done, even=even)

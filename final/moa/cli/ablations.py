@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import out
-from moa.cli.options import DATA, DataDir, Device, Folds, Profile, Seeds
+from moa.cli.options import DataDir, Device, Folds, On, Profile, Seeds, folders
+from moa.cli.stopping import on_stop
 
 app = typer.Typer()
 
@@ -20,18 +21,23 @@ def ablate(
         list[str] | None,
         typer.Argument(help="Names of ablations (see --list); default: all.", show_default=False),
     ] = None,
-    data: DataDir = DATA,
+    data: DataDir = None,
     out_dir: Annotated[
-        Path, typer.Option("--out", help="Folder for the table and for the weights of changed models.")
-    ] = Path("output/ablations"),
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for the table and for the weights of changed models.  [default: output/PROFILE/ablations]",
+        ),
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(help="Weights folder with the unchanged models; without it they are trained here too."),
     ] = None,
     device: Device = "auto",
-    profile: Profile = "kaggle",
+    profile: Profile = None,
     seeds: Seeds = None,
     folds: Folds = None,
+    on: On = None,
     listing: Annotated[bool, typer.Option("--list", help="List the ablations and train nothing.")] = False,
 ) -> None:
     """Train without parts of the solution, and show in one table how the score changes.
@@ -46,10 +52,16 @@ def ablate(
         return
     from moa.jobs.ablation import in_words, run_ablations
     from moa.learners.runtime import Runtime
+    from moa.training.machines import open_executor
     from moa.training.selection import Selection
 
-    selection = Selection.of(seeds, folds)
-    words = in_words(run_ablations(chosen, data, out_dir, weights, profile, selection, Runtime.of(device)))
+    where = folders(profile, data)
+    out_dir = out_dir or where.output / "ablations"
+    on_stop(f"finished units are kept in {weights or out_dir / 'weights'}; run the same command again to continue")
+    selection, runtime = Selection.of(seeds, folds), Runtime.of(device if on is None or device == "cpu" else "auto")
+    with open_executor(on, device) as executor:
+        found = run_ablations(chosen, where.data, out_dir, weights, where.profile, selection, runtime, executor)
+    words = in_words(found)
     table = Table("variant", title="Ablations: a difference above 0 is a loss")
     shown = ("OOF log loss", "difference", "95 % interval", "unit time, s")  # the files hold the rest
     for column in shown:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from moa.cli.options import Device
+from moa.cli.stopping import on_stop
 
 app = typer.Typer()
 
@@ -41,4 +42,5 @@ def bench(
 
     if size not in ("full", "quick"):
         raise UserError(f"--size {size}: choose full or quick")
+    on_stop("nothing was written; run the same command again")
     main(out_dir, size == "quick", part or (), device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,8 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import group, number_table, out
-from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Models, Predictions, Weights
+from moa.cli.options import Blends, DataDir, Models, On, OwnModels, Predictions, Profile, Weights, folders
+from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
     from moa.blending.result import SearchResult
@@ -20,16 +22,20 @@ app = group("Blend the predictions of models into a submission; search for the w
 
 @app.command("apply")
 def blend_apply(
-    blends: Annotated[list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.")],
-    data: DataDir = DATA,
-    predictions: Predictions = OUT,
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the submission.")] = Path("output"),
+    blends: Blends,
+    data: DataDir = None,
+    predictions: Predictions = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the submission.  [default: output/PROFILE]")
+    ] = None,
+    profile: Profile = None,
 ) -> None:
     """Blend predictions with the weights of a blend into a checked submission."""
     from moa.jobs.blend import blend_submission
 
+    where = folders(profile, data)
     for blend in blends:
-        path, note = blend_submission(blend, data, predictions, out_dir)
+        path, note = blend_submission(blend, where.data, predictions or where.predictions, out_dir or where.output)
         if note:
             out.print(f"[yellow]{note}[/yellow]")
         out.print(f"{blend}: wrote {path}")
@@ -38,9 +44,11 @@ def blend_apply(
 @app.command("search")
 def blend_search(
     models: Models,
-    data: DataDir = DATA,
-    predictions: Predictions = OUT,
-    weights: Weights = WEIGHTS,
+    data: DataDir = None,
+    predictions: Predictions = None,
+    weights: Weights = None,
+    profile: Profile = None,
+    recipe: OwnModels = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,6 +73,7 @@ def blend_search(
         ),
     ] = "refuse",
     seed: Annotated[int, typer.Option(help="Seed of folds, TPE and bootstrap.")] = 0,
+    on: On = None,
     out_file: Annotated[
         Path | None,
         typer.Option("--out", help="Blend YAML to write, for `moa blend apply FILE`; the file's name names the blend."),
@@ -74,11 +83,14 @@ def blend_search(
     from moa.blending.blend import save_blend
     from moa.blending.options import SearchOptions
     from moa.blending.result import check_writable
+    from moa.files import ensure_writable
     from moa.jobs.blend import search_weights
+    from moa.training.machines import open_executor
 
     methods = method or ["slsqp"]
     if out_file:  # check before spending the time
         check_writable(methods[0], not free)
+        ensure_writable(out_file.parent)
     options = SearchOptions(
         methods=methods,
         simplex=not free,
@@ -89,7 +101,11 @@ def blend_search(
         mixed=mixed,
         seed=seed,
     )
-    found, schemes, absent = search_weights(models, data, predictions, weights, whole_drugs, options)
+    where = folders(profile, data)
+    predictions, weights = predictions or where.predictions, weights or where.weights
+    on_stop("nothing was written; run the same command again")
+    with nullcontext() if on is None else open_executor(on, "cpu") as streams:
+        found, schemes, absent = search_weights(models, where.data, predictions, weights, whole_drugs, options, streams)
     if absent:
         out.print(f"[yellow]without {', '.join(absent)}: no OOF predictions[/yellow]")
     for table in _search_tables(found, schemes):

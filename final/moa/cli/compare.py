@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import number_table, out
-from moa.cli.options import DATA, MODELS_HELP, WEIGHTS, DataDir, SeedsCompared, Units, Weights
+from moa.cli.options import DataDir, Models, OwnModels, Profile, SeedsCompared, Units, Weights, folders
 
 if TYPE_CHECKING:
     from moa.jobs.compare import Comparison
@@ -19,9 +19,11 @@ app = typer.Typer()
 
 @app.command()
 def compare(
-    models: Annotated[list[str], typer.Argument(help=MODELS_HELP)],
-    data: DataDir = DATA,
-    weights: Weights = WEIGHTS,
+    models: Models,
+    data: DataDir = None,
+    weights: Weights = None,
+    profile: Profile = None,
+    recipe: OwnModels = None,
     seeds: SeedsCompared = None,
     folds: Annotated[int | None, typer.Option(help="Compare only the first N folds.", min=1)] = None,
     fold: Annotated[int | None, typer.Option(help="Compare only this fold.", min=0)] = None,
@@ -46,13 +48,15 @@ def compare(
     from moa.training.layout import WeightsFolder
     from moa.training.selection import Selection
 
+    where = folders(profile, data)
+    weights = weights or where.weights
     selection = Selection.of(seeds, folds, fold, stage, units)
     beyond, names = False, expand_models(models)
     for name in names:
         if len(names) > 1 and not WeightsFolder(weights).has(name):
             out.print(f"{name}: not trained in {weights}")
             continue
-        found = compare_model(name, data, weights, selection)
+        found = compare_model(name, where.data, weights, selection)
         if not found:
             out.print(f"{name}: the winners' runs of this model left no log, so there is nothing to compare with")
         for each in found:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from moa.cli.stopping import Stopped, stoppable
 from moa.errors import UserError
+from moa.files import write_problem
 from moa.progress import is_secondary_process
 
 out = Console(quiet=is_secondary_process())
@@ -17,19 +20,23 @@ out = Console(quiet=is_secondary_process())
 
 def run(command: typer.Typer) -> None:
     """Run a command line; mistakes of the user are reported in one line, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal or log that is not UTF-8 gets "?" for what it cannot show
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        command()
+        with stoppable():
+            command()
     except UserError as error:
-        _report(str(error))
+        _report(f"error: {error}")
         sys.exit(error.exit_code)
     except OSError as error:  # such as a folder that cannot be read or written, or a full disk
-        if error.filename is None:
+        if error.filename is None and write_problem(error) is None:
             raise
-        _report(f"{error.filename}: {error.strerror}")
+        _report(f"error: {error.filename or 'cannot write'}: {error.strerror or error}")
         sys.exit(UserError.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; finished units are kept, run the same command again to continue")
-        sys.exit(130)
+    except Stopped as stopped:
+        _report(str(stopped), "yellow")
+        sys.exit(stopped.status)
 
 
 def group(text: str) -> typer.Typer:
@@ -69,5 +76,6 @@ def _narrow(title: str, names: Sequence[str], rows: list[dict[str, str]]) -> Tab
     return table
 
 
-def _report(message: str) -> None:
-    Console(stderr=True).print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+def _report(message: str, style: str = "red") -> None:
+    console = Console(stderr=True, quiet=is_secondary_process())
+    console.print(message, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -9,18 +9,29 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import group, out
-from moa.cli.options import DATA
+from moa.cli.options import folders
+from moa.cli.stopping import on_stop
 
 app = group("Download, generate and check the competition's files.")
 
 
 @app.command("check")
-def data_check(folder: Annotated[Path, typer.Argument(help="Folder of the competition's files.")] = DATA) -> None:
+def data_check(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder of the competition's files.  [default: data; without data there, output/demo/data]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Read the files, compare them with the schema, and list every problem."""
     from moa.data.dataset import load_dataset, summary
     from moa.data.schema import TRAIN_DRUG, TRAIN_NONSCORED
+    from moa.data.tables import has_table
 
-    dataset = load_dataset(folder, drugs=(folder / TRAIN_DRUG).exists(), nonscored=(folder / TRAIN_NONSCORED).exists())
+    folder = folder or folders().data
+    dataset = load_dataset(folder, drugs=has_table(folder, TRAIN_DRUG), nonscored=has_table(folder, TRAIN_NONSCORED))
     table = Table(title=f"{folder}: no problems found", show_header=False)
     for name, value in summary(dataset):
         table.add_row(name, value)
@@ -43,9 +54,10 @@ def data_synthesize(
 
 
 @app.command("download")
-def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = DATA) -> None:
+def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path("data")) -> None:
     """Download the real competition files with the kaggle client and your token."""
     from moa.data.download import download
 
+    on_stop(f"nothing was changed in {folder}; run the same command again")
     download(folder)
     out.print(f"{folder}: holds the competition's files; now run: moa data check {folder}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import group, out
+from moa.cli.stopping import on_stop
 
 app = group("Run training and both submissions on Kaggle, without internet, as its code competitions require.")
 
@@ -29,9 +30,11 @@ def kaggle_package(
     profile: Annotated[str, typer.Option(help="Settings of the training kernels: kaggle or demo.")] = "kaggle",
 ) -> None:
     """Write data sets to attach and one folder per notebook, with all metadata, and list the commands to push them."""
+    from moa.files import writing
     from moa.kaggle.package import package
 
-    with out.status(f"writing {folder}"):
+    on_stop(f"{folder} is incomplete; run the same command again")
+    with out.status(f"writing {folder}"), writing(folder, kept="the folder is incomplete"):
         commands = package(folder, user, weights, pretrained, wheels, python, profile)
     for command in commands:
         typer.echo(command)

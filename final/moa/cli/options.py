@@ -1,18 +1,61 @@
-"""Options and default folders that several commands share."""
+"""Options that several commands share, their default folders, and the names that a shell completes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-DataDir = Annotated[Path, typer.Option("--data", help="Folder of the competition's files.", show_default=True)]
-Weights = Annotated[Path, typer.Option("--weights", help="Folder of trained weights.", show_default=True)]
-Out = Annotated[Path, typer.Option("--out", help="Folder for predictions and submissions.", show_default=True)]
-Predictions = Annotated[Path, typer.Option("--predictions", help="Folder written by `moa predict`.")]
+from moa.environment import Folders
+from moa.progress import console
+
+
+def _models(incomplete: str) -> Iterator[str]:
+    """Models, blends and "all", for a shell to complete."""
+    from moa.blending.catalogue import BLENDS
+    from moa.models.registry import recipes
+
+    return (name for name in (*recipes(), *BLENDS, "all") if name.startswith(incomplete))
+
+
+def _blends(incomplete: str) -> Iterator[str]:
+    from moa.blending.catalogue import BLENDS
+
+    return (name for name in BLENDS if name.startswith(incomplete))
+
+
+def _profiles(incomplete: str) -> Iterator[str]:
+    from moa.environment import PROFILES
+
+    return (name for name in PROFILES if name.startswith(incomplete))
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the data set.  [default: data; without data there, output/demo/data]"),
+]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", help="Folder of trained weights.  [default: output/PROFILE/weights]")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for predictions and submissions.  [default: output/PROFILE/predictions]"),
+]
+Predictions = Annotated[
+    Path | None,
+    typer.Option("--predictions", help="Folder written by `moa predict`.  [default: output/PROFILE/predictions]"),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        help="kaggle: published settings; demo: minutes on two CPU cores.  [default: kaggle; without data in "
+        "data, demo]",
+        autocompletion=_profiles,
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", show_default=True)]
-Profile = Annotated[str, typer.Option(help="kaggle: published settings; demo: minutes on two CPU cores.")]
 _SEEDS = "only the first N seeds, or only those listed: 3,4 (one alone: 3,)."
 Seeds = Annotated[str | None, typer.Option(help=f"Train {_SEEDS}")]
 SeedsCompared = Annotated[str | None, typer.Option("--seeds", help=f"Compare {_SEEDS}")]
@@ -23,9 +66,33 @@ Units = Annotated[
         "--unit", help="Only these units: STAGE:seed=3:fold=1, or fewer parts for more units; can be repeated."
     ),
 ]
-MODELS_HELP = "Names of models or blends (best-lb, best-cv), or 'all'."
-Models = Annotated[list[str], typer.Argument(help=MODELS_HELP)]
+MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=_models)
+Models = Annotated[list[str], MODELS]
 
+
+def _own_models(ctx: typer.Context, files: list[Path] | None) -> list[Path]:
+    """Read the files of one's own models as soon as they are named, so that every command knows their names."""
+    if files and not ctx.resilient_parsing:
+        from moa.models.own import load_recipes
+
+        for file in files:
+            load_recipes(file)
+    return files or []
+
+
+OwnModels = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--recipe",
+        help="Python file of models of your own, see `moa models new`; can be repeated.",
+        envvar="MOA_RECIPE",
+        callback=_own_models,
+        show_default=False,
+    ),
+]
+Blends = Annotated[
+    list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=_blends)
+]
 On = Annotated[
     str | None,
     typer.Option(
@@ -34,4 +101,10 @@ On = Annotated[
     ),
 ]
 
-DATA, WEIGHTS, OUT = Path("data"), Path("output/weights"), Path("output/predictions")
+
+def folders(profile: str | None = None, data: Path | None = None, reads_data: bool = True) -> Folders:
+    """The default folders of a command; says so where its data are the demo's because there are no others."""
+    found = Folders.find(profile, data)
+    if reads_data and (profile, data, found.profile) == (None, None, "demo"):
+        console.print("no data in data/: this is the demo, with synthetic data", style="yellow", highlight=False)
+    return found

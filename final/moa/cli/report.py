@@ -8,16 +8,17 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import out
-from moa.cli.options import DATA, OUT, WEIGHTS, DataDir, Predictions, Weights
+from moa.cli.options import DataDir, OwnModels, Predictions, Profile, Weights, folders
+from moa.cli.stopping import on_stop
 
 app = typer.Typer()
 
 
 @app.command()
 def report(
-    data: DataDir = DATA,
-    weights: Weights = WEIGHTS,
-    predictions: Predictions = OUT,
+    data: DataDir = None,
+    weights: Weights = None,
+    predictions: Predictions = None,
     blend: Annotated[
         list[Path] | None,
         typer.Option(
@@ -25,9 +26,17 @@ def report(
             "Those in the folder of predictions are included anyway."
         ),
     ] = None,
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("output"),
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the report.  [default: output/PROFILE]")
+    ] = None,
+    profile: Profile = None,
+    recipe: OwnModels = None,
 ) -> None:
     """Write report.html: our scores and the published ones, blends, targets, drugs, CNN attributions, costs."""
     from moa.reporting import write_report
 
-    out.print(f"wrote {write_report(data, weights, predictions, out_dir, blends=blend or ())}")
+    where = folders(profile, data)
+    weights, predictions = weights or where.weights, predictions or where.predictions
+    on_stop("nothing was written; run the same command again")
+    path = write_report(where.data, weights, predictions, out_dir or where.output, blends=blend or ())
+    out.print(f"wrote {path}")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from moa.cli.console import out
 from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, plain_table, shown_measures
-from moa.cli.options import DATA, WEIGHTS, DataDir, Weights
+from moa.cli.options import DataDir, Profile, Weights, folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +33,9 @@ def score(
         Path | None,
         typer.Option(help="With --predictions: table of 0/1 labels with sig_id.  [default: the training labels]"),
     ] = None,
-    data: DataDir = DATA,
-    weights: Weights = WEIGHTS,
+    data: DataDir = None,
+    weights: Weights = None,
+    profile: Profile = None,
     wells: Annotated[
         Path | None,
         typer.Option(help="Table with sig_id and plate, compound, dose, treatment.  [default: wells.csv in --data]"),
@@ -64,7 +65,6 @@ def score(
     The k-NN baseline (cosine) takes no neighbours of a row's own fold, or of its own compound where there are no folds.
     Shuffled labels: the first prediction against the labels of other compounds, mean of 10 draws.
     """
-    from moa.data.schema import TRAIN_FEATURES
     from moa.errors import UserError
 
     if models and (predictions or truth is not None):
@@ -72,13 +72,16 @@ def score(
     if not models and not predictions and not baselines:
         raise UserError("moa score: name MODELS, or give files with --predictions FILE")
     # Not before the options are checked, because these take seconds.
+    from moa.data.schema import TRAIN_FEATURES
+    from moa.data.tables import has_table
     from moa.jobs.score import retrieve, score, write_scores
     from moa.jobs.score_inputs import read_files, read_models
 
+    where = folders(profile, data)
     if models:
-        case = read_models(models, data, weights, wells)
+        case = read_models(models, where.data, weights or where.weights, wells)
     else:
-        folder = data if truth is None or (data / TRAIN_FEATURES).exists() else None
+        folder = where.data if truth is None or has_table(where.data, TRAIN_FEATURES) else None
         case = read_files(predictions or [], folder, truth, wells)
     found = score(case, by, neighbours, baselines)
     for table in _tables(found):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.assay import Assay
-from moa.data.csv_files import Problems, read_csv
+from moa.data.csv_files import Problems
 from moa.data.schema import SIG_ID
+from moa.data.tables import read_table
 from moa.errors import DataError
 
 #: An optional file of a data folder: sig_id, and any of the columns below and others, one row per row of the features.
@@ -20,7 +21,7 @@ _TEXT = (SIG_ID, PLATE, WELL, COMPOUND, TREATMENT)
 
 
 def read_wells(path: Path) -> pd.DataFrame:
-    """Read a table of wells.
+    """Read a table of wells: csv, which may be packed, or parquet.
 
     Returns:
         its columns, indexed by sig_id; plate, well, compound and treatment as text.
@@ -29,7 +30,7 @@ def read_wells(path: Path) -> pd.DataFrame:
         DataError: it is missing, has no sig_id, or a row twice.
     """
     problems = Problems()
-    table, _ = read_csv(Path(path), _TEXT, problems)
+    table, _ = read_table(Path(path), _TEXT, problems)
     if table is not None:
         twice = table[SIG_ID].isna() | table[SIG_ID].duplicated()
         problems.rows(Path(path).name, SIG_ID, twice.to_numpy(), table[SIG_ID], "an id, each once", table[SIG_ID])

@@ -13,6 +13,7 @@ import pandas as pd
 from moa.data.assay import COMPETITION
 from moa.data.dataset import Dataset, load_dataset
 from moa.errors import UserError
+from moa.files import ensure_writable
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.metrics.ranking import MEASURES, measures
@@ -60,6 +61,7 @@ def train_models(
         UserError: the runtime has options that a model's training does not take.
         TrainingIncomplete: units failed on a cluster; those that do not need them are finished.
     """
+    ensure_writable(Path(weights))
     runtime = runtime or Runtime.of()
     configs = {model.name: model.configure(profile, overlay) for model in models}
     runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}
@@ -79,9 +81,8 @@ def train_models(
         return [train(runner(model)) for model in models]
     runners = [runner(model) for model in models]
     total, done = (sum(counts) for counts in zip(*(each.count(selection) for each in runners), strict=True))
-    with progress("units", total) as bar:
+    with progress("units", total, done=done) as bar:
         board = Board(bar, done)
-        bar.update(done)
         for each in runners:
             each.watch = board
         found = side_by_side(train, runners, executor)
@@ -187,8 +188,8 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
         scores["rows covered"] = f"{covered:.0%}"
         found = measures(y_treated, oof_treated)
         ranking = {heading: f"{found[name]:.3f}" for name, heading in RANKING.items() if pd.notna(found[name])}
-    same = scores[f"{model.published.cv_rows} rows"]
-    row = {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.published.cv_text}
+    same = scores[f"{model.cv_rows} rows"]
+    row = {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.cv_text}
     return row | {heading: ranking.get(heading, "–") for heading in RANKING.values()}
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from moa.environment import FINAL, PRETRAINED, kaggle_root, pretrained_folder
+from moa.environment import FINAL, PRETRAINED, Folders, kaggle_root, pretrained_folder
 from moa.errors import UserError
 from moa.training.layout import WeightsFolder
 
@@ -52,6 +52,7 @@ class Session:
     Attributes:
         data: folder of the competition's files.
         out: folder for predictions and submissions.
+        profile: "kaggle" (published settings) or "demo".
         attached: /kaggle/input on Kaggle, None elsewhere.
         given_weights: weights folder that the user gave, or that reproduce.sh writes at home; None: `collect_weights`
             looks for it.
@@ -59,13 +60,14 @@ class Session:
 
     data: Path
     out: Path
+    profile: str = "kaggle"
     attached: Path | None = None
     given_weights: Path | None = None
 
     @classmethod
     def find(
         cls,
-        profile: str = "kaggle",
+        profile: str | None = None,
         data: str | Path | None = None,
         weights: str | Path | None = None,
         out: str | Path | None = None,
@@ -73,7 +75,7 @@ class Session:
         """Find the folders, at home and on Kaggle; nothing is changed.
 
         Args:
-            profile: "kaggle" or "demo"; at home, results are in output/PROFILE, where reproduce.sh writes them.
+            profile: "kaggle" or "demo"; at home, folders and the default are those of ``Folders.find``.
             data, weights, out: folders to use instead.
 
         Raises:
@@ -83,11 +85,10 @@ class Session:
         if root is not None:
             attached = root / "input"
             data = Path(data) if data else _attached_data(attached)
-            return cls(data, Path(out or root / "working"), attached, Path(weights) if weights else None)
-        output = FINAL.parent / "output" / profile
-        synthetic = output / "data"  # made by reproduce.sh if there are no real data
-        found = synthetic if (synthetic / _TRAINING_FILE).exists() else FINAL.parent / "data"
-        return cls(Path(data or found), Path(out or output), None, Path(weights or output / "weights"))
+            given = Path(weights) if weights else None
+            return cls(data, Path(out or root / "working"), profile or "kaggle", attached, given)
+        home = Folders.find(profile, data, FINAL.parent)
+        return cls(home.data, Path(out or home.output), home.profile, None, Path(weights or home.weights))
 
     @property
     def on_kaggle(self) -> bool:

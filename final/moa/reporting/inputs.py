@@ -16,6 +16,7 @@ from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
 from moa.data.synthetic import TRUTH, is_synthetic
 from moa.data.table_files import read_table
+from moa.data.tables import find_table, has_table
 from moa.data.wells import WELLS, describe_rows, read_wells
 from moa.errors import UserError
 from moa.models.base import Recipe, Stage
@@ -131,14 +132,14 @@ def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path]
     found = sorted({path.parent.name for kind in ("oof", "test") for path in predictions.glob(f"*/{kind}.parquet")})
     if not any((predictions / name / "oof.parquet").exists() for name in found):
         raise UserError(f"{predictions}: holds no <model>/oof.parquet; run `moa predict all --out {predictions}` first")
-    dataset = load_dataset(data, drugs=(data / TRAIN_DRUG).exists(), nonscored=False)
+    dataset = load_dataset(data, drugs=has_table(data, TRAIN_DRUG), nonscored=False)
     known = recipes()
     order = [name for name in known if name in found] + [name for name in found if name not in known]
     models = {name: _model(name, known.get(name), dataset, weights, predictions / name) for name in order}
     synthetic = is_synthetic(data)
     truth = _truth(data / TRUTH, dataset) if synthetic else None
     specs = _blends([*blends, *sorted(predictions.glob("*.yaml"))])
-    wells = read_wells(data / WELLS) if (data / WELLS).exists() else None
+    wells = read_wells(find_table(data, WELLS)) if has_table(data, WELLS) else None
     known = describe_rows(dataset.features, dataset.schema, dataset.drugs, wells)
     return Inputs(dataset, weights, synthetic, truth, known, models, specs)
 

@@ -112,13 +112,13 @@ def _published(found: Scores, p: Prediction) -> str:
         oof = found.inputs.blends[p.key].published.oof
         return f"{oof:g} (treated)" if oof else "–"
     recipe = _recipe(found, p)
-    return recipe.published.cv_text if recipe else "–"
+    return recipe.cv_text if recipe else "–"
 
 
 def _on_published_rows(found: Scores, p: Prediction) -> float:
     """Our score over the rows of the published one beside it; NaN if there is no published one."""
     recipe = _recipe(found, p)
-    if recipe and recipe.published.cv_rows == "all":
+    if recipe and recipe.cv_rows == "all":
         return found.all_rows(p)
     return float("nan") if _published(found, p) == "–" else p.loss
 

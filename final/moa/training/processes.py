@@ -7,17 +7,20 @@ when the parent asks for it, or is gone.
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moa.errors import UserError
 from moa.learners.base import EpochCallback
-from moa.parallel import exit_when_closed
-from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult, train_unit
+from moa.parallel import exit_when_closed, uninterrupted
+
+if TYPE_CHECKING:  # a process that is started must read what it is sent before it imports torch, see _start
+    from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult
 
 _POLL_SECONDS = 0.2
 
@@ -42,7 +45,7 @@ class UnitProcesses:
             count,
             mp_context=context,
             initializer=_start,
-            initargs=(inputs, writer, context.Lock(), stop),
+            initargs=(pickle.dumps(inputs), writer, context.Lock(), stop),
         )
         self._listener = Thread(target=self._listen, daemon=True)
 
@@ -64,7 +67,8 @@ class UnitProcesses:
 
     def submit(self, unit: Unit) -> Future[UnitResult]:
         """Train a unit in one of the processes."""
-        return self._pool.submit(_train, unit)
+        with uninterrupted():  # the first call starts the processes
+            return self._pool.submit(_train, unit)
 
     def _listen(self) -> None:
         while not self._closed.is_set():
@@ -103,18 +107,24 @@ class _Forward(EpochCallback):
         _report.send((self.unit.seed, self.unit.fold, epoch, epochs, row))
 
 
-def _start(inputs: StageInputs, writer: Connection, lock: Any, stop: Connection) -> None:
-    """Prepare a process: one thread, the stage's inputs, and an end when the parent ends."""
+def _start(inputs: bytes, writer: Connection, lock: Any, stop: Connection) -> None:
+    """Prepare a process: one thread, the stage's inputs, and an end when the parent ends.
+
+    The inputs come as bytes, because to unpickle them imports torch and pandas, for seconds in which the parent would
+    have to wait for this process to read on.
+    """
+    global _inputs, _report
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and tells when to stop
+    exit_when_closed(stop)
     import torch
     from threadpoolctl import threadpool_limits
 
-    global _inputs, _report
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and tells when to stop
     torch.set_num_threads(1)
     threadpool_limits(1)
-    _inputs, _report = inputs, _Report(writer, lock)
-    exit_when_closed(stop)
+    _inputs, _report = pickle.loads(inputs), _Report(writer, lock)
 
 
 def _train(unit: Unit) -> UnitResult:
+    from moa.training.unit import train_unit
+
     return train_unit(_inputs, unit.stage, unit.seed, unit.fold, unit.initial, unit.runtime, _Forward(unit))

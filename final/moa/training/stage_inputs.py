@@ -13,6 +13,7 @@ from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, digest
 from moa.models.base import Stage
 from moa.progress import progress
+from moa.training.description import describe_stage
 from moa.training.records import StageRecord
 from moa.training.trained import Trained
 from moa.training.unit import StageInputs
@@ -90,11 +91,11 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
     pipeline = stage.features()
     # For selectors: does the sample have any mechanism of action? All stages of a model get the same labels.
     labelled = data.scored.loc[train.index].to_numpy().any(axis=1).astype(np.int64)
-    with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet) as bar:
+    with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet, even=False) as bar:
         X, _ = pipeline.fit_transform(
             train, test, store.fits, labelled, lambda name, done, total: bar.update(done, name)
         )
-        bar.update(len(pipeline.steps), log=True)
+        bar.update(len(pipeline.steps))
     description = {
         "targets": targets,
         "sources": sources,
@@ -102,6 +103,7 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
         "folds": stage.folds.model_dump(),
         "rows": len(X),
         "pipeline": pipeline.describe(),
+        "description": describe_stage(trained.model, stage),
     }
     # Another process may have been first; fits are shared by what they were fitted on, so its pipeline is this one.
     create_json(path, description)
