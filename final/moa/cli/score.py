@@ -86,7 +86,7 @@ def score(
     found = score(case, by, neighbours, baselines)
     for table in _tables(found):
         out.print(table)
-    out.print(MEANING if by != "target" else MEANING.split(". ")[0] + ".", highlight=False)
+    out.print(MEANING if found.by != "target" else MEANING.split(". ")[0] + ".", highlight=False)
     for note in found.notes:
         out.print(f"[yellow]note: {note}[/yellow]", highlight=False)
     retrieved = retrieve(case) if retrieval else None
@@ -126,7 +126,7 @@ def _tables(found: Scores) -> list[Table]:
 def _target_table(table: pd.DataFrame, model: str) -> Table:
     """Measures of every target for one model, and those of the first nearest-neighbour baseline."""
     rows = table[table["prediction"] == model].sort_values("positives", ascending=False, kind="stable")
-    beside = table[table["kind"] == "neighbours"]
+    beside = table[(table["kind"] == "neighbours") & (table["prediction"] != model)]
     measured = ["log_loss", "roc_auc", "average_precision"]
     columns = [(HEADINGS[name], True) for name in measured]
     if len(beside):
