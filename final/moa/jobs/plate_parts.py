@@ -85,7 +85,7 @@ class Plates:
         # Controls need no warning: their predictions are always 0.
         far = samples["share_nearer"].gt(FAR).to_numpy() & treated
         samples["warning"] = np.where(far, "far outside the training data", "")
-        samples["distance"] = samples["distance"].round(3)
+        samples = samples.round({"distance": 3, "share_nearer": 4})
         return {
             PROBABILITIES: probabilities.astype(np.float32).reset_index(),
             RANKED: rank_mechanisms(probabilities[treated], self._prevalence, self._top),

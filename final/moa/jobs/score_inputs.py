@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from moa.blending.catalogue import expand_models
-from moa.data.csv_files import Problems, read_csv
+from moa.data.csv_files import Problems
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import SIG_ID, TRAIN_DRUG
-from moa.data.table_files import read_table
+from moa.data.tables import find_table, has_table, read_table
 from moa.data.wells import COMPOUND, WELLS, describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.metrics import check_labels, check_probabilities
@@ -182,9 +182,8 @@ def _beside_data(y: pd.DataFrame, data: Dataset, known: pd.DataFrame, notes: lis
 
 def _read_data(folder: Path, wells: Path | None) -> tuple[Dataset, pd.DataFrame]:
     """A data set, and what is known of its training and test rows."""
-    dataset = load_dataset(folder, drugs=(folder / TRAIN_DRUG).exists(), nonscored=False)
-    path = wells or folder / WELLS
-    table = read_wells(path) if wells or path.exists() else None
+    dataset = load_dataset(folder, drugs=has_table(folder, TRAIN_DRUG), nonscored=False)
+    table = read_wells(wells or find_table(folder, WELLS)) if wells or has_table(folder, WELLS) else None
     known = [
         describe_rows(dataset.features, dataset.schema, dataset.drugs, table),
         describe_rows(dataset.test, dataset.schema, None, table),
@@ -193,19 +192,16 @@ def _read_data(folder: Path, wells: Path | None) -> tuple[Dataset, pd.DataFrame]
 
 
 def _read_numbers(path: Path) -> pd.DataFrame:
-    """The numeric columns of a csv or parquet file, indexed by sig_id.
+    """The numeric columns of a csv file, which may be packed, or a parquet file, indexed by sig_id.
 
     Raises:
         UserError: the file cannot be read, or has a row twice.
     """
-    if path.suffix == ".parquet":
-        table = read_table(path)
-    else:
-        problems = Problems()
-        table, _ = read_csv(path, (SIG_ID,), problems)
-        if problems:
-            raise DataError(problems)
-        table = table.set_index(SIG_ID)
+    problems = Problems()
+    table, _ = read_table(path, (SIG_ID,), problems)
+    if problems:
+        raise DataError(problems)
+    table = table.set_index(SIG_ID)
     if not table.index.is_unique:
         raise UserError(f"{path}: row {table.index[table.index.duplicated()][0]!r} is there twice")
     return table.select_dtypes("number")
