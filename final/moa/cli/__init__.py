@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from moa import __version__
-from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, report, weights
+from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, report, score, weights
 from moa.cli.console import run
 from moa.cli.inference import inference_app
 
@@ -26,6 +26,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app)
 app.add_typer(blends.app, name="blend")
 app.add_typer(compare.app)
+app.add_typer(score.app)
 app.add_typer(report.app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(kaggle.app, name="kaggle")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from moa.cli.console import out, score_table
+from moa.cli.console import out, score_tables
 from moa.cli.options import MODELS, DataDir, Device, Folds, On, OwnModels, Profile, Seeds, Units, Weights, folders
 from moa.cli.stopping import on_stop
 
@@ -159,9 +160,9 @@ def train(
             results = train_models(recipes, data, weights, profile, selection, overlay, runtime, executor)
         except TrainingIncomplete as error:
             if error.rows:
-                out.print(score_table(error.rows))
+                out.print(*score_tables(error.rows), sep="\n")
             raise
-    out.print(score_table(results))
+    out.print(*score_tables(results), sep="\n")
     if note := corrections(recipes):
         out.print(note)
 
@@ -185,7 +186,10 @@ def predict(
     models: Annotated[list[str] | None, MODELS] = None,
     features: Annotated[
         Path | None,
-        typer.Option(help="New plates: a csv like test_features.csv, of any size. Only the weights folder is needed."),
+        typer.Option(
+            help="New plates: a csv or parquet file like test_features.csv, of any size. Only the weights folder is "
+            "needed."
+        ),
     ] = None,
     blend: Annotated[
         str | None,
@@ -202,8 +206,13 @@ def predict(
     device: Device = "auto",
     top: Annotated[int, typer.Option(help="With --features: number of mechanisms to rank per sample.", min=1)] = 10,
     rows_at_a_time: Annotated[
-        int, typer.Option(help="With --features: rows in memory at once; fewer need less memory.", min=1)
-    ] = 16_384,
+        int, typer.Option(help="With --features: rows of a part; fewer need less memory.", min=1)
+    ] = 2048,
+    on: On = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="With --features: csv or parquet.  [default: that of the features file]"),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -227,7 +236,12 @@ def predict(
     from moa.jobs.predict import predict_model
     from moa.learners.runtime import Runtime
 
-    runtime, where = Runtime.of(device, precision=precision), folders(profile, data, features is None)
+    if kind not in (None, "csv", "parquet"):
+        raise UserError(f"--format {kind}: choose csv or parquet")
+    if features is None and (on is not None or kind is not None):
+        raise UserError("--on and --format are for plates: moa predict --features FILE")
+    runtime = Runtime.of(device if on is None or device == "cpu" else "auto", precision=precision)
+    where = folders(profile, data, features is None)
     weights = weights or where.weights
     if features is None:
         if blend is not None or not (models or recipe):
@@ -239,17 +253,20 @@ def predict(
             out.print(f"{name}: wrote {path}")
         return
     out_dir = out_dir or where.output / "plates"
-    on_stop(f"nothing was written to {out_dir}; run the same command again")
+    on_stop(f"predicted parts are kept in {out_dir}; run the same command again to continue")
     wanted = [*(models or []), *([blend] if blend else [])]
     if len(wanted) != 1:
         raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")
     from moa.jobs.plates import predict_plates
+    from moa.training.machines import open_executor
 
-    found = predict_plates(features, plate_blend(wanted[0]), weights, out_dir, top, rows_at_a_time, runtime)
+    spec = plate_blend(wanted[0])
+    with nullcontext() if on is None else open_executor(on, device) as executor:
+        found = predict_plates(features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind)
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")
     if found.far is None:
         out.print("[yellow]these weights cannot tell how familiar samples are; train again to add that[/yellow]")
     elif found.far:
-        out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see samples.csv[/yellow]")
-    out.print(f"{found.rows:,} samples: wrote probabilities.csv, ranked.csv and samples.csv to {found.folder}")
+        out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see {found.files[-1]}[/yellow]")
+    out.print(f"{found.rows:,} samples: wrote {', '.join(found.files)} to {found.folder}")

@@ -34,11 +34,12 @@ class Problems(list[str]):
 
     Args:
         first_line: line number of the first row: 2 right below the header, more in a later part of a file.
+        line: what the numbers count; "row" where the file has no lines.
     """
 
-    def __init__(self, first_line: int = 2) -> None:
+    def __init__(self, first_line: int = 2, line: str = "line") -> None:
         super().__init__()
-        self.first_line = first_line
+        self.first_line, self.line = first_line, line
         #: What is worth telling though it is no problem: columns set aside, unusual values.
         self.notes: list[str] = []
         self._counts: dict[tuple[str, str], int] = {}  # number of columns with the same kind of problem
@@ -65,7 +66,7 @@ class Problems(list[str]):
             self[self._rest[kind]] = line
             return
         shown = [
-            f"line {place + self.first_line}"
+            f"{self.line} {place + self.first_line}"
             + (f" ({SIG_ID} {_shown(ids.iloc[place])})" if ids is not None and isinstance(ids.iloc[place], str) else "")
             + ("" if values is None else _held(values.iloc[place]))
             for place in places[:SHOWN]

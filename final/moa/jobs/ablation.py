@@ -25,6 +25,7 @@ from moa.learners.runtime import Runtime
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.models.registry import recipe
 from moa.progress import console
+from moa.training.executors import UnitExecutor
 from moa.training.runner import Runner
 from moa.training.selection import Selection
 
@@ -37,6 +38,7 @@ def run_ablations(
     profile: str = "kaggle",
     selection: Selection | None = None,
     runtime: Runtime | None = None,
+    executor: UnitExecutor | None = None,
 ) -> pd.DataFrame:
     """Train the arms that are not trained yet, compare them, and write ``OUT/ablations.{csv,md}``.
 
@@ -48,6 +50,7 @@ def run_ablations(
         profile: of all arms.
         selection: the first so many seeds and folds.
         runtime: how units are run; None: ``Runtime.of()``.
+        executor: where units are run, see ``moa.training.machines.open_executor``; None: on this machine.
 
     Returns:
         a row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
@@ -76,6 +79,7 @@ def run_ablations(
                     runtime,
                     profile,
                     dataset.schema,
+                    executor,
                 )
                 runner.train_units(dataset, selection, until=arm.stage)
                 oofs[arm.label] = runner.trained.oof(stage=arm.stage, selection=selection)

@@ -183,7 +183,8 @@ class Runner:
         with self._here(stage.name):
             inputs = prepare_stage(self.trained, stage, data, seeds, self.watch.quiet)
         units = (self._unit(stage, seed, fold) for seed, fold in missing)
-        with self.watch.stage(self.model.name, stage.name, len(wanted), len(wanted) - len(missing)) as shown:
+        done = len(wanted) - len(missing)
+        with self.watch.stage(self.model.name, stage.name, len(wanted), done) as shown:
             for result in self.executor.run(inputs, units, shown):
                 try:
                     store.save_unit(stage.name, result, self.placed.device)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,7 @@ class Trained:
         self.runtime = runtime or Runtime()
         self.stages: dict[str, Stage] = {stage.name: stage for stage in model.stages(config, schema)}
         self.last = list(self.stages.values())[-1]
+        self._kept: dict[tuple[str, ...], Any] | None = None
 
     @property
     def targets(self) -> list[str]:
@@ -166,13 +168,29 @@ class Trained:
         """The finished units (seed, fold) of a stage."""
         return [unit for unit in stage.units() if self.store.has_unit(stage.name, *unit)]
 
+    def keep(self) -> Trained:
+        """Keep what is read in memory from now on, for predictions of many parts; returns this object."""
+        self._kept = {}
+        return self
+
     def unit(self, stage: str, seed: int, fold: int) -> StoredUnit:
         """One finished unit."""
-        return self.store.load_unit(stage, seed, fold)
+        return self._read(lambda: self.store.load_unit(stage, seed, fold), "unit", stage, seed, fold)
 
     def pipeline(self, stage: str) -> FeaturePipeline:
         """The fitted feature pipeline of a stage."""
-        return FeaturePipeline.restore(self.store.stage(stage).pipeline.to_json(), self.store.fits)
+
+        def restore() -> FeaturePipeline:
+            return FeaturePipeline.restore(self.store.stage(stage).pipeline.to_json(), self.store.fits)
+
+        return self._read(restore, "pipeline", stage)
+
+    def _read(self, read: Callable[[], Any], *what: Any) -> Any:
+        if self._kept is None:
+            return read()
+        if what not in self._kept:
+            self._kept[what] = read()
+        return self._kept[what]
 
     def familiarity(self) -> Familiarity | None:
         """Measures how far samples lie from the training data; None where the weights have no such fit."""
