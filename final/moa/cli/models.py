@@ -233,6 +233,10 @@ def predict(
         int, typer.Option(help="With --features: rows of a part; fewer need less memory.", min=1)
     ] = 2048,
     on: On = None,
+    fill_missing: Annotated[
+        float | None,
+        typer.Option(help="With --features: value of features that a laboratory's file lacks.  [default: refuse it]"),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option("--format", help="With --features: csv or parquet.  [default: that of the features file]"),
@@ -253,7 +257,8 @@ def predict(
     folder per model.
 
     **moa predict --features my.csv --blend best-lb** predicts new plates: probabilities, the most likely mechanisms of
-    each sample, and a warning for samples that are far outside the training data.
+    each sample, and a warning for samples that are far outside the training data. The file may be a laboratory's own:
+    GCT, GCTX, profiles or AnnData; its genes are matched to the model's.
     """
     from moa.blending.catalogue import plate_blend
     from moa.errors import UserError
@@ -286,7 +291,9 @@ def predict(
 
     spec = plate_blend(wanted[0])
     with nullcontext() if on is None else open_executor(on, device) as executor:
-        found = predict_plates(features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind)
+        found = predict_plates(
+            features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind, fill_missing
+        )
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")
     if found.far is None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay, load_assay
-from moa.data.checks import Unusual, check_features, constant_columns
-from moa.data.csv_files import Problems
+from moa.data.checks import checked_features, constant_columns
+from moa.data.csv_files import METADATA, Problems
 from moa.data.feature_names import identities_of
 from moa.data.labels import check_drugs, check_labels, check_sample
 from moa.data.schema import (
@@ -24,7 +24,7 @@ from moa.data.schema import (
     TRAIN_SCORED,
     WELLS,
 )
-from moa.data.tables import METADATA, find_table, has_table, read_table, set_aside
+from moa.data.tables import find_table, has_table, read_table, set_aside
 from moa.data.wells import describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.progress import console
@@ -170,32 +170,6 @@ class _Reader:
             raise DataError(self.problems)
         for note in self.problems.notes:
             console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
-
-
-def checked_features(
-    name: str, table: pd.DataFrame, problems: Problems, schema: Assay
-) -> tuple[pd.DataFrame | None, pd.DataFrame, Unusual]:
-    """Check a features table with all the columns that may come with it.
-
-    Args:
-        name: of the file, for messages.
-        table: as read.
-        problems: what is wrong or worth telling is added here.
-        schema: the assay.
-
-    Returns:
-        columns ``schema.features`` (None if anything is wrong) and the ``Metadata_`` columns, both indexed by sig_id;
-        and counts of unusual values.
-    """
-    unused = table.columns.intersection(schema.unused)
-    table, metadata = set_aside(
-        name, table.drop(columns=unused), schema.features, problems, schema.strict, carried=True
-    )
-    ids = table[SIG_ID]
-    found = check_features(name, table, problems, schema)
-    if found is None:
-        return None, metadata, Unusual()
-    return found, metadata.set_index(pd.Index(ids, name=SIG_ID)), Unusual.of(found, schema)
 
 
 def load_dataset(
