@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, report, weights
+from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, plan, report, weights
 from moa.cli.console import run
 from moa.cli.inference import inference_app
 
@@ -28,6 +28,7 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(kaggle.app, name="kaggle")
 app.add_typer(bench.app)
 app.add_typer(ablations.app)
+app.add_typer(plan.app)
 
 
 def main() -> None:
