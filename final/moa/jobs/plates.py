@@ -123,7 +123,8 @@ def predict_plates(
         with progress(f"join {features.name}", len(TABLES)) as bar:
             files = folder.join(range(run.parts), kind or ("parquet" if run.parquet and source == features else "csv"))
             bar.update(len(TABLES))
-    for note in [*run.notes, *run.unusual.notes(features.name, schema)]:
+    notes = run.notes if source == features else []  # of a laboratory's file everything is told already
+    for note in [*notes, *run.unusual.notes(features.name, schema)]:
         console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
     described = any(model.familiarity() is not None for model in models)
     absent = [name for name in names if name not in trained]
