@@ -1,5 +1,7 @@
 """``moa score`` of trained models and of files, as a user sees it."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,6 +110,19 @@ def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_pat
     assert "Retrieval of mechanisms" in done.stdout and "features" in done.stdout
     table = pd.read_csv(tmp_path / "s-retrieval.csv")
     assert set(table["source"]) == {"features", OLD} and table["mean_average_precision"].between(0, 1).all()
+
+
+def test_weights_of_other_data_are_refused(run, data_dir, weights_of, tmp_path):
+    other = tmp_path / "data"
+    shutil.copytree(data_dir, other)
+    for name in ("train_targets_scored.csv", "sample_submission.csv"):
+        path = other / name
+        if path.exists():
+            path.write_text(
+                path.read_text().replace(open_trained(OLD, weights_of(OLD)).targets[3], "another_target", 1)
+            )
+    done = run(OLD, "--data", other, "--weights", weights_of(OLD), check=False)
+    assert done.returncode == 2 and "trained on other targets than those of" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -92,18 +92,23 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
     if not found:
         raise UserError(f"{weights}: holds trained weights of none of these: {', '.join(names)}")
     treated = dataset.features.index[dataset.treated]
-    predictions = [_out_of_fold(open_trained(name, weights), treated) for name in found]
     y = dataset.scored.loc[treated]
+    predictions = [_out_of_fold(open_trained(name, weights), y, data) for name in found]
     return Case(y, y.mean(), y, dataset.features.loc[treated, list(dataset.schema.values)], known, predictions)
 
 
-def _out_of_fold(trained: Trained, treated: pd.Index) -> Prediction:
+def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
     from moa.training.heldout import held_out_folds
 
     stage = trained.last
     units = trained.units(stage)
     table = trained.oof()
-    table = table.loc[table.index.isin(treated)]
+    table = table.loc[table.index.isin(y.index)]
+    if set(table.columns) != set(y.columns) or not len(table):
+        what = "rows" if set(table.columns) == set(y.columns) else "targets"
+        raise UserError(
+            f"{trained.store.folder}: trained on other {what} than those of {data}; name its data with --data"
+        )
 
     def by_seed() -> dict[int, pd.DataFrame]:
         parts: dict[int, list[pd.DataFrame]] = {}
@@ -215,7 +220,8 @@ def _read_data(folder: Path, wells: Path | None) -> tuple[Dataset, pd.DataFrame]
         describe_rows(dataset.features, dataset.schema, dataset.drugs, table),
         describe_rows(dataset.test, dataset.schema, None, table),
     ]
-    return dataset, pd.concat(known)
+    known = pd.concat(known)
+    return dataset, known.join(dataset.metadata.drop(columns=known.columns, errors="ignore"))
 
 
 def _read_numbers(path: Path) -> pd.DataFrame:
