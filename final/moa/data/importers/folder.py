@@ -33,7 +33,6 @@ from moa.data.schema import (
     WELLS,
 )
 from moa.data.table_files import append_csv
-from moa.data.wells import WELLS
 from moa.errors import UserError
 from moa.files import replacing_folder, sha256, write_json
 
