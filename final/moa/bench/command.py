@@ -7,6 +7,7 @@ are noise or synthetic files of the competition's size: only times, memory and a
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,28 +26,35 @@ from moa.bench.stages import stage, three_stage
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
-from moa.progress import console, progress
+from moa.progress import console, duration, progress
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the benchmark: the function that measures, and the table that its result is added to."""
+    """A part of the benchmark.
+
+    Attributes:
+        run: measures.
+        minutes: how long that took at full size on two cores; None: not known.
+        table: the table that the result is added to.
+    """
 
     run: Callable[[Sizes, Runtime], pd.DataFrame]
+    minutes: float | None
     table: str = "benchmarks"
 
 
 PARTS = {
-    "prediction": Part(prediction),
-    "stage": Part(stage),
-    "roofline": Part(roofline, "roofline"),
-    "agreement": Part(agreement, "agreement"),
-    "epoch": Part(training_epoch),
-    "ensemble": Part(growing_ensemble),
-    "tabnet": Part(tabnet_epoch),
-    "rank": Part(gaussian_rank),
-    "inference": Part(inference),
-    "three-stage": Part(three_stage),
+    "prediction": Part(prediction, 9),
+    "stage": Part(stage, 2),
+    "roofline": Part(roofline, 1, "roofline"),
+    "agreement": Part(agreement, 1, "agreement"),
+    "epoch": Part(training_epoch, 4),
+    "ensemble": Part(growing_ensemble, 4),
+    "tabnet": Part(tabnet_epoch, 4),
+    "rank": Part(gaussian_rank, 4),
+    "inference": Part(inference, 4),
+    "three-stage": Part(three_stage, None),
 }
 GROUPS = {
     "goals": ("prediction", "stage", "roofline", "agreement"),
@@ -91,14 +99,17 @@ def main(
     name = machine(runtime.torch_device)
     console.print(f"{name}, torch {torch.__version__}, float32", highlight=False)
     measured: dict[str, list[pd.DataFrame]] = {}
-    with imports_frozen(), progress("moa bench", len(wanted)) as bar:
+    shares = _shares(wanted)
+    with imports_frozen(), progress("moa bench", len(wanted), even=False) as bar:
         for done, part in enumerate(wanted):
-            bar.update(done, part, log=True)
+            bar.update(done, part, log=True, share=shares and shares[done])
+            started = time.perf_counter()
             table = PARTS[part].run(sizes, runtime)
             shown = table.to_string(index=False, float_format="{:.4g}".format)
-            console.print(f"\n{part}\n{shown}\n", highlight=False, markup=False, soft_wrap=True)
+            head = f"{part}, {duration(time.perf_counter() - started)}"
+            console.print(f"\n{head}\n{shown}\n", highlight=False, markup=False, soft_wrap=True)
             measured.setdefault(PARTS[part].table, []).append(table)
-        bar.update(len(wanted), log=True)
+        bar.update(len(wanted))
     tables = {kind: pd.concat(found, ignore_index=True).assign(device=name) for kind, found in measured.items()}
     for kind, table in tables.items():
         with replacing(out / f"{kind}.csv") as path:
@@ -107,6 +118,14 @@ def main(
         draw(tables, name).savefig(path, dpi=120, format="png")
     console.print(f"written to {out}", highlight=False)
     return tables
+
+
+def _shares(parts: Sequence[str]) -> list[float] | None:
+    """Share of the time that is over when each part begins, as measured on two cores; None where it is not known."""
+    minutes = [PARTS[part].minutes for part in parts]
+    if None in minutes:
+        return None
+    return [sum(minutes[:number]) / sum(minutes) for number in range(len(parts))]
 
 
 def machine(device: torch.device) -> str:

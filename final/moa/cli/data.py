@@ -74,7 +74,7 @@ def data_shuffle(
 
 @app.command("download")
 def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path("data")) -> None:
-    """Download the real competition files with the kaggle client and your token."""
+    """Download the real competition files with the kaggle client and your token (KAGGLE_API_TOKEN)."""
     from moa.data.download import download
 
     on_stop(f"nothing was changed in {folder}; run the same command again")

@@ -244,8 +244,8 @@ def predict(
     precision: Annotated[
         str | None,
         typer.Option(
-            help="bf16-mixed: perceptrons and CNNs predict faster if the processor supports it, with two or three "
-            "correct digits.  [default: as trained]"
+            help="bf16-mixed: perceptrons and CNNs predict faster, with two or three correct digits, where the "
+            "processor has AVX512-BF16, AMX or Arm's BF16; elsewhere float32 is used.  [default: as trained]"
         ),
     ] = None,
     profile: Profile = None,
