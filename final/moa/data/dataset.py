@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from moa.data.assay import COMPETITION, Assay, load_assay
+from moa.data.assay import COMPETITION, Assay
+from moa.data.assay_files import load_assay
 from moa.data.checks import checked_features, constant_columns
 from moa.data.csv_files import METADATA, Problems
 from moa.data.feature_names import identities_of

@@ -115,18 +115,21 @@ class HoldOut(BaseModel):
         import numpy as np
         import pandas as pd
 
-        codes, fold = _spread(self.columns, self.parts, self.seed, data)
         treated = data.treated
-        places = pd.Series(np.arange(len(codes)), data.features.index[treated])
-        controls = data.features.index[~treated].sort_values()
-        all_codes = pd.DataFrame(-1, data.features.index, range(codes.shape[1]))
-        all_codes.loc[places.index] = codes
-        all_folds = pd.Series(-1, data.features.index)
-        all_folds.loc[places.index] = fold
-        all_folds.loc[controls] = np.arange(len(controls)) % self.n_splits
-        groups = pd.Series(pd.factorize(data.facts(self.columns[:1], treated)[self.columns[0]])[0], places.index)
-        groups = pd.concat([groups, pd.Series(len(places) + np.arange(len(controls)), controls)])
-        return Held(all_folds.loc[index].to_numpy(), all_codes.loc[index].to_numpy(), groups.loc[index].to_numpy())
+        codes, fold = _spread(self.columns, self.parts, self.seed, data)
+        compounds = data.facts(self.columns[:1], treated)[self.columns[0]]
+        rows = pd.DataFrame(codes, compounds.index).assign(fold=fold, group=pd.factorize(compounds)[0])
+        controls = pd.DataFrame(-1, data.features.index[~treated].sort_values(), rows.columns)
+        controls["fold"] = np.arange(len(controls)) % self.n_splits
+        controls["group"] = len(rows) + np.arange(len(controls))
+        # Further columns are left out of the training rows among the controls too.
+        for place, column in enumerate(self.columns[1:], 1):
+            known = data.facts((column,), treated)[column].drop_duplicates()
+            code_of = pd.Series(rows[place].loc[known.index].to_numpy(), known)
+            values = data.facts((column,), ~treated)[column].loc[controls.index]
+            controls[place] = values.map(code_of).fillna(-1).astype(int)
+        found = pd.concat([rows, controls]).loc[index]
+        return Held(found["fold"].to_numpy(), found[list(range(codes.shape[1]))].to_numpy(), found["group"].to_numpy())
 
 
 def _spread(columns: tuple[str, ...], parts: int | None, seed: int, data: Dataset) -> tuple[Any, Any]:

@@ -10,7 +10,8 @@ from moa.blending.members import Oof
 from moa.blending.options import SearchOptions
 from moa.blending.result import SearchResult
 from moa.blending.submission import write_test_submission
-from moa.data.assay import COMPETITION, Assay, load_assay
+from moa.data.assay import COMPETITION, Assay
+from moa.data.assay_files import load_assay
 from moa.data.dataset import load_dataset, load_test
 from moa.data.schema import TRAIN_DRUG
 from moa.data.table_files import read_table

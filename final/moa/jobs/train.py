@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
-from moa.data.assay import COMPETITION, load_assay
+from moa.data.assay import COMPETITION
+from moa.data.assay_files import load_assay
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import COMPOUND
 from moa.errors import UserError
