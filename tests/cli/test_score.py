@@ -113,14 +113,12 @@ def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_pat
 
 
 def test_weights_of_other_data_are_refused(run, data_dir, weights_of, tmp_path):
-    other = tmp_path / "data"
+    other, target = tmp_path / "data", open_trained(OLD, weights_of(OLD)).targets[3]
     shutil.copytree(data_dir, other)
     for name in ("train_targets_scored.csv", "sample_submission.csv"):
         path = other / name
         if path.exists():
-            path.write_text(
-                path.read_text().replace(open_trained(OLD, weights_of(OLD)).targets[3], "another_target", 1)
-            )
+            path.write_text(path.read_text().replace(target, "another_target", 1))
     done = run(OLD, "--data", other, "--weights", weights_of(OLD), check=False)
     assert done.returncode == 2 and "trained on other targets than those of" in " ".join(done.stderr.split())
 

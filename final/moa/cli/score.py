@@ -52,7 +52,11 @@ def score(
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Add prevalence, k-NN and shuffled labels.")] = True,
     retrieval: Annotated[
-        bool, typer.Option("--retrieval", help="Also test whether profiles of a mechanism find each other (copairs).")
+        bool,
+        typer.Option(
+            "--retrieval",
+            help="Also test whether profiles of a mechanism find each other (copairs; for some thousand treatments).",
+        ),
     ] = False,
     out_file: Annotated[Path | None, typer.Option("--out", help="Write the table to this csv file.")] = None,
 ) -> None:
