@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from moa.cli.console import out, score_table
+from moa.cli.console import number_table, out, score_table
 from moa.cli.options import MODELS, DataDir, Device, Folds, Models, On, Profile, Seeds, Units, Weights, folders
 from moa.cli.stopping import on_stop
 
@@ -23,9 +22,8 @@ def list_models() -> None:
     from moa.models.base import corrections
     from moa.models.registry import recipes
 
-    table = Table(title="Single models, with the winners' published log losses: CV, public and private leaderboard")
-    for column in ("model", "CV", "public", "private"):
-        table.add_column(column, no_wrap=True)
+    title = "Single models, with the winners' published log losses: CV, public and private leaderboard"
+    table = number_table(title, "model", "CV", "public", "private")
     for model in recipes().values():
         figures = model.published
         scores = (figures.cv_text, f"{figures.public_lb:.5f}", f"{figures.private_lb:.5f}")
