@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from rich.table import Table
 
 from moa.bench.agreement import agreement
 from moa.bench.figure import draw
@@ -105,9 +106,7 @@ def main(
             bar.update(done, part, log=True, share=shares and shares[done])
             started = time.perf_counter()
             table = PARTS[part].run(sizes, runtime)
-            shown = table.to_string(index=False, float_format="{:.4g}".format)
-            head = f"{part}, {duration(time.perf_counter() - started)}"
-            console.print(f"\n{head}\n{shown}\n", highlight=False, markup=False, soft_wrap=True)
+            console.print(shown(f"{part}, {duration(time.perf_counter() - started)}", table))
             measured.setdefault(PARTS[part].table, []).append(table)
         bar.update(len(wanted))
     tables = {kind: pd.concat(found, ignore_index=True).assign(device=name) for kind, found in measured.items()}
@@ -116,8 +115,38 @@ def main(
             table.to_csv(path, index=False)
     with replacing(out / "benchmarks.png") as path:
         draw(tables, name).savefig(path, dpi=120, format="png")
-    console.print(f"written to {out}", highlight=False)
+    console.print(f"written to {out}, with further columns", highlight=False)
     return tables
+
+
+#: Columns that are printed, with their heads, of each kind of table; "what" is told apart by the growing number.
+_PRINTED = {
+    "way": {"what": "what", "way": "way", "seconds_min": "seconds", "peak_mib": "MiB", "ratio": "ratio"},
+    "gflop": {
+        "what": "what",
+        "gflop": "gflop",
+        "product_ms": "product, ms",
+        "moa_ms": "moa, ms",
+        "over_product": "ratio",
+    },
+    "largest": {"what": "what", "largest": "largest difference", "scale": "scale"},
+}
+
+
+def shown(title: str, table: pd.DataFrame) -> Table:
+    """A part's result at the width of a terminal."""
+    if "way" in table:
+        growing = [f", {row[row.growth]:,} {row.growth}" if row.growth else "" for _, row in table.iterrows()]
+        table = table.assign(what=table["part"] + growing)
+    heads = next(heads for column, heads in _PRINTED.items() if column in table)
+    printed = Table(title=title, title_justify="left")
+    for column, head in heads.items():
+        text = column in ("what", "way")
+        printed.add_column(head, justify="left" if text else "right", overflow="fold", no_wrap=not text)
+    for _, row in table.iterrows():
+        cells = (row[column] for column in heads)
+        printed.add_row(*(cell if isinstance(cell, str) else f"{cell:.4g}" for cell in cells))
+    return printed
 
 
 def _shares(parts: Sequence[str]) -> list[float] | None:

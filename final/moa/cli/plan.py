@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from moa.cli.console import out
+from moa.cli.console import out, plain_table
 from moa.cli.options import MODELS, Profile, Weights, folders
 
 app = typer.Typer()
@@ -33,10 +32,8 @@ def plan(
 
     where = folders(profile, reads_data=False)
     recipes = [recipe(name) for name in expand_models(models or ["all"])]
-    table = Table(title=f"Training of {len(recipes)} models, profile {where.profile}", title_justify="left")
-    for name in ("workers", "wall time", "busy"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("limited by")
+    columns = [("workers", True), ("wall time", True), ("busy", True), ("limited by", False)]
+    table = plain_table(f"Training of {len(recipes)} models, profile {where.profile}", columns)
     foreign: set[str] = set()
     for option, asked, device, word in (("--workers", workers, "cpu", ""), ("--gpus", gpus, "cuda", " GPU")):
         counts = _counts(option, asked)
