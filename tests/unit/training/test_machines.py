@@ -25,9 +25,7 @@ def imported(path):
 
 def test_dask_is_imported_by_its_executor_alone():
     importing = {
-        path
-        for path in (FINAL / "moa").rglob("*.py")
-        if {"dask", "distributed", "dask_jobqueue"} & set(imported(path))
+        path for path in (FINAL / "moa").rglob("*.py") if {"dask", "distributed", "dask_jobqueue"} & set(imported(path))
     }
     assert importing and all(path.parent == CLUSTER for path in importing)
 
