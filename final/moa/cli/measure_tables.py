@@ -51,8 +51,9 @@ def measure_table(title: str, first: str, rows: Sequence[Mapping[str, object]], 
 
 def shown_measures(frame: pd.DataFrame) -> list[str]:
     """The measures to show: accuracy in place of top 1 where all labelled rows have one mechanism: both are equal."""
-    single = frame["accuracy"].notna() & ((frame["accuracy"] - frame["top_1"]).abs() < 1e-12)
-    left_out = "top_1" if single.all() and len(frame) else "accuracy"
+    known = frame.loc[frame["top_1"].notna(), ["top_1", "accuracy"]]
+    single = len(known) and (known["accuracy"] - known["top_1"]).abs().lt(1e-12).all()
+    left_out = "top_1" if single else "accuracy"
     return [name for name in HEADINGS if name in frame and name != left_out]
 
 
