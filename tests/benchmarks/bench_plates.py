@@ -1,9 +1,9 @@
 """A features file of a million synthetic rows through one trained model: rows per second, memory, and a lost worker.
 
-    python tests/benchmarks/bench_plates.py WEIGHTS --model simple-nn-old-cv --rows 1000000 --on local:2 --kill
+    python tests/benchmarks/bench_plates.py WEIGHTS --model simple-nn-old-cv --rows 1000000 --on local:2 --kill 60
 
-The rows are made part by part, and never held as a whole. The first 20,000 are also predicted without a cluster, and the
-two results compared byte by byte.
+The rows are made part by part, and never held as a whole. The first 20,000 are also predicted without a cluster, and
+the two results compared byte by byte.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COMPARED = 20_000
 
 
 def make_rows(path: Path, rows: int) -> None:
-    """Write a parquet file of that many rows, a group of rows at a time; the first rows do not depend on their number."""
+    """Write a parquet file, a group of rows at a time; the first rows do not depend on their number."""
     writer, done = None, 0
     while done < rows:
         count = min(COMPARED, rows - done)

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import group, number_table, out
-from moa.cli.options import Blends, DataDir, Models, On, Predictions, Profile, Weights, folders
+from moa.cli.options import Blends, DataDir, Models, On, OwnModels, Predictions, Profile, Weights, folders
 from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def blend_search(
     predictions: Predictions = None,
     weights: Weights = None,
     profile: Profile = None,
+    recipe: OwnModels = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,12 +83,14 @@ def blend_search(
     from moa.blending.blend import save_blend
     from moa.blending.options import SearchOptions
     from moa.blending.result import check_writable
+    from moa.files import ensure_writable
     from moa.jobs.blend import search_weights
     from moa.training.machines import open_executor
 
     methods = method or ["slsqp"]
     if out_file:  # check before spending the time
         check_writable(methods[0], not free)
+        ensure_writable(out_file.parent)
     options = SearchOptions(
         methods=methods,
         simplex=not free,

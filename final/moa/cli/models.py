@@ -2,47 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from moa.cli.console import out, score_table
-from moa.cli.options import MODELS, DataDir, Device, Folds, Models, On, Profile, Seeds, Units, Weights, folders
+from moa.cli.console import out, score_tables
+from moa.cli.options import MODELS, DataDir, Device, Folds, On, OwnModels, Profile, Seeds, Units, Weights, folders
 from moa.cli.stopping import on_stop
 
+if TYPE_CHECKING:
+    from moa.models.base import Recipe
+
 app = typer.Typer()
+
+
+def _kinds(incomplete: str) -> Iterator[str]:
+    from moa.models.templates import KINDS
+
+    return (kind for kind in KINDS if kind.startswith(incomplete))
+
+
 #: Heading of a group of options in the help.
 CNN = "CNN training (no other model takes these)"
 
 
-@app.command("models")
-def list_models() -> None:
-    """List the single models and the winners' published scores."""
+listing = typer.Typer(invoke_without_command=True)
+app.add_typer(listing, name="models")
+
+
+@listing.callback()
+def list_models(ctx: typer.Context, recipe: OwnModels = None) -> None:
+    """List the single models and the winners' published scores; write a file for a model of your own."""
     from moa.models.base import corrections
     from moa.models.registry import recipes
 
+    if ctx.invoked_subcommand:
+        return
     table = Table(title="Single models, with the winners' published log losses: CV, public and private leaderboard")
     for column in ("model", "CV", "public", "private"):
         table.add_column(column, no_wrap=True)
     for model in recipes().values():
-        figures = model.published
-        scores = (figures.cv_text, f"{figures.public_lb:.5f}", f"{figures.private_lb:.5f}")
-        table.add_row(f"[bold]{model.name}[/bold]\n{model.title}", *scores)
+        known = model.published
+        scores = (model.cv_text, *((f"{known.public_lb:.5f}", f"{known.private_lb:.5f}") if known else ("–", "–")))
+        table.add_row(f"[bold]{escape(model.name)}[/bold]\n{escape(model.title)}", *scores)
     out.print(table)
     out.print("A CV over all rows counts controls, predicted 0; it is lower than one over treated rows alone.")
     out.print(corrections(recipes().values()))
 
 
+@listing.command("new")
+def new_model(
+    name: Annotated[str, typer.Argument(help="Name of the model, such as my-model.")],
+    kind: Annotated[
+        str, typer.Option(help="logistic, lightgbm or perceptron: what the file begins with.", autocompletion=_kinds)
+    ] = "logistic",
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the file.")] = Path(),
+) -> None:
+    """Write a file for a model of your own: features, folds, seeds and a learner, ready to train and to change."""
+    from moa.models.templates import write_template
+
+    path = write_template(name, kind, folder)
+    out.print(f"wrote {path}; train it with: moa train {name} --recipe {path}", highlight=False, soft_wrap=True)
+
+
 @app.command()
 def train(
-    models: Models,
+    models: Annotated[list[str] | None, MODELS] = None,
     data: DataDir = None,
     weights: Weights = None,
     device: Device = "auto",
     profile: Profile = None,
+    recipe: OwnModels = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Change a setting: learner.hidden=1024, or seeds=[0,1]; can be repeated. It is written into the "
+            "manifest, and predictions use it.",
+            show_default=False,
+        ),
+    ] = None,
     seeds: Seeds = None,
     folds: Folds = None,
     fold: Annotated[int | None, typer.Option(help="Train only this fold, for array jobs.", min=0)] = None,
@@ -87,12 +131,13 @@ def train(
     The options of CNN training change how a fold is run, but not what is trained: a run that was started without them
     can be continued with them, and the other way round.
     """
-    from moa.blending.catalogue import expand_models
     from moa.learners.runtime import Runtime
     from moa.models.base import corrections
-    from moa.models.registry import recipe
+    from moa.models.settings import parse_settings
 
-    recipes = [recipe(name) for name in expand_models(models)]
+    recipes, overlay = _chosen(models, recipe), parse_settings(settings or ())
+    for model in recipes:
+        model.configure(overlay=overlay)
     runtime = Runtime.of(
         device if on is None or device == "cpu" else "auto",  # of this machine; a cluster has devices of its own
         devices=devices,
@@ -112,14 +157,28 @@ def train(
     on_stop(f"finished units are kept in {weights}; run the same command again to continue")
     with open_executor(on, device) as executor:
         try:
-            results = train_models(recipes, data, weights, profile, selection, runtime=runtime, executor=executor)
+            results = train_models(recipes, data, weights, profile, selection, overlay, runtime, executor)
         except TrainingIncomplete as error:
             if error.rows:
-                out.print(score_table(error.rows))
+                out.print(*score_tables(error.rows), sep="\n")
             raise
-    out.print(score_table(results))
+    out.print(*score_tables(results), sep="\n")
     if note := corrections(recipes):
         out.print(note)
+
+
+def _chosen(names: list[str] | None, files: list[Path] | None) -> list[Recipe]:
+    """The models that are named; without names those of the files."""
+    from moa.blending.catalogue import expand_models
+    from moa.errors import UserError
+    from moa.models.own import load_recipes
+    from moa.models.registry import recipe
+
+    if not names and not files:
+        raise UserError("name models or blends, 'all', or a file of your own: --recipe FILE")
+    if not names:
+        return [each for file in files or () for each in load_recipes(file)]
+    return [recipe(name) for name in expand_models(names)]
 
 
 @app.command()
@@ -162,6 +221,7 @@ def predict(
         ),
     ] = None,
     profile: Profile = None,
+    recipe: OwnModels = None,
 ) -> None:
     """Predict with trained weights.
 
@@ -171,7 +231,7 @@ def predict(
     **moa predict --features my.csv --blend best-lb** predicts new plates: probabilities, the most likely mechanisms of
     each sample, and a warning for samples that are far outside the training data.
     """
-    from moa.blending.catalogue import expand_models, plate_blend
+    from moa.blending.catalogue import plate_blend
     from moa.errors import UserError
     from moa.jobs.predict import predict_model
     from moa.learners.runtime import Runtime
@@ -184,11 +244,11 @@ def predict(
     where = folders(profile, data, features is None)
     weights = weights or where.weights
     if features is None:
-        if blend is not None or not models:
+        if blend is not None or not (models or recipe):
             raise UserError("moa predict: name MODELS to predict the competition's files, or give --features FILE")
         out_dir = out_dir or where.predictions
         on_stop(f"predictions of the models named above are kept in {out_dir}; run the same command again for all")
-        for name in expand_models(models):
+        for name in (model.name for model in _chosen(models, recipe)):
             path = predict_model(name, where.data, weights, out_dir, runtime)
             out.print(f"{name}: wrote {path}")
         return

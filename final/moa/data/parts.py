@@ -5,7 +5,6 @@ A part is what is read, as bytes: it can be parsed and checked in another proces
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -80,10 +79,7 @@ def parse_part(part: Part, name: str, schema: Assay = COMPETITION) -> tuple[pd.D
     if part.parquet:
         table = _parse_arrow(part.content, schema, problems, name)
     else:
-        with tempfile.NamedTemporaryFile(suffix=".csv") as file:
-            file.write(part.content)
-            file.flush()
-            parsed = parse_csv(Path(file.name), name, list(schema.text_columns), problems)
+        parsed = parse_csv(part.content, name, list(schema.text_columns), problems)
         table = None if parsed is None else parsed.to_pandas()
     table = check_features(name, table, problems, schema)
     return (None if problems else table), list(problems)

@@ -17,8 +17,9 @@ import pandas as pd
 from moa.data.dataset import load_dataset
 from moa.data.schema import TRAIN_DRUG
 from moa.data.synthetic import is_synthetic
+from moa.data.tables import has_table
 from moa.errors import UserError
-from moa.files import replacing
+from moa.files import ensure_writable, replacing
 from moa.jobs.claims import Ablation
 from moa.learners.runtime import Runtime
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
@@ -55,10 +56,11 @@ def run_ablations(
         a row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
         "seconds" (their training).
     """
+    ensure_writable(out)
     selection = selection or Selection()
     arms = [arm for each in ablations for comparison in each.comparisons for arm in comparison]
     wanted = [recipe(arm.model).needs(recipe(arm.model).configure(profile, arm.overlay)) for arm in arms]
-    drugs = (data / TRAIN_DRUG).exists() or any(need["drugs"] for need in wanted)
+    drugs = has_table(data, TRAIN_DRUG) or any(need["drugs"] for need in wanted)
     dataset = load_dataset(data, drugs=drugs, nonscored=any(need["nonscored"] for need in wanted))
     runtime = runtime or Runtime.of()
     tables, done = [], 0

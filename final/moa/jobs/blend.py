@@ -14,6 +14,7 @@ from moa.data.assay import COMPETITION
 from moa.data.dataset import load_dataset, load_test
 from moa.data.schema import TRAIN_DRUG
 from moa.data.table_files import read_table
+from moa.data.tables import has_table
 from moa.errors import UserError
 from moa.models.registry import recipe
 from moa.parallel import Streams
@@ -52,7 +53,7 @@ def search_weights(
 
     options = options or SearchOptions()
     if whole_drugs is None:
-        whole_drugs = (data / TRAIN_DRUG).exists()
+        whole_drugs = has_table(data, TRAIN_DRUG)
     tables, absent, trained = {}, [], WeightsFolder(weights)
     members = expand_models(names)
     for name in members:

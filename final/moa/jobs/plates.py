@@ -23,7 +23,7 @@ from moa.data.csv_files import Problems
 from moa.data.parts import Part, SeenIds, file_size, id_hashes, read_parts
 from moa.data.schema import SIG_ID
 from moa.errors import DataError, UserError
-from moa.files import digest
+from moa.files import digest, ensure_writable
 from moa.jobs.plate_parts import TABLES, FoundPart, PartsFolder, Plates, predict_part
 from moa.learners.runtime import Runtime
 from moa.parallel import Here, Streams
@@ -95,6 +95,7 @@ def predict_plates(
     runtime = runtime or Runtime.of()
     if executor is None:
         executor = LocalExecutor() if runtime.torch_device.type == "cpu" else Here()
+    ensure_writable(Path(out))
     models = [open_trained(name, weights, runtime) for name in trained]
     schema = models[0].schema
     size, sent = file_size(features), weights_for(executor, weights, trained)
