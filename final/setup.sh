@@ -1,6 +1,6 @@
 # Sourced by reproduce.sh and tests/run.sh from the repository's root: a virtual environment with the pinned packages.
-# PYTHON chooses the interpreter, VENV the folder of the environment. What is there already is used again. The names of
-# extras of pyproject.toml may follow: set_up cluster
+# PYTHON chooses the interpreter, VENV the folder of the environment. What is there already is used again. What
+# follows names further files of pinned packages: set_up cluster installs requirements-cluster.txt too.
 VENV="${VENV:-.venv}"
 
 find_python() {
@@ -32,11 +32,13 @@ set_up() {
         echo "$stamp" >"$VENV/.requirements"
     fi
     for extra in "$@"; do
-        if [ "$(cat "$VENV/.requirements-$extra" 2>/dev/null)" != "$stamp" ]; then
-            echo "Installing the extra packages of $extra"
-            "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --constraint requirements.txt \
-                --editable ".[$extra]" || return 2
-            echo "$stamp" >"$VENV/.requirements-$extra"
+        extra="requirements-$extra.txt"
+        stamp="$(cat requirements.txt "$extra" | cksum)"
+        if [ "$(cat "$VENV/.$extra" 2>/dev/null)" != "$stamp" ]; then
+            echo "Installing $extra"
+            "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+                --constraint requirements.txt -r "$extra" || return 2
+            echo "$stamp" >"$VENV/.$extra"
         fi
     done
     PATH="$(cd "$VENV/bin" && pwd):$PATH"

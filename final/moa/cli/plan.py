@@ -23,7 +23,7 @@ def plan(
     """Simulate a run on a cluster: its wall time, how busy the workers are, and what limits it.
 
     Seconds of units are those of the weights folder, one of each stage is enough; where it has none, those that the
-    package records for one core of a server of 2021, at the published settings.
+    package records for one core at the published settings (moa/jobs/recorded_seconds.csv says of what).
     """
     from moa.blending.catalogue import expand_models
     from moa.jobs.plan import recorded, simulate
