@@ -101,8 +101,8 @@ def test_one_row_and_only_controls(plate, weights, tmp_path):
 def rows_of(path, size):
     """The rows of a file, read in parts."""
     found = [parse_part(part, path.name) for part in read_parts(path, size)]
-    assert not any(problems for _, problems in found)
-    return pd.concat(table for table, _ in found)
+    assert not any(part.problems for part in found)
+    return pd.concat(part.rows for part in found)
 
 
 def test_parts_of_any_size_are_the_whole(plate, tmp_path):

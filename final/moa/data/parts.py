@@ -202,23 +202,30 @@ def _parse_arrow(content: bytes, schema: Assay, problems: Problems, name: str) -
     return with_text(table, schema.text_columns).to_pandas()
 
 
-def has_sig_ids(features: Path) -> bool:
+def is_features_file(features: Path, schema: Assay) -> bool:
     """Whether a file is a features file of this project, by its header; else it is a laboratory's own file.
+
+    A table without sig_id that has the columns of controls and conditions is a features file that lost its ids: reading
+    it says so.
 
     Raises:
         UserError: the file cannot be read.
     """
+    marks = {*schema.control_columns, *schema.condition_columns}
     with _open(features) as file:
         if file.read(len(_PARQUET)) == _PARQUET:
             file.seek(0)
             try:
-                return SIG_ID in pyarrow.parquet.ParquetFile(file).schema_arrow.names
+                names = set(pyarrow.parquet.ParquetFile(file).schema_arrow.names)
             except (pa.ArrowException, OSError):
                 return True  # damaged: reading it says so
+            return SIG_ID in names or (bool(marks) and marks <= names)
         file.seek(0)
         header = file.readline(_LONGEST_HEADER)
     # With another separator, or a header alone, it is still such a file: reading it says what is wrong.
-    return SIG_ID.encode() in re.split(rb"[,;\t|]", re.sub(rb"[\"\s\xef\xbb\xbf]", b"", header)) or not header.strip()
+    plain = re.sub(rb"[\"\s\xef\xbb\xbf]", b"", re.sub(rb"\t", b",", header))
+    names = {name.decode("utf-8", "replace") for name in re.split(rb"[,;|]", plain)}
+    return SIG_ID in names or (bool(marks) and marks <= names) or not header.strip()
 
 
 def _open(features: Path) -> BinaryIO:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moa.data.csv_files import METADATA
 from moa.data.importers.options import ImportOptions
-from moa.data.parts import has_sig_ids
+from moa.data.parts import is_features_file
 from moa.data.table_files import write_table
 from moa.errors import UserError
 from moa.progress import console
@@ -39,7 +39,7 @@ def as_features_file(
     Raises:
         UserError: the file cannot be read, or lacks what the model takes.
     """
-    if has_sig_ids(features):
+    if is_features_file(features, trained.schema):
         if options is not None or fill_missing is not None:
             raise UserError(f"{features.name}: has a sig_id already; options of a laboratory's file do not apply")
         yield features

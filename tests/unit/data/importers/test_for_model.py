@@ -9,6 +9,7 @@ from moa.data.feature_names import competition_features
 from moa.data.importers.for_model import read_for_model
 from moa.data.importers.identities import match_features
 from moa.data.importers.options import ImportOptions
+from moa.data.parts import is_features_file
 from moa.errors import UserError
 from support.assays import cell_painting, l1000_plate, write_gct
 
@@ -178,3 +179,25 @@ def test_conditions_that_the_file_cannot_tell(tmp_path, conditions, message):
     screen.table.to_csv(tmp_path / "screen.csv", index=False)
     with pytest.raises(UserError, match=message):
         read_for_model([tmp_path / "screen.csv"], painting(conditions, screen.values), None)
+
+
+@pytest.mark.parametrize(
+    "header, expected",
+    [
+        ("sig_id,cp_type,g-0", True),
+        ("g-0\tsig_id\tc-0", True),  # with another separator: reading it says so
+        ("cp_type,cp_time,cp_dose,g-0", True),  # lost its ids: reading it says so
+        ('\ufeff"sig_id";"g-0"', True),
+        ("Metadata_Plate,Metadata_Well,g-0", False),
+        ("#1.3", False),
+    ],
+)
+def test_which_files_are_a_laboratorys(tmp_path, plate, header, expected):
+    path = tmp_path / "file"
+    path.write_text(f"{header}\n1\n", encoding="utf-8")
+    assert is_features_file(path, COMPETITION) == expected
+    assert not is_features_file(plate[0], COMPETITION)
+    pd.DataFrame({"sig_id": ["a"], "x": [1]}).to_parquet(path)
+    assert is_features_file(path, COMPETITION)
+    pd.DataFrame({"x": [1]}).to_parquet(path)
+    assert not is_features_file(path, COMPETITION)
