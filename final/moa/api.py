@@ -23,7 +23,7 @@ from moa.data.dataset import read_features
 from moa.data.schema import SIG_ID
 from moa.environment import Folders
 from moa.errors import DataError, UserError
-from moa.learners.runtime import Runtime
+from moa.learners.runtime import Runtime, device_here
 from moa.models.base import Recipe
 from moa.models.own import load_recipes
 from moa.models.registry import recipe, register
@@ -191,7 +191,7 @@ def train(
             where.profile,
             selection,
             dict(settings) if settings else None,
-            Runtime.of(device if on is None or device == "cpu" else "auto"),
+            Runtime.of(device_here(device, on)),
             executor,
         )
     table = pd.DataFrame(rows, index=pd.Index([each.name for each in recipes], name="model"))

@@ -7,7 +7,6 @@ import pickle
 import re
 import shutil
 import struct
-import zipfile
 
 import pytest
 import safetensors.torch
@@ -23,19 +22,15 @@ from moa.training import fits
 from moa.training.layout import WeightsFolder
 from moa.training.merge import merge_weights
 from moa.training.trained import open_trained
-from support import TESTS
+from support.stored import STORED, unpack_store
 
-STORED = TESTS / "support" / "weights-0.2"
 MODEL, STAGE = "two-heads", "phase2"
 DEEP = "[" * 200_000 + "]" * 200_000
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stored")
-    with zipfile.ZipFile(STORED / "store.zip") as packed:
-        packed.extractall(folder)
-    return folder / "store"
+    return unpack_store(tmp_path_factory.mktemp("stored"))
 
 
 @pytest.fixture

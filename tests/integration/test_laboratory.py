@@ -30,6 +30,12 @@ def genes():
     return rows.sample(frac=1, random_state=0)
 
 
+def predict(features, weights):
+    """A command line without its folder of results."""
+    fixed = ("--blend", "simple-nn-old-cv", "--device", "cpu")
+    return ("predict", "--features", features, "--weights", weights, *fixed)
+
+
 def predicted(out):
     return (pd.read_csv(out / f"{name}.csv", index_col="sig_id") for name in ("probabilities", "ranked", "samples"))
 
@@ -39,10 +45,7 @@ def test_a_plate_is_predicted_from_its_file(genes_alone, tmp_path, moa_here, wri
     screen = l1000_plate([{"id": probe} for probe in genes().index])
     path = writer(tmp_path / "plate.dat", screen.values, screen.wells, genes())
     out = tmp_path / "out"
-    done = moa_here(
-        *("predict", "--features", path, "--blend", "simple-nn-old-cv", "--weights", genes_alone, "--out", out),
-        *("--device", "cpu", "--top", "3"),
-    )
+    done = moa_here(*predict(path, genes_alone), "--out", out, "--top", "3")
     assert "772 of the model's 772 features found, 772 by Entrez id" in done.stderr and "48 samples" in done.stdout
     probabilities, ranked, samples = predicted(out)
     control = (screen.wells["pert_type"] == "ctl_vehicle").to_numpy()
@@ -68,17 +71,7 @@ def test_a_plate_without_metadata_and_its_map(genes_alone, tmp_path, moa_here):
     rows = genes().rename(columns={"pr_gene_id": "Description"})
     path = write_gct(tmp_path / "plate.gct", screen.values, pd.DataFrame(index=screen.wells.index), rows, "1.2")
     screen.wells.to_csv(tmp_path / "map.csv", index=False)
-    command = [
-        "predict",
-        "--features",
-        path,
-        "--blend",
-        "simple-nn-old-cv",
-        "--weights",
-        genes_alone,
-        "--device",
-        "cpu",
-    ]
+    command = predict(path, genes_alone)
     moa_here(*command, "--out", tmp_path / "out", "--wells", tmp_path / "map.csv", "--level", "3")
     probabilities, _, samples = predicted(tmp_path / "out")
     assert (probabilities.eq(0).all(axis=1) == (samples["cp_type"] == "ctl_vehicle")).all()
@@ -89,8 +82,8 @@ def test_a_model_that_wants_viabilities_says_how_to_train_without_them(weights_o
     screen = l1000_plate([{"id": probe} for probe in genes().index])
     path = write_gct(tmp_path / "plate.gct", screen.values, screen.wells, genes())
     done = moa_here(
-        *("predict", "--features", path, "--blend", "simple-nn-old-cv", "--weights", weights_of("simple-nn-old-cv")),
-        *("--out", tmp_path / "out", "--device", "cpu"),
+        *predict(path, weights_of("simple-nn-old-cv")),
+        *("--out", tmp_path / "out"),
         check=False,
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
@@ -100,17 +93,7 @@ def test_a_model_that_wants_viabilities_says_how_to_train_without_them(weights_o
 def test_genes_that_a_file_lacks_need_a_stated_value(genes_alone, tmp_path, moa_here):
     screen = l1000_plate([{"id": probe} for probe in genes().index[5:]])
     path = write_gct(tmp_path / "plate.gct", screen.values, screen.wells, genes().iloc[5:])
-    command = [
-        "predict",
-        "--features",
-        path,
-        "--blend",
-        "simple-nn-old-cv",
-        "--weights",
-        genes_alone,
-        "--device",
-        "cpu",
-    ]
+    command = predict(path, genes_alone)
     refused = moa_here(*command, "--out", tmp_path / "out", check=False)
     assert refused.returncode == 2 and "lacks 5 of the model's 772 features" in refused.stderr
     assert not (tmp_path / "out" / "probabilities.csv").exists()
@@ -122,10 +105,7 @@ def test_genes_that_a_file_lacks_need_a_stated_value(genes_alone, tmp_path, moa_
 def test_the_real_plate_is_predicted_from_its_file(genes_alone, tmp_path, moa_here):
     path = Path(FIELD or "") / "LJP005_A375_24H_X1_B19_level3.gct.gz"
     out = tmp_path / "out"
-    moa_here(
-        *("predict", "--features", path, "--blend", "simple-nn-old-cv", "--weights", genes_alone, "--out", out),
-        *("--device", "cpu"),
-    )
+    moa_here(*predict(path, genes_alone), "--out", out)
     probabilities, ranked, samples = predicted(out)
     control = (samples["cp_type"] == "ctl_vehicle").to_numpy()
     assert probabilities.shape == (377, 206) and control.sum() == 26

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -21,19 +20,15 @@ from moa.training.layout import WeightsFolder
 from moa.training.merge import merge_weights
 from moa.training.runner import Runner
 from moa.training.trained import open_trained
-from support import TESTS
+from support.stored import STORED, unpack_store
 
-STORED = TESTS / "support" / "weights-0.2"
 MODELS = ("two-heads", "two-stage-nn-tabnet")
 REFUSED = "trained by version 1 of this model, and this package has version 2; train again"
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stored")
-    with zipfile.ZipFile(STORED / "store.zip") as packed:
-        packed.extractall(folder)
-    return folder / "store"
+    return unpack_store(tmp_path_factory.mktemp("stored"))
 
 
 @pytest.fixture

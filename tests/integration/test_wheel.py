@@ -12,10 +12,10 @@ import pytest
 
 import moa
 from moa.data.table_files import read_table
-from support import ROOT, TESTS
+from support import ROOT
+from support.stored import STORED, unpack_store
 
 pytest.importorskip("hatchling", reason="builds the wheel")
-STORED = TESTS / "support" / "weights-0.2"
 
 
 def run(command, check=True, **options):
@@ -57,8 +57,7 @@ def environment(wheel, tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(environment):
     """Stored weights, and features to predict, in the working folder."""
-    with zipfile.ZipFile(STORED / "store.zip") as packed:
-        packed.extractall(environment.work)
+    unpack_store(environment.work)
     folder = environment.work / "data"
     folder.mkdir()
     read_table(STORED / "features.parquet").to_csv(folder / "test_features.csv")

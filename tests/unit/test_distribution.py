@@ -1,6 +1,5 @@
 """What the wheel declares: ranges that admit the tested versions, and everything that the package imports."""
 
-import ast
 import sys
 from importlib.metadata import packages_distributions
 
@@ -9,6 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from support import ROOT
+from support.imports import imported
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
 
@@ -47,15 +47,6 @@ def test_ranges_admit_the_versions_that_are_tested():
 def test_torch_has_an_upper_bound():
     (torch,) = (each for each in BASE if each.name == "torch")
     assert torch.specifier.contains("2.12.0") and not torch.specifier.contains("2.13.0")
-
-
-def imported(path):
-    """Top-level names of the modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (each.name.split(".")[0] for each in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.split(".")[0]
 
 
 def test_every_import_is_declared_by_the_package_or_by_the_extra_of_its_part():

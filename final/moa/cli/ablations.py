@@ -51,14 +51,14 @@ def ablate(
         out.print(_list_table(chosen))
         return
     from moa.jobs.ablation import in_words, run_ablations
-    from moa.learners.runtime import Runtime
+    from moa.learners.runtime import Runtime, device_here
     from moa.training.machines import open_executor
     from moa.training.selection import Selection
 
     where = folders(profile, data)
     out_dir = out_dir or where.output / "ablations"
     on_stop(f"finished units are kept in {weights or out_dir / 'weights'}; run the same command again to continue")
-    selection, runtime = Selection.of(seeds, folds), Runtime.of(device if on is None or device == "cpu" else "auto")
+    selection, runtime = Selection.of(seeds, folds), Runtime.of(device_here(device, on))
     with open_executor(on, device) as executor:
         found = run_ablations(chosen, where.data, out_dir, weights, where.profile, selection, runtime, executor)
     words = in_words(found)

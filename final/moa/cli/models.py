@@ -149,7 +149,7 @@ def train(
     The options of CNN training change how a fold is run, but not what is trained: a run that was started without them
     can be continued with them, and the other way round.
     """
-    from moa.learners.runtime import Runtime
+    from moa.learners.runtime import Runtime, device_here
     from moa.models.base import corrections
     from moa.models.settings import parse_settings
 
@@ -157,7 +157,7 @@ def train(
     for model in recipes:
         model.configure(overlay=overlay)
     runtime = Runtime.of(
-        device if on is None or device == "cpu" else "auto",  # of this machine; a cluster has devices of its own
+        device_here(device, on),
         devices=devices,
         strategy=strategy,
         precision=precision,
@@ -275,13 +275,13 @@ def predict(
     from moa.blending.catalogue import plate_blend
     from moa.errors import UserError
     from moa.jobs.predict import predict_model
-    from moa.learners.runtime import Runtime
+    from moa.learners.runtime import Runtime, device_here
 
     if kind not in (None, "csv", "parquet"):
         raise UserError(f"--format {kind}: choose csv or parquet")
     if features is None and (on is not None or kind is not None):
         raise UserError("--on and --format are for plates: moa predict --features FILE")
-    runtime = Runtime.of(device if on is None or device == "cpu" else "auto", precision=precision)
+    runtime = Runtime.of(device_here(device, on), precision=precision)
     where = folders(profile, data, features is None)
     weights = weights or where.weights
     if features is None:

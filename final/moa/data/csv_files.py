@@ -52,6 +52,12 @@ class Problems(list[str]):
         if text not in self.notes:
             self.notes.append(text)
 
+    def repeated(self, name: str, columns: Iterable[object]) -> bool:
+        """Report the columns that stand more than once; True if there are some."""
+        twice = sorted(str(column) for column, count in Counter(columns).items() if count > 1)
+        self.columns(name, "repeated", twice, "expected each column once")
+        return bool(twice)
+
     def rows(self, name: str, column: str, bad: np.ndarray, ids: pd.Series | None, expected: str, values=None) -> None:
         """Report the rows where ``bad`` is true, naming the first few; many columns with one problem share a line."""
         places = np.flatnonzero(bad)
@@ -199,9 +205,7 @@ def _header(raw: bytes, name: str, problems: Problems) -> list[str] | None:
     if not header:
         problems.append(f"{name}: the file is empty; expected a header and rows")
         return None
-    twice = sorted(column for column, count in Counter(header).items() if count > 1)
-    problems.columns(name, "repeated", twice, "expected each column once")
-    if twice:
+    if problems.repeated(name, header):
         return None
     if SIG_ID not in header:
         problems.append(f"{name}: line 1: {_no_sig_id(raw, name, header)}")

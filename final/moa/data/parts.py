@@ -23,11 +23,11 @@ from moa.data.assay import COMPETITION, Assay
 from moa.data.checks import Unusual, checked_features
 from moa.data.csv_files import Problems, parse_csv
 from moa.data.schema import SIG_ID
-from moa.data.tables import with_text
+from moa.data.tables import PARQUET, with_text
 from moa.errors import UserError
 
 _MIB = 2**20
-_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
+_GZIP = b"\x1f\x8b"
 #: Bytes of a csv file's first line in which sig_id is looked for.
 _LONGEST_HEADER = 2**24
 
@@ -63,7 +63,7 @@ def read_parts(features: Path, rows_at_a_time: int) -> Iterator[Part]:
         UserError: the file cannot be read.
     """
     with _open(features) as file:
-        parquet = file.read(len(_PARQUET)) == _PARQUET
+        parquet = file.read(len(PARQUET)) == PARQUET
         file.seek(0)
         yield from (_parquet_parts if parquet else _csv_parts)(file, features, rows_at_a_time)
 
@@ -190,9 +190,7 @@ def _parse_arrow(content: bytes, schema: Assay, problems: Problems, name: str) -
     with pa.ipc.open_stream(content) as reader:
         table = reader.read_all()
     names = table.column_names
-    twice = sorted({column for column in names if names.count(column) > 1})
-    problems.columns(name, "repeated", twice, "expected each column once")
-    if not twice and not table.num_rows:
+    if not problems.repeated(name, names) and not table.num_rows:
         problems.append(f"{name}: holds columns and no rows")
     if problems:
         return None
@@ -213,7 +211,7 @@ def is_features_file(features: Path, schema: Assay) -> bool:
     """
     marks = {*schema.control_columns, *schema.condition_columns}
     with _open(features) as file:
-        if file.read(len(_PARQUET)) == _PARQUET:
+        if file.read(len(PARQUET)) == PARQUET:
             file.seek(0)
             try:
                 names = set(pyarrow.parquet.ParquetFile(file).schema_arrow.names)

@@ -19,7 +19,8 @@ import pyarrow.parquet
 from moa.data.csv_files import METADATA, MOST_COLUMNS, Problems, read_bytes, read_csv, too_wide
 from moa.data.schema import SIG_ID
 
-_PARQUET = b"PAR1"
+#: The first bytes of a parquet file.
+PARQUET = b"PAR1"
 #: Columns set aside that are named in a note.
 _NAMED = 5
 #: Names that pandas and spreadsheets give to the column of row numbers.
@@ -57,7 +58,7 @@ def read_table(path: Path, text_columns: Iterable[str], problems: Problems) -> t
     raw, fingerprint = read_bytes(path, problems)
     if raw is None:
         return None, fingerprint
-    if not raw.startswith(_PARQUET):
+    if not raw.startswith(PARQUET):
         return read_csv(path, text_columns, problems, raw=(raw, fingerprint))
     return _from_parquet(path.name, raw, list(text_columns), problems), fingerprint
 
@@ -76,9 +77,7 @@ def _from_parquet(name: str, raw: bytes, text_columns: list[str], problems: Prob
         return None
     if table.index.name == SIG_ID:
         table = table.reset_index()
-    twice = sorted(set(table.columns[table.columns.duplicated()].astype(str)))
-    problems.columns(name, "repeated", twice, "expected each column once")
-    if twice:
+    if problems.repeated(name, table.columns):
         return None
     if SIG_ID not in table:
         problems.append(f"{name}: missing column '{SIG_ID}'")

@@ -65,6 +65,11 @@ def multiplies_bfloat16() -> bool:
     return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def device_here(device: str, on: str | None) -> str:
+    """This machine's device for the option ``--device``; with ``--on`` it is about the cluster, which has its own."""
+    return device if on is None or device == "cpu" else "auto"
+
+
 class Runtime(BaseModel):
     """How units are trained and predicted.
 

@@ -1,6 +1,5 @@
 """What --on names, and that nothing else needs the extra packages."""
 
-import ast
 import sys
 
 import pytest
@@ -11,16 +10,9 @@ from moa.errors import UserError
 from moa.learners.runtime import Runtime
 from moa.training.executors import LocalExecutor
 from moa.training.machines import open_executor
+from support.imports import imported
 
 CLUSTER = FINAL / "moa" / "training" / "cluster"
-
-
-def imported(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name.partition(".")[0] for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
 
 
 def test_dask_is_imported_by_its_executor_alone():

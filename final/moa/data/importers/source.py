@@ -13,7 +13,7 @@ from typing import BinaryIO
 from moa.errors import UserError
 
 _HEAD = 4096
-HDF5, PARQUET = b"\x89HDF\r\n\x1a\n", b"PAR1"
+HDF5 = b"\x89HDF\r\n\x1a\n"
 #: Files that are not read, by their first bytes: what they are, and what to do.
 _REFUSED = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as csv",

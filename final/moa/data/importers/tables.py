@@ -12,7 +12,8 @@ import pandas as pd
 from moa.data.importers.notes import listed
 from moa.data.importers.parquet_files import read_frame
 from moa.data.importers.profiles import MISSING, text_table
-from moa.data.importers.source import PARQUET, Source
+from moa.data.importers.source import Source
+from moa.data.tables import PARQUET
 from moa.errors import UserError
 
 _SEPARATORS = ("\t", ",", ";", "|")

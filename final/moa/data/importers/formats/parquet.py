@@ -9,8 +9,9 @@ from moa.data.importers.notes import Notes
 from moa.data.importers.options import ImportOptions
 from moa.data.importers.parquet_files import read_frame
 from moa.data.importers.profiles import Profiles
-from moa.data.importers.source import PARQUET, Source
+from moa.data.importers.source import Source
 from moa.data.importers.tabular import metadata_columns, profiles_of
+from moa.data.tables import PARQUET
 
 NAME, ORDER = "parquet", 30
 _NESTED = (list, dict, np.ndarray)

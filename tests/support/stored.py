@@ -1,0 +1,14 @@
+"""The weights folder that an earlier version left, see ``weights-0.2/README.md``."""
+
+import zipfile
+
+from support import TESTS
+
+STORED = TESTS / "support" / "weights-0.2"
+
+
+def unpack_store(folder):
+    """Unpack it into ``folder``; returns the weights folder."""
+    with zipfile.ZipFile(STORED / "store.zip") as packed:
+        packed.extractall(folder)
+    return folder / "store"
