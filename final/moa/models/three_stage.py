@@ -120,6 +120,11 @@ def stages(config: ThreeStageConfig, schema: Assay) -> tuple[Stage, ...]:
     return (first, second, third) if config.meta_features else (second, third)
 
 
+def left_out(config: ThreeStageConfig) -> tuple[str, ...]:
+    """The settings of stage 1 where there is none."""
+    return () if config.meta_features else ("stage1",)
+
+
 def adapt(config: ThreeStageConfig, facts: DataFacts) -> tuple[ThreeStageConfig, list[str]]:
     """Without a nonscored positive stage 1 has nothing to learn."""
     if facts.nonscored or not config.meta_features:
@@ -147,6 +152,7 @@ RECIPES = (
         stages,
         Published(cv=0.01561, public_lb=0.01823, private_lb=0.01618),
         demo=DEMO,
+        left_out=left_out,
         adapt=adapt,
     ),
     Recipe(
@@ -156,6 +162,7 @@ RECIPES = (
         stages,
         Published(cv=0.01546, public_lb=0.01822, private_lb=0.01618),
         demo=DEMO | {"folds": {"n_splits": 4}},
+        left_out=left_out,
         adapt=adapt,
     ),
 )

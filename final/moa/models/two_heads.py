@@ -133,11 +133,18 @@ def stages(config: TwoHeadsConfig, schema: Assay) -> tuple[Stage, ...]:
 
 
 def adapt(config: TwoHeadsConfig, facts: DataFacts) -> tuple[TwoHeadsConfig, list[str]]:
-    """Without nonscored targets phase 1 has nothing to learn; the published columns are the competition's."""
+    """Without nonscored targets phase 1 has nothing to learn; the published columns are the competition's.
+
+    Phase 3 was fitted on the validation fold, as published. Where training must not see that fold, the few rows that
+    choose the epoch would take its place, and phase 3 would forget all others.
+    """
     updates, notes = {}, []
     if config.phase1 and not facts.nonscored:
         updates["phase1"] = None
         notes.append("no row has a nonscored target: phase 1 is left out")
+    if facts.blind and config.phase2.phase3 == "validation":
+        updates["phase2"] = config.phase2.model_copy(update={"phase3": "train"})
+        notes.append("phase 3 is fitted on the training rows, not on those that choose the epoch")
     if config.selection == "published" and not facts.assay.of_competition:
         updates["selection"] = "t-test"
         notes.append("the published list of columns is the competition's: a t-test chooses them in each fold")
