@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
-from moa.cli.console import group, out
-from moa.cli.options import folders
+from moa.cli.console import group, out, text_table
+from moa.cli.options import DataDir, folders
 from moa.cli.stopping import on_stop
 
 app = group("Download, generate and check the competition's files.")
@@ -32,7 +32,7 @@ def data_check(
 
     folder = folder or folders().data
     dataset = load_dataset(folder, drugs=has_table(folder, TRAIN_DRUG), nonscored=has_table(folder, TRAIN_NONSCORED))
-    table = Table(title=f"{folder}: no problems found", show_header=False)
+    table = text_table(escape(f"{folder}: no problems found"))
     for name, value in summary(dataset):
         table.add_row(name, value)
     out.print(table)
@@ -53,9 +53,28 @@ def data_synthesize(
     out.print(f"{folder}: synthetic data, {rows:,} training and {test_rows:,} test rows")
 
 
+@app.command("shuffle")
+def data_shuffle(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    data: DataDir = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+) -> None:
+    """Copy a data set with the labels of its compounds exchanged: a control for training.
+
+    Train on the copy, with another --weights folder, and score it there: what is better than chance is not learned.
+    """
+    from moa.data.shuffled import shuffle_data
+
+    source = folders(None, data).data
+    with out.status(f"copying {source} to {folder}"):
+        compounds = shuffle_data(source, folder, seed)
+    what = "rows, since compounds are not known," if compounds is None else f"{compounds:,} compounds"
+    out.print(f"{folder}: the labels of {what} are exchanged")
+
+
 @app.command("download")
 def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path("data")) -> None:
-    """Download the real competition files with the kaggle client and your token."""
+    """Download the real competition files with the kaggle client and your token (KAGGLE_API_TOKEN)."""
     from moa.data.download import download
 
     on_stop(f"nothing was changed in {folder}; run the same command again")
