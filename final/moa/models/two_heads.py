@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from moa.data.assay import Assay
 from moa.data.folds import Folds
 from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, SELECTED, components
+from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
 from moa.features.reductions import pca
 from moa.learners.two_heads.learner import TwoHeadsLearner
@@ -72,8 +73,14 @@ def _published(schema: Assay) -> Step:
     """Copies of the published columns, for the second input; without those of feature groups that are left out."""
     from sklearn.preprocessing import FunctionTransformer
 
-    copy = FunctionTransformer(feature_names_out="one-to-one")
     chosen = [column for column in COLUMNS if column not in schema.unused]
+    missing = [column for column in chosen if column not in schema.values]
+    if missing:
+        raise UserError(
+            f"2-heads ResNet: the published list of features has '{missing[0]}', which {schema.name} lacks; choose "
+            'selection="t-test"'
+        )
+    copy = FunctionTransformer(feature_names_out="one-to-one")
     return Step("selected", copy, named(*chosen), own_names=True, prefix=SECOND)
 
 
