@@ -11,7 +11,8 @@ from typing import Annotated
 from moa.data.assay import Assay
 from moa.data.folds import Folds
 from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, components
-from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
+from moa.features.condition_steps import encode_conditions, keep_treated
+from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage

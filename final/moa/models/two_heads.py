@@ -12,7 +12,8 @@ from moa.data.assay import Assay
 from moa.data.folds import Folds
 from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, SELECTED, components
 from moa.errors import UserError
-from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
+from moa.features.condition_steps import encode_conditions, keep_treated
+from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
 from moa.features.reductions import pca
 from moa.learners.two_heads.learner import TwoHeadsLearner
 from moa.learners.two_heads.settings import SECOND

@@ -18,16 +18,8 @@ from moa.data.sizes import (
     components,
     setting_of,
 )
-from moa.features.pipeline import (
-    FeaturePipeline,
-    Step,
-    encode_conditions,
-    excluding,
-    keep_treated,
-    log_conditions,
-    named,
-    starting,
-)
+from moa.features.condition_steps import encode_conditions, keep_treated, log_conditions
+from moa.features.pipeline import FeaturePipeline, Step, excluding, named, starting
 from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
