@@ -18,8 +18,8 @@ from moa.blending.blend import BlendSpec, apply_blend
 from moa.blending.catalogue import BLENDS, expand_models, plate_blend
 from moa.data.assay import Assay
 from moa.data.checks import check_features
-from moa.data.csv_files import Problems
 from moa.data.dataset import read_features
+from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.environment import Folders
 from moa.errors import DataError, UserError

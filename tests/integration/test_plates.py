@@ -279,7 +279,7 @@ def test_the_command(plate, weights, tmp_path, moa_command):
 
 
 def test_line_numbers_of_a_whole_file_are_as_before(plate, tmp_path):
-    from moa.data.csv_files import Problems
+    from moa.data.problems import Problems
 
     bad, problems = spoil(plate[0], tmp_path / "bad.csv", 9, None, "1,2\n"), Problems()
     read_csv(bad, (), problems)

@@ -5,7 +5,8 @@ from functools import partial
 from sklearn.preprocessing import StandardScaler
 
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, Step, encode_conditions, keep_treated, named
+from moa.features.condition_steps import encode_conditions, keep_treated
+from moa.features.pipeline import FeaturePipeline, Step, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Recipe, Stage
 

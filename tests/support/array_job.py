@@ -10,7 +10,8 @@ from moa.data.assay import COMPETITION
 from moa.data.dataset import load_dataset
 from moa.data.folds import Folds
 from moa.data.schema import GENES
-from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named
+from moa.features.condition_steps import keep_treated
+from moa.features.pipeline import FeaturePipeline, Step, drop, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 from moa.training.runner import Runner

@@ -5,7 +5,8 @@ from functools import partial
 from sklearn.decomposition import PCA
 
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named
+from moa.features.condition_steps import keep_treated
+from moa.features.pipeline import FeaturePipeline, Step, drop, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Recipe, Stage
 

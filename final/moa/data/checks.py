@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay
-from moa.data.csv_files import Problems
+from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.data.tables import set_aside
 

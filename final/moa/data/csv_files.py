@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from moa.data.parsed_copies import keep, recall
+from moa.data.problems import SHOWN, Problems
 from moa.data.schema import SIG_ID
 from moa.files import digest
 
@@ -27,85 +27,6 @@ MOST_COLUMNS = 100_000
 _GZIP = b"\x1f\x8b"
 #: Columns that start so describe the sample, and are text; pycytominer and cytominer name them like this.
 METADATA = "Metadata_"
-SHOWN = 3  # rows named for one kind of problem in one column
-COLUMNS_SHOWN = 5  # columns named for one kind of problem
-
-
-class Problems(list[str]):
-    """The problems found so far, one message each: file, column, line, and what was expected.
-
-    Args:
-        first_line: line number of the first row: 2 right below the header, more in a later part of a file.
-        line: what the numbers count; "row" where the file has no lines.
-    """
-
-    def __init__(self, first_line: int = 2, line: str = "line") -> None:
-        super().__init__()
-        self.first_line, self.line = first_line, line
-        #: What is worth telling though it is no problem: columns set aside, unusual values.
-        self.notes: list[str] = []
-        self._counts: dict[tuple[str, str], int] = {}  # number of columns with the same kind of problem
-        self._rest: dict[tuple[str, str], int] = {}  # position of the message that counts the columns not named
-
-    def note(self, text: str) -> None:
-        """Add a note, once."""
-        if text not in self.notes:
-            self.notes.append(text)
-
-    def repeated(self, name: str, columns: Iterable[object]) -> bool:
-        """Report the columns that stand more than once; True if there are some."""
-        twice = sorted(str(column) for column, count in Counter(columns).items() if count > 1)
-        self.columns(name, "repeated", twice, "expected each column once")
-        return bool(twice)
-
-    def rows(self, name: str, column: str, bad: np.ndarray, ids: pd.Series | None, expected: str, values=None) -> None:
-        """Report the rows where ``bad`` is true, naming the first few; many columns with one problem share a line."""
-        places = np.flatnonzero(bad)
-        if not len(places):
-            return
-        kind = (name, expected)
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        rest = self._counts[kind] - COLUMNS_SHOWN
-        if rest > 0:
-            line = f"{name}: {rest} more column{'s' if rest > 1 else ''} up to '{column}' likewise: expected {expected}"
-            if rest == 1:
-                self._rest[kind] = len(self)
-                self.append(line)
-            self[self._rest[kind]] = line
-            return
-        shown = [
-            f"{self.line} {place + self.first_line}"
-            + (f" ({SIG_ID} {_shown(ids.iloc[place])})" if ids is not None and isinstance(ids.iloc[place], str) else "")
-            + ("" if values is None else _held(values.iloc[place]))
-            for place in places[:SHOWN]
-        ]
-        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-        self.append(f"{name}: column '{column}', {', '.join(shown)}{more}: expected {expected}")
-
-    def columns(self, name: str, what: str, columns: Iterable[str], fix: str) -> None:
-        """Report columns that are missing or not expected."""
-        columns = list(columns)
-        if columns:
-            shown = ", ".join(f"'{column}'" for column in columns[:COLUMNS_SHOWN])
-            more = f" and {len(columns) - COLUMNS_SHOWN} more" if len(columns) > COLUMNS_SHOWN else ""
-            self.append(f"{name}: {what} column {shown}{more}; {fix}")
-
-    def ids(self, name: str, ids: Iterable[str], expected: str) -> None:
-        """Report sig_ids that another file lacks or has too many of."""
-        ids = list(ids)
-        if ids:
-            more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-            self.append(f"{name}: column '{SIG_ID}', {', '.join(map(_shown, ids[:SHOWN]))}{more}: {expected}")
-
-
-def _shown(value: object) -> str:
-    """A cell's text on one line, shortened if it is long."""
-    text = repr(str(value))[1:-1]
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _held(value: object) -> str:
-    return " is empty" if pd.isna(value) else f" holds '{_shown(value)}'"
 
 
 def read_bytes(path: Path, problems: Problems) -> tuple[bytes | None, str]:

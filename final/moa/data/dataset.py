@@ -12,9 +12,10 @@ import pandas as pd
 from moa.data.assay import COMPETITION, Assay
 from moa.data.assay_files import load_assay
 from moa.data.checks import checked_features, constant_columns
-from moa.data.csv_files import METADATA, Problems
+from moa.data.csv_files import METADATA
 from moa.data.feature_names import identities_of
 from moa.data.labels import check_drugs, check_labels, check_sample
+from moa.data.problems import Problems
 from moa.data.schema import (
     SAMPLE_SUBMISSION,
     SIG_ID,

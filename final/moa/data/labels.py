@@ -7,7 +7,7 @@ import pandas as pd
 
 from moa.data.assay import Assay, Targets
 from moa.data.checks import check_choices, check_ids, check_numbers
-from moa.data.csv_files import SHOWN, Problems
+from moa.data.problems import SHOWN, Problems
 from moa.data.schema import (
     SAMPLE_SUBMISSION,
     SIG_ID,

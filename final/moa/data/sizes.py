@@ -6,6 +6,7 @@ never touched.
 
 - width of a layer: at most four hidden units a training row, rounded down to a power of two;
 - rows of a batch: at least six batches an epoch, rounded down to a power of two, but eight rows;
+- moving averages of batch norm: over at most the batches of one epoch;
 - components, factors and dimensions of a feature group: at most a quarter of the rows, and never more than the group
   has columns;
 - clusters of rows: at most one for ten rows;
@@ -42,6 +43,18 @@ class Limit:
     groups: str | None = None
 
 
+@dataclass(frozen=True)
+class Averaging:
+    """A mark in the type of a field: the weight of a batch in a moving average rises where an epoch has few batches.
+
+    Attributes:
+        batch_size: name of the field with the rows of a batch, in the same part of the configuration.
+    """
+
+    batch_size: str
+
+
+MOMENTUM, GHOST_MOMENTUM = Averaging("batch_size"), Averaging("virtual_batch_size")
 WIDTH = Limit(lambda rows, columns: _power_of_two(4 * rows))
 BATCH = Limit(lambda rows, columns: max(LEAST_BATCH, _power_of_two(rows // 6)))
 SELECTED = Limit(lambda rows, columns: columns)
@@ -86,6 +99,13 @@ def _shrunk(config: Config, assay: Assay, rows: int, place: str, changes: list[s
         if isinstance(value, BaseModel):
             updates[name] = _shrunk(value, assay, rows, f"{place}{name}.", changes)
             continue
+        averaging = next((mark for mark in field.metadata if isinstance(mark, Averaging)), None)
+        if averaging is not None:
+            batch_size = updates.get(averaging.batch_size, getattr(config, averaging.batch_size))
+            least = round(1 / -(-rows // batch_size), 4)
+            updates[name] = max(value, least)
+            if least > value:
+                changes.append(f"{place}{name} {value:g} → {least:g}")
         limit = next((mark for mark in field.metadata if isinstance(mark, Limit)), None)
         if limit is None or not value:
             continue

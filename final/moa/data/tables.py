@@ -16,7 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from moa.data.csv_files import METADATA, MOST_COLUMNS, Problems, read_bytes, read_csv, too_wide
+from moa.data.csv_files import METADATA, MOST_COLUMNS, read_bytes, read_csv, too_wide
+from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 
 #: The first bytes of a parquet file.

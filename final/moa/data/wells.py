@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.assay import Assay
-from moa.data.csv_files import Problems
+from moa.data.problems import Problems
 from moa.data.schema import COMPOUND, SIG_ID, WELLS
 from moa.data.tables import read_table, set_aside
 from moa.errors import DataError

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from moa.data.assay import Assay
 from moa.errors import UserError, shown
 
 if TYPE_CHECKING:
@@ -104,31 +103,6 @@ class Step:
 def drop(name: str, columns: Selector) -> Step:
     """A step that removes columns."""
     return Step(name, None, columns, output="drop")
-
-
-def keep_treated(schema: Assay) -> Step:
-    """A step that removes the control rows: steps before it are fitted with the controls in, later ones without."""
-    from moa.features.conditions import treated_rows
-
-    return Step("treated rows", treated_rows(schema.control), named(*schema.control_columns), output="rows")
-
-
-def log_conditions(schema: Assay) -> list[Step]:
-    """A step that takes the logarithm of the conditions that are numbers, where there are some."""
-    from moa.features.conditions import Log10
-
-    numbers = schema.numeric_conditions
-    return [Step("log10", Log10(), named(*numbers), "in place")] if numbers else []
-
-
-def encode_conditions(schema: Assay) -> list[Step]:
-    """Steps that make numbers of the conditions: 0/1 columns for levels, one logarithm for each that is a number."""
-    from moa.features.conditions import OneHotConditions
-
-    return [
-        *log_conditions(schema),
-        Step("conditions", OneHotConditions(schema.levels), named(*schema.levels), "replace", own_names=True),
-    ]
 
 
 @dataclass(frozen=True)

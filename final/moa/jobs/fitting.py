@@ -58,7 +58,7 @@ def fit_models(
     fitted, refused = {}, []
     for model in models:
         try:
-            config, notes = model.fit_to(configs[model.name], facts_of(model, data))
+            config, notes = model.fit_to(configs[model.name], facts_of(model, data, bool(columns)))
             scheme = _scheme(model, config, data, columns, parts)
             _check(model, config, data, scheme)
         except UserError as error:
@@ -74,11 +74,11 @@ def fit_models(
     return fitted
 
 
-def facts_of(model: Recipe, data: Dataset) -> DataFacts:
-    """What of a data set a model's settings depend on."""
+def facts_of(model: Recipe, data: Dataset, held_out: bool = False) -> DataFacts:
+    """What of a data set a model's settings depend on; ``held_out``: its folds hold out whole compounds."""
     rows = len(data.features) if model.rows == "all" else int(data.treated.sum())
     nonscored = data.schema.n_nonscored != 0 and (data.nonscored is None or bool(data.nonscored.to_numpy().any()))
-    return DataFacts(data.schema, rows, nonscored)
+    return DataFacts(data.schema, rows, nonscored, held_out or not data.schema.of_competition)
 
 
 def _scheme(

@@ -21,9 +21,9 @@ import pandas as pd
 from moa.blending.blend import BlendSpec, effective_weights
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
-from moa.data.csv_files import Problems
 from moa.data.importers.options import ImportOptions
 from moa.data.parts import Part, SeenIds, file_size, id_hashes, read_parts
+from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.errors import DataError, UserError
 from moa.files import digest, ensure_writable

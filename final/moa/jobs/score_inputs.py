@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from moa.blending.catalogue import expand_models
-from moa.data.csv_files import Problems
 from moa.data.dataset import Dataset, load_dataset
+from moa.data.problems import Problems
 from moa.data.schema import SIG_ID, TRAIN_DRUG
 from moa.data.tables import find_table, has_table, read_table
 from moa.data.wells import COMPOUND, WELLS, describe_rows, read_wells

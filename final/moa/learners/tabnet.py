@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from moa.data.sizes import BATCH
+from moa.data.sizes import BATCH, GHOST_MOMENTUM
 from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.runtime import PRECISIONS, Runtime
 
@@ -31,6 +31,7 @@ class TabNetLearner(BaseModel):
         milestones, decay: MultiStepLR, in epochs.
         smoothing: y·(1-s) + s/2 in the training loss and in the metric that stops training.
         batch_size, virtual_batch_size: rows per step, and rows per "ghost" batch norm.
+        norm_momentum: weight of a ghost batch in the moving averages of batch norm; published: the library's default.
         epochs, patience: most epochs, and epochs without gain before stopping; the best epoch is kept.
     """
 
@@ -54,6 +55,7 @@ class TabNetLearner(BaseModel):
     smoothing: float = 0.001
     batch_size: Annotated[int, BATCH] = 1024
     virtual_batch_size: Annotated[int, BATCH] = 128
+    norm_momentum: Annotated[float, GHOST_MOMENTUM] = 0.02
     epochs: int = 200
     patience: int = 50
 
@@ -70,6 +72,7 @@ class TabNetLearner(BaseModel):
             gamma=self.gamma,
             lambda_sparse=self.lambda_sparse,
             mask_type=self.mask_type,
+            momentum=self.norm_momentum,
             cat_idxs=list(range(len(sizes))),
             cat_dims=list(sizes),
             cat_emb_dim=list(widths),

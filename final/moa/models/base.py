@@ -91,11 +91,13 @@ class DataFacts:
         assay: its columns.
         rows: training rows that the model uses.
         nonscored: whether any row has a nonscored target.
+        blind: whether training may see nothing of a validation fold; see ``moa.training.trained.Trained.blind``.
     """
 
     assay: Assay
     rows: int
     nonscored: bool
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Recipe:
         published: the winners' figures; None for a model of one's own.
         rows: which training rows are used.
         demo: overlay of the "demo" profile: nested mapping of fields to values.
+        left_out: names of the settings, from the configuration, that have no effect on the stages it gives.
         least_columns: number of columns that each feature group must have.
         adapt: fits the settings to what a data set has, beside its size: gives the settings and what was changed.
         version: raised when the same settings would train something else; weights of another version are refused.
@@ -123,6 +126,7 @@ class Recipe:
     published: Published | None = None
     rows: Literal["treated", "all"] = "treated"
     demo: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Callable[[Any], tuple[str, ...]] | None = None
     least_columns: int = 1
     adapt: Callable[[Any, DataFacts], tuple[ModelConfig, list[str]]] | None = None
     version: int = 2
@@ -169,6 +173,8 @@ class Recipe:
             config, notes = self.adapt(config, facts)
         if not facts.assay.of_competition:
             config, changes = shrink(config, facts.assay, facts.rows)
+            unused = self.left_out(config) if self.left_out else ()
+            changes = [change for change in changes if not change.startswith(tuple(f"{name}." for name in unused))]
             if changes:
                 notes.append(f"sizes for {facts.rows:,} training rows: {', '.join(changes)}")
         return config, [f"{self.name}: {note}" for note in notes]

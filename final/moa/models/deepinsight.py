@@ -10,7 +10,8 @@ from functools import partial
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, Step, excluding, log_conditions, named
+from moa.features.condition_steps import log_conditions
+from moa.features.pipeline import FeaturePipeline, Step, excluding, named
 from moa.learners.deepinsight.backbones import ResNeSt
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage

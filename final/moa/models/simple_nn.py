@@ -19,16 +19,8 @@ from moa.data.sizes import (
     components,
     setting_of,
 )
-from moa.features.pipeline import (
-    FeaturePipeline,
-    Step,
-    drop,
-    encode_conditions,
-    excluding,
-    keep_treated,
-    named,
-    positions,
-)
+from moa.features.condition_steps import encode_conditions, keep_treated
+from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, named, positions
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage

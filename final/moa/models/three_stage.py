@@ -11,7 +11,8 @@ from typing import Annotated
 from moa.data.assay import Assay
 from moa.data.folds import Folds
 from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, components
-from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
+from moa.features.condition_steps import encode_conditions, keep_treated
+from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
@@ -120,6 +121,11 @@ def stages(config: ThreeStageConfig, schema: Assay) -> tuple[Stage, ...]:
     return (first, second, third) if config.meta_features else (second, third)
 
 
+def left_out(config: ThreeStageConfig) -> tuple[str, ...]:
+    """The settings of stage 1 where there is none."""
+    return () if config.meta_features else ("stage1",)
+
+
 def adapt(config: ThreeStageConfig, facts: DataFacts) -> tuple[ThreeStageConfig, list[str]]:
     """Without a nonscored positive stage 1 has nothing to learn."""
     if facts.nonscored or not config.meta_features:
@@ -147,6 +153,7 @@ RECIPES = (
         stages,
         Published(cv=0.01561, public_lb=0.01823, private_lb=0.01618),
         demo=DEMO,
+        left_out=left_out,
         adapt=adapt,
     ),
     Recipe(
@@ -156,6 +163,7 @@ RECIPES = (
         stages,
         Published(cv=0.01546, public_lb=0.01822, private_lb=0.01618),
         demo=DEMO | {"folds": {"n_splits": 4}},
+        left_out=left_out,
         adapt=adapt,
     ),
 )

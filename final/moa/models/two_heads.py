@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 from moa.data.assay import Assay
 from moa.data.folds import Folds
 from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, SELECTED, components
-from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
+from moa.errors import UserError
+from moa.features.condition_steps import encode_conditions, keep_treated
+from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
 from moa.features.reductions import pca
 from moa.learners.two_heads.learner import TwoHeadsLearner
 from moa.learners.two_heads.settings import SECOND
@@ -72,8 +74,14 @@ def _published(schema: Assay) -> Step:
     """Copies of the published columns, for the second input; without those of feature groups that are left out."""
     from sklearn.preprocessing import FunctionTransformer
 
-    copy = FunctionTransformer(feature_names_out="one-to-one")
     chosen = [column for column in COLUMNS if column not in schema.unused]
+    missing = [column for column in chosen if column not in schema.values]
+    if missing:
+        raise UserError(
+            f"2-heads ResNet: the published list of features has '{missing[0]}', which {schema.name} lacks; choose "
+            'selection="t-test"'
+        )
+    copy = FunctionTransformer(feature_names_out="one-to-one")
     return Step("selected", copy, named(*chosen), own_names=True, prefix=SECOND)
 
 
@@ -133,11 +141,18 @@ def stages(config: TwoHeadsConfig, schema: Assay) -> tuple[Stage, ...]:
 
 
 def adapt(config: TwoHeadsConfig, facts: DataFacts) -> tuple[TwoHeadsConfig, list[str]]:
-    """Without nonscored targets phase 1 has nothing to learn; the published columns are the competition's."""
+    """Without nonscored targets phase 1 has nothing to learn; the published columns are the competition's.
+
+    Phase 3 was fitted on the validation fold, as published. Where training must not see that fold, the few rows that
+    choose the epoch would take its place, and phase 3 would forget all others.
+    """
     updates, notes = {}, []
     if config.phase1 and not facts.nonscored:
         updates["phase1"] = None
         notes.append("no row has a nonscored target: phase 1 is left out")
+    if facts.blind and config.phase2.phase3 == "validation":
+        updates["phase2"] = config.phase2.model_copy(update={"phase3": "train"})
+        notes.append("phase 3 is fitted on the training rows, not on those that choose the epoch")
     if config.selection == "published" and not facts.assay.of_competition:
         updates["selection"] = "t-test"
         notes.append("the published list of columns is the competition's: a t-test chooses them in each fold")

@@ -18,16 +18,8 @@ from moa.data.sizes import (
     components,
     setting_of,
 )
-from moa.features.pipeline import (
-    FeaturePipeline,
-    Step,
-    encode_conditions,
-    excluding,
-    keep_treated,
-    log_conditions,
-    named,
-    starting,
-)
+from moa.features.condition_steps import encode_conditions, keep_treated, log_conditions
+from moa.features.pipeline import FeaturePipeline, Step, excluding, named, starting
 from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
@@ -181,6 +173,11 @@ def _with_categories(learner: TabNetLearner, schema: Assay) -> TabNetLearner:
     return learner.model_copy(update={name: size for name, size in sizes.items() if getattr(learner, name) is None})
 
 
+def left_out(config: TwoStageConfig) -> tuple[str, ...]:
+    """The settings of stage 1 where there is none."""
+    return () if config.meta_features else ("nonscored",)
+
+
 def adapt(config: TwoStageConfig, facts: DataFacts) -> tuple[TwoStageConfig, list[str]]:
     """Without a nonscored positive stage 1 has nothing to learn."""
     if facts.nonscored or not config.meta_features:
@@ -197,6 +194,7 @@ RECIPES = (
         stages,
         Published(cv=0.01623, public_lb=0.01837, private_lb=0.01625, printed=0.01615),
         least_columns=4,
+        left_out=left_out,
         adapt=adapt,
         demo={
             "nonscored": {

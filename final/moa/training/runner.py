@@ -140,6 +140,7 @@ class Runner:
                 "hold_out": hold_out.model_dump(mode="json") if hold_out else None,
             },
             code_of(self.model),
+            type(self.trained.config),
         )
         self.trained.check_recipe()
         with self._here("familiarity"):

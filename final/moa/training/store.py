@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 import safetensors.torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from moa.data.assay import Assay
 from moa.data.table_files import read_table, write_table
@@ -103,12 +103,18 @@ class ModelStore:
 
     # -- the model ----------------------------------------------------------------------------------------------------
 
-    def claim(self, identity: dict[str, Any], code: dict[str, str] | None = None) -> None:
+    def claim(
+        self,
+        identity: dict[str, Any],
+        code: dict[str, str] | None = None,
+        settings: type[BaseModel] | None = None,
+    ) -> None:
         """Write the manifest, or compare it with the one that is there.
 
         Args:
             identity: what must be equal for units to belong together: settings, data, schema.
             code: source of a recipe outside of the package by file name; compared by ``check_code``.
+            settings: the model's configuration: a setting that it has gained since has its default in the manifest.
 
         Raises:
             StoreError: the folder was made with something else.
@@ -118,6 +124,11 @@ class ModelStore:
         if not path.exists():
             create_json(path, {**identity, "versions": versions(), **({"code": code} if code else {})})
         existing = {"recipe": FIRST_RECIPE} | self.manifest().to_json()
+        if settings:
+            try:
+                existing["settings"] = settings.model_validate(existing["settings"]).model_dump(mode="json")
+            except (KeyError, ValidationError):
+                pass  # of another version: compared as they are
         for part, value in identity.items():
             if existing.get(part) != value:
                 raise StoreError(

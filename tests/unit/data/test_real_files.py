@@ -15,8 +15,9 @@ import pytest
 import moa
 from moa.data.assay import COMPETITION
 from moa.data.checks import Unusual
-from moa.data.csv_files import Problems, parse_csv
+from moa.data.csv_files import parse_csv
 from moa.data.dataset import load_dataset, load_test, read_features
+from moa.data.problems import Problems
 from moa.data.schema import SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_SCORED
 from moa.data.tables import find_table
 from moa.errors import DataError

@@ -34,10 +34,14 @@ def test_the_published_list_of_columns_is_the_default(tables):
 
 
 def test_a_t_test_selects_columns_where_it_is_chosen(tables, dataset):
-    y = dataset.scored.loc[tables[0].index].to_numpy().any(axis=1).astype(int)
-    found = second_input(inputs(V1, tables, y, selection="t-test")[0])
+    x, unit = inputs(V1, tables, selection="t-test")
+    y = dataset.scored.loc[x.index].to_numpy().any(axis=1).astype(int)
+    assert not second_input(x), "it is a part of each unit, so that it sees no label of a validation fold"
+    found = second_input(unit.fit(x, y).transform(x))
     assert len(found) == 447 and found != list(COLUMNS)
-    assert len(second_input(inputs(V1, tables, y, selection="t-test", selected=None)[0])) == 218
+    x, unit = inputs(V1, tables, selection="t-test", selected=None)
+    assert len(second_input(unit.fit(x, y).transform(x))) == 218
+    assert len(second_input(unit.fit(x, np.ones(len(x))).transform(x))) == 872, "nothing to compare with"
 
 
 def test_features_have_the_published_widths(tables):

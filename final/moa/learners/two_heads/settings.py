@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from moa.data.sizes import BATCH, WIDTH
+from moa.data.sizes import BATCH, MOMENTUM, WIDTH
 
 SECOND = "head2:"  # prefix of the columns of the second input
 AFTER = "after-phase3"  # the variant of the OOF that has seen the validation fold
@@ -20,6 +20,7 @@ class TwoHeadsSettings(BaseModel):
     Attributes:
         width, bottleneck, dropout: of ``moa.learners.two_heads.network.TwoHeads``.
         batch_size: rows per step; the last step takes the rest.
+        norm_momentum: weight of a batch in the moving averages of batch norm, 1 minus Keras's momentum.
         lr: of Adam.
         epochs, patience, min_delta: most epochs, and Keras's early stopping; the epoch of the lowest loss is kept.
         plateau_factor, plateau_patience: the learning rate falls when the validation loss stops falling.
@@ -37,6 +38,7 @@ class TwoHeadsSettings(BaseModel):
     bottleneck: int = 206
     dropout: tuple[float, float] = (0.2, 0.3)
     batch_size: Annotated[int, BATCH] = 128
+    norm_momentum: Annotated[float, MOMENTUM] = 0.01
     lr: float = 1e-3
     epochs: int = 50
     patience: int = 10

@@ -30,6 +30,7 @@ from moa.learners.runtime import Runtime
 from moa.learners.two_heads.network import (
     EarlyStopping,
     KerasAdam,
+    KerasBatchNorm,
     LooperStopping,
     TwoHeads,
     keras_adadelta,
@@ -80,6 +81,9 @@ def fit(
             network.load_state_dict(initial.tensors)
             network.renew_head(meta["n_targets"])
     network.to(device)
+    for norm in network.modules():
+        if isinstance(norm, KerasBatchNorm):
+            norm.momentum = settings.norm_momentum
     seed_dropout(network, torch.Generator(device).manual_seed(seed))
     loop = _Loop(settings, network, tables, torch.Generator().manual_seed(seed), callback)
 
