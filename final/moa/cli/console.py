@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -44,12 +45,31 @@ def group(text: str) -> typer.Typer:
     return typer.Typer(help=text, no_args_is_help=True)
 
 
+def text_table(title: str, *columns: str) -> Table:
+    """A table of text, which breaks over lines and is never cut; without names it has two columns and no head."""
+    table = Table(title=title, title_justify="left", show_header=bool(columns))
+    for column in columns or ("", ""):
+        table.add_column(column, overflow="fold")
+    return table
+
+
 def number_table(title: str, first: str, *numbers: str) -> Table:
-    """A table whose first column is text and whose other columns are numbers, aligned right."""
+    """A table whose first column holds names, printed whole, and whose other columns are numbers, aligned right."""
     table = Table(title=title, title_justify="left")
-    table.add_column(first, overflow="fold")
+    table.add_column(first, no_wrap=True)
     for column in numbers:
         table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def plain_table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
+    """A table without vertical lines; columns are (heading, whether it holds numbers)."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading, number in columns:
+        if number:
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="fold")
     return table
 
 
@@ -61,7 +81,8 @@ _LOSSES = ("model", "treated rows", "all rows", "prevalence", "rows covered", "p
 def score_tables(rows: list[dict[str, str]]) -> list[Table]:
     """Rows of ``moa.jobs.train.score_row`` as tables of at most 80 columns that cut no name: log loss, then others."""
     others = [name for name in rows[0] if name not in (*_LOSSES, "OOF, same rows")]
-    titles = {"OOF log loss": _LOSSES, "OOF, treated rows; AP: average precision": ("model", *others)}
+    losses = tuple(name for name in _LOSSES if name in rows[0])
+    titles = {"OOF log loss": losses, "OOF, treated rows; AP: average precision": ("model", *others)}
     return [_narrow(title, names, rows) for title, names in titles.items() if len(names) > 1]
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
+
+from moa.cli.console import plain_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,17 +30,6 @@ MEANING = (
     "AUC: area under the ROC curve; AP: average precision. Micro pools all cells, macro is the mean over targets. "
     "Top k: share of labelled rows with a right mechanism among the k most likely."
 )
-
-
-def plain_table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
-    """A table without vertical lines; columns are (heading, whether it holds numbers)."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading, number in columns:
-        if number:
-            table.add_column(heading, justify="right", no_wrap=True)
-        else:
-            table.add_column(heading, overflow="fold")
-    return table
 
 
 def measure_table(title: str, first: str, rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> Table:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from moa.cli.console import out
-from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, plain_table, shown_measures
+from moa.cli.console import out, plain_table
+from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, shown_measures
 from moa.cli.options import DataDir, Profile, Weights, folders
 
 if TYPE_CHECKING:

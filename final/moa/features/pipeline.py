@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from moa.data.assay import Assay
-from moa.errors import UserError
+from moa.errors import UserError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,7 +222,7 @@ class FeaturePipeline:
             the transformed train and test frames, of type ``dtype``.
         """
         train, test = self._fit(train, test, fits, y, on_step)
-        return train.astype(self.dtype), test.astype(self.dtype)
+        return _numbers(train, self.dtype), _numbers(test, self.dtype)
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Transform rows by the fitted steps.
@@ -238,7 +238,7 @@ class FeaturePipeline:
         frame = frame[self.input_columns_]
         for step in self.fitted_:
             frame = step.apply(frame)
-        return frame.astype(self.dtype)
+        return _numbers(frame, self.dtype)
 
     def describe(self) -> dict[str, Any]:
         """The fitted pipeline as JSON: columns, type, and the keys of its fits."""
@@ -284,6 +284,11 @@ class FeaturePipeline:
             inputs = step.columns(list(train.columns))
             if not inputs:
                 continue
+            lost = [column for column in inputs if column not in train.columns]
+            if lost:
+                raise UserError(
+                    f"features: step '{step.name}' takes the column '{shown(lost[0])}', which is not there at this step"
+                )
             fitted = _fit_step(step, inputs, train, test, fits, y)
             if step.output == "rows" and y is not None:
                 y = y[fitted.marked(train)]
@@ -302,9 +307,17 @@ def _fit_step(
     if step.transformer is None:
         return _FittedStep(step.name, "drop", inputs, [], None, None)
     rows = train if step.fit_on == "train" or test is None else pd.concat([train[inputs], test[inputs]])
-    transformer, key = fits.fit(
-        step.transformer, _values(rows, inputs, step.transformer), y if step.fit_on == "train" else None
-    )
+    values = _values(rows, inputs, step.transformer)
+    try:
+        transformer, key = fits.fit(step.transformer, values, y if step.fit_on == "train" else None)
+    except (TypeError, ValueError) as error:
+        text = _text_columns(rows[inputs])
+        if not text:
+            raise
+        raise UserError(
+            f"features: step '{step.name}' cannot take the column '{shown(text[0])}', which holds text "
+            f"({shown(error)}); choose other columns, or make numbers of it first"
+        ) from error
     if step.output == "rows":
         outputs = []
     elif step.output == "in place":
@@ -323,6 +336,27 @@ def _fit_step(
                 f"features: step '{step.name}' makes a column '{twice[0]}', which the data have too; rename it"
             )
     return _FittedStep(step.name, step.output, inputs, outputs, key, transformer)
+
+
+def _text_columns(frame: pd.DataFrame) -> list[str]:
+    import pandas as pd
+
+    return [column for column in frame.columns if not pd.api.types.is_numeric_dtype(frame[column].dtype)]
+
+
+def _numbers(frame: pd.DataFrame, dtype: np.dtype) -> pd.DataFrame:
+    """The result of the last step as numbers.
+
+    Raises:
+        UserError: a column holds text.
+    """
+    text = _text_columns(frame)
+    if text:
+        raise UserError(
+            f"features: the column '{shown(text[0])}' still holds text after the last step; add "
+            "encode_conditions(assay) to the steps, or drop it"
+        )
+    return frame.astype(dtype)
 
 
 def _width(transformer: Any, rows: pd.DataFrame, inputs: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,6 +158,33 @@ def read_files(files: Sequence[Path], data: Path | None, truth: Path | None = No
         table = table.loc[table.index.isin(case.y.index), targets]
         check_probabilities(table, name)
         case.predictions.append(Prediction(name, table, case.groups, case.scheme))
+    return case
+
+
+def case_of_tables(tables: Mapping[str, pd.DataFrame], truth: pd.DataFrame) -> Case:
+    """Predictions that are tables already, beside their labels alone.
+
+    Args:
+        tables: probabilities by name, shape (rows, targets), indexed by sig_id.
+        truth: 0/1 labels, likewise.
+
+    Raises:
+        UserError: a table shares no row or no target with the labels, or a cell is no probability.
+    """
+    check_labels(truth, "truth")
+    targets = [target for target in truth if all(target in table for table in tables.values())]
+    for name, table in tables.items():
+        if not targets or not table.index.isin(truth.index).any():
+            what = "target" if not targets else "row"
+            raise UserError(f"{name}: shares no {what} with the labels")
+    y = truth[targets].astype(np.uint8)
+    case = Case(y, y.mean(), y, None, pd.DataFrame(index=y.index), [])
+    if len(targets) < truth.shape[1]:
+        case.notes.append(f"{truth.shape[1] - len(targets)} targets are not predicted")
+    for name, table in tables.items():
+        table = table.loc[table.index.isin(y.index), targets]
+        check_probabilities(table, name)
+        case.predictions.append(Prediction(name, table))
     return case
 
 

@@ -57,6 +57,7 @@ def feature_map(
     features: Sequence[str],
     schema: Assay,
     side: float = 4.6,
+    names: Mapping[str, str] | None = None,
     shape: Sequence[int] | None = None,
 ) -> Figure:
     """Position of each feature on the plane, coloured by kind; as in the images, rows count from the top.
@@ -66,6 +67,7 @@ def feature_map(
         features: names of the features, in this order.
         schema: kinds of the features.
         side: width of the drawing in inches.
+        names: features to write beside their dots, with the names to write.
         shape: (height, width) of the images: below a map that leaves most pixels empty, it is said why. None: it is
             not.
     """
@@ -80,6 +82,17 @@ def feature_map(
             axes.scatter(
                 x[chosen], y[chosen], s=kind.size, color=kind.colour, marker=kind.marker, linewidth=0, label=label
             )
+    for feature, name in (names or {}).items():
+        place = list(features).index(feature)
+        axes.annotate(
+            plain_text(name),
+            (x[place], y[place]),
+            (4, 4),
+            textcoords="offset points",
+            fontsize=7,
+            color=INK,
+            ha="right" if x[place] > 0.7 else "left",  # the text stays inside the drawing
+        )
     axes.set(xlim=(-0.03, 1.03), ylim=(1.03, -0.03), aspect="equal")
     _frame(axes)
     if shape is not None:

@@ -38,6 +38,17 @@ class Watch:
             yield _Stage(Units(bar, done))
 
 
+class Silent(Watch):
+    """Shows nothing."""
+
+    quiet = True
+
+    @contextmanager
+    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[Watched]:
+        """Run the block."""
+        yield Watched()
+
+
 class _Stage(Watched):
     def __init__(self, units: Units):
         self._units = units

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from moa import __version__
-from moa.data.assay import ASSAY, Assay, Control, FeatureGroup, save_assay
+from moa.data.assay import Assay, Control, FeatureGroup
+from moa.data.assay_files import ASSAY, save_assay
 from moa.data.feature_names import CELL_LINE, ENTREZ_ID, FEATURE, FEATURES_FILE, GROUP, PROBE_ID, SYMBOL
 from moa.data.importers.conditions import Conditions, as_level, batches
 from moa.data.importers.fields import MARKED
@@ -30,9 +31,9 @@ from moa.data.schema import (
     TRAIN_DRUG,
     TRAIN_FEATURES,
     TRAIN_SCORED,
+    WELLS,
 )
 from moa.data.table_files import append_csv
-from moa.data.wells import WELLS
 from moa.errors import UserError
 from moa.files import replacing_folder, sha256, write_json
 

@@ -1,0 +1,368 @@
+"""The package as functions: ``import moa``, then ``moa.train``, ``moa.load``, ``moa.predict``, ``moa.score`` and more.
+
+Folders default to those of the command line: data in ``data``, results in ``output/PROFILE`` below the working folder.
+A model is given by name, as a blend ("best-lb", "best-cv" or a YAML file), or as a file of one's own
+(``my_model.py``). Mistakes raise ``moa.errors.UserError`` with one line that says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moa.blending.blend import BlendSpec, apply_blend
+from moa.blending.catalogue import BLENDS, expand_models, plate_blend
+from moa.data.assay import Assay
+from moa.data.checks import check_features
+from moa.data.csv_files import Problems
+from moa.data.dataset import read_features
+from moa.data.schema import SIG_ID
+from moa.environment import Folders
+from moa.errors import DataError, UserError
+from moa.learners.runtime import Runtime
+from moa.models.base import Recipe
+from moa.models.own import load_recipes
+from moa.models.registry import recipe, register
+from moa.training.layout import WeightsFolder
+from moa.training.selection import Selection
+from moa.training.trained import Trained, open_trained
+
+#: A model: a name, a blend's name or file, a Python file of one's own, or a recipe.
+ModelName = str | Path | Recipe
+
+
+class Model:
+    """A trained model, or the trained members of a blend, ready to predict; ``moa.load`` makes it.
+
+    Attributes:
+        spec: its members and their weights; a single model is a blend of one.
+        members: the trained members by name.
+    """
+
+    def __init__(self, spec: BlendSpec, members: Mapping[str, Trained]):
+        self.spec, self.members = spec, dict(members)
+
+    def __repr__(self) -> str:
+        return f"<moa.Model {self.spec.name}: {', '.join(self.members)}>"
+
+    @property
+    def _first(self) -> Trained:
+        return next(iter(self.members.values()))
+
+    @property
+    def assay(self) -> Assay:
+        """What the features must be: groups, conditions and controls."""
+        return self._first.schema
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the scored targets, in the order of the training file."""
+        return self._first.targets
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The settings that each member was trained with, by name."""
+        return {name: each.config.model_dump(mode="json") for name, each in self.members.items()}
+
+    def predict(self, features: pd.DataFrame | Path | str, quiet: bool = True) -> pd.DataFrame:
+        """Probabilities of all targets; nothing is fitted, so a row's result does not depend on the others.
+
+        Args:
+            features: rows as in ``test_features.csv``, in any order, with ``sig_id`` as a column or as the index; or
+                the path of such a file. Columns of the assay may come in any order.
+            quiet: show no progress.
+
+        Returns:
+            shape (rows, targets), indexed by sig_id in the order of the rows; control rows are exactly 0.
+
+        Raises:
+            DataError: lists what is wrong with the rows, by column and row.
+        """
+        rows = features_of(features, self.assay)
+        tables = {name: each.predict(rows, quiet) for name, each in self.members.items()}
+        found = apply_blend(self.spec, tables, "renormalise") if len(tables) > 1 else tables[next(iter(tables))]
+        return found.astype(np.float32)
+
+    def oof(self) -> pd.DataFrame:
+        """Out-of-fold predictions of the training rows that all members cover, shape (rows, targets)."""
+        tables = {name: each.oof() for name, each in self.members.items()}
+        rows = next(iter(tables.values())).index
+        for table in tables.values():
+            rows = rows.intersection(table.index, sort=False)
+        tables = {name: table.loc[rows] for name, table in tables.items()}
+        found = apply_blend(self.spec, tables, "renormalise") if len(tables) > 1 else tables[next(iter(tables))]
+        return found.astype(np.float32)
+
+    def history(self) -> pd.DataFrame:
+        """Learning curves, a row per epoch: model, stage, seed, fold, epoch, train_loss, valid_loss and others."""
+        parts = [each.history().assign(model=name) for name, each in self.members.items()]
+        table = pd.concat(parts, ignore_index=True)
+        return table[["model", *(column for column in table if column != "model")]]
+
+
+def load(
+    model: ModelName,
+    weights: Path | str | None = None,
+    *,
+    profile: str | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+) -> Model:
+    """Open a trained model, or the trained members of a blend.
+
+    Args:
+        model: see the module.
+        weights: weights folder; None: ``output/PROFILE/weights``.
+        profile: "kaggle" or "demo", for the default folder; None: as the command line finds it.
+        device: "auto", "cpu" or "cuda".
+        precision: of predictions, as in ``moa predict --precision``.
+
+    Returns:
+        the model. Members of a blend that are not trained are left out, and the other weights are scaled up.
+
+    Raises:
+        UserError: there is no such model, or nothing of it is trained.
+    """
+    runtime = Runtime.of(device, precision=precision)
+    folder = Path(weights) if weights is not None else Folders.find(profile).weights
+    spec = _spec(model)
+    names = [member.model for member in spec.members if member.weight > 0]
+    known = WeightsFolder(folder)
+    trained = [name for name in names if known.has(name)] if len(names) > 1 else names
+    if not trained:
+        raise UserError(f"{folder}: holds trained weights of no member of {spec.name} ({', '.join(names)})")
+    return Model(spec, {name: open_trained(name, folder, runtime) for name in trained})
+
+
+def train(
+    models: ModelName | Sequence[ModelName],
+    data: Path | str | None = None,
+    weights: Path | str | None = None,
+    *,
+    profile: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    folds: int | None = None,
+    fold: int | None = None,
+    stage: str | None = None,
+    device: str = "auto",
+    on: str | None = None,
+) -> pd.DataFrame:
+    """Train what is not trained yet; units that are finished are kept, and a run that was stopped continues.
+
+    Args:
+        models: one or several, see the module; a blend stands for its members, "all" for all models.
+        data: folder of the data set; None: ``data``, or the demo's.
+        weights: weights folder to fill; None: ``output/PROFILE/weights``.
+        profile: "kaggle" (published settings) or "demo"; None: "kaggle" for any data but the demo's.
+        settings: settings to change in every model, nested: ``{"learner": {"hidden": 1024}}``.
+        seeds: only the first so many seeds, or those of the list; None: all.
+        folds: only the first so many folds.
+        fold: only this fold.
+        stage: only this stage.
+        device: "auto", "cpu" or "cuda".
+        on: where units run, as in ``moa train --on``; None: on this machine.
+
+    Returns:
+        a row per model, indexed by name: "title", the out-of-fold log losses "treated rows" and "all rows", that of
+        predicting each target's "prevalence", the share of "rows covered", and the "published CV" where there is one.
+        NaN where it is not known yet.
+
+    Raises:
+        UserError: a model, file or setting is wrong; one line says which.
+    """
+    from moa.jobs.train import train_models
+    from moa.training.machines import open_executor
+
+    several = [models] if isinstance(models, str | Path | Recipe) else list(models)
+    recipes = list({each.name: each for model in several for each in recipes_of(model)}.values())
+    where = Folders.find(profile, data)
+    chosen = seeds if seeds is None or isinstance(seeds, int) else ",".join(map(str, seeds)) + ","
+    selection = Selection.of(None if chosen is None else str(chosen), folds, fold, stage)
+    with open_executor(on, device) as executor:
+        rows = train_models(
+            recipes,
+            where.data,
+            Path(weights) if weights is not None else where.weights,
+            where.profile,
+            selection,
+            dict(settings) if settings else None,
+            Runtime.of(device if on is None or device == "cpu" else "auto"),
+            executor,
+        )
+    table = pd.DataFrame(rows, index=pd.Index([each.name for each in recipes], name="model"))
+    found = pd.DataFrame({"title": table["model"]})
+    for column in ("treated rows", "all rows", "prevalence"):
+        found[column] = pd.to_numeric(table[column], errors="coerce")
+    found["rows covered"] = pd.to_numeric(table["rows covered"].str.rstrip("%")) / 100
+    found["published CV"] = [each.published.cv if each.published else np.nan for each in recipes]
+    return found
+
+
+def predict(
+    features: pd.DataFrame | Path | str,
+    model: ModelName = "best-lb",
+    weights: Path | str | None = None,
+    *,
+    profile: str | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    quiet: bool = True,
+) -> pd.DataFrame:
+    """Probabilities of all targets for new rows, by a trained model or blend.
+
+    ``moa.load(model).predict(features)`` does the same, and opens the model once for several tables.
+
+    Args:
+        features: rows as in ``test_features.csv``; see ``Model.predict``.
+        model: see the module.
+        weights, profile, device, precision: as in ``moa.load``.
+        quiet: show no progress.
+
+    Returns:
+        shape (rows, targets), float32, indexed by sig_id in the order of the rows; control rows are exactly 0.
+
+    Raises:
+        DataError: lists what is wrong with the rows.
+        UserError: nothing of the model is trained.
+    """
+    return load(model, weights, profile=profile, device=device, precision=precision).predict(features, quiet)
+
+
+def score(
+    predictions: ModelName | Sequence[ModelName] | pd.DataFrame | Mapping[str, pd.DataFrame],
+    truth: pd.DataFrame | None = None,
+    *,
+    data: Path | str | None = None,
+    weights: Path | str | None = None,
+    profile: str | None = None,
+    by: str = "well",
+    baselines: bool = True,
+) -> pd.DataFrame:
+    """Measures of predictions, beside the field's baselines.
+
+    Args:
+        predictions: names of trained models or blends, whose out-of-fold predictions are scored on ``data``; or
+            probabilities, shape (rows, targets), indexed by sig_id, one table or several by name.
+        truth: 0/1 labels, shape (rows, targets), indexed by sig_id; needed where tables are given.
+        data, weights, profile: folders, as in ``moa.train``; not used where ``truth`` is given.
+        by: "well", "treatment", "target", "seed" or a column that is known of the rows, as in ``moa score --by``.
+        baselines: add prevalence, nearest neighbours where the features are known, and shuffled labels.
+
+    Returns:
+        a row per prediction and baseline, and per level of ``by``; columns as in ``moa.jobs.score.Scores.table``.
+
+    Raises:
+        UserError: tables and labels share no row or target, or a model is not trained.
+    """
+    from moa.jobs.score import score as measure
+    from moa.jobs.score_inputs import case_of_tables, read_models
+
+    if isinstance(predictions, pd.DataFrame):
+        predictions = {"predictions": predictions}
+    if isinstance(predictions, Mapping):
+        if truth is None:
+            raise UserError("moa.score: give the labels of these predictions as truth=, shape (rows, targets)")
+        case = case_of_tables(predictions, truth)
+    else:
+        several = [predictions] if isinstance(predictions, str | Path | Recipe) else list(predictions)
+        names = [name if isinstance(name, str) else each.name for name in several for each in recipes_of(name)]
+        where = Folders.find(profile, data)
+        folder = Path(weights) if weights is not None else where.weights
+        case = read_models(list(dict.fromkeys(names)), where.data, folder)
+    return measure(case, by, baselines=baselines).table
+
+
+def report(
+    out: Path | str | None = None,
+    *,
+    data: Path | str | None = None,
+    weights: Path | str | None = None,
+    predictions: Path | str | None = None,
+    profile: str | None = None,
+    blends: Sequence[Path | str] = (),
+) -> Path:
+    """Write ``report.html``: scores beside the published ones, blends, targets, drugs, CNN attributions, costs.
+
+    Args:
+        out: folder for the page; None: ``output/PROFILE``.
+        data, weights, predictions: folders, as ``moa report`` takes them; None: the defaults.
+        profile: for the default folders.
+        blends: YAML files of further blends.
+
+    Returns:
+        the page.
+
+    Raises:
+        UserError: there is nothing to report on.
+    """
+    from moa.reporting import write_report
+
+    where = Folders.find(profile, data)
+    return write_report(
+        where.data,
+        Path(weights) if weights is not None else where.weights,
+        Path(predictions) if predictions is not None else where.predictions,
+        Path(out) if out is not None else where.output,
+        blends=[Path(path) for path in blends],
+    )
+
+
+def features_of(features: pd.DataFrame | Path | str, assay: Assay) -> pd.DataFrame:
+    """Checked features of an assay: columns ``assay.features``, indexed by sig_id in the order given.
+
+    Args:
+        features: a table with sig_id as a column or as the index, or the path of a file.
+        assay: the columns that there must be.
+
+    Raises:
+        DataError: lists the problems.
+    """
+    if not isinstance(features, pd.DataFrame):
+        return read_features(Path(features), assay)
+    table = features if SIG_ID in features.columns else features.rename_axis(SIG_ID).reset_index()
+    problems = Problems()
+    if not len(table):
+        raise DataError(["features: the table has no rows"])
+    table = table.assign(**{SIG_ID: table[SIG_ID].astype(str)})
+    columns = [SIG_ID, *(column for column in table if column in set(assay.features))]
+    found = check_features("features", table[columns], problems, assay)
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _spec(model: ModelName) -> BlendSpec:
+    """A model as a blend of one; a blend as it is."""
+    if isinstance(model, str) and not model.endswith(".py"):
+        return plate_blend(model)
+    if isinstance(model, Path) and model.suffix in (".yaml", ".yml"):
+        return plate_blend(str(model))
+    found = recipes_of(model)
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise UserError(f"{model}: holds several models; after reading it, name one of them: {names}")
+    return plate_blend(found[0].name)
+
+
+def recipes_of(model: ModelName) -> list[Recipe]:
+    """The recipes that a model's name stands for; those of a file and of a recipe are known by name afterwards."""
+    if isinstance(model, Recipe):
+        if model != _known(model.name):
+            register(model)
+        return [model]
+    if str(model).endswith(".py"):
+        return load_recipes(model)
+    if isinstance(model, Path) or (model not in BLENDS and str(model).endswith((".yaml", ".yml"))):
+        return [recipe(member.model) for member in plate_blend(str(model)).members]
+    return [recipe(name) for name in expand_models([model])]
+
+
+def _known(name: str) -> Recipe | None:
+    from moa.models.registry import recipes
+
+    return recipes().get(name)

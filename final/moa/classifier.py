@@ -1,0 +1,246 @@
+"""A classifier with scikit-learn's interface over any model of the package."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from moa.api import features_of, recipes_of
+from moa.data.assay import COMPETITION, Assay, FeatureGroup
+from moa.data.dataset import Dataset
+from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
+from moa.errors import UserError
+from moa.files import digest
+from moa.learners.runtime import Runtime
+from moa.models.base import Recipe
+from moa.training.runner import Runner
+from moa.training.trained import Trained, open_trained
+from moa.training.watch import Silent
+
+#: Fewest training rows: below, no familiarity can be fitted.
+LEAST_ROWS = 10
+
+
+class MoAClassifier(ClassifierMixin, BaseEstimator):
+    """Any model of the package as a scikit-learn classifier: its features, folds, seeds and networks on your own rows.
+
+    ``fit`` trains every unit (seed, fold) of the model, and ``predict_proba`` is their mean, as in the submissions. The
+    winning blend of several models is for ``moa.train`` and ``moa.load``.
+
+    Args:
+        recipe: name of a model, a file of one's own (``my_model.py``), or a ``moa.models.base.Recipe``.
+        profile: "kaggle" for the published settings, "demo" for small ones.
+        settings: settings to change, nested: ``{"learner": {"hidden": 256}, "seeds": [0]}``.
+        assay: what the columns of ``X`` are; None: the competition's where ``X`` is a frame that has its columns, else
+            every column is a feature of one group.
+        weights: folder to keep the trained units in, where a fit that was stopped continues; None: a temporary one,
+            which goes with the classifier, also when it is pickled.
+        device: "auto", "cpu" or "cuda".
+
+    Attributes:
+        classes_: labels; for several targets their numbers.
+        n_features_in_: number of columns.
+        feature_names_in_: names of the columns, where ``X`` is a frame.
+        targets_: names of the targets.
+        n_outputs_: number of targets of a table of labels; 1 for a column.
+        oof_: out-of-fold probabilities of the training rows, shape (rows, targets); NaN for controls.
+    """
+
+    def __init__(
+        self,
+        recipe: str | Recipe = "simple-nn-old-cv",
+        profile: str = "kaggle",
+        settings: Mapping[str, Any] | None = None,
+        assay: Assay | None = None,
+        weights: str | Path | None = None,
+        device: str = "auto",
+    ):
+        self.recipe = recipe
+        self.profile = profile
+        self.settings = settings
+        self.assay = assay
+        self.weights = weights
+        self.device = device
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> MoAClassifier:
+        """Train.
+
+        Args:
+            X: shape (rows, columns), numbers, or a frame with the columns of ``assay``. At least 10 rows.
+            y: labels, shape (rows,); or 0/1 for several targets, shape (rows, targets), an array or a frame whose
+                columns name them.
+            groups: the compound of each row, shape (rows,), for models whose folds keep compounds apart.
+
+        Raises:
+            ValueError: rows, labels or settings do not fit; the message says which.
+        """
+        try:
+            return self._fit(X, y, groups)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities: shape (rows, classes) for labels, which sum to 1; (rows, targets) for several targets."""
+        check_is_fitted(self)
+        try:
+            frame = self._frame(X, fitted=True)
+            found = self._trained().predict(frame, quiet=True).to_numpy(np.float64)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        if self.n_outputs_ > 1 or self._multilabel:
+            return found
+        if len(self.classes_) <= 2:
+            return np.column_stack([1 - found[:, 0], found[:, 0]])[:, -len(self.classes_) :]
+        total = found.sum(axis=1, keepdims=True)
+        return np.where(total > 0, found / np.where(total > 0, total, 1), 1 / len(self.classes_))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest label of each row, shape (rows,); for several targets 0/1, shape (rows, targets)."""
+        found = self.predict_proba(X)
+        if self._multilabel:
+            return (found > 0.5).astype(np.int64)
+        return self.classes_[found.argmax(axis=1)]
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, groups: Any) -> MoAClassifier:
+        (recipe,) = recipes_of(self.recipe)
+        assay = self._assay_of(X)
+        frame, labels = self._checked(X, y, assay)
+        scored = self._scored(labels, y, frame.index)
+        drugs = None if groups is None else pd.Series(np.asarray(groups).astype(str), frame.index, name="drug_id")
+        data = _dataset(frame, scored, drugs, self._assay)
+        config = recipe.configure(self.profile, self.settings)
+        if drugs is None and recipe.needs(config, self._assay)["drugs"]:
+            raise UserError(f"{recipe.name}: its folds keep compounds apart; give the compound of each row as groups")
+        self._folder = None
+        if self.weights is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
+        runtime, watch = Runtime.of(self.device), Silent()
+        runner = Runner(recipe, self._weights, config, runtime, self.profile, self._assay, watch=watch)
+        runner.train_units(data)
+        self._name = recipe.name
+        self.oof_ = runner.trained.oof().reindex(frame.index).to_numpy()
+        return self
+
+    def _assay_of(self, X: Any) -> Assay | None:
+        """The assay of a frame; None where every column is a feature."""
+        if self.assay is not None:
+            return self.assay
+        whole = isinstance(X, pd.DataFrame) and set(COMPETITION.features) <= set(X.columns)
+        return COMPETITION if whole else None
+
+    def _checked(self, X: Any, y: Any, assay: Assay | None) -> tuple[pd.DataFrame, np.ndarray]:
+        """Checked rows and labels; sets what scikit-learn's classifiers know of their inputs."""
+        if assay is None:
+            values, labels = validate_data(
+                self, X, y, dtype=np.float64, multi_output=True, ensure_min_samples=LEAST_ROWS
+            )
+            columns = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])]))
+            group = FeatureGroup(name="features", columns=columns)
+            self._assay, self._own = Assay(name="table", groups=(group,)), False
+            frame = self._rows(values)
+        else:
+            self._assay, self._own = assay.model_copy(update={"targets": None, "nonscored": ()}), True
+            self.feature_names_in_ = np.array(assay.features, dtype=object)
+            self.n_features_in_ = len(assay.features)
+            frame = self._frame(X, fitted=True)
+            labels = np.asarray(y)
+            if len(labels) != len(frame):
+                raise UserError(f"y: {len(labels)} rows of labels for {len(frame)} rows of features")
+        check_classification_targets(labels)
+        return frame, labels
+
+    def _scored(self, labels: np.ndarray, y: Any, rows: pd.Index) -> pd.DataFrame:
+        """0/1 columns of the targets, or of the classes."""
+        self._multilabel = labels.ndim == 2 and labels.shape[1] > 1
+        if self._multilabel:
+            if type_of_target(labels) != "multilabel-indicator":
+                raise UserError("y: for several targets give 0/1, shape (rows, targets)")
+            names = list(y.columns) if isinstance(y, pd.DataFrame) else [f"target-{i}" for i in range(labels.shape[1])]
+            self.classes_, self.n_outputs_ = np.arange(labels.shape[1]), labels.shape[1]
+        else:
+            labels = labels.ravel()
+            self.classes_, self.n_outputs_ = unique_labels(labels), 1
+            if len(self.classes_) < 2:
+                raise UserError(f"y: all labels are {self.classes_[0]}; give rows of at least two classes")
+            shown = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+            names = [f"class-{i}" for i in range(len(shown))]
+            labels = np.column_stack([labels == each for each in shown])
+        self.targets_ = names
+        return pd.DataFrame(labels.astype(np.uint8), rows, names)
+
+    def _frame(self, X: Any, fitted: bool) -> pd.DataFrame:
+        """Rows to predict, as a frame of the assay's columns."""
+        if not self._own:
+            return self._rows(validate_data(self, X, dtype=np.float64, reset=not fitted))
+        if not isinstance(X, pd.DataFrame):
+            raise UserError(f"X: give a frame with the columns of {self._assay.name}")
+        frame = X.drop(columns=SIG_ID, errors="ignore")
+        return features_of(frame.set_axis(_ids(len(frame))), self._assay)
+
+    def _rows(self, values: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(values, pd.Index(_ids(len(values)), name=SIG_ID), self._assay.values)
+
+    @property
+    def _weights(self) -> Path:
+        return Path(self.weights if self.weights is not None else self._folder.name)
+
+    def _trained(self) -> Trained:
+        model = self.recipe if isinstance(self.recipe, Recipe) else self._name
+        return open_trained(model, self._weights, Runtime.of(self.device), whole=False)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The parameters, and the weights where they lie in a temporary folder."""
+        state = super().__getstate__() | {"_folder": None}
+        if self.__dict__.get("_folder") is not None:
+            packed = io.BytesIO()
+            with zipfile.ZipFile(packed, "w") as archive:
+                for path in sorted(self._weights.rglob("*")):
+                    if path.is_file():
+                        archive.write(path, path.relative_to(self._weights))
+            state["_packed"] = packed.getvalue()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        packed = state.pop("_packed", None)
+        super().__setstate__(state)
+        if packed is not None:
+            self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
+            with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+                archive.extractall(self._folder.name)
+
+
+def _ids(count: int) -> list[str]:
+    return [f"row-{number:07d}" for number in range(count)]
+
+
+def _dataset(features: pd.DataFrame, scored: pd.DataFrame, drugs: pd.Series | None, assay: Assay) -> Dataset:
+    """A data set that lies in memory alone."""
+    none = pd.DataFrame(index=features.index)
+    numbers = features[list(assay.values)].to_numpy(np.float64)
+    others = features.drop(columns=list(assay.values)).astype(str).to_numpy().tolist()
+    fingerprint = {
+        TRAIN_FEATURES: digest(list(features), numbers, others),
+        TRAIN_SCORED: digest(list(scored), scored.to_numpy()),
+        TRAIN_NONSCORED: "",
+        TEST_FEATURES: "",
+        TRAIN_DRUG: "" if drugs is None else digest(drugs.tolist()),
+    }
+    return Dataset(features, scored, none, features.iloc[:0], drugs, None, fingerprint, assay)

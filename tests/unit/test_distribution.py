@@ -1,0 +1,81 @@
+"""What the wheel declares: ranges that admit the tested versions, and everything that the package imports."""
+
+import ast
+import sys
+from importlib.metadata import packages_distributions
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from support import ROOT
+
+tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = {name: [Requirement(each) for each in found] for name, found in PROJECT["optional-dependencies"].items()}
+BASE = [Requirement(each) for each in PROJECT["dependencies"]]
+#: Modules that only one part of the package imports, and where they are imported, where they are missing.
+PARTS = {
+    "cnn": ("learners/deepinsight/", "bench/"),
+    "kaggle": ("kaggle/", "data/download.py"),
+    "assay": ("data/importers/", "metrics/retrieval.py"),
+    "cluster": ("training/cluster/",),
+}
+
+
+def pins():
+    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
+    found = [Requirement(line) for line in lines if line]
+    return {each.name.lower(): each for each in found if each.marker is None or each.marker.evaluate()}
+
+
+def name_of(requirement):
+    return canonicalize_name(requirement.name)
+
+
+def test_ranges_admit_the_versions_that_are_tested():
+    pinned = {canonicalize_name(name): next(iter(each.specifier)).version for name, each in pins().items()}
+    declared = [each for group in (BASE, *EXTRAS.values()) for each in group if each.name != "moa"]
+    for each in declared:
+        if name_of(each) in pinned:
+            assert each.specifier.contains(pinned[name_of(each)]), each
+    known = {name_of(each) for each in declared}
+    assert not sorted(set(pinned) - known), "every pin belongs to the package or to one of its extras"
+
+
+def test_torch_has_an_upper_bound():
+    (torch,) = (each for each in BASE if each.name == "torch")
+    assert torch.specifier.contains("2.12.0") and not torch.specifier.contains("2.13.0")
+
+
+def imported(path):
+    """Top-level names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name.split(".")[0] for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def test_every_import_is_declared_by_the_package_or_by_the_extra_of_its_part():
+    package = ROOT / "final" / "moa"
+    distributions = {
+        module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()
+    }
+    base = {name_of(each) for each in BASE}
+    undeclared = []
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        allowed = base.union(
+            *({name_of(each) for each in EXTRAS[extra]} for extra, parts in PARTS.items() if name.startswith(parts))
+        )
+        for module in set(imported(path)) - set(sys.stdlib_module_names) - {"moa"}:
+            if not distributions.get(module, {module}) & allowed:
+                undeclared.append(f"{name}: {module}")
+    assert not undeclared
+
+
+def test_dev_holds_all_extras():
+    (own,) = (each for each in EXTRAS["dev"] if each.name == "moa")
+    assert own.extras == EXTRAS.keys() - {"dev"}
