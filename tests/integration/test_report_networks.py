@@ -117,7 +117,7 @@ def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, weigh
         weight = seen.weights["gradient"][name]
         for prefix, top in (("g-", 5), ("c-", 3)):
             best = weight[weight.index.str.startswith(prefix)].sort_values(ascending=False).index[:top]
-            assert ", ".join(best) in shown
+            assert ", ".join(found.names[feature] for feature in best) in shown
         assert f"{found.models[CNN].aucs[name]:.3f}" in shown
 
 
@@ -132,7 +132,7 @@ def test_a_method_that_ranks_nothing_is_left_out_with_a_word(found, seen):
     section = network_section(found, model, dataclasses.replace(seen, weights=weights))
     table = next(block for block in section.blocks if isinstance(block, Table))
     column = table.columns.index("genes, Grad-CAM")
-    assert table.rows[0][column].startswith("g-0") and all(row[column] == "–" for row in table.rows[1:])
+    assert table.rows[0][column].startswith(found.names["g-0"]) and all(row[column] == "–" for row in table.rows[1:])
 
 
 def test_a_map_that_leaves_most_pixels_empty_is_remarked_on(found, seen):
@@ -146,7 +146,7 @@ def test_a_map_that_leaves_most_pixels_empty_is_remarked_on(found, seen):
     assert remarks() == []
     place[40] = (30, 30)
     (remark,) = remarks()
-    assert f": {features[40]} lie far from all others" in remark and "of 1,024 pixels" in remark
+    assert f": {found.names[features[40]]} lie far from all others" in remark and "of 1,024 pixels" in remark
 
 
 def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions, tmp_path):

@@ -49,7 +49,7 @@ def network_section(found: Scores, model: ModelResult, seen: Explanation) -> Sec
     """The section of one CNN."""
     schema = found.inputs.data.schema
     features, (height, width) = list(seen.weights["gradient"].index), seen.pixels[2]
-    use = crowding(seen.coordinates, (height, width), features)
+    use = crowding(seen.coordinates, (height, width), [found.names.get(feature, feature) for feature in features])
     sig_id, image = seen.sample
     targets = found.y.columns[found.y.loc[sig_id] > 0]
     labels = f", {', '.join(targets)}" if len(targets) else ", without a mechanism"
