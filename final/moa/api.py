@@ -324,13 +324,13 @@ def features_of(features: pd.DataFrame | Path | str, assay: Assay) -> pd.DataFra
     """
     if not isinstance(features, pd.DataFrame):
         return read_features(Path(features), assay)
-    table = features if SIG_ID in features.columns else features.rename_axis(SIG_ID).reset_index()
-    problems = Problems()
-    if not len(table):
+    if not len(features):
         raise DataError(["features: the table has no rows"])
-    table = table.assign(**{SIG_ID: table[SIG_ID].astype(str)})
-    columns = [SIG_ID, *(column for column in table if column in set(assay.features))]
-    found = check_features("features", table[columns], problems, assay)
+    ids = features[SIG_ID] if SIG_ID in features.columns else features.index
+    known = set(assay.features)
+    rows = features[[column for column in features.columns if column in known]].reset_index(drop=True)
+    table, problems = pd.concat([pd.Series(np.asarray(ids.astype(str)), name=SIG_ID), rows], axis=1), Problems()
+    found = check_features("features", table, problems, assay)
     if problems:
         raise DataError(problems)
     return found

@@ -114,7 +114,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, groups: Any) -> MoAClassifier:
-        (recipe,) = recipes_of(self.recipe)
+        (recipe,) = [self.recipe] if isinstance(self.recipe, Recipe) else recipes_of(self.recipe)
         assay = self._assay_of(X)
         frame, labels = self._checked(X, y, assay)
         scored = self._scored(labels, y, frame.index)
