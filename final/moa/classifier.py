@@ -114,7 +114,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, groups: Any) -> MoAClassifier:
-        (recipe,) = [self.recipe] if isinstance(self.recipe, Recipe) else recipes_of(self.recipe)
+        recipe = self._recipe()
         assay = self._assay_of(X)
         frame, labels = self._checked(X, y, assay)
         scored = self._scored(labels, y, frame.index)
@@ -129,7 +129,6 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         runtime, watch = Runtime.of(self.device), Silent()
         runner = Runner(recipe, self._weights, config, runtime, self.profile, self._assay, watch=watch)
         runner.train_units(data)
-        self._name = recipe.name
         self.oof_ = runner.trained.oof().reindex(frame.index).to_numpy()
         return self
 
@@ -197,8 +196,15 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         return Path(self.weights if self.weights is not None else self._folder.name)
 
     def _trained(self) -> Trained:
-        model = self.recipe if isinstance(self.recipe, Recipe) else self._name
-        return open_trained(model, self._weights, Runtime.of(self.device), whole=False)
+        return open_trained(self._recipe(), self._weights, Runtime.of(self.device), whole=False)
+
+    def _recipe(self) -> Recipe:
+        if isinstance(self.recipe, Recipe):
+            return self.recipe
+        found = recipes_of(self.recipe)
+        if len(found) > 1:
+            raise UserError(f"{self.recipe}: stands for {len(found)} models; name one, or train them with moa.train")
+        return found[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -102,6 +102,7 @@ def test_rows_of_the_competition_are_taken_as_such(tmp_path):
     ("options", "message"),
     [
         ({"recipe": "nope"}, "model 'nope' is unknown"),
+        ({"recipe": "best-lb"}, "best-lb: stands for 7 models"),
         ({"profile": "large"}, "profile 'large' is unknown"),
         ({"settings": {"hidden": 3}}, "there is no setting hidden"),
     ],
