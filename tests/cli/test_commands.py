@@ -11,18 +11,8 @@ from moa.environment import FINAL
 
 OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
 COMMANDS = (
-    *(
-        "",
-        "data",
-        "data check",
-        "data synthesize",
-        "data download",
-        "models",
-        "models new",
-        "train",
-        "predict",
-        "compare",
-    ),
+    *("", "data", "data check", "data synthesize", "data download", "models", "models new"),
+    *("train", "predict", "compare"),
     *("ablate", "bench"),
     *("blend", "blend apply", "blend search", "kaggle", "kaggle package", "report", "weights", "weights merge"),
 )

@@ -84,8 +84,10 @@ OwnModels = Annotated[
     list[Path] | None,
     typer.Option(
         "--recipe",
-        help="Python file of models of your own, see `moa models new`; can be repeated.",
+        help="Python file of models of your own, see `moa models new`; can be repeated. Or set MOA_RECIPE.",
+        metavar="FILE",
         envvar="MOA_RECIPE",
+        show_envvar=False,
         callback=_own_models,
         show_default=False,
     ),
