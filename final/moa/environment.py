@@ -6,6 +6,7 @@ MOA_COMPILE         1: run the batched training step of the perceptrons through 
 MOA_ENGINE          how perceptrons are trained: sequential, threads or ensemble; by device where it is not set
 MOA_KAGGLE_ROOT     takes the place of /kaggle
 MOA_PRETRAINED      folder of ImageNet weights
+MOA_RECIPE          files of models of one's own, as for ``--recipe``
 ==================  =================================================================================================
 
 Two variables of other libraries are set where they are not: ``OMP_WAIT_POLICY`` (in ``moa/__init__.py``) and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 
@@ -24,9 +25,72 @@ class DataError(UserError):
         head = f"{count} problem{'s' if count != 1 else ''} in the data:"
         super().__init__("\n".join([head, *(f"  - {problem}" for problem in self.problems)]))
 
+    def __reduce__(self) -> tuple[Any, ...]:  # from another process it comes back with its problems
+        return type(self), (self.problems,)
+
 
 class StoreError(UserError):
     """A stored file is missing, damaged, or was made with other data, columns or settings."""
+
+
+class WriteError(UserError, OSError):
+    """Something could not be written: the disk is full, or the folder read-only.
+
+    An ``OSError`` too, like the one it replaces: what does not matter to the caller, such as a cache, may be left out.
+
+    Attributes:
+        path: what could not be written.
+        reason: in words.
+        needed: room that it takes in bytes; None where that does not matter, or is not known.
+        free: room that is left in bytes.
+        partly: whether ``needed`` is only what was written before the room ended.
+        kept: what is kept, in words.
+        errno: the operating system's number of the reason.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        reason: str,
+        needed: int | None = None,
+        free: int | None = None,
+        partly: bool = False,
+        kept: str = "what was there before is kept",
+        number: int | None = None,
+    ):
+        self.path, self.reason, self.kept = Path(path), reason, kept
+        self.needed, self.free, self.partly = needed, free, partly
+        fix = "give a folder that can be written"
+        room = ""
+        if free is not None:
+            fix = "make room"
+            least = "more than" if partly else "about"
+            room = f" ({size_in_words(free)} free" + (f", {least} {size_in_words(needed)} needed)" if needed else ")")
+        super().__init__(f"{path}: cannot be written, {reason}{room}; {kept}; {fix}, and run the same command again")
+        self.errno = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.reason, self.needed, self.free, self.partly, self.kept, self.errno)
+
+    def during(self, kept: str, times: int = 1) -> WriteError:
+        """The same error within a larger task.
+
+        Args:
+            kept: what is kept, in words.
+            times: number of parts of this size that are still to be written.
+        """
+        needed = self.needed and self.needed * times
+        return WriteError(self.path, self.reason, needed, self.free, self.partly, kept, self.errno)
+
+
+def size_in_words(size: int) -> str:
+    """A size in bytes as people read it."""
+    amount, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"
 
 
 def in_words(error: Any, most: int = 3) -> str:

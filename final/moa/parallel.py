@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from multiprocessing.connection import Connection
 from threading import Thread, current_thread, main_thread
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from moa.errors import UserError
@@ -45,8 +46,24 @@ class Streams(Protocol):
         """
         ...
 
+    def everywhere(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
+        """What a function returns on each machine that computes pieces now."""
+        ...
 
-class Here:
+
+class _ThisMachine:
+    """What all streams of this machine have in common."""
+
+    def everywhere(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
+        """What a function returns on this machine."""
+        return [function(*arguments)]
+
+    def place(self, runtime: Any) -> Any:
+        """The same runtime."""
+        return runtime
+
+
+class Here(_ThisMachine):
     """Computes one piece after another in this process."""
 
     def stream(
@@ -60,15 +77,16 @@ class Here:
             yield number, result
 
 
-class Processes:
+class Processes(_ThisMachine):
     """Spreads pieces over processes of this machine; one that dies is replaced.
 
     Args:
         count: number of processes.
+        patience: seconds of work that this process does itself first: processes take some to start.
     """
 
-    def __init__(self, count: int):
-        self.count = count
+    def __init__(self, count: int, patience: float = 4):
+        self.count, self.patience = count, patience
 
     def stream(
         self, prepare: Callable[[], State], work: Callable[[State, Item], Result], items: Iterable[Item]
@@ -79,10 +97,16 @@ class Processes:
             UserError: a piece was on three processes that died.
         """
         numbered = iter(enumerate(items))
-        head = list(islice(numbered, 2))
-        if self.count == 1 or len(head) < 2:  # a process costs seconds to start
-            yield from Here().stream(prepare, work, (item for _, item in chain(head, numbered)))
-            return
+        state, item, result = prepare(), None, None
+        started = monotonic()
+        for number, item in numbered:
+            with one_thread():
+                result = work(state, item)
+            yield number, result
+            if self.count > 1 and monotonic() - started > self.patience:
+                break
+        del state, item, result
+        head = list(islice(numbered, 1))
         tries: Counter[int] = Counter()
         while head:
             with self._pool(prepare, work) as pool:

@@ -27,6 +27,9 @@ IMPORTS = {
     "train all --device nope": {"torch"},
     "blend apply nope": TABLES,
     "blend apply best-lb --data DATA --predictions OUT/predictions --out OUT": TABLES,
+    "score --no-baselines": set(),
+    "score --predictions nope.csv --data DATA": TABLES | {"scipy"},
+    f"score {OLD} --data DATA --weights WEIGHTS": NETWORK,
     "report --data /nowhere --weights WEIGHTS": NETWORK | {"matplotlib", "seaborn"},
 }
 

@@ -40,7 +40,11 @@ def test_training_notebooks_run(path, data_dir, weights_of, tmp_path):
     weights = weights_of(path.stem)  # trained already: what is tested is the notebook, not training
     words, kinds = run(path, tmp_path, profile="demo", data=str(data_dir), weights=str(weights), device="cpu")
     assert "image/png" in kinds, "the learning curves"
-    assert "prevalence" in words, "the score"
+    assert "prevalence" in words and "ROC-AUC, micro" in words, "the score"
+    cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
+    outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
+    shown = ["".join(output.get("data", {}).get("text/plain", [])) for output in outputs]
+    assert sum(text.startswith("{") for text in shown) == 1, "the settings; all else are tables"
     drawn = not winners.curves(path.stem).empty
     assert drawn == ("the winners' losses are left out" in words), "of the competition's data, and these are not"
 

@@ -1,7 +1,10 @@
 """New plates: files of any size in parts, what is written for each sample, and how familiar samples look."""
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +17,16 @@ from moa.blending.catalogue import plate_blend
 from moa.cli import app
 from moa.data.csv_files import read_csv
 from moa.data.dataset import read_features
+from moa.data.parts import parse_part, read_parts
 from moa.data.schema import CP_TYPE, TREATED
 from moa.errors import DataError, UserError
-from moa.jobs.plates import check_file, predict_plates, read_parts
+from moa.jobs.plates import predict_plates
 from moa.learners.runtime import Runtime
+from moa.parallel import Here, Processes
 from moa.training.trained import open_trained
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]
+ALONE = plate_blend(MEMBERS[0]["model"])
 SPEC = BlendSpec(name="two", title="Two", members=MEMBERS)
 
 
@@ -89,16 +95,26 @@ def test_one_row_and_only_controls(plate, weights, tmp_path):
         assert len(pd.read_csv(tmp_path / name / "ranked.csv")) == (10 if name == "one" else 0)
 
 
+def rows_of(path, size):
+    """The rows of a file, read in parts."""
+    found = [parse_part(part, path.name) for part in read_parts(path, size)]
+    assert not any(problems for _, problems in found)
+    return pd.concat(table for table, _ in found)
+
+
 def test_parts_of_any_size_are_the_whole(plate, tmp_path):
     whole = read_features(plate[0])
+    parquet = tmp_path / "plate.parquet"
+    whole.to_parquet(parquet, row_group_size=10)
     for size in (13, 45, 1000):
-        pd.testing.assert_frame_equal(pd.concat(read_parts(plate[0], size)), whole, check_exact=True)
+        pd.testing.assert_frame_equal(rows_of(plate[0], size), whole, check_exact=True)
+        pd.testing.assert_frame_equal(rows_of(parquet, size), whole, check_exact=True)
     ending = tmp_path / "blank.csv"
     ending.write_text(plate[0].read_text() + "\n\n\n")  # blank lines at the end are ignored
-    assert [check_file(ending, size) for size in (44, 45, 46)] == [45] * 3
+    assert [len(rows_of(ending, size)) for size in (44, 45, 46)] == [45] * 3
     cut = tmp_path / "cut.csv"
     cut.write_text(plate[0].read_text().rstrip("\n"))
-    assert check_file(cut, 45) == 45
+    assert len(rows_of(cut, 45)) == 45
 
 
 def spoil(path, out, line, old, new):
@@ -122,12 +138,11 @@ def test_what_is_wrong_is_reported_by_its_line_in_the_whole_file_and_nothing_is_
         spoil(path, bad, line, old, new)
         with pytest.raises(DataError, match=expected):
             predict_plates(bad, SPEC, weights, tmp_path / "out", rows_at_a_time=16, runtime=Runtime())
-    assert not (tmp_path / "out").exists()
     bad.write_text(path.read_text().splitlines()[0] + "\n")
-    with pytest.raises(DataError, match="holds a header and no rows"):
-        check_file(bad, 16)
-    with pytest.raises(UserError, match="not found"):
-        check_file(tmp_path / "none.csv", 16)
+    for file, expected in ((bad, "holds a header and no rows"), (tmp_path / "none.csv", "not found")):
+        with pytest.raises(UserError, match=expected):
+            predict_plates(file, SPEC, weights, tmp_path / "out", runtime=Runtime())
+    assert not list((tmp_path / "out").glob("*.csv"))
     with pytest.raises(UserError, match="no member of two"):
         predict_plates(path, SPEC, tmp_path, tmp_path / "out")
 
@@ -145,9 +160,9 @@ def test_memory_is_that_of_a_part(plate, tmp_path):
                 cells[place] = f"id_{number}"
                 file.write(",".join(cells))
     code = (
-        "import sys; from pathlib import Path; from moa.jobs.plates import check_file, read_parts;"
+        "import sys; from pathlib import Path; from moa.data.parts import parse_part, read_parts;"
         "from moa.data.dataset import read_features; path = Path(sys.argv[1]);"
-        "[len(p) for p in read_parts(path, 500)][:0] if sys.argv[2] == 'parts' else read_features(path);"
+        "[len(parse_part(p, '')[1]) for p in read_parts(path, 500)] if sys.argv[2] == 'parts' else read_features(path);"
         "print(next(int(line.split()[1]) // 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     few, many, whole = (
@@ -155,6 +170,95 @@ def test_memory_is_that_of_a_part(plate, tmp_path):
         for count, way in ((1000, "parts"), (6000, "parts"), (6000, "whole"))
     )
     assert many - few < 0.5 * (whole - few) and whole - few > 60, (few, many, whole)
+
+
+def test_what_is_wrong_in_a_parquet_file_is_reported_by_its_row(plate, weights, tmp_path):
+    whole, path = read_features(plate[0]).reset_index(), tmp_path / "plate.parquet"
+
+    def report(table):
+        table.to_parquet(path)
+        with pytest.raises(DataError) as caught:
+            predict_plates(path, SPEC, weights, tmp_path / "out", rows_at_a_time=16, runtime=Runtime())
+        return "; ".join(caught.value.problems)
+
+    twice = whole.copy()
+    twice.loc[40, "sig_id"] = twice.loc[2, "sig_id"]
+    assert re.search("column 'sig_id', row 41 .*each id once, found it above already", report(twice))
+    empty = whole.copy()
+    empty.loc[20, "g-3"] = np.nan
+    assert re.search("column 'g-3', row 21 .*found none", report(empty))
+    assert "missing column 'sig_id'" in report(whole.drop(columns="sig_id"))
+    assert "missing column 'c-7'" in report(whole.drop(columns="c-7"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="plate.parquet: the parquet file is damaged or cut short"):
+        predict_plates(path, SPEC, weights, tmp_path / "out", runtime=Runtime())
+
+
+def tables(folder, kind="csv"):
+    return {path.name: path.read_bytes() for path in Path(folder).glob(f"*.{kind}")}
+
+
+def test_processes_parquet_and_csv_give_the_same_tables(written, plate, weights, tmp_path):
+    options = {"rows_at_a_time": 20, "runtime": Runtime()}
+    spread = predict_plates(plate[0], SPEC, weights, tmp_path / "spread", executor=Processes(2, patience=-1), **options)
+    assert spread.rows == 45 and tables(tmp_path / "spread") == tables(written[1])
+    assert not (tmp_path / "spread" / ".parts").exists()
+    parquet = tmp_path / "plate.parquet"
+    read_features(plate[0]).to_parquet(parquet)
+    predict_plates(parquet, SPEC, weights, tmp_path / "csv", kind="csv", **options)
+    assert tables(tmp_path / "csv") == tables(written[1])
+    result = predict_plates(parquet, SPEC, weights, tmp_path / "parquet", **options)
+    assert result.files == ["probabilities.parquet", "ranked.parquet", "samples.parquet"]
+    for name in result.files:
+        table = pd.read_parquet(tmp_path / "parquet" / name)
+        text = table.to_csv(index=False)
+        csv = pd.read_csv(written[1] / name.replace("parquet", "csv"), keep_default_na=False)
+        pd.testing.assert_frame_equal(
+            pd.read_csv(StringIO(text), keep_default_na=False), csv, check_exact=False, rtol=1e-6
+        )
+
+
+class Recording(Here):
+    """Counts the parts that it predicts; stops before some part."""
+
+    def __init__(self, stop=None):
+        self.done, self.stop = 0, stop
+
+    def stream(self, prepare, work, items):
+        for each in super().stream(prepare, work, items):
+            if self.done == self.stop:
+                raise KeyboardInterrupt
+            yield each
+            self.done += 1
+
+
+def test_a_run_that_stopped_goes_on_after_the_parts_that_are_there(plate, weights, tmp_path):
+    path, options = tmp_path / "my.csv", {"rows_at_a_time": 4, "runtime": Runtime()}
+    path.write_bytes(plate[0].read_bytes())
+    straight = predict_plates(path, ALONE, weights, tmp_path / "straight", **options)
+    with pytest.raises(KeyboardInterrupt):
+        predict_plates(path, ALONE, weights, tmp_path / "out", executor=Recording(stop=7), **options)
+    assert not tables(tmp_path / "out")
+    lines = path.read_text().splitlines(keepends=True)
+    again = Recording()
+    assert predict_plates(path, ALONE, weights, tmp_path / "out", executor=again, **options) == replace(
+        straight, folder=tmp_path / "out"
+    )
+    assert again.done == 12 - 7
+    assert tables(tmp_path / "out") == tables(tmp_path / "straight"), "part 10 does not come before part 2"
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_plates(path, ALONE, weights, tmp_path / "out", executor=Recording(stop=7), **options)
+    changed = [*lines[:2], lines[3], lines[2], *lines[4:]]  # two rows of the first part
+    path.write_text("".join(changed))
+    again = Recording()
+    predict_plates(path, ALONE, weights, tmp_path / "out", executor=again, **options)
+    assert again.done == 12 - 6 and tables(tmp_path / "out") != tables(tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        predict_plates(path, ALONE, weights, tmp_path / "out", executor=Recording(stop=7), **options)
+    again = Recording()
+    predict_plates(path, ALONE, weights, tmp_path / "out", top=3, executor=again, **options)
+    assert again.done == 12, "other settings, other parts"
 
 
 def test_the_command(plate, weights, tmp_path, moa_command):

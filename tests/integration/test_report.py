@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from moa.data.dataset import load_dataset
@@ -14,6 +15,8 @@ from moa.data.folds import SMALL_DRUG_ROWS
 from moa.data.table_files import write_table
 from moa.errors import UserError
 from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
+from moa.metrics.neighbours import neighbour_votes
+from moa.metrics.ranking import measures
 from moa.models.registry import recipe
 from moa.plots.charts import INK, SERIES
 from moa.reporting import SECTIONS, write_report
@@ -87,6 +90,32 @@ def test_scores_are_those_of_the_metrics(run, data, truth):
     ]
     assert table.loc[FAKE, "published"] == table.loc[FAKE, "OOF, same rows"] == "–"
     assert "† The winners printed 0.01564 (Simple NN, new CV)" in page.words["scores"]
+
+
+def test_the_fields_measures_are_scikit_learns_and_beside_its_baselines(run, data):
+    _, oofs, _, page = run
+    table, y = page.table("measures"), data.scored[data.treated]
+    p = oofs[OLD].loc[y.index]
+    both = y.columns[y.any() & ~y.all()]
+    row = table.loc[TITLES[OLD]].tolist()
+    assert row[:4] == [
+        f"{roc_auc_score(y, p, average='micro'):.3f}",
+        f"{roc_auc_score(y[both], p[both], average='macro'):.3f}",
+        f"{average_precision_score(y, p, average='micro'):.3f}",
+        f"{average_precision_score(y[both], p[both], average='macro'):.3f}",
+    ]
+    assert table.loc["prevalence alone"].tolist()[1] == "0.500"
+    near = [name for name in table.index if "nearest" in name]
+    assert near == ["5 nearest neighbours, folds multilabel-3", "5 nearest neighbours, folds multilabel-5"]
+    folds = pd.DataFrame({0: np.arange(len(p)) % 3}, p.index)  # as the planted units have them
+    votes = neighbour_votes(data.features.loc[y.index, list(data.schema.values)], y, folds)
+    expected = measures(y, votes, probabilities=False)
+    assert table.loc[near[0]].tolist()[0] == f"{expected['roc_auc_micro']:.3f}"
+    parts = page.table("measures", 1)
+    assert list(parts.index) == ["dose D1", "dose D2", "treatments"]
+    assert f"{(~y.any() | y.all()).sum()} of 206 targets" not in page.words["measures"]  # of the reference's rows
+    half = y.loc[y.index.isin(oofs[FIVE].index)]
+    assert f"{(~half.any() | half.all()).sum()} of 206 targets" in page.words["measures"]
 
 
 def test_remarks_name_what_is_not_as_published(run):
@@ -228,7 +257,7 @@ def test_one_model_alone_without_weights_drugs_or_truth(run, data_dir, tmp_path)
     write_table(tmp_path / "predictions" / OLD / "oof.parquet", oofs[OLD])
     text = write_report(real, tmp_path / "none", tmp_path / "predictions", tmp_path).read_text(encoding="utf-8")
     page = Page(text)
-    assert set(page.sections) == {"scores", "blends", "targets", "calibration"}
+    assert set(page.sections) == {"scores", "measures", "blends", "targets", "calibration"}
     assert "Synthetic data" not in text and "test, all rows" not in page.table("scores").columns
     assert page.table("scores").loc["Best LB", "remarks"] == "1 of 7 members"
 

@@ -33,12 +33,15 @@ class Noting(_InProcesses):
 
 @dataclass(frozen=True)
 class Failing(_InProcesses):
-    """Fails in fold 1; the other folds take a minute."""
+    """Fails in fold 1; the other folds take a minute, or other seconds."""
+
+    seconds: float = 60
 
     def fit(self, data, seed, fold, runtime, initial=None, callback=None):
         if fold == 1:
             raise ValueError("fold 1 cannot be trained")
-        time.sleep(60)
+        time.sleep(self.seconds)
+        return Fitted({}, {}, [])
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,10 @@ def write_weights(folder, name, oof, profile="demo", leaky=False):
             unit = folder / name / stage.name / f"seed-{seed}" / f"fold-{fold}"
             history = [{"epoch": e, "train_loss": 0.5 / (e + 1), "valid_loss": 0.6 / (e + 1)} for e in range(3)]
             facts = {"stage": stage.name, "seed": seed, "fold": fold, "seconds": 30.0, "history": history}
-            facts["variants"] = []
+            facts["variants"] = ["looped"] if leaky else []
+            rows = oof.iloc[fold :: stage.folds.n_splits]
+            write_table(unit / "oof.parquet", rows)
             if leaky:
-                rows = oof.iloc[fold :: stage.folds.n_splits]
-                facts["variants"] = ["looped"]
                 write_table(unit / "oof-looped.parquet", rows * 0.5)
-                facts["sha256"] = {"oof-looped.parquet": sha256(unit / "oof-looped.parquet")}
+            facts["sha256"] = {path.name: sha256(path) for path in unit.glob("*.parquet")}
             write_json(unit / "unit.json", facts)

@@ -25,7 +25,7 @@ from moa.bench.roofline import roofline
 from moa.bench.sizes import FULL, QUICK, Sizes
 from moa.bench.stages import stage, three_stage
 from moa.errors import UserError
-from moa.files import replacing
+from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
 from moa.progress import console, duration, progress
 
@@ -95,6 +95,7 @@ def main(
     Raises:
         UserError: no such part or device, or the results of two ways that are compared differ.
     """
+    ensure_writable(out)
     wanted, runtime, sizes = expand_parts(parts), Runtime.of(device), QUICK if quick else FULL
     name = machine(runtime.torch_device)
     console.print(f"{name}, torch {torch.__version__}, float32", highlight=False)
@@ -109,7 +110,6 @@ def main(
             measured.setdefault(PARTS[part].table, []).append(table)
         bar.update(len(wanted))
     tables = {kind: pd.concat(found, ignore_index=True).assign(device=name) for kind, found in measured.items()}
-    out.mkdir(parents=True, exist_ok=True)
     for kind, table in tables.items():
         with replacing(out / f"{kind}.csv") as path:
             table.to_csv(path, index=False)

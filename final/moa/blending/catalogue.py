@@ -13,7 +13,14 @@ from moa.models.registry import recipe, recipes
 if TYPE_CHECKING:
     from moa.blending.blend import BlendSpec
 
-BLENDS = {"best-lb": FINAL / "Best LB" / "blend.yaml", "best-cv": FINAL / "Best CV" / "blend.yaml"}
+
+def _published(name: str, submission: str) -> Path:
+    """A blend's file: in a checkout it lies with its submission, in a wheel inside of the package (pyproject.toml)."""
+    path = FINAL / submission / "blend.yaml"
+    return path if path.is_file() else Path(__file__).with_name("published") / f"{name}.yaml"
+
+
+BLENDS = {"best-lb": _published("best-lb", "Best LB"), "best-cv": _published("best-cv", "Best CV")}
 
 
 def blend_path(name: str) -> Path:

@@ -7,8 +7,8 @@ common ones, and a cross-validation of the search itself: weights fitted on some
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -22,6 +22,7 @@ from moa.blending.options import SearchOptions
 from moa.blending.result import MethodResult, SearchResult
 from moa.errors import UserError
 from moa.metrics import bootstrap_interval, treated_to_all
+from moa.parallel import Here, Streams
 from moa.progress import Bar, progress
 
 
@@ -32,6 +33,7 @@ def search(
     options: SearchOptions | None = None,
     *,
     groups: pd.Series | None = None,
+    streams: Streams | None = None,
 ) -> SearchResult:
     """Search blend weights, and cross-validate the search.
 
@@ -44,6 +46,7 @@ def search(
         treated: True for a treated row, False for a control; the rows of ``y_true``.
         options: None: the defaults of `SearchOptions`.
         groups: drug_id of the rows, indexed by sig_id; if given, nested folds and bootstrap keep drugs whole.
+        streams: what fits the weights, see ``moa.parallel``; None: this process. Each fit runs on one thread.
 
     Raises:
         UserError: the tables do not match, or the schemes of the members are not comparable.
@@ -57,29 +60,61 @@ def search(
     counts = int(treated.sum()), len(treated)
 
     methods = options.all_methods
-    n_fits = sum(1 + options.folds * options.cross_validated(method) for method in methods)
-    found: dict[str, MethodResult] = {}
-    with progress("blend search", options.folds + n_fits, even=False) as bar:
+    fits = [(method, fold) for method in methods for fold in _fits(method, options)]
+    with progress("blend search", options.folds + len(fits), even=False) as bar:
         steps = _Steps(bar)
         folds.compute_losses(steps)
-        for method in methods:
-            started = perf_counter()
-            with steps.step(method):
-                weights = fit_weights(method, folds.losses, options, steps)
-            seconds = perf_counter() - started
-            score = float(members.row_losses(weights).mean())
-            nested, gain, interval = np.nan, np.nan, (np.nan, np.nan)
-            if options.cross_validated(method):
-                losses = folds.cross_validate(method, steps)
-                nested = float(losses.mean())
-                difference = single_losses[best] - losses
-                gain = float(difference.mean())
-                interval = bootstrap_interval(difference, members.groups, options.bootstrap, options.seed)
-            found[method] = MethodResult(
-                _named(weights, members), score, treated_to_all(score, *counts), nested, gain, interval, seconds
-            )
+        fitted = _fit_all(fits, folds.losses, options, steps, streams)
         steps.close()
+    found: dict[str, MethodResult] = {}
+    for method in methods:
+        weights, seconds = fitted[method, None]
+        score = float(members.row_losses(weights).mean())
+        nested, gain, interval = np.nan, np.nan, (np.nan, np.nan)
+        if options.cross_validated(method):
+            losses = folds.row_losses([fitted[method, fold][0] for fold in range(options.folds)])
+            nested = float(losses.mean())
+            difference = single_losses[best] - losses
+            gain = float(difference.mean())
+            interval = bootstrap_interval(difference, members.groups, options.bootstrap, options.seed)
+        found[method] = MethodResult(
+            _named(weights, members), score, treated_to_all(score, *counts), nested, gain, interval, seconds
+        )
     return SearchResult(found, options.methods[0], singles, members.names[best], len(members.rows), options.simplex)
+
+
+def _fits(method: str, options: SearchOptions) -> list[int | None]:
+    """The folds that a method's weights are fitted without; None: on all rows."""
+    return [None, *range(options.folds if options.cross_validated(method) else 0)]
+
+
+def _fit_all(
+    fits: Sequence[tuple[str, int | None]],
+    losses: Sequence[Sequence[BlendLoss]],
+    options: SearchOptions,
+    steps: _Steps,
+    streams: Streams | None,
+) -> dict[tuple[str, int | None], tuple[Weights, float]]:
+    """Weights and seconds of each fit, here or by ``streams``."""
+    prepare = partial(tuple, (losses, options))
+    stream = (streams or Here()).stream(prepare, partial(_fit, None if streams else steps), fits)
+    found = {}
+    for number, result in stream:
+        found[fits[number]] = result
+        method, fold = fits[number]
+        steps.count(method if fold is None else f"{method}, nested fold {fold + 1}")
+    return found
+
+
+def _fit(
+    callback: FitCallback | None,
+    known: tuple[Sequence[Sequence[BlendLoss]], SearchOptions],
+    fit: tuple[str, int | None],
+) -> tuple[Weights, float]:
+    (losses, options), (method, fold) = known, fit
+    started = perf_counter()
+    train = [part for other, part in enumerate(losses) if other != fold]
+    return fit_weights(method, train, options, callback), perf_counter() - started
 
 
 class _Steps(FitCallback):
@@ -88,13 +123,10 @@ class _Steps(FitCallback):
     def __init__(self, bar: Bar):
         self._bar, self._done, self._note = bar, 0, ""
 
-    @contextmanager
-    def step(self, note: str) -> Iterator[None]:
-        """One step of the bar."""
-        self._note = note
+    def count(self, note: str) -> None:
+        """Count a step that is finished."""
+        self._done, self._note = self._done + 1, note
         self._bar.update(self._done, note)
-        yield
-        self._done += 1
 
     def on_progress(self, done: int, total: int) -> None:
         self._bar.update(self._done + done / total, self._note)
@@ -117,19 +149,16 @@ class _Folds:
         """Compute the moments of each fold and target once; every fit merges some of them."""
         cells, labels = self._members.cells, self._members.labels
         for test in self._tests:
-            with steps.step("moments"):
-                self.losses.append(
-                    [BlendLoss(cells[:, target, test], labels[target, test]) for target in range(len(labels))]
-                )
+            self.losses.append(
+                [BlendLoss(cells[:, target, test], labels[target, test]) for target in range(len(labels))]
+            )
+            steps.count("moments")
 
-    def cross_validate(self, method: str, steps: _Steps) -> np.ndarray:
-        """Log loss of each row with weights fitted on the other folds, shape (rows,)."""
+    def row_losses(self, weights: Sequence[Weights]) -> np.ndarray:
+        """Log loss of each row by the weights that were fitted without its fold, shape (rows,)."""
         losses = np.empty(len(self._members.rows))
-        for number, test in enumerate(self._tests):
-            train = [part for other, part in enumerate(self.losses) if other != number]
-            with steps.step(f"{method}, nested fold {number + 1}"):
-                weights = fit_weights(method, train, self._options, steps)
-            losses[test] = self._members.take(test).row_losses(weights)
+        for test, fitted in zip(self._tests, weights, strict=True):
+            losses[test] = self._members.take(test).row_losses(fitted)
         return losses
 
 

@@ -5,9 +5,12 @@ Each module here holds an ``app``: a named group of commands, or single commands
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, report, weights
+from moa import __version__
+from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, report, score, weights
 from moa.cli.console import run
 from moa.cli.inference import inference_app
 
@@ -23,11 +26,27 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app)
 app.add_typer(blends.app, name="blend")
 app.add_typer(compare.app)
+app.add_typer(score.app)
 app.add_typer(report.app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(kaggle.app, name="kaggle")
 app.add_typer(bench.app)
 app.add_typer(ablations.app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"moa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of ``moa`` itself."""
 
 
 def main() -> None:

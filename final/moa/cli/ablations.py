@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import out, text_table
-from moa.cli.options import DataDir, Device, Folds, Profile, Seeds, folders
+from moa.cli.options import DataDir, Device, Folds, On, Profile, Seeds, folders
 from moa.cli.stopping import on_stop
 
 app = typer.Typer()
@@ -37,6 +37,7 @@ def ablate(
     profile: Profile = None,
     seeds: Seeds = None,
     folds: Folds = None,
+    on: On = None,
     listing: Annotated[bool, typer.Option("--list", help="List the ablations and train nothing.")] = False,
 ) -> None:
     """Train without parts of the solution, and show in one table how the score changes.
@@ -51,13 +52,16 @@ def ablate(
         return
     from moa.jobs.ablation import in_words, run_ablations
     from moa.learners.runtime import Runtime
+    from moa.training.machines import open_executor
     from moa.training.selection import Selection
 
     where = folders(profile, data)
     out_dir = out_dir or where.output / "ablations"
     on_stop(f"finished units are kept in {weights or out_dir / 'weights'}; run the same command again to continue")
-    selection, runtime = Selection.of(seeds, folds), Runtime.of(device)
-    words = in_words(run_ablations(chosen, where.data, out_dir, weights, where.profile, selection, runtime))
+    selection, runtime = Selection.of(seeds, folds), Runtime.of(device if on is None or device == "cpu" else "auto")
+    with open_executor(on, device) as executor:
+        found = run_ablations(chosen, where.data, out_dir, weights, where.profile, selection, runtime, executor)
+    words = in_words(found)
     table = text_table("Ablations: a difference above 0 is a loss", "variant")
     shown = ("OOF log loss", "difference", "95 % interval", "seconds")  # the files hold the rest
     for column in shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import group, number_table, out
-from moa.cli.options import Blends, DataDir, Models, Predictions, Profile, Weights, folders
+from moa.cli.options import Blends, DataDir, Models, On, OwnModels, Predictions, Profile, Weights, folders
 from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def blend_search(
     predictions: Predictions = None,
     weights: Weights = None,
     profile: Profile = None,
+    recipe: OwnModels = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,6 +73,7 @@ def blend_search(
         ),
     ] = "refuse",
     seed: Annotated[int, typer.Option(help="Seed of folds, TPE and bootstrap.")] = 0,
+    on: On = None,
     out_file: Annotated[
         Path | None,
         typer.Option("--out", help="Blend YAML to write, for `moa blend apply FILE`; the file's name names the blend."),
@@ -80,11 +83,14 @@ def blend_search(
     from moa.blending.blend import save_blend
     from moa.blending.options import SearchOptions
     from moa.blending.result import check_writable
+    from moa.files import ensure_writable
     from moa.jobs.blend import search_weights
+    from moa.training.machines import open_executor
 
     methods = method or ["slsqp"]
     if out_file:  # check before spending the time
         check_writable(methods[0], not free)
+        ensure_writable(out_file.parent)
     options = SearchOptions(
         methods=methods,
         simplex=not free,
@@ -96,10 +102,10 @@ def blend_search(
         seed=seed,
     )
     where = folders(profile, data)
+    predictions, weights = predictions or where.predictions, weights or where.weights
     on_stop("nothing was written; run the same command again")
-    found, schemes, absent = search_weights(
-        models, where.data, predictions or where.predictions, weights or where.weights, whole_drugs, options
-    )
+    with nullcontext() if on is None else open_executor(on, "cpu") as streams:
+        found, schemes, absent = search_weights(models, where.data, predictions, weights, whole_drugs, options, streams)
     if absent:
         out.print(f"[yellow]without {', '.join(absent)}: no OOF predictions[/yellow]")
     for table in _search_tables(found, schemes):

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import number_table, out
-from moa.cli.options import DataDir, Models, Profile, SeedsCompared, Units, Weights, folders
+from moa.cli.options import DataDir, Models, OwnModels, Profile, SeedsCompared, Units, Weights, folders
 
 if TYPE_CHECKING:
     from moa.jobs.compare import Comparison
@@ -24,6 +24,7 @@ def compare(
     data: DataDir = None,
     weights: Weights = None,
     profile: Profile = None,
+    recipe: OwnModels = None,
     seeds: SeedsCompared = None,
     folds: Annotated[int | None, typer.Option(help="Compare only the first N folds.", min=1)] = None,
     fold: Annotated[int | None, typer.Option(help="Compare only this fold.", min=0)] = None,

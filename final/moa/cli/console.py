@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 
 import typer
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from moa.cli.stopping import Stopped, stoppable
 from moa.errors import UserError
+from moa.files import write_problem
 from moa.progress import is_secondary_process
 
 out = Console(quiet=is_secondary_process())
@@ -28,9 +30,9 @@ def run(command: typer.Typer) -> None:
         _report(f"error: {error}")
         sys.exit(error.exit_code)
     except OSError as error:  # such as a folder that cannot be read or written, or a full disk
-        if error.filename is None:
+        if error.filename is None and write_problem(error) is None:
             raise
-        _report(f"error: {error.filename}: {error.strerror}")
+        _report(f"error: {error.filename or 'cannot write'}: {error.strerror or error}")
         sys.exit(UserError.exit_code)
     except Stopped as stopped:
         _report(str(stopped), "yellow")
@@ -59,18 +61,26 @@ def number_table(title: str, first: str, *numbers: str) -> Table:
     return table
 
 
-def score_table(rows: list[dict[str, str]]) -> Table:
-    """Rows of ``moa.jobs.train.score_row`` as a table of at most 80 columns that cuts no name.
+#: Columns of ``moa.jobs.train.score_row`` that the first of two tables shows. "OOF, same rows" is left out: it repeats
+#: the column of the rows that the published CV names.
+_LOSSES = ("model", "treated rows", "all rows", "prevalence", "rows covered", "published CV")
 
-    "OOF, same rows" is left out: it repeats the column of the rows that the published CV names.
-    """
-    rows = [{name: value for name, value in row.items() if name != "OOF, same rows"} for row in rows]
-    table = Table(title="OOF log loss", title_justify="left")
-    for name in rows[0]:
+
+def score_tables(rows: list[dict[str, str]]) -> list[Table]:
+    """Rows of ``moa.jobs.train.score_row`` as tables of at most 80 columns that cut no name: log loss, then others."""
+    others = [name for name in rows[0] if name not in (*_LOSSES, "OOF, same rows")]
+    titles = {"OOF log loss": _LOSSES, "OOF, treated rows; AP: average precision": ("model", *others)}
+    return [_narrow(title, names, rows) for title, names in titles.items() if len(names) > 1]
+
+
+def _narrow(title: str, names: Sequence[str], rows: list[dict[str, str]]) -> Table:
+    """A table whose columns are as wide as their longest word."""
+    table = Table(title=title, title_justify="left")
+    for name in names:
         cells = [name, *(row[name] for row in rows)]
         table.add_column(name, width=max(len(word) for cell in cells for word in cell.split()))
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(row[name] for name in names))
     return table
 
 

@@ -28,9 +28,10 @@ def data_check(
     """Read the files, compare them with the schema, and list every problem."""
     from moa.data.dataset import load_dataset, summary
     from moa.data.schema import TRAIN_DRUG, TRAIN_NONSCORED
+    from moa.data.tables import has_table
 
     folder = folder or folders().data
-    dataset = load_dataset(folder, drugs=(folder / TRAIN_DRUG).exists(), nonscored=(folder / TRAIN_NONSCORED).exists())
+    dataset = load_dataset(folder, drugs=has_table(folder, TRAIN_DRUG), nonscored=has_table(folder, TRAIN_NONSCORED))
     table = text_table(escape(f"{folder}: no problems found"))
     for name, value in summary(dataset):
         table.add_row(name, value)

@@ -30,10 +30,11 @@ def kaggle_package(
     profile: Annotated[str, typer.Option(help="Settings of the training kernels: kaggle or demo.")] = "kaggle",
 ) -> None:
     """Write data sets to attach and one folder per notebook, with all metadata, and list the commands to push them."""
+    from moa.files import writing
     from moa.kaggle.package import package
 
     on_stop(f"{folder} is incomplete; run the same command again")
-    with out.status(f"writing {folder}"):
+    with out.status(f"writing {folder}"), writing(folder, kept="the folder is incomplete"):
         commands = package(folder, user, weights, pretrained, wheels, python, profile)
     for command in commands:
         typer.echo(command)

@@ -2,44 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from moa.cli.console import number_table, out, score_table
-from moa.cli.options import MODELS, DataDir, Device, Folds, Models, On, Profile, Seeds, Units, Weights, folders
+from moa.cli.console import number_table, out, score_tables
+from moa.cli.options import MODELS, DataDir, Device, Folds, On, OwnModels, Profile, Seeds, Units, Weights, folders
 from moa.cli.stopping import on_stop
 
+if TYPE_CHECKING:
+    from moa.models.base import Recipe
+
 app = typer.Typer()
+
+
+def _kinds(incomplete: str) -> Iterator[str]:
+    from moa.models.templates import KINDS
+
+    return (kind for kind in KINDS if kind.startswith(incomplete))
+
+
 #: Heading of a group of options in the help.
 CNN = "CNN training (no other model takes these)"
 
 
-@app.command("models")
-def list_models() -> None:
-    """List the single models and the winners' published scores."""
+listing = typer.Typer(invoke_without_command=True)
+app.add_typer(listing, name="models")
+
+
+@listing.callback()
+def list_models(ctx: typer.Context, recipe: OwnModels = None) -> None:
+    """List the single models and the winners' published scores; write a file for a model of your own."""
     from moa.models.base import corrections
     from moa.models.registry import recipes
 
+    if ctx.invoked_subcommand:
+        return
     title = "Single models, with the winners' published log losses: CV, public and private leaderboard"
     table = number_table(title, "model", "CV", "public", "private")
     for model in recipes().values():
-        figures = model.published
-        scores = (figures.cv_text, f"{figures.public_lb:.5f}", f"{figures.private_lb:.5f}")
-        table.add_row(f"[bold]{model.name}[/bold]\n{model.title}", *scores)
+        known = model.published
+        scores = (model.cv_text, *((f"{known.public_lb:.5f}", f"{known.private_lb:.5f}") if known else ("–", "–")))
+        table.add_row(f"[bold]{escape(model.name)}[/bold]\n{escape(model.title)}", *scores)
     out.print(table)
     out.print("A CV over all rows counts controls, predicted 0; it is lower than one over treated rows alone.")
     out.print(corrections(recipes().values()))
 
 
+@listing.command("new")
+def new_model(
+    name: Annotated[str, typer.Argument(help="Name of the model, such as my-model.")],
+    kind: Annotated[
+        str, typer.Option(help="logistic, lightgbm or perceptron: what the file begins with.", autocompletion=_kinds)
+    ] = "logistic",
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the file.")] = Path(),
+) -> None:
+    """Write a file for a model of your own: features, folds, seeds and a learner, ready to train and to change."""
+    from moa.models.templates import write_template
+
+    path = write_template(name, kind, folder)
+    out.print(f"wrote {path}; train it with: moa train {name} --recipe {path}", highlight=False, soft_wrap=True)
+
+
 @app.command()
 def train(
-    models: Models,
+    models: Annotated[list[str] | None, MODELS] = None,
     data: DataDir = None,
     weights: Weights = None,
     device: Device = "auto",
     profile: Profile = None,
+    recipe: OwnModels = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Change a setting: learner.hidden=1024, or seeds=[0,1]; can be repeated. It is written into the "
+            "manifest, and predictions use it.",
+            show_default=False,
+        ),
+    ] = None,
     seeds: Seeds = None,
     folds: Folds = None,
     fold: Annotated[int | None, typer.Option(help="Train only this fold, for array jobs.", min=0)] = None,
@@ -84,12 +129,13 @@ def train(
     The options of CNN training change how a fold is run, but not what is trained: a run that was started without them
     can be continued with them, and the other way round.
     """
-    from moa.blending.catalogue import expand_models
     from moa.learners.runtime import Runtime
     from moa.models.base import corrections
-    from moa.models.registry import recipe
+    from moa.models.settings import parse_settings
 
-    recipes = [recipe(name) for name in expand_models(models)]
+    recipes, overlay = _chosen(models, recipe), parse_settings(settings or ())
+    for model in recipes:
+        model.configure(overlay=overlay)
     runtime = Runtime.of(
         device if on is None or device == "cpu" else "auto",  # of this machine; a cluster has devices of its own
         devices=devices,
@@ -109,14 +155,28 @@ def train(
     on_stop(f"finished units are kept in {weights}; run the same command again to continue")
     with open_executor(on, device) as executor:
         try:
-            results = train_models(recipes, data, weights, profile, selection, runtime=runtime, executor=executor)
+            results = train_models(recipes, data, weights, profile, selection, overlay, runtime, executor)
         except TrainingIncomplete as error:
             if error.rows:
-                out.print(score_table(error.rows))
+                out.print(*score_tables(error.rows), sep="\n")
             raise
-    out.print(score_table(results))
+    out.print(*score_tables(results), sep="\n")
     if note := corrections(recipes):
         out.print(note)
+
+
+def _chosen(names: list[str] | None, files: list[Path] | None) -> list[Recipe]:
+    """The models that are named; without names those of the files."""
+    from moa.blending.catalogue import expand_models
+    from moa.errors import UserError
+    from moa.models.own import load_recipes
+    from moa.models.registry import recipe
+
+    if not names and not files:
+        raise UserError("name models or blends, 'all', or a file of your own: --recipe FILE")
+    if not names:
+        return [each for file in files or () for each in load_recipes(file)]
+    return [recipe(name) for name in expand_models(names)]
 
 
 @app.command()
@@ -124,7 +184,10 @@ def predict(
     models: Annotated[list[str] | None, MODELS] = None,
     features: Annotated[
         Path | None,
-        typer.Option(help="New plates: a csv like test_features.csv, of any size. Only the weights folder is needed."),
+        typer.Option(
+            help="New plates: a csv or parquet file like test_features.csv, of any size. Only the weights folder is "
+            "needed."
+        ),
     ] = None,
     blend: Annotated[
         str | None,
@@ -141,8 +204,13 @@ def predict(
     device: Device = "auto",
     top: Annotated[int, typer.Option(help="With --features: number of mechanisms to rank per sample.", min=1)] = 10,
     rows_at_a_time: Annotated[
-        int, typer.Option(help="With --features: rows in memory at once; fewer need less memory.", min=1)
-    ] = 16_384,
+        int, typer.Option(help="With --features: rows of a part; fewer need less memory.", min=1)
+    ] = 2048,
+    on: On = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="With --features: csv or parquet.  [default: that of the features file]"),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -151,6 +219,7 @@ def predict(
         ),
     ] = None,
     profile: Profile = None,
+    recipe: OwnModels = None,
 ) -> None:
     """Predict with trained weights.
 
@@ -160,34 +229,42 @@ def predict(
     **moa predict --features my.csv --blend best-lb** predicts new plates: probabilities, the most likely mechanisms of
     each sample, and a warning for samples that are far outside the training data.
     """
-    from moa.blending.catalogue import expand_models, plate_blend
+    from moa.blending.catalogue import plate_blend
     from moa.errors import UserError
     from moa.jobs.predict import predict_model
     from moa.learners.runtime import Runtime
 
-    runtime, where = Runtime.of(device, precision=precision), folders(profile, data, features is None)
+    if kind not in (None, "csv", "parquet"):
+        raise UserError(f"--format {kind}: choose csv or parquet")
+    if features is None and (on is not None or kind is not None):
+        raise UserError("--on and --format are for plates: moa predict --features FILE")
+    runtime = Runtime.of(device if on is None or device == "cpu" else "auto", precision=precision)
+    where = folders(profile, data, features is None)
     weights = weights or where.weights
     if features is None:
-        if blend is not None or not models:
+        if blend is not None or not (models or recipe):
             raise UserError("moa predict: name MODELS to predict the competition's files, or give --features FILE")
         out_dir = out_dir or where.predictions
         on_stop(f"predictions of the models named above are kept in {out_dir}; run the same command again for all")
-        for name in expand_models(models):
+        for name in (model.name for model in _chosen(models, recipe)):
             path = predict_model(name, where.data, weights, out_dir, runtime)
             out.print(f"{name}: wrote {path}")
         return
     out_dir = out_dir or where.output / "plates"
-    on_stop(f"nothing was written to {out_dir}; run the same command again")
+    on_stop(f"predicted parts are kept in {out_dir}; run the same command again to continue")
     wanted = [*(models or []), *([blend] if blend else [])]
     if len(wanted) != 1:
         raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")
     from moa.jobs.plates import predict_plates
+    from moa.training.machines import open_executor
 
-    found = predict_plates(features, plate_blend(wanted[0]), weights, out_dir, top, rows_at_a_time, runtime)
+    spec = plate_blend(wanted[0])
+    with nullcontext() if on is None else open_executor(on, device) as executor:
+        found = predict_plates(features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind)
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")
     if found.far is None:
         out.print("[yellow]these weights cannot tell how familiar samples are; train again to add that[/yellow]")
     elif found.far:
-        out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see samples.csv[/yellow]")
-    out.print(f"{found.rows:,} samples: wrote probabilities.csv, ranked.csv and samples.csv to {found.folder}")
+        out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see {found.files[-1]}[/yellow]")
+    out.print(f"{found.rows:,} samples: wrote {', '.join(found.files)} to {found.folder}")

@@ -68,6 +68,28 @@ Units = Annotated[
 ]
 MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=_models)
 Models = Annotated[list[str], MODELS]
+
+
+def _own_models(ctx: typer.Context, files: list[Path] | None) -> list[Path]:
+    """Read the files of one's own models as soon as they are named, so that every command knows their names."""
+    if files and not ctx.resilient_parsing:
+        from moa.models.own import load_recipes
+
+        for file in files:
+            load_recipes(file)
+    return files or []
+
+
+OwnModels = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--recipe",
+        help="Python file of models of your own, see `moa models new`; can be repeated.",
+        envvar="MOA_RECIPE",
+        callback=_own_models,
+        show_default=False,
+    ),
+]
 Blends = Annotated[
     list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=_blends)
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import out
-from moa.cli.options import DataDir, Predictions, Profile, Weights, folders
+from moa.cli.options import DataDir, OwnModels, Predictions, Profile, Weights, folders
 from moa.cli.stopping import on_stop
 
 app = typer.Typer()
@@ -30,6 +30,7 @@ def report(
         Path | None, typer.Option("--out", help="Folder for the report.  [default: output/PROFILE]")
     ] = None,
     profile: Profile = None,
+    recipe: OwnModels = None,
 ) -> None:
     """Write report.html: our scores and the published ones, blends, targets, drugs, CNN attributions, costs."""
     from moa.reporting import write_report

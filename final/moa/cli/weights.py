@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from moa.cli.console import group, number_table, out
+from moa.cli.options import OwnModels
 from moa.cli.stopping import on_stop
 
 app = group("Merge weights that were trained in several places.")
@@ -18,8 +19,10 @@ app = group("Merge weights that were trained in several places.")
 def weights_merge(
     target: Annotated[Path, typer.Argument(help="Weights folder to fill; it is created if needed.")],
     sources: Annotated[list[Path], typer.Argument(help="Weights folders, each with some of the units.")],
+    recipe: OwnModels = None,
 ) -> None:
     """Merge the outputs of several Kaggle sessions, array jobs or machines into one weights folder."""
+    from moa.models.registry import recipes
     from moa.training.merge import merge_weights
     from moa.training.trained import open_trained
 
@@ -27,8 +30,9 @@ def weights_merge(
     table = number_table(escape(f"{target}"), "model", "units taken", "there before", "still to train")
     merged = merge_weights(sources, target)
     for model in merged:
-        missing = open_trained(model.model, target, whole=False).missing_units()
-        table.add_row(escape(model.model), f"{model.taken}", f"{model.there}", f"{missing}")
+        known = model.model in recipes()
+        missing = f"{open_trained(model.model, target, whole=False).missing_units()}" if known else "?"
+        table.add_row(escape(model.model), f"{model.taken}", f"{model.there}", missing)
     out.print(table)
     for model in merged:
         if model.versions:

@@ -29,7 +29,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -59,7 +58,7 @@ from moa.data.schema import (
     TREATED,
     VALUE_RANGE,
 )
-from moa.errors import DataError
+from moa.errors import DataError, UserError
 from moa.files import write_json
 
 if TYPE_CHECKING:
@@ -132,6 +131,8 @@ class Condition(_Part):
     @property
     def dtype(self) -> type:
         """Type of the values: ``np.int64``, ``np.float64`` or ``str``."""
+        import numpy as np
+
         if self.levels is None:
             return np.float64
         return {int: np.int64, float: np.float64, str: str}[type(self.levels[0])]
@@ -203,6 +204,8 @@ class Assay(_Part):
         compound: whether the compound of each training row is known (train_drug.csv).
         value_range: smallest and largest value of a feature; values outside are counted and told. None: any.
         unused: numeric columns that the files may have, and that are not used.
+        strict: refuse columns that are not named here, labels of controls, and a missing test file, as for the
+            competition; False: columns are set aside and labels ignored, with a note.
 
     Raises:
         ValidationError: a column, group name, prefix, target or level occurs twice.
@@ -218,6 +221,7 @@ class Assay(_Part):
     compound: StrictBool = False
     value_range: tuple[float, float] | None = None
     unused: tuple[Name, ...] = ()
+    strict: StrictBool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -237,7 +241,7 @@ class Assay(_Part):
             },
             "targets": values.get("n_scored"),
             "nonscored": values.get("n_nonscored"),
-        } | ({"compound": True, "value_range": VALUE_RANGE} if values["name"] == _COMPETITION else {})
+        } | ({"compound": True, "value_range": VALUE_RANGE, "strict": True} if values["name"] == _COMPETITION else {})
 
     @model_validator(mode="after")
     def _unique(self) -> Assay:
@@ -329,6 +333,23 @@ class Assay(_Part):
             return ~values.isin(self.control.values)
         return values.isin(self.control.treated)
 
+    def only(self, groups: Sequence[str]) -> Assay:
+        """The same assay with some of its feature groups; the columns of the others may be in the files, unused.
+
+        Raises:
+            UserError: a group is unknown or named twice, or none is named.
+        """
+        known = [group.name for group in self.groups]
+        for name in groups:
+            if name not in known:
+                text = f"{self.name} has no group '{name}'; choose of {', '.join(known)}"
+                raise UserError(f"--groups {','.join(groups)}: {text}")
+        if not groups or len(set(groups)) < len(groups):
+            raise UserError(f"--groups {','.join(groups)}: name each group once, at least one of {', '.join(known)}")
+        kept = tuple(group for group in self.groups if group.name in groups)
+        unused = tuple(column for group in self.groups if group.name not in groups for column in group.columns)
+        return self.model_copy(update={"groups": kept, "unused": (*self.unused, *unused)})
+
     # -- targets ------------------------------------------------------------------------------------------------------
 
     @property
@@ -362,6 +383,7 @@ COMPETITION = Assay(
     nonscored=N_NONSCORED,
     compound=True,
     value_range=VALUE_RANGE,
+    strict=True,
 )
 
 

@@ -2,12 +2,92 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay
 from moa.data.csv_files import Problems
 from moa.data.schema import SIG_ID
+
+#: The missing value of LINCS and of GCT files.
+LINCS_MISSING = -666.0
+_NAMED = 5  # columns named in a note
+
+
+@dataclass(frozen=True)
+class Unusual:
+    """Numbers of a features table that can be read but are not to be expected; tables of a file add up.
+
+    Attributes:
+        missing, missing_rows: cells that hold LINCS's missing value, and rows with some.
+        outside, outside_rows: other cells outside the assay's range, and rows with some.
+        first: column and sig_id of the first of the latter.
+    """
+
+    missing: int = 0
+    missing_rows: int = 0
+    outside: int = 0
+    outside_rows: int = 0
+    first: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, schema: Assay) -> Unusual:
+        """Count them in a checked features table."""
+        low, high = schema.value_range or (-np.inf, np.inf)
+        values = table[list(schema.values)]
+        least, most = values.min().to_numpy(), values.max().to_numpy()
+        # Few columns have any: only those are looked at cell by cell.
+        part = values.loc[:, (least < low) | (most > high) | (least <= LINCS_MISSING)]
+        if part.empty:
+            return cls()
+        cells = part.to_numpy()
+        missing = cells == LINCS_MISSING
+        outside = ((cells < low) | (cells > high)) & ~missing
+        first = None
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            first = (str(part.columns[column]), str(part.index[row]))
+        rows = (int(each.any(axis=1).sum()) for each in (missing, outside))
+        return cls(int(missing.sum()), next(rows), int(outside.sum()), next(rows), first)
+
+    def __add__(self, other: Unusual) -> Unusual:
+        sums = (
+            getattr(self, name) + getattr(other, name)
+            for name in ("missing", "missing_rows", "outside", "outside_rows")
+        )
+        return Unusual(*sums, self.first or other.first)
+
+    def notes(self, name: str, schema: Assay) -> list[str]:
+        """What to tell of a file of that name."""
+        found = []
+        if self.missing:
+            found.append(
+                f"{name}: {self.missing:,} cells in {self.missing_rows:,} rows hold {LINCS_MISSING:g}, the missing "
+                "value of LINCS, which models take for a number: leave these rows out, or fill the cells"
+            )
+        if self.outside and schema.value_range:
+            low, high = schema.value_range
+            column, sig_id = self.first or ("", "")
+            found.append(
+                f"{name}: {self.outside:,} values in {self.outside_rows:,} rows lie outside {low:g} to {high:g}, the "
+                f"range of {schema.name} (the first: column '{column}', {SIG_ID} {sig_id})"
+            )
+        return found
+
+
+def constant_columns(name: str, table: pd.DataFrame, schema: Assay) -> list[str]:
+    """What to tell of feature columns that hold one value in every row of a training table."""
+    values = table[list(schema.values)]
+    constant = values.columns[(values.min() == values.max()).to_numpy()]
+    if len(values) < 2 or not len(constant):
+        return []
+    zero = int((values[constant].iloc[0] == 0).sum())
+    shown = ", ".join(f"'{column}'" for column in constant[:_NAMED])
+    more = f" and {len(constant) - _NAMED} more" if len(constant) > _NAMED else ""
+    only = f", {zero:,} of them 0 alone" if zero else ""
+    return [f"{name}: {len(constant):,} feature columns hold one value in every row{only}: {shown}{more}"]
 
 
 def check_features(
@@ -27,11 +107,7 @@ def check_features(
     if table is None:
         return None
     before, columns, values = len(problems), schema.features, schema.values
-    missing = [column for column in columns if column not in table]
-    problems.columns(name, "missing", missing, f"expected {SIG_ID} and {len(columns)} feature columns")
-    known = {SIG_ID, *columns}
-    extra = [column for column in table if column not in known]
-    problems.columns(name, "unknown", extra, f"expected {SIG_ID} and {len(columns)} feature columns, and no other")
+    _check_columns(name, table, problems, schema)
     check_ids(name, table, problems)
     levels = {schema.control.column: schema.control.levels} if schema.control else {}
     for column, choices in {**levels, **schema.levels}.items():
@@ -41,6 +117,9 @@ def check_features(
             problems.rows(name, column, table[column].isna().to_numpy(), table[SIG_ID], "a text, found an empty cell")
         else:
             check_choices(name, table, column, choices, problems)
+    for column in schema.numeric_conditions:
+        if column in table:
+            _check_above_zero(name, table, column, problems, schema)
     check_numbers(name, table, [column for column in values if column in table], problems)
     if len(problems) > before:
         return None
@@ -48,6 +127,32 @@ def check_features(
     numbers = {condition.column: condition.dtype for condition in schema.conditions if condition.dtype is not str}
     others = {column: np.float64 for column in values if table[column].dtype != np.float64}
     return table.astype(numbers | others)
+
+
+def _check_columns(name: str, table: pd.DataFrame, problems: Problems, schema: Assay) -> None:
+    """Check that the columns of the assay are there, and no other; where a whole group is missing, say so."""
+    count = len(schema.features)
+    missing = [column for column in schema.features if column not in table]
+    for group in schema.groups:
+        if len(schema.groups) > 1 and not set(group.columns) & set(table.columns):
+            others = ",".join(each.name for each in schema.groups if set(each.columns) & set(table.columns))
+            fix = f"; a model trained without them takes the file: moa train MODEL --groups {others}" if others else ""
+            problems.append(f"{name}: has none of the {len(group.columns)} columns of the group '{group.name}'{fix}")
+            missing = [column for column in missing if column not in set(group.columns)]
+    problems.columns(name, "missing", missing, f"expected {SIG_ID} and {count} feature columns")
+    known = {SIG_ID, *schema.features}
+    extra = [column for column in table if column not in known]
+    problems.columns(name, "unknown", extra, f"expected {SIG_ID} and {count} feature columns, and no other")
+
+
+def _check_above_zero(name: str, table: pd.DataFrame, column: str, problems: Problems, schema: Assay) -> None:
+    """Check that a condition is a number above 0; controls may have none."""
+    values = table[column]
+    good = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    bad = ~((good > 0) & np.isfinite(good))
+    if set(schema.control_columns) <= set(table):
+        bad &= schema.is_treated(table).to_numpy() | values.notna().to_numpy()
+    problems.rows(name, column, bad, table[SIG_ID], "a number above 0", values)
 
 
 def check_ids(name: str, table: pd.DataFrame, problems: Problems) -> None:
@@ -64,7 +169,10 @@ def check_numbers(name: str, table: pd.DataFrame, columns: list[str], problems: 
         values = table[column]
         if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
             numbers = pd.to_numeric(values.astype("string"), errors="coerce").astype("float64")
-            problems.rows(name, column, (numbers.isna() & values.notna()).to_numpy(), ids, "a number", values)
+            bad = (numbers.isna() & values.notna()).to_numpy()
+            commas = values[bad].astype(str).str.fullmatch(r"[-+]?\d*,\d+").all()
+            expected = "a number with a decimal point" if bad.any() and commas else "a number"
+            problems.rows(name, column, bad, ids, expected, values)
             values = numbers.where(numbers.notna() | table[column].isna(), 0.0)
         cells = values.to_numpy(np.float64, na_value=np.nan)
         if not np.isfinite(cells).all():

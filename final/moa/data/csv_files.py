@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
+import os
+import re
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.feather
 
+from moa.data.parsed_copies import keep, recall
 from moa.data.schema import SIG_ID
-from moa.environment import cache_folder
-from moa.files import digest, replacing, sha256
+from moa.files import digest
 
-_FORMAT = "1.feather"  # increase the number when parsing changes: older copies are then not used
-_HEAD = 64  # length of the sha256 of the rest, in hex, which starts a copy; 64 bytes keep the rest aligned
-
+#: A header of more columns is refused before anything is parsed.
+MOST_COLUMNS = 100_000
+_GZIP = b"\x1f\x8b"
 SHOWN = 3  # rows named for one kind of problem in one column
 COLUMNS_SHOWN = 5  # columns named for one kind of problem
 
@@ -29,13 +34,21 @@ class Problems(list[str]):
 
     Args:
         first_line: line number of the first row: 2 right below the header, more in a later part of a file.
+        line: what the numbers count; "row" where the file has no lines.
     """
 
-    def __init__(self, first_line: int = 2) -> None:
+    def __init__(self, first_line: int = 2, line: str = "line") -> None:
         super().__init__()
-        self.first_line = first_line
+        self.first_line, self.line = first_line, line
+        #: What is worth telling though it is no problem: columns set aside, unusual values.
+        self.notes: list[str] = []
         self._counts: dict[tuple[str, str], int] = {}  # number of columns with the same kind of problem
         self._rest: dict[tuple[str, str], int] = {}  # position of the message that counts the columns not named
+
+    def note(self, text: str) -> None:
+        """Add a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def rows(self, name: str, column: str, bad: np.ndarray, ids: pd.Series | None, expected: str, values=None) -> None:
         """Report the rows where ``bad`` is true, naming the first few; many columns with one problem share a line."""
@@ -53,7 +66,7 @@ class Problems(list[str]):
             self[self._rest[kind]] = line
             return
         shown = [
-            f"line {place + self.first_line}"
+            f"{self.line} {place + self.first_line}"
             + (f" ({SIG_ID} {_shown(ids.iloc[place])})" if ids is not None and isinstance(ids.iloc[place], str) else "")
             + ("" if values is None else _held(values.iloc[place]))
             for place in places[:SHOWN]
@@ -87,112 +100,150 @@ def _held(value: object) -> str:
     return " is empty" if pd.isna(value) else f" holds '{_shown(value)}'"
 
 
-def _recall(key: str) -> pa.Table | None:
-    """The cached copy of a parsed file; None if it is absent, damaged or of another version."""
+def read_bytes(path: Path, problems: Problems) -> tuple[bytes | None, str]:
+    """The bytes of a file and their sha256; None and "" if it cannot be read, which is added to ``problems``."""
     try:
-        with pa.memory_map(str(cache_folder() / f"{key}.{_FORMAT}")) as file:
-            copy = file.read_buffer()
-        # Feather has no checksum: a flipped bit would be read as another number.
-        if hashlib.sha256(copy[_HEAD:]).hexdigest().encode() != copy[:_HEAD].to_pybytes():
-            return None
-        return pyarrow.feather.read_table(pa.BufferReader(copy[_HEAD:]))
-    except Exception:
-        return None
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        problems.append(_missing(path))
+        return None, ""
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror})")
+        return None, ""
+    return raw, hashlib.sha256(raw).hexdigest()
 
 
-def _keep(key: str, table: pa.Table) -> None:
-    """Write the cached copy of a parsed file; do nothing if that is not possible."""
-    try:
-        sink = pa.BufferOutputStream()
-        pyarrow.feather.write_feather(table, sink, compression="uncompressed")
-        body = sink.getvalue()
-        with replacing(cache_folder() / f"{key}.{_FORMAT}") as temporary, temporary.open("wb") as file:
-            file.write(hashlib.sha256(body).hexdigest().encode())
-            file.write(body)
-    except (OSError, RuntimeError, pa.ArrowException):
-        pass  # the cache cannot be written, or the user has no home folder: the file is parsed again next time
+def _missing(path: Path) -> str:
+    """What to say of a file that is not there."""
+    if path.is_symlink():
+        return f"{path}: a link to {os.readlink(path)}, which leads nowhere; mend the link or remove it"
+    packed = sorted(path.parent.glob("*.zip")) if path.parent.is_dir() else []
+    if packed:
+        return f"{path}: missing; unpack {packed[0].name}, which lies beside it, in {path.parent}"
+    unpacked = sorted(path.parent.glob(f"*/{path.name}")) if path.parent.is_dir() else []
+    if unpacked:
+        return f"{path}: missing; there is one in {unpacked[0].parent}: give that folder, or move its files up"
+    return f"{path}: missing; see data/README.md for how to get it"
 
 
-def read_csv(path: Path, text_columns: Iterable[str], problems: Problems) -> tuple[pd.DataFrame | None, str]:
+def read_csv(
+    path: Path, text_columns: Iterable[str], problems: Problems, raw: tuple[bytes, str] | None = None
+) -> tuple[pd.DataFrame | None, str]:
     """Read a csv file, or the cached copy from the last time it was parsed.
 
     Args:
-        path: the file.
+        path: the file; may be packed with gzip.
         text_columns: columns that hold text; all others should hold numbers.
         problems: what is wrong with the file as a whole is added here.
+        raw: the file's bytes and their sha256, where they are read already.
 
     Returns:
         the table (None if it cannot be read) and the file's sha256.
     """
     name, text_columns = path.name, list(text_columns)
-    try:
-        fingerprint = sha256(path)
-    except FileNotFoundError:
-        problems.append(f"{path}: missing; see data/README.md for how to get it")
-        return None, ""
-    except OSError as error:
-        problems.append(f"{path}: cannot be read ({error.strerror})")
-        return None, ""
+    content, fingerprint = raw or read_bytes(path, problems)
+    if content is None:
+        return None, fingerprint
     key = digest(fingerprint, sorted(text_columns))
-    copy = _recall(key)
+    copy = recall(key)
     if copy is not None:
         return copy.to_pandas(), fingerprint
+    if content.startswith(_GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error):
+            problems.append(f"{name}: a gzip file that is damaged or cut short; copy it again")
+            return None, fingerprint
     before = len(problems)
-    table = parse_csv(path, name, text_columns, problems)
+    table = parse_csv(content, name, text_columns, problems)
     if table is None:
         return None, fingerprint
     if len(problems) == before:
-        _keep(key, table)
+        keep(key, table)
     return table.to_pandas(), fingerprint
 
 
-def _bad_line(path: Path) -> int | None:
+def _bad_line(raw: bytes) -> int | None:
     """Number of the first line that is not UTF-8 text; None if all are."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.isascii() or line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
+    if raw.isascii():
+        return None
+    for number, line in enumerate(BytesIO(raw), 1):
+        try:
+            line.isascii() or line.decode("utf-8")
+        except UnicodeDecodeError:
+            return number
     return None
 
 
-def parse_csv(path: Path, name: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
-    """Parse a csv file, or a header with some of the rows of a larger file.
+def too_wide(place: str, columns: int) -> str:
+    """What to say of a table of too many columns."""
+    return f"{place}: {columns:,} columns; at most {MOST_COLUMNS:,} are read (is the table transposed?)"
 
-    Args:
-        path: the file.
-        name: its name in messages.
-        text_columns, problems: see ``read_csv``.
 
-    Returns:
-        the table; None if it cannot be parsed.
-    """
-    number = _bad_line(path)
-    if number is not None:
-        number += problems.first_line - 2 if number > 1 else 0
-        problems.append(f"{name}: line {number}: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
+def _header(raw: bytes, name: str, problems: Problems) -> list[str] | None:
+    """The names in the first line; None, and a problem, if it is not a header that can be used."""
+    end = raw.find(b"\n")
+    line = raw if end < 0 else raw[:end]
+    columns = line.count(b",") + 1
+    if columns > MOST_COLUMNS:
+        problems.append(too_wide(f"{name}: line 1", columns))
         return None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheet programs write a byte order mark
-            header = next(csv.reader(file), [])
+        # All of the file's text, since a name in quotes may hold a line break. A byte order mark is left out.
+        header = next(csv.reader(TextIOWrapper(BytesIO(raw), "utf-8-sig", newline="")), [])
     except csv.Error as error:
         problems.append(f"{name}: line 1: not a csv header ({error}); is a quote left open?")
         return None
     if not header:
         problems.append(f"{name}: the file is empty; expected a header and rows")
         return None
-    twice = sorted({column for column in header if header.count(column) > 1})
+    twice = sorted(column for column, count in Counter(header).items() if count > 1)
     problems.columns(name, "repeated", twice, "expected each column once")
     if twice:
         return None
     if SIG_ID not in header:
-        problems.append(f"{name}: line 1: missing column '{SIG_ID}'; expected a csv file with a header")
+        problems.append(f"{name}: line 1: {_no_sig_id(raw, name, header)}")
+        return None
+    return header
+
+
+def _no_sig_id(raw: bytes, name: str, header: list[str]) -> str:
+    """What is wrong with a header that lacks sig_id: often the separator is another."""
+    for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if any(SIG_ID in cell.replace('"', "").split(mark) for cell in header):
+            second = raw.split(b"\n", 2)[1:2]
+            decimals = mark != "," and bool(second) and bool(re.search(rb"\d,\d", second[0]))
+            also = ", and numbers have decimal commas (0,5 for 0.5)" if decimals else ""
+            return f"columns are separated by {word}{also}; save it with commas between columns and points in numbers"
+    return (
+        f"missing column '{SIG_ID}'; expected a csv file with a header (`moa data import {name} --out DIR` takes a "
+        "plate as it comes from the laboratory)"
+    )
+
+
+def parse_csv(raw: bytes, name: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
+    """Parse a csv file, or a header with some of the rows of a larger file.
+
+    Args:
+        raw: the file's bytes.
+        name: its name in messages.
+        text_columns, problems: see ``read_csv``.
+
+    Returns:
+        the table; None if it cannot be parsed.
+    """
+    number = _bad_line(raw)
+    if number is not None:
+        number += problems.first_line - 2 if number > 1 else 0
+        problems.append(f"{name}: line {number}: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
+        return None
+    header = _header(raw, name, problems)
+    if header is None:
         return None
 
     def parse(threads: bool, on_bad_row: Callable) -> pa.Table:
         return pyarrow.csv.read_csv(
-            path,
+            pa.BufferReader(raw),
             pyarrow.csv.ReadOptions(use_threads=threads, block_size=1 << 24),
             pyarrow.csv.ParseOptions(invalid_row_handler=on_bad_row, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(
@@ -215,7 +266,7 @@ def parse_csv(path: Path, name: str, text_columns: list[str], problems: Problems
             table = parse(False, collect)
     except pa.ArrowInvalid as error:
         ragged.clear()  # they have no line numbers; pandas below reads short rows as rows with empty cells
-        table = _parse_mixed(path, name, header, text_columns, problems, error)
+        table = _parse_mixed(raw, name, header, text_columns, problems, error)
         if table is None:
             return None
     if ragged:
@@ -251,7 +302,7 @@ def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.T
 
 
 def _parse_mixed(
-    path: Path, name: str, header: list[str], text_columns: list[str], problems: Problems, error: Exception
+    raw: bytes, name: str, header: list[str], text_columns: list[str], problems: Problems, error: Exception
 ) -> pa.Table | None:
     """Parse with pandas, all cells as text, so that the cell with the wrong type can be named.
 
@@ -259,7 +310,7 @@ def _parse_mixed(
     """
     try:
         frame = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", na_values=["", "NA", "NaN", "nan"]
+            BytesIO(raw), dtype=str, keep_default_na=False, encoding="utf-8-sig", na_values=["", "NA", "NaN", "nan"]
         )
     except Exception:
         problems.append(f"{name}: not a csv file that can be read ({str(error).splitlines()[0]})")

@@ -1,16 +1,17 @@
-"""Read the competition's files, check them, and align their rows by sig_id."""
+"""Read the files of a data set, check them, and align their rows by sig_id."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from moa.data.assay import COMPETITION, Assay
-from moa.data.checks import check_choices, check_features, check_ids, check_numbers
-from moa.data.csv_files import SHOWN, Problems, read_csv
+from moa.data.assay import COMPETITION, Assay, load_assay
+from moa.data.checks import Unusual, check_features, constant_columns
+from moa.data.csv_files import Problems
+from moa.data.labels import check_drugs, check_labels, check_sample
 from moa.data.schema import (
     SAMPLE_SUBMISSION,
     SIG_ID,
@@ -20,6 +21,7 @@ from moa.data.schema import (
     TRAIN_NONSCORED,
     TRAIN_SCORED,
 )
+from moa.data.tables import find_table, has_table, read_table, set_aside
 from moa.errors import DataError
 from moa.progress import console
 
@@ -34,11 +36,12 @@ class Dataset:
         features: training rows in file order; columns are ``schema.features`` (875), the values float64.
         scored: 0/1 labels of the same rows, uint8, shape (rows, scored targets [206]).
         nonscored: 0/1 labels of the same rows, uint8, shape (rows, nonscored targets [402]); None if not read.
-        test: features of the test rows, any number of rows.
-        drugs: drug_id of the training rows; None if not read.
+        test: features of the test rows, any number of rows; none where an assay of one's own has no test file.
+        drugs: drug_id (the compound) of the training rows; None if not read.
         sample_submission: the file as a table; None if there is no such file.
-        fingerprint: sha256 of each file read, by file name.
-        schema: columns and target counts that the files were checked against.
+        fingerprint: sha256 of each file read, by its usual name.
+        schema: the assay, which the files were checked against.
+        metadata: ``Metadata_`` columns of training and test rows; no columns where the files have none.
     """
 
     features: pd.DataFrame
@@ -49,6 +52,7 @@ class Dataset:
     sample_submission: pd.DataFrame | None
     fingerprint: dict[str, str]
     schema: Assay = COMPETITION
+    metadata: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def treated(self) -> pd.Series:
@@ -66,52 +70,144 @@ class Dataset:
         return list(self.scored.columns)
 
 
-def load_dataset(folder: Path, drugs: bool = False, nonscored: bool = True, schema: Assay = COMPETITION) -> Dataset:
-    """Read and check the files of a data set.
+class _Reader:
+    """Reads the tables of one folder and collects what is wrong with them and worth telling."""
+
+    def __init__(self, folder: Path, schema: Assay):
+        self.folder, self.schema = Path(folder), schema
+        self.problems, self.hashes = Problems(), {}
+        self.metadata: list[pd.DataFrame] = []
+
+    def read(self, name: str, text: Sequence[str], optional: bool = False) -> pd.DataFrame | None:
+        """A table as it is; None if it cannot be read, or is optional and not there."""
+        if optional and not has_table(self.folder, name):
+            return None
+        table, self.hashes[name] = read_table(find_table(self.folder, name), text, self.problems)
+        return table
+
+    def features(self, name: str, optional: bool = False) -> pd.DataFrame | None:
+        """A features table, checked."""
+        table = self.read(name, self.schema.text_columns, optional)
+        if table is None:
+            return None
+        found, metadata, unusual = checked_features(name, table, self.problems, self.schema)
+        if found is not None:
+            self.metadata.append(metadata)
+            for note in unusual.notes(name, self.schema):
+                self.problems.note(note)
+        return found
+
+    def labels(self, name: str, features: pd.DataFrame | None) -> pd.DataFrame | None:
+        """A table of labels, checked."""
+        table = self.read(name, (SIG_ID,))
+        targets = self.schema.targets if name == TRAIN_SCORED else self.schema.nonscored
+        return check_labels(name, self._plain(name, table), targets, features, self.problems, self.schema)
+
+    def drugs(self, features: pd.DataFrame | None) -> pd.Series | None:
+        """The table of compounds, checked."""
+        if not has_table(self.folder, TRAIN_DRUG):
+            needed = "only the models on drug-aware folds (new CV), and folds that hold out compounds, need it"
+            self.problems.append(f"{self.folder / TRAIN_DRUG}: missing; {needed}")
+            return None
+        table = self.read(TRAIN_DRUG, (SIG_ID, "drug_id"))
+        return check_drugs(TRAIN_DRUG, self._plain(TRAIN_DRUG, table), features, self.problems)
+
+    def sample(self, test: pd.DataFrame | None, targets: list[str] | None) -> pd.DataFrame | None:
+        """The sample submission, checked; None where it is not there or of other rows."""
+        table = self.read(SAMPLE_SUBMISSION, (SIG_ID,), optional=True)
+        return check_sample(self._plain(SAMPLE_SUBMISSION, table), test, targets, self.problems)
+
+    def _plain(self, name: str, table: pd.DataFrame | None) -> pd.DataFrame | None:
+        """A table without a saved index and without metadata."""
+        return None if table is None else set_aside(name, table, (), self.problems)[0]
+
+    def finish(self) -> None:
+        """Print the notes; raise the problems if there are some."""
+        if self.problems:
+            raise DataError(self.problems)
+        for note in self.problems.notes:
+            console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
+
+
+def checked_features(
+    name: str, table: pd.DataFrame, problems: Problems, schema: Assay
+) -> tuple[pd.DataFrame | None, pd.DataFrame, Unusual]:
+    """Check a features table with all the columns that may come with it.
+
+    Args:
+        name: of the file, for messages.
+        table: as read.
+        problems: what is wrong or worth telling is added here.
+        schema: the assay.
+
+    Returns:
+        columns ``schema.features`` (None if anything is wrong) and the ``Metadata_`` columns, both indexed by sig_id;
+        and counts of unusual values.
+    """
+    unused = table.columns.intersection(schema.unused)
+    table, metadata = set_aside(
+        name, table.drop(columns=unused), schema.features, problems, schema.strict, carried=True
+    )
+    ids = table[SIG_ID]
+    found = check_features(name, table, problems, schema)
+    if found is None:
+        return None, metadata, Unusual()
+    return found, metadata.set_index(pd.Index(ids, name=SIG_ID)), Unusual.of(found, schema)
+
+
+def load_dataset(
+    folder: Path,
+    drugs: bool = False,
+    nonscored: bool = True,
+    schema: Assay | None = None,
+    groups: Sequence[str] | None = None,
+) -> Dataset:
+    """Read and check the files of a data set; notes on them are printed.
 
     Args:
         folder: the folder with the files.
-        drugs: read train_drug.csv, which only the drug-aware folds ("new CV") need.
-        nonscored: read train_targets_nonscored.csv, if the schema has nonscored targets.
-        schema: columns and target counts that the files must have.
+        drugs: read train_drug.csv, which only folds that know compounds need.
+        nonscored: read train_targets_nonscored.csv, if the assay has nonscored targets.
+        schema: the assay; None: the folder's ``assay.json``, or the competition where there is none.
+        groups: names of the feature groups to use; None: all. The others may be missing in the files.
 
     Raises:
         DataError: lists all problems found.
+        UserError: a group is unknown.
     """
-    folder, problems, hashes = Path(folder), Problems(), {}
-
-    def read(name: str, text: tuple[str, ...]) -> pd.DataFrame | None:
-        table, hashes[name] = read_csv(folder / name, text, problems)
-        return table
-
-    train, test = read(TRAIN_FEATURES, schema.text_columns), read(TEST_FEATURES, schema.text_columns)
-    scored = read(TRAIN_SCORED, (SIG_ID,))
-    others = read(TRAIN_NONSCORED, (SIG_ID,)) if nonscored and schema.n_nonscored != 0 else None
-    drug = None
-    if drugs and (folder / TRAIN_DRUG).exists():
-        drug = read(TRAIN_DRUG, (SIG_ID, "drug_id"))
-    elif drugs:
-        problems.append(f"{folder / TRAIN_DRUG}: missing; only the models on drug-aware folds (new CV) need it")
-    sample = read(SAMPLE_SUBMISSION, (SIG_ID,)) if (folder / SAMPLE_SUBMISSION).exists() else None
-
-    train = check_features(TRAIN_FEATURES, train, problems, schema)
-    test = check_features(TEST_FEATURES, test, problems, schema)
-    scored = _labels(TRAIN_SCORED, scored, schema.n_targets, train, problems, schema)
-    others = _labels(TRAIN_NONSCORED, others, schema.n_nonscored, train, problems, schema)
-    drug = _drugs(drug, train, problems)
-    sample = _sample(sample, test, None if scored is None else list(scored), problems)
+    schema = load_assay(folder) if schema is None else schema
+    schema = schema if groups is None else schema.only(groups)
+    reader = _Reader(folder, schema)
+    problems = reader.problems
+    train = reader.features(TRAIN_FEATURES)
+    test = reader.features(TEST_FEATURES, optional=not schema.strict)
+    scored = reader.labels(TRAIN_SCORED, train)
+    others = reader.labels(TRAIN_NONSCORED, train) if nonscored and schema.n_nonscored != 0 else None
+    drug = reader.drugs(train) if drugs else None
+    sample = reader.sample(test, None if scored is None else list(scored))
     if train is not None and test is not None:
         problems.ids(TEST_FEATURES, test.index.intersection(train.index), f"is in {TRAIN_FEATURES} too")
-    if problems:
-        raise DataError(problems)
-    return Dataset(train, scored, others, test, drug, sample, hashes, schema)
+    if train is not None:
+        if not schema.is_treated(train).any():
+            control = schema.control
+            problems.append(
+                f"{TRAIN_FEATURES}: no treated row: column '{control.column}' holds {' or '.join(control.values)} in "
+                f"every row, so there is nothing to learn from"
+            )
+        for note in constant_columns(TRAIN_FEATURES, train, schema):
+            problems.note(note)
+    reader.finish()
+    metadata = pd.concat(reader.metadata)
+    test = train.iloc[:0] if test is None else test
+    return Dataset(train, scored, others, test, drug, sample, reader.hashes, schema, metadata)
 
 
 def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
     """Read and check one features file, for example of new plates.
 
     Args:
-        path: csv with sig_id and the columns ``schema.features``, in any order; at least one row.
+        path: csv (may be packed) or parquet with sig_id and the columns ``schema.features``, in any order; at least one
+            row.
         schema: columns that the file must have.
 
     Returns:
@@ -121,11 +217,11 @@ def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
         DataError: lists all problems found.
     """
     problems = Problems()
-    table, _ = read_csv(Path(path), schema.text_columns, problems)
-    table = check_features(Path(path).name, table, problems, schema)
+    table, _ = read_table(Path(path), schema.text_columns, problems)
+    found = None if table is None else checked_features(Path(path).name, table, problems, schema)[0]
     if problems:
         raise DataError(problems)
-    return table
+    return found
 
 
 def load_test(
@@ -133,8 +229,7 @@ def load_test(
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Read and check the files that predictions need: the test features and, if present, the sample submission.
 
-    The training files, which take forty times as long to read and check, are not needed. A user may replace the test
-    file by new plates and leave the competition's sample submission in the folder; a sample with other rows is ignored.
+    The training files, which take forty times as long to read and check, are not needed.
 
     Args:
         folder: the folder with the files.
@@ -147,18 +242,10 @@ def load_test(
     Raises:
         DataError: lists all problems found.
     """
-    folder, problems = Path(folder), Problems()
-    test, _ = read_csv(folder / TEST_FEATURES, schema.text_columns, problems)
-    test = check_features(TEST_FEATURES, test, problems, schema)
-    sample = None
-    if (folder / SAMPLE_SUBMISSION).exists():
-        sample, _ = read_csv(folder / SAMPLE_SUBMISSION, (SIG_ID,), problems)
-        if sample is not None and test is not None and set(sample[SIG_ID]) != set(test.index):
-            console.print(f"[yellow]{SAMPLE_SUBMISSION} has other rows than {TEST_FEATURES}: left out[/yellow]")
-            sample = None
-        sample = _sample(sample, test, targets, problems)
-    if problems:
-        raise DataError(problems)
+    reader = _Reader(folder, schema)
+    test = reader.features(TEST_FEATURES)
+    sample = reader.sample(test, targets)
+    reader.finish()
     return test, sample
 
 
@@ -166,6 +253,7 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
     """Row, target and drug counts for display, as (name, value)."""
     prevalence = data.scored.mean()
     facts = [
+        ("assay", f"{data.schema.name}: {_measured(data.schema)}"),
         ("training rows", f"{len(data.features):,}, treated {data.treated.sum():,}"),
         ("test rows", f"{len(data.test):,}, treated {data.test_treated.sum():,}"),
         (
@@ -185,82 +273,10 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
     return facts
 
 
-def _labels(
-    name: str,
-    table: pd.DataFrame | None,
-    count: int | None,
-    features: pd.DataFrame | None,
-    problems: Problems,
-    schema: Assay,
-) -> pd.DataFrame | None:
-    if table is None:
-        return None
-    before = len(problems)
-    columns = [column for column in table if column != SIG_ID]
-    if count is not None and len(columns) != count:
-        problems.append(f"{name}: {len(columns)} target columns; expected {count} besides {SIG_ID}")
-    check_ids(name, table, problems)
-    check_numbers(name, table, columns, problems)
-    if len(problems) > before:
-        return None
-    for column in columns:
-        check_choices(name, table, column, (0, 1), problems)
-    if len(problems) > before or features is None:
-        return None
-    table = table.set_index(SIG_ID)
-    _same_ids(name, table.index, TRAIN_FEATURES, features.index, problems)
-    if len(problems) > before:
-        return None
-    table = table.loc[features.index].astype(np.uint8)
-    controls = features.index[~schema.is_treated(features).to_numpy() & table.to_numpy().any(axis=1)]
-    if len(controls):
-        first = table.loc[controls[:SHOWN]].idxmax(axis=1)  # one column per row is enough to find it
-        places = "; ".join(f"column '{column}', {SIG_ID} {sig_id}" for sig_id, column in first.items())
-        more = f" and {len(controls) - SHOWN} more rows" if len(controls) > SHOWN else ""
-        problems.append(f"{name}: {places}{more}: expected 0, since the row is a control")
-    return table
-
-
-def _drugs(table: pd.DataFrame | None, features: pd.DataFrame | None, problems: Problems) -> pd.Series | None:
-    if table is None:
-        return None
-    before = len(problems)
-    if list(table.columns) != [SIG_ID, "drug_id"]:
-        problems.append(f"{TRAIN_DRUG}: columns {', '.join(table.columns)}; expected {SIG_ID}, drug_id")
-        return None
-    check_ids(TRAIN_DRUG, table, problems)
-    problems.rows(
-        TRAIN_DRUG, "drug_id", table["drug_id"].isna().to_numpy(), table[SIG_ID], "an id, found an empty cell"
-    )
-    if len(problems) > before or features is None:
-        return None
-    drugs = table.set_index(SIG_ID)["drug_id"]
-    _same_ids(TRAIN_DRUG, drugs.index, TRAIN_FEATURES, features.index, problems)
-    return drugs.loc[features.index] if len(problems) == before else None
-
-
-def _sample(
-    table: pd.DataFrame | None, test: pd.DataFrame | None, targets: list[str] | None, problems: Problems
-) -> pd.DataFrame | None:
-    if table is None or test is None or targets is None:
-        return None
-    before = len(problems)
-    check_ids(SAMPLE_SUBMISSION, table, problems)
-    problems.columns(
-        SAMPLE_SUBMISSION, "missing", [c for c in targets if c not in table], f"expected the columns of {TRAIN_SCORED}"
-    )
-    problems.columns(
-        SAMPLE_SUBMISSION,
-        "unknown",
-        [c for c in table if c != SIG_ID and c not in targets],
-        f"expected the columns of {TRAIN_SCORED}",
-    )
-    if table[SIG_ID].notna().all():  # an empty id is already reported
-        fix = "; with test rows of your own, delete this file"
-        _same_ids(SAMPLE_SUBMISSION, pd.Index(table[SIG_ID]), TEST_FEATURES, test.index, problems, fix)
-    return table.set_index(SIG_ID) if len(problems) == before else None
-
-
-def _same_ids(name: str, ids: pd.Index, other: str, expected: pd.Index, problems: Problems, fix: str = "") -> None:
-    problems.ids(name, expected.difference(ids, sort=False), f"missing, although it is in {other}{fix}")
-    problems.ids(name, ids.difference(expected, sort=False), f"not in {other}{fix}")
+def _measured(schema: Assay) -> str:
+    """The feature groups and conditions of an assay, in words."""
+    words = [f"{len(group.columns):,} {group.name}" for group in schema.groups]
+    for condition in schema.conditions:
+        values = "a number" if condition.levels is None else ", ".join(map(str, condition.levels))
+        words.append(f"{condition.name} ({values if len(values) <= 40 else f'{len(condition.levels)} levels'})")
+    return ", ".join(words)

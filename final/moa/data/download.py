@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from moa.data.schema import SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
-from moa.errors import UserError
+from moa.errors import UserError, WriteError
+from moa.files import writing
 from moa.progress import progress
 
 #: Name of the competition in Kaggle's addresses and commands.
@@ -50,6 +51,8 @@ def download(folder: Path) -> None:
             if not archives:
                 raise UserError(f"the kaggle client brought no archive; try again, {BY_HAND}")
             _unpack(archives[0], missing, Path(temporary), folder)
+    except WriteError:
+        raise
     except OSError as error:
         raise UserError(f"{folder}: the download cannot be written ({error.strerror or error})") from None
 
@@ -91,9 +94,12 @@ def _unpack(archive: Path, wanted: list[str], temporary: Path, folder: Path) -> 
             lost = [name for name in wanted if name not in packed.namelist()]
             if lost:
                 raise UserError(f"{archive.name}: does not contain {', '.join(lost)}; {BY_HAND}")
-            for name in wanted:
-                with packed.open(name) as source, (temporary / name).open("wb") as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
+            with writing(folder, sum(packed.getinfo(name).file_size for name in wanted)):
+                for name in wanted:
+                    with packed.open(name) as source, (temporary / name).open("wb") as target:
+                        shutil.copyfileobj(source, target, 1 << 20)
+    except WriteError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise UserError(f"{archive.name}: the archive is damaged; run the command again") from None
     for name in wanted:

@@ -17,7 +17,7 @@ from moa.files import replacing
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table indexed by sig_id as parquet, atomically."""
     table = table.rename_axis(SIG_ID)
-    with replacing(path) as temporary:
+    with replacing(path, int(table.memory_usage().sum())) as temporary:
         # Probabilities rarely repeat: dictionary encoding makes the file a third larger and twice as slow to write.
         table.to_parquet(temporary, use_dictionary=False)
 

@@ -113,6 +113,24 @@ def keep_treated(schema: Assay) -> Step:
     return Step("treated rows", treated_rows(schema.control), named(*schema.control_columns), output="rows")
 
 
+def log_conditions(schema: Assay) -> list[Step]:
+    """A step that takes the logarithm of the conditions that are numbers, where there are some."""
+    from moa.features.conditions import Log10
+
+    numbers = schema.numeric_conditions
+    return [Step("log10", Log10(), named(*numbers), "in place")] if numbers else []
+
+
+def encode_conditions(schema: Assay) -> list[Step]:
+    """Steps that make numbers of the conditions: 0/1 columns for levels, one logarithm for each that is a number."""
+    from moa.features.conditions import OneHotConditions
+
+    return [
+        *log_conditions(schema),
+        Step("conditions", OneHotConditions(schema.levels), named(*schema.levels), "replace", own_names=True),
+    ]
+
+
 @dataclass(frozen=True)
 class _FittedStep:
     name: str

@@ -27,10 +27,22 @@ STORED = {
     "UMAPEmbedding": "moa.features.umap",
 }
 
-#: Type names that a reader of stored fits may construct, besides those that skops trusts by default.
+#: Type names of this package that a reader of stored fits may construct, besides those that skops trusts by default.
 TRUSTED_TYPES = tuple(f"{PACKAGE}.{name}" for name in STORED)
+#: Transformers of recipes of one's own.
+_own: set[str] = set()
 
 Class = TypeVar("Class", bound=type)
+
+
+def trust(cls: type) -> None:
+    """Let stored fits of a class outside of this package be read."""
+    _own.add(f"{cls.__module__}.{cls.__qualname__}")
+
+
+def trusted_types() -> list[str]:
+    """Type names that a reader of stored fits may construct, besides those that skops trusts by default."""
+    return [*TRUSTED_TYPES, *sorted(_own)]
 
 
 def stored(cls: Class) -> Class:

@@ -17,13 +17,15 @@ import pandas as pd
 from moa.data.dataset import load_dataset
 from moa.data.schema import TRAIN_DRUG
 from moa.data.synthetic import is_synthetic
+from moa.data.tables import has_table
 from moa.errors import UserError
-from moa.files import replacing
+from moa.files import ensure_writable, replacing
 from moa.jobs.claims import Ablation
 from moa.learners.runtime import Runtime
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.models.registry import recipe
 from moa.progress import console
+from moa.training.executors import UnitExecutor
 from moa.training.runner import Runner
 from moa.training.selection import Selection
 
@@ -36,6 +38,7 @@ def run_ablations(
     profile: str = "kaggle",
     selection: Selection | None = None,
     runtime: Runtime | None = None,
+    executor: UnitExecutor | None = None,
 ) -> pd.DataFrame:
     """Train the arms that are not trained yet, compare them, and write ``OUT/ablations.{csv,md}``.
 
@@ -47,15 +50,17 @@ def run_ablations(
         profile: of all arms.
         selection: the first so many seeds and folds.
         runtime: how units are run; None: ``Runtime.of()``.
+        executor: where units are run, see ``moa.training.machines.open_executor``; None: on this machine.
 
     Returns:
         a row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
         "seconds" (their training).
     """
+    ensure_writable(out)
     selection = selection or Selection()
     arms = [arm for each in ablations for comparison in each.comparisons for arm in comparison]
     wanted = [recipe(arm.model).needs(recipe(arm.model).configure(profile, arm.overlay)) for arm in arms]
-    drugs = (data / TRAIN_DRUG).exists() or any(need["drugs"] for need in wanted)
+    drugs = has_table(data, TRAIN_DRUG) or any(need["drugs"] for need in wanted)
     dataset = load_dataset(data, drugs=drugs, nonscored=any(need["nonscored"] for need in wanted))
     runtime = runtime or Runtime.of()
     tables, done = [], 0
@@ -74,6 +79,7 @@ def run_ablations(
                     runtime,
                     profile,
                     dataset.schema,
+                    executor,
                 )
                 runner.train_units(dataset, selection, until=arm.stage)
                 oofs[arm.label] = runner.trained.oof(stage=arm.stage, selection=selection)

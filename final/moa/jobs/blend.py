@@ -14,8 +14,10 @@ from moa.data.assay import COMPETITION
 from moa.data.dataset import load_dataset, load_test
 from moa.data.schema import TRAIN_DRUG
 from moa.data.table_files import read_table
+from moa.data.tables import has_table
 from moa.errors import UserError
 from moa.models.registry import recipe
+from moa.parallel import Streams
 from moa.training.layout import WeightsFolder
 
 
@@ -26,6 +28,7 @@ def search_weights(
     weights: Path,
     whole_drugs: bool | None = None,
     options: SearchOptions | None = None,
+    streams: Streams | None = None,
 ) -> tuple[SearchResult, dict[str, str], list[str]]:
     """Search blend weights on the OOF predictions of models and of members of blends.
 
@@ -37,6 +40,7 @@ def search_weights(
             taken to have its published folds.
         whole_drugs: keep drugs whole in the nested folds and in the bootstrap; None: where train_drug.csv is there.
         options: of the search; None: the defaults.
+        streams: what fits the weights, such as ``moa.training.machines.open_executor``; None: this process.
 
     Returns:
         what was found, the scheme of each member's folds, and the members of blends that have no OOF predictions.
@@ -49,7 +53,7 @@ def search_weights(
 
     options = options or SearchOptions()
     if whole_drugs is None:
-        whole_drugs = (data / TRAIN_DRUG).exists()
+        whole_drugs = has_table(data, TRAIN_DRUG)
     tables, absent, trained = {}, [], WeightsFolder(weights)
     members = expand_models(names)
     for name in members:
@@ -68,7 +72,7 @@ def search_weights(
     dataset = load_dataset(data, drugs=whole_drugs or options.mixed == "comparable", nonscored=False)
     schemes = {name: _scheme(name, weights) for name in tables}
     oofs = [Oof(name, table, schemes[name], recipe(name).rows) for name, table in tables.items()]
-    found = search(oofs, dataset.scored, dataset.treated, options, groups=dataset.drugs)
+    found = search(oofs, dataset.scored, dataset.treated, options, groups=dataset.drugs, streams=streams)
     return found, schemes, absent
 
 

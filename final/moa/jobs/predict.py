@@ -15,6 +15,7 @@ from moa.data.dataset import load_test
 from moa.data.table_files import write_table
 from moa.environment import FINAL
 from moa.errors import UserError
+from moa.files import ensure_writable
 from moa.learners.runtime import Runtime
 from moa.training.layout import WeightsFolder
 from moa.training.trained import open_trained
@@ -38,6 +39,7 @@ def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runt
     trained = open_trained(name, weights, runtime)
     features, sample = load_test(data, trained.targets, trained.schema)
     folder = out / name
+    ensure_writable(folder)
     test = trained.predict(features)
     write_table(folder / "oof.parquet", trained.oof())
     write_table(folder / "test.parquet", test)

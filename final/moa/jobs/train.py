@@ -13,8 +13,10 @@ import pandas as pd
 from moa.data.assay import COMPETITION
 from moa.data.dataset import Dataset, load_dataset
 from moa.errors import UserError
+from moa.files import ensure_writable
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
+from moa.metrics.ranking import MEASURES, measures
 from moa.models.base import ModelConfig, Recipe
 from moa.progress import progress
 from moa.training.executors import LocalExecutor, UnitExecutor
@@ -23,6 +25,8 @@ from moa.training.selection import Selection
 from moa.training.unit import UnitsFailed
 from moa.training.watch import Board, Watch
 
+#: The measures of a row of scores besides log loss, by name, and their headings.
+RANKING = {name: heading for name, heading in MEASURES.items() if name not in ("log_loss", "accuracy")}
 T, R = TypeVar("T"), TypeVar("R")
 #: Seconds that an interrupted run waits for each model's thread to store what has come.
 _PATIENCE = 5
@@ -57,6 +61,7 @@ def train_models(
         UserError: the runtime has options that a model's training does not take.
         TrainingIncomplete: units failed on a cluster; those that do not need them are finished.
     """
+    ensure_writable(Path(weights))
     runtime = runtime or Runtime.of()
     configs = {model.name: model.configure(profile, overlay) for model in models}
     runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}
@@ -158,6 +163,7 @@ def _training_runtime(runtime: Runtime, model: Recipe, config: ModelConfig) -> R
 
 def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[str, str]:
     """Scores of an OOF table as text: log loss of the rows covered, and that of predicting each target's prevalence.
+    Then the field's measures over treated rows, by the headings of `moa.metrics.ranking.MEASURES`.
 
     "OOF, same rows" is the figure to compare with the published CV beside it: over treated rows, or, where the winners'
     CV counts all rows, over all of them with controls predicted 0, once all treated rows are covered.
@@ -168,6 +174,7 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
         oof: out-of-fold predictions; None where only earlier stages are trained.
     """
     scores = dict.fromkeys(("treated rows", "all rows", "prevalence"), "–") | {"rows covered": "0%"}
+    ranking: dict[str, str] = {}
     if oof is not None:
         y = data.scored.loc[oof.index]
         treated = data.treated.loc[oof.index]
@@ -179,5 +186,14 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
         baseline = prevalence_baseline(data.scored[data.treated], y_treated.index)
         scores["prevalence"] = f"{log_loss(y_treated, baseline):.5f}"
         scores["rows covered"] = f"{covered:.0%}"
-    same = scores[f"{model.published.cv_rows} rows"]
-    return {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.published.cv_text}
+        found = measures(y_treated, oof_treated)
+        ranking = {heading: f"{found[name]:.3f}" for name, heading in RANKING.items() if pd.notna(found[name])}
+    same = scores[f"{model.cv_rows} rows"]
+    row = {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.cv_text}
+    return row | {heading: ranking.get(heading, "–") for heading in RANKING.values()}
+
+
+def score_frame(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> pd.DataFrame:
+    """`score_row` as a table for notebooks: a row per score, and the model as the only column."""
+    row = score_row(model, data, oof)
+    return pd.DataFrame({row.pop("model"): row})

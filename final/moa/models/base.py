@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moa.data.assay import COMPETITION, Assay
+from moa.data.assay import COMPETITION, Assay, FeatureGroup
 from moa.data.folds import Folds
 from moa.environment import check_profile
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
+from moa.models.settings import wrong_settings
 
 
 class ModelConfig(BaseModel):
@@ -90,7 +91,7 @@ class Recipe:
         config: the published settings (profile "kaggle").
         stages: builds the stages from a configuration and the data's schema; the last stage predicts the scored
             targets.
-        published: the winners' figures.
+        published: the winners' figures; None for a model of one's own.
         rows: which training rows are used.
         demo: overlay of the "demo" profile: nested mapping of fields to values.
         version: raised when the same settings would train something else; weights of another version are refused.
@@ -100,22 +101,35 @@ class Recipe:
     title: str
     config: ModelConfig
     stages: Callable[[Any, Assay], tuple[Stage, ...]]
-    published: Published
+    published: Published | None = None
     rows: Literal["treated", "all"] = "treated"
     demo: Mapping[str, Any] = field(default_factory=dict)
     version: int = 2
+
+    @property
+    def cv_rows(self) -> Literal["all", "treated"]:
+        """Rows that its CV is computed on: those of the published CV, else the treated ones."""
+        return self.published.cv_rows if self.published else "treated"
+
+    @property
+    def cv_text(self) -> str:
+        """The published CV as in tables; a dash where there is none."""
+        return self.published.cv_text if self.published else "–"
 
     def configure(self, profile: str = "kaggle", overlay: Mapping[str, Any] | None = None) -> ModelConfig:
         """The configuration of a profile, with further fields replaced by ``overlay``.
 
         Raises:
-            UserError: no such profile.
+            UserError: no such profile, or the overlay has settings that the model lacks, or values that it refuses.
         """
         check_profile(profile)
         values = self.config.model_dump()
         for layer in (self.demo if profile == "demo" else {}, overlay or {}):
             values = merge(values, layer)
-        return type(self.config).model_validate(values)
+        try:
+            return type(self.config).model_validate(values)
+        except ValidationError as error:
+            raise wrong_settings(self.name, self.config, error) from None
 
     def needs(self, config: ModelConfig, schema: Assay = COMPETITION) -> dict[str, bool]:
         """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``."""
@@ -126,9 +140,30 @@ class Recipe:
         }
 
 
+Value = TypeVar("Value")
+
+
+def setting_of(group: FeatureGroup, genes: Value, cells: Value) -> Value:
+    """Which of two settings, published for genes and for cells, holds for a feature group.
+
+    That of cells, the competition's viabilities, is for the group "cells"; every other group is taken like genes: many
+    columns, of which few components are kept.
+    """
+    return cells if group.name == "cells" else genes
+
+
+def components(group: FeatureGroup, genes: int, cells: int) -> int:
+    """Number of components or factors of a group, never more than it has columns; see ``setting_of``."""
+    return min(setting_of(group, genes, cells), len(group.columns))
+
+
 def corrections(models: Iterable[Recipe]) -> str | None:
     """The footnote of ``Published.cv_text``: which CVs were printed differently, and why; None if there are none."""
-    printed = [f"{model.published.printed:.5f} ({model.title})" for model in models if model.published.printed]
+    printed = [
+        f"{model.published.printed:.5f} ({model.title})"
+        for model in models
+        if model.published and model.published.printed
+    ]
     if not printed:
         return None
     return (

@@ -10,7 +10,7 @@ from functools import partial
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, Step, excluding
+from moa.features.pipeline import FeaturePipeline, Step, excluding, log_conditions, named
 from moa.learners.deepinsight.backbones import ResNeSt
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
@@ -26,9 +26,14 @@ class DeepInsightConfig(ModelConfig):
 
 def features(schema: Assay) -> FeaturePipeline:
     """All raw features as numbers, control column and conditions first."""
-    from moa.features import RawInputs
+    from moa.features import NotControls, RawInputs
+    from moa.features.conditions import treated_rows
 
-    return FeaturePipeline([Step("raw", RawInputs.of(schema), excluding(), "replace", own_names=True)])
+    raw = Step("raw", RawInputs.of(schema), excluding(), "replace", own_names=True)
+    steps, control = [*log_conditions(schema), raw], treated_rows(schema.control)
+    if isinstance(control, NotControls):  # treated rows may hold any text: both kinds become False and True first
+        steps.insert(0, Step("treated", control, named(*schema.control_columns), "in place"))
+    return FeaturePipeline(steps)
 
 
 def unit_features(seed: int) -> FeaturePipeline:

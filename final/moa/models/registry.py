@@ -1,4 +1,4 @@
-"""All recipes by name."""
+"""All recipes by name: those of this package, and those of files of one's own that were read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,23 @@ import moa.models
 from moa.errors import UserError
 from moa.models.base import Recipe
 
+#: Recipes of files outside of the package, see ``moa.models.own``.
+_own: dict[str, Recipe] = {}
+
+
+def recipes() -> dict[str, Recipe]:
+    """All recipes by name, the package's first."""
+    return package_recipes() | _own
+
+
+def register(recipe: Recipe) -> None:
+    """Add a recipe, or replace the one of its name that was added before."""
+    _own[recipe.name] = recipe
+
 
 @cache
-def recipes() -> dict[str, Recipe]:
-    """All recipes by name: every file of ``moa.models`` that describes models lists them in ``RECIPES``."""
+def package_recipes() -> dict[str, Recipe]:
+    """The package's recipes: every file of ``moa.models`` that describes models lists them in ``RECIPES``."""
     found: dict[str, Recipe] = {}
     for file in pkgutil.iter_modules(moa.models.__path__):
         module = importlib.import_module(f"moa.models.{file.name}")
@@ -29,5 +42,7 @@ def recipe(name: str) -> Recipe:
     """
     known = recipes()
     if name not in known:
-        raise UserError(f"model '{name}' is unknown; choose one of: {', '.join(known)}")
+        raise UserError(
+            f"model '{name}' is unknown; choose one of: {', '.join(known)}; or name the file of your own: --recipe FILE"
+        )
     return known[name]

@@ -6,13 +6,23 @@ Source: write-up, "Simple NN". The old-CV model keeps an off-by-one error of the
 from __future__ import annotations
 
 from functools import partial
+from itertools import accumulate
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, keep_treated, named, positions
+from moa.features.pipeline import (
+    FeaturePipeline,
+    Step,
+    drop,
+    encode_conditions,
+    excluding,
+    keep_treated,
+    named,
+    positions,
+)
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
-from moa.models.base import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage, components, setting_of
 
 
 class SimpleNNConfig(ModelConfig):
@@ -47,39 +57,27 @@ def features(config: SimpleNNConfig, schema: Assay) -> FeaturePipeline:
     and "cells" are c-1 … the first gene factor. All transformers are fitted with the control rows in; they are left out
     at the end.
     """
-    from moa.features import GaussianRank, KMeansOneHot, OneHotConditions, RowStatistics
+    from moa.features import GaussianRank, KMeansOneHot, RowStatistics
 
-    conditions = named(*schema.condition_columns)
     first = len(schema.control_columns) + len(schema.conditions)  # position of the first gene
-    last_gene = first + len(schema.columns("genes"))
-    last_cell = last_gene + len(schema.columns("cells"))
-    steps = [
-        Step(
-            "rank",
-            GaussianRank(random_state=config.first_rank_seed),
-            named(*schema.values),
-            "in place",
-            fit_on="train",
-        ),
-        Step("g-fa", factor_analysis(config.gene_factors, config.factor_seed), named(*schema.columns("genes"))),
-        Step("c-fa", factor_analysis(config.cell_factors, config.factor_seed), named(*schema.columns("cells"))),
-        *([drop("g-0 is lost", positions(first, first + 1))] if config.keep_slips else []),
-        Step(
-            "second rank",
-            GaussianRank(random_state=config.second_rank_seed),
-            excluding(*schema.control_columns, *schema.condition_columns),
-            "in place",
-        ),
-    ]
+    ends = [*accumulate(schema.widths.values(), initial=first)]  # where each group starts, and the last one ends
+    rank = GaussianRank(random_state=config.first_rank_seed)
+    steps = [Step("rank", rank, named(*schema.values), "in place", fit_on="train")]
+    for group in schema.groups:
+        fitted = factor_analysis(components(group, config.gene_factors, config.cell_factors), config.factor_seed)
+        steps.append(Step(f"{group.prefix}-fa", fitted, named(*group.columns)))
+    if config.keep_slips:
+        steps.append(drop("g-0 is lost", positions(first, first + 1)))
+    others = excluding(*schema.control_columns, *schema.condition_columns)
+    steps.append(Step("second rank", GaussianRank(random_state=config.second_rank_seed), others, "in place"))
     if config.gene_clusters and config.cell_clusters:
-        steps += [
-            Step("g-cluster", KMeansOneHot(config.gene_clusters, config.cluster_seed), positions(first, last_gene)),
-            Step("c-cluster", KMeansOneHot(config.cell_clusters, config.cluster_seed), positions(last_gene, last_cell)),
-        ]
+        for group, start, end in zip(schema.groups, ends[:-1], ends[1:], strict=True):
+            clusters = KMeansOneHot(setting_of(group, config.gene_clusters, config.cell_clusters), config.cluster_seed)
+            steps.append(Step(f"{group.prefix}-cluster", clusters, positions(start, end)))
     steps += [
         Step("statistics", RowStatistics(schema.widths), positions(first, first + len(schema.values)), own_names=True),
         keep_treated(schema),
-        Step("conditions", OneHotConditions(schema.levels), conditions, "replace", own_names=True),
+        *encode_conditions(schema),
     ]
     return FeaturePipeline(steps)
 

@@ -9,10 +9,10 @@ from functools import partial
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named, starting
+from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
-from moa.models.base import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage, components
 
 
 class ThreeStageConfig(ModelConfig):
@@ -54,25 +54,21 @@ def features(config: ThreeStageConfig, schema: Assay, earlier: str | None = None
         schema: columns of the features.
         earlier: stage whose predictions are in the frame; they are ranked by the training rows.
     """
-    from moa.features import GaussianRank, OneHotConditions, UMAPEmbedding
+    from moa.features import GaussianRank, UMAPEmbedding
 
-    genes, cells = named(*schema.columns("genes")), named(*schema.columns("cells"))
-    steps = [
-        Step("g-fa", factor_analysis(config.gene_factors, config.reduction_seed), genes),
-        Step("c-fa", factor_analysis(config.cell_factors, config.reduction_seed), cells),
-    ]
+    seed, steps = config.reduction_seed, []
+    for group in schema.groups:
+        size = components(group, config.gene_factors, config.cell_factors)
+        steps.append(Step(f"{group.prefix}-fa", factor_analysis(size, seed), named(*group.columns)))
     if config.gene_umap and config.cell_umap:
-        steps += [
-            Step("g-umap", UMAPEmbedding(config.gene_umap, random_state=config.reduction_seed), genes),
-            Step("c-umap", UMAPEmbedding(config.cell_umap, random_state=config.reduction_seed), cells),
-        ]
+        for group in schema.groups:
+            size = components(group, config.gene_umap, config.cell_umap)
+            steps.append(Step(f"{group.prefix}-umap", UMAPEmbedding(size, random_state=seed), named(*group.columns)))
     steps.append(Step("rank", GaussianRank(random_state=config.rank_seed), named(*schema.values), "in place"))
     steps.append(keep_treated(schema))
     if earlier:
         steps.append(_rank_predictions(config, earlier))
-    one_hot, conditions = OneHotConditions(schema.levels), named(*schema.condition_columns)
-    steps.append(Step("conditions", one_hot, conditions, "replace", own_names=True))
-    return FeaturePipeline(steps)
+    return FeaturePipeline([*steps, *encode_conditions(schema)])
 
 
 def predictions_alone(config: ThreeStageConfig, schema: Assay, earlier: str) -> FeaturePipeline:

@@ -11,11 +11,11 @@ from typing import Literal
 from moa.data.assay import Assay
 from moa.data.folds import Folds
 from moa.errors import UserError
-from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named, starting
+from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
 from moa.features.reductions import pca
 from moa.learners.two_heads.learner import TwoHeadsLearner
 from moa.learners.two_heads.settings import SECOND
-from moa.models.base import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage, components
 from moa.models.two_heads_columns import COLUMNS
 
 
@@ -48,10 +48,9 @@ def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
     The t-test uses the labels of all training rows, including those of validation folds, as in the original, whose list
     of columns was made once.
     """
-    from moa.features import OneHotConditions, RowStatistics
+    from moa.features import RowStatistics
 
     values, conditions = named(*schema.values), named(*schema.condition_columns)
-    one_hot = Step("conditions", OneHotConditions(schema.levels), conditions, "replace", own_names=True)
     statistics = RowStatistics(schema.widths, ("mean",))
     overall = [name for name in statistics.get_feature_names_out() if name not in _means(schema)]
     return FeaturePipeline(
@@ -60,7 +59,7 @@ def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
             _selected(config, schema),
             Step("means", statistics, values, own_names=True),
             drop("overall mean", named(*overall)),
-            one_hot if config.conditions else drop("no conditions", conditions),
+            *(encode_conditions(schema) if config.conditions else [drop("no conditions", conditions)]),
         ]
     )
 
@@ -100,15 +99,21 @@ def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePi
 
     from moa.features import OneHotConditions
 
-    genes, cells = named(*schema.columns("genes")), named(*schema.columns("cells"))
-    one_hot = OneHotConditions(schema.levels).get_feature_names_out() if config.conditions else ()
-    first = named(*schema.values, *_means(schema), *one_hot)
+    conditions = (*schema.numeric_conditions, *OneHotConditions(schema.levels).get_feature_names_out())
+    first = named(*schema.values, *_means(schema), *(conditions if config.conditions else ()))
     return FeaturePipeline(
         [
             Step("head 2 scale", StandardScaler(), starting(SECOND), "in place", fit_on="train"),
             Step("head 1 scale", StandardScaler(), first, "in place", fit_on="train"),
-            Step("g-pca", pca(config.gene_components, seed), genes, fit_on="train"),
-            Step("c-pca", pca(config.cell_components, seed), cells, fit_on="train"),
+            *(
+                Step(
+                    f"{group.prefix}-pca",
+                    pca(components(group, config.gene_components, config.cell_components), seed),
+                    named(*group.columns),
+                    fit_on="train",
+                )
+                for group in schema.groups
+            ),
         ]
     )
 

@@ -9,11 +9,20 @@ from functools import partial
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, Step, excluding, keep_treated, named, starting
+from moa.features.pipeline import (
+    FeaturePipeline,
+    Step,
+    encode_conditions,
+    excluding,
+    keep_treated,
+    log_conditions,
+    named,
+    starting,
+)
 from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
-from moa.models.base import ModelConfig, Published, Recipe, Stage
+from moa.models.base import ModelConfig, Published, Recipe, Stage, components, setting_of
 
 
 class NonscoredConfig(ModelConfig):
@@ -72,25 +81,18 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
     """
     from sklearn.feature_selection import VarianceThreshold
 
-    from moa.features import GaussianRank, OneHotConditions, UMAPEmbedding
+    from moa.features import GaussianRank, UMAPEmbedding
 
-    genes, cells = named(*schema.columns("genes")), named(*schema.columns("cells"))
-    varying = VarianceThreshold(config.least_variance)
-    one_hot, conditions = OneHotConditions(schema.levels), named(*schema.condition_columns)
-    steps = [
-        Step("rank", GaussianRank(random_state=config.rank_seed), named(*schema.values), "in place"),
-        Step("g-pca", pca(config.gene_components, config.reduction_seed), genes, fit_on="train"),
-        Step("c-pca", pca(config.cell_components, config.reduction_seed), cells, fit_on="train"),
-    ]
+    varying, seed = VarianceThreshold(config.least_variance), config.reduction_seed
+    steps = [Step("rank", GaussianRank(random_state=config.rank_seed), named(*schema.values), "in place")]
+    for group in schema.groups:
+        size = components(group, config.gene_components, config.cell_components)
+        steps.append(Step(f"{group.prefix}-pca", pca(size, seed), named(*group.columns), fit_on="train"))
     if config.gene_umap and config.cell_umap:
-        gene_umap, cell_umap = (
-            UMAPEmbedding(size, random_state=config.reduction_seed, keep_fitted=False)
-            for size in (config.gene_umap, config.cell_umap)
-        )
-        steps += [
-            Step("g-umap", gene_umap, genes, fit_on="train"),
-            Step("c-umap", cell_umap, cells, fit_on="train"),
-        ]
+        for group in schema.groups:
+            size = components(group, config.gene_umap, config.cell_umap)
+            umap = UMAPEmbedding(size, random_state=seed, keep_fitted=False)
+            steps.append(Step(f"{group.prefix}-umap", umap, named(*group.columns), fit_on="train"))
     return FeaturePipeline(
         [
             *steps,
@@ -102,7 +104,7 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
                 fit_on="train",
             ),
             keep_treated(schema),
-            Step("conditions", one_hot, conditions, "replace", own_names=True),
+            *encode_conditions(schema),
         ]
     )
 
@@ -114,17 +116,22 @@ def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) ->
     """
     from moa.features import ConditionCodes, GaussianRank, KMeansOneHot, RowStatistics
 
-    genes, cells, values = named(*schema.columns("genes")), named(*schema.columns("cells")), named(*schema.values)
+    values = named(*schema.values)
     statistics = RowStatistics(schema.widths, ("mean", "std", "kurtosis", "skew"))
     steps = [
-        Step("codes", ConditionCodes(schema.levels), named(*schema.condition_columns), "in place"),
+        Step("codes", ConditionCodes(schema.levels), named(*schema.levels), "in place"),
         Step("rank", GaussianRank(random_state=config.rank_seed), values, "in place", fit_on="train"),
-        Step("g-fa", factor_analysis(config.gene_factors, config.factor_seed), genes),
-        Step("c-fa", factor_analysis(config.cell_factors, config.factor_seed), cells),
-        Step("g-cluster", KMeansOneHot(config.gene_clusters, random_state=config.cluster_seed), genes),
-        Step("c-cluster", KMeansOneHot(config.cell_clusters, random_state=config.cluster_seed), cells),
+    ]
+    for group in schema.groups:
+        size = components(group, config.gene_factors, config.cell_factors)
+        steps.append(Step(f"{group.prefix}-fa", factor_analysis(size, config.factor_seed), named(*group.columns)))
+    for group in schema.groups:
+        clusters = KMeansOneHot(setting_of(group, config.gene_clusters, config.cell_clusters), config.cluster_seed)
+        steps.append(Step(f"{group.prefix}-cluster", clusters, named(*group.columns)))
+    steps += [
         Step("statistics", statistics, values, own_names=True),
         keep_treated(schema),
+        *log_conditions(schema),
     ]
     if meta_features:
         rank = GaussianRank(random_state=config.rank_seed)
@@ -159,8 +166,8 @@ def stages(config: TwoStageConfig, schema: Assay) -> tuple[Stage, ...]:
 def _with_categories(learner: TabNetLearner, schema: Assay) -> TabNetLearner:
     """Fill the number of levels and the width of each condition's embedding, unless they are set."""
     sizes = {
-        "cat_dims": tuple(len(condition.levels) for condition in schema.conditions),
-        "cat_emb_dim": (1,) * len(schema.conditions),
+        "cat_dims": tuple(len(levels) for levels in schema.levels.values()),
+        "cat_emb_dim": (1,) * len(schema.levels),
     }
     return learner.model_copy(update={name: size for name, size in sizes.items() if getattr(learner, name) is None})
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moa.errors import UserError
-from moa.files import replacing
+from moa.files import ensure_writable, replacing
 from moa.reporting.inputs import collect
 from moa.reporting.page import Card, Section, Text, render
 from moa.reporting.scores import Scores
@@ -49,6 +49,7 @@ def write_report(
     Raises:
         UserError: there is nothing to report on, or the predictions belong to other data.
     """
+    ensure_writable(Path(out))
     inputs = collect(Path(data), Path(weights), Path(predictions), [Path(path) for path in blends])
     found = Scores(inputs)
     if not found.models:

@@ -16,9 +16,12 @@ from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
 from moa.data.synthetic import TRUTH, is_synthetic
 from moa.data.table_files import read_table
+from moa.data.tables import has_table
+from moa.data.wells import WELLS, describe_rows, read_wells
 from moa.errors import UserError
 from moa.models.base import Recipe, Stage
 from moa.models.registry import recipes
+from moa.training.heldout import held_out_folds
 from moa.training.layout import UnitKey, WeightsFolder
 from moa.training.records import ManifestRecord
 from moa.training.store import ModelStore
@@ -50,6 +53,7 @@ class ModelResult:
         manifest: of the trained weights; None if there are none.
         units: one row per finished unit: stage, seed, fold, seconds, device.
         history: learning curves: stage, seed, fold, epoch, train_loss, valid_loss.
+        folds: of each row by seed, in the last stage; None if no fold of it is finished.
         stages: those of the trained settings; empty if they are not known.
     """
 
@@ -63,6 +67,7 @@ class ModelResult:
     units: pd.DataFrame = field(default_factory=pd.DataFrame)
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
     stages: tuple[Stage, ...] = ()
+    folds: pd.DataFrame | None = None
 
     @property
     def planned(self) -> int | None:
@@ -96,6 +101,7 @@ class Inputs:
         weights: folder of trained weights; may be missing.
         synthetic: whether the data were made by ``moa data synthesize``.
         truth: 0/1 targets of the test rows, if a synthetic data set has them.
+        known: compound, dose, plate, treatment and others of the training rows, as far as they are known.
         models: those with predictions, in the order of the recipes.
         blends: the published blends, and those that were given or found.
     """
@@ -104,6 +110,7 @@ class Inputs:
     weights: Path
     synthetic: bool
     truth: pd.DataFrame | None
+    known: pd.DataFrame
     models: dict[str, ModelResult]
     blends: dict[str, BlendSpec]
 
@@ -125,14 +132,16 @@ def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path]
     found = sorted({path.parent.name for kind in ("oof", "test") for path in predictions.glob(f"*/{kind}.parquet")})
     if not any((predictions / name / "oof.parquet").exists() for name in found):
         raise UserError(f"{predictions}: holds no <model>/oof.parquet; run `moa predict all --out {predictions}` first")
-    dataset = load_dataset(data, drugs=(data / TRAIN_DRUG).exists(), nonscored=False)
+    dataset = load_dataset(data, drugs=has_table(data, TRAIN_DRUG), nonscored=False)
     known = recipes()
     order = [name for name in known if name in found] + [name for name in found if name not in known]
     models = {name: _model(name, known.get(name), dataset, weights, predictions / name) for name in order}
     synthetic = is_synthetic(data)
     truth = _truth(data / TRUTH, dataset) if synthetic else None
     specs = _blends([*blends, *sorted(predictions.glob("*.yaml"))])
-    return Inputs(dataset, weights, synthetic, truth, models, specs)
+    wells = read_wells(data / WELLS) if (data / WELLS).exists() else None
+    known = describe_rows(dataset.features, dataset.schema, dataset.drugs, wells)
+    return Inputs(dataset, weights, synthetic, truth, known, models, specs)
 
 
 def _blends(further: Sequence[Path]) -> dict[str, BlendSpec]:
@@ -209,6 +218,10 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
             if set(table.columns) == set(data.scored.columns):
                 variants.setdefault(name, []).append(table)
     result.units, result.history = pd.DataFrame(units), pd.DataFrame(curves)
+    last = [
+        (key.seed, key.fold) for key in store.layout.units() if result.stages and key.stage == result.stages[-1].name
+    ]
+    result.folds = held_out_folds(store, result.stages[-1].name, last) if last else None
     for name, parts in variants.items():
         table = pd.concat(parts).groupby(level=0, sort=True).mean()
         result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, store.folder, TRAIN_SCORED)

@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
 from moa.data.folds import SMALL_DRUG_ROWS
 from moa.metrics import CLIP, column_log_loss, competition_log_loss, prevalence_baseline, row_log_loss, treated_log_loss
+from moa.metrics.ranking import column_areas, measures
 from moa.reporting.inputs import Inputs
 
 #: Upper bounds of the prevalence among treated rows, with their labels.
@@ -63,7 +63,12 @@ class Prediction:
     @cached_property
     def aucs(self) -> pd.Series:
         """Area under the ROC curve by target; NaN where a target has no positive or no negative row."""
-        return column_auc(self.y, self.table)
+        return column_areas(self.y, self.table)["roc_auc"]
+
+    @cached_property
+    def measures(self) -> dict[str, float]:
+        """The field's measures, see `moa.metrics.ranking.measures`."""
+        return measures(self.y, self.table)
 
     @property
     def loss(self) -> float:
@@ -95,22 +100,6 @@ class Prediction:
     def calibration(self) -> pd.DataFrame:
         """See `calibration_table`."""
         return calibration_table(self.y, self.table)
-
-
-def column_auc(y: pd.DataFrame, p: pd.DataFrame) -> pd.Series:
-    """Area under the ROC curve of each target, ties counted half (Mann-Whitney); NaN if there is only one class.
-
-    All columns are computed at once: over ten models, calling scikit-learn once per target takes ten times as long.
-    """
-    positive = y.to_numpy() == 1
-    n_positive = positive.sum(axis=0).astype(np.float64)
-    n_negative = len(y) - n_positive
-    ranks = rankdata(p.to_numpy(), axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        wins = (ranks * positive).sum(axis=0) - n_positive * (n_positive + 1) / 2
-        return pd.Series(
-            np.where((n_positive > 0) & (n_negative > 0), wins / (n_positive * n_negative), np.nan), y.columns
-        )
 
 
 def calibration_table(y: pd.DataFrame, p: pd.DataFrame) -> pd.DataFrame:

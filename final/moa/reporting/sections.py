@@ -13,6 +13,7 @@ from moa.models.base import Recipe, corrections
 from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bars
 from moa.reporting.details import calibration, drugs, targets
 from moa.reporting.inputs import ModelResult
+from moa.reporting.measures import measures
 from moa.reporting.networks import networks
 from moa.reporting.page import LOSS, Block, Figures, Section, Table, Text
 from moa.reporting.scores import Prediction, Scores
@@ -111,13 +112,13 @@ def _published(found: Scores, p: Prediction) -> str:
         oof = found.inputs.blends[p.key].published.oof
         return f"{oof:g} (treated)" if oof else "–"
     recipe = _recipe(found, p)
-    return recipe.published.cv_text if recipe else "–"
+    return recipe.cv_text if recipe else "–"
 
 
 def _on_published_rows(found: Scores, p: Prediction) -> float:
     """Our score over the rows of the published one beside it; NaN if there is no published one."""
     recipe = _recipe(found, p)
-    if recipe and recipe.published.cv_rows == "all":
+    if recipe and recipe.cv_rows == "all":
         return found.all_rows(p)
     return float("nan") if _published(found, p) == "–" else p.loss
 
@@ -234,4 +235,15 @@ def correlations(found: Scores) -> Section | None:
 #: A function of the scores that returns one or several sections, or None if it has nothing to show.
 MakeSection = Callable[[Scores], Section | list[Section] | None]
 #: The sections of the page in order. To add one, add a function here, or to ``sections`` of `write_report`.
-SECTIONS: tuple[MakeSection, ...] = (scores, blends, correlations, curves, targets, calibration, drugs, networks, cost)
+SECTIONS: tuple[MakeSection, ...] = (
+    scores,
+    measures,
+    blends,
+    correlations,
+    curves,
+    targets,
+    calibration,
+    drugs,
+    networks,
+    cost,
+)

@@ -78,10 +78,6 @@ class LocalExecutor(Processes):
     def __init__(self) -> None:
         super().__init__(torch.get_num_threads())
 
-    def place(self, runtime: Runtime) -> Runtime:
-        """The same runtime."""
-        return runtime
-
     def stop(self) -> None:
         """Nothing: an interruption reaches the units of this machine by itself."""
 

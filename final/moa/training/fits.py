@@ -1,7 +1,7 @@
 """Fitted transformers on disk: found by what they were fitted on, shared by all models of a weights folder.
 
 They are skops files, which hold arrays and names of classes. Nothing is unpickled, and only classes on the list
-``moa.features.TRUSTED_TYPES`` are constructed.
+``moa.features.stored.trusted_types`` are constructed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import skops.io
 from sklearn.base import clone
 
 from moa.errors import StoreError, shown
-from moa.features import TRUSTED_TYPES
+from moa.features.stored import trusted_types
 from moa.files import creating, digest
 from moa.training.layout import WeightsFolder
 
@@ -51,8 +51,9 @@ class SharedFits:
         if self.path(key).exists():
             return self.load(key), key
         fitted = clone(transformer).fit(X) if y is None else clone(transformer).fit(X, y)
-        with creating(self.path(key)) as temporary:
-            temporary.write_bytes(dump(fitted))
+        raw = dump(fitted)
+        with creating(self.path(key), len(raw)) as temporary:
+            temporary.write_bytes(raw)
         # The stored copy is returned, not the fit itself. It may be another process's of the same moment, made on
         # another number of threads, and all must continue with the one that is kept. Arrays also come back in another
         # memory order, which can change a product's last bit: a fresh process must predict what was predicted at
@@ -111,9 +112,9 @@ def load(raw: bytes, path: Path) -> Any:
     if hashlib.sha256(payload).digest() != checksum:
         raise StoreError(f"{path}: damaged (checksum differs); delete it and train again")
     try:
-        unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED_TYPES))
+        unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(trusted_types()))
         if not unknown:
-            return skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+            return skops.io.loads(payload, trusted=trusted_types())
     # A file that skops did not write fails in many ways: in its zip, its JSON, or the constructors of its types.
     except Exception as error:
         raise StoreError(

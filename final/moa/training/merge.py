@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from moa.errors import StoreError, UserError
-from moa.files import replacing_folder, sha256, write_json
+from moa.errors import StoreError, UserError, WriteError
+from moa.files import ensure_writable, replacing_folder, sha256, write_json, writing
 from moa.models.registry import recipes
 from moa.progress import progress
 from moa.training.fits import array_hashes
@@ -48,6 +48,7 @@ def merge_weights(
         StoreError: parts of a model belong to other settings, data or features, or a unit is damaged. Units taken
             before stay, and each is whole.
     """
+    ensure_writable(Path(target))
     wanted = None if models is None else set(models)
     parts: list[_Part] = []
     for source in sources:
@@ -64,7 +65,10 @@ def merge_weights(
             part.take_training_facts()
             taken = 0
             for unit in part.units:
-                taken += part.take_unit(unit)
+                try:
+                    taken += part.take_unit(unit)
+                except WriteError as error:
+                    raise error.during(f"{done} units are taken and kept", len(part.units) - taken) from error
                 done += 1
                 bar.update(done, part.model)
             before = results.get(part.model, Merged(part.model, 0, 0))
@@ -89,9 +93,10 @@ class _Part:
             write_json(self.store.layout.manifest, self.source.manifest().to_json())
             return ""
         manifest = {"recipe": FIRST_RECIPE} | self.source.manifest().to_json()
-        versions = manifest.pop("versions", {})
+        versions, code = manifest.pop("versions", {}), manifest.pop("code", {})
         try:
             self.store.claim(manifest)
+            self.store.check_code(code)
         except StoreError as error:
             raise StoreError(f"{self.source.folder}: not of the same training as the others: {error}") from None
         known = self.store.manifest().versions
@@ -107,11 +112,15 @@ class _Part:
             path = self.store.layout.stage(stage)
             if not path.exists():
                 write_json(path, description.to_json())
-            elif (there := self.store.stage(stage).to_json()) != description.to_json():
+                continue
+            there, here = self.store.stage(stage).to_json(), description.to_json()
+            if there.get("description") is None or here.get("description") is None:  # a part of version 0.2
+                there, here = there | {"description": None}, here | {"description": None}
+            if there != here:
                 raise StoreError(
                     f"{self.source.layout.stage(stage)}: {self.model} was trained on other features or stages here "
-                    f"than in {path} ({first_difference(there, description.to_json())}); train every part from one "
-                    "that holds the stage's inputs"
+                    f"than in {path} ({first_difference(there, here)}); train every part from one that holds the "
+                    "stage's inputs"
                 )
 
     def take_training_facts(self) -> None:
@@ -128,10 +137,14 @@ class _Part:
         if not source.exists():
             raise StoreError(f"{source}: missing; copy the whole weights folder, its 'shared' part included")
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            self.link(source, temporary)
-            os.replace(temporary, path)
+            with writing(path, source.stat().st_size):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self.link(source, temporary)
+                    os.replace(temporary, path)
+                finally:
+                    temporary.unlink(missing_ok=True)
         elif not os.path.samefile(source, path) and array_hashes(source) != array_hashes(path):
             raise StoreError(
                 f"{source}: the same features were fitted with another result than {path} (other processors round "
@@ -150,8 +163,9 @@ class _Part:
         for name, expected in checksums.items():
             if not (source / name).exists() or sha256(source / name) != expected:
                 raise StoreError(f"{source / name}: missing or damaged (checksum differs); copy this unit again")
+        size = sum((source / name).stat().st_size for name in checksums)
         try:
-            with replacing_folder(self.store.layout.unit(key)) as temporary:
+            with replacing_folder(self.store.layout.unit(key), size) as temporary:
                 for name in (*checksums, self.source.layout.facts(key).name):
                     self.link(source / name, temporary / name)
         except OSError:

@@ -50,6 +50,7 @@ class ManifestRecord(Record):
         data_schema: schema of the data it was trained on.
         data: sha256 of the files it was trained on, by name.
         versions: of Python and packages.
+        code: source of a recipe outside of the package, by file name; see ``moa.models.source``.
     """
 
     model: str | None = None
@@ -59,6 +60,7 @@ class ManifestRecord(Record):
     data_schema: dict[str, Any] | None = Field(None, alias="schema")
     data: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
+    code: dict[str, str] = Field(default_factory=dict)
 
 
 class TrainingRecord(Record):
@@ -142,6 +144,7 @@ class StageRecord(Record):
         folds: the cross-validation scheme.
         rows: number of training rows.
         pipeline: the fitted features.
+        description: the stage that was trained, see ``moa.training.description``; None in version 0.2 of the package.
     """
 
     targets: Annotated[list[str], Field(min_length=1)]
@@ -150,6 +153,7 @@ class StageRecord(Record):
     folds: dict[str, Any]
     rows: Count
     pipeline: PipelineRecord
+    description: dict[str, Any] | None = None
 
     @field_validator("targets")
     @classmethod

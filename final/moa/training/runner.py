@@ -23,10 +23,12 @@ from moa.data.assay import COMPETITION, Assay
 from moa.data.dataset import Dataset
 from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
+from moa.errors import WriteError
 from moa.features import Familiarity
 from moa.files import create_json
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Stage
+from moa.models.source import code_of
 from moa.progress import progress
 from moa.training.executors import LocalExecutor, UnitExecutor
 from moa.training.selection import Selection
@@ -119,7 +121,7 @@ class Runner:
 
         Raises:
             UserError: the selection names a stage or fold that does not exist.
-            StoreError: the weights folder was made with other settings or data.
+            StoreError: the weights folder was made with other settings or data, or by another recipe.
             UnitsFailed: some units failed on a cluster; later stages are not begun.
         """
         plan = self.plan(selection, until)
@@ -131,8 +133,10 @@ class Runner:
                 "settings": self.trained.config.model_dump(mode="json"),
                 "schema": self.trained.schema.plain,
                 "data": self._fingerprint(data),
-            }
+            },
+            code_of(self.model),
         )
+        self.trained.check_recipe()
         with self._here("familiarity"):
             self._describe_training(data)
         for stage, wanted in plan:
@@ -179,9 +183,15 @@ class Runner:
         with self._here(stage.name):
             inputs = prepare_stage(self.trained, stage, data, seeds, self.watch.quiet)
         units = (self._unit(stage, seed, fold) for seed, fold in missing)
-        with self.watch.stage(self.model.name, stage.name, len(wanted), len(wanted) - len(missing)) as shown:
+        done = len(wanted) - len(missing)
+        with self.watch.stage(self.model.name, stage.name, len(wanted), done) as shown:
             for result in self.executor.run(inputs, units, shown):
-                store.save_unit(stage.name, result, self.placed.device)
+                try:
+                    store.save_unit(stage.name, result, self.placed.device)
+                except WriteError as error:
+                    there = sum(store.has_unit(stage.name, *unit) for unit in wanted)
+                    kept = f"{there} of {len(wanted)} units of {stage.name} are finished and kept"
+                    raise error.during(kept, len(wanted) - there) from error
                 shown.on_finished(result)
 
     def _unit(self, stage: Stage, seed: int, fold: int) -> Unit:

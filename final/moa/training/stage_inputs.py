@@ -13,6 +13,7 @@ from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, digest
 from moa.models.base import Stage
 from moa.progress import progress
+from moa.training.description import describe_stage
 from moa.training.records import StageRecord
 from moa.training.trained import Trained
 from moa.training.unit import StageInputs
@@ -102,6 +103,7 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
         "folds": stage.folds.model_dump(),
         "rows": len(X),
         "pipeline": pipeline.describe(),
+        "description": describe_stage(trained.model, stage),
     }
     # Another process may have been first; fits are shared by what they were fitted on, so its pipeline is this one.
     create_json(path, description)

@@ -23,8 +23,9 @@ from moa.data.assay import Assay
 from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError, in_words, shown
 from moa.features.pipeline import FeaturePipeline
-from moa.files import create_json, plain, replacing_folder, sha256, write_json
+from moa.files import create_json, plain, replacing_folder, sha256, write_json, writing
 from moa.learners.base import Fitted
+from moa.models.source import changed_code
 from moa.training import fits
 from moa.training.layout import UnitKey, WeightsFolder
 from moa.training.records import (
@@ -102,11 +103,12 @@ class ModelStore:
 
     # -- the model ----------------------------------------------------------------------------------------------------
 
-    def claim(self, identity: dict[str, Any]) -> None:
+    def claim(self, identity: dict[str, Any], code: dict[str, str] | None = None) -> None:
         """Write the manifest, or compare it with the one that is there.
 
         Args:
             identity: what must be equal for units to belong together: settings, data, schema.
+            code: source of a recipe outside of the package by file name; compared by ``check_code``.
 
         Raises:
             StoreError: the folder was made with something else.
@@ -114,7 +116,7 @@ class ModelStore:
         path = self.layout.manifest
         identity = json.loads(json.dumps(identity, default=plain))
         if not path.exists():
-            create_json(path, {**identity, "versions": versions()})
+            create_json(path, {**identity, "versions": versions(), **({"code": code} if code else {})})
         existing = {"recipe": FIRST_RECIPE} | self.manifest().to_json()
         for part, value in identity.items():
             if existing.get(part) != value:
@@ -147,6 +149,24 @@ class ModelStore:
                 f"{version}; train again, or use the package that trained them"
             )
 
+    def check_code(self, code: dict[str, str]) -> None:
+        """Refuse weights that a recipe outside of the package trained, and whose source was changed since.
+
+        Args:
+            code: source of the recipe by file name, as ``moa.models.source.code_of`` gives it.
+
+        Raises:
+            StoreError: the manifest has another source.
+        """
+        changed = changed_code(self.manifest().code, code)
+        if changed:
+            raise StoreError(f"{self.layout.manifest}: trained by another recipe ({changed}); {self.again}")
+
+    @property
+    def again(self) -> str:
+        """What to do where a recipe has changed, for messages."""
+        return f"undo the change, give another --weights folder, or delete {self.folder} to train again"
+
     def training_facts(self) -> TrainingRecord | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
         return read_record(self.layout.training, TrainingRecord) if self.layout.training.exists() else None
@@ -174,20 +194,25 @@ class ModelStore:
     def scratch(self, stage: str, seed: int, fold: int) -> Path:
         """A folder for checkpoints of a unit; kept after a kill, removed when the unit is saved."""
         path = self.layout.scratch(UnitKey(stage, seed, fold))
-        path.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
         return path
 
     def save_unit(self, stage: str, result: UnitResult, device: str = "cpu") -> None:
         """Store a finished unit: one folder with weights, features, validation predictions and facts.
 
         A unit that another process has stored meanwhile is kept.
+
+        Raises:
+            WriteError: the disk is full, or the folder read-only.
         """
         key = UnitKey(stage, result.seed, result.fold)
         final, fitted, oof, features = self.layout.unit(key), result.fitted, result.oof, result.features
         _sweep(final.parent)
+        tensors = {name: value.contiguous() for name, value in fitted.tensors.items()}
+        size = sum(value.nbytes for value in tensors.values()) + oof.to_numpy().nbytes * (1 + len(fitted.variants))
         try:
-            with replacing_folder(final) as temporary:
-                tensors = {name: value.contiguous() for name, value in fitted.tensors.items()}
+            with replacing_folder(final, size) as temporary:
                 safetensors.torch.save_file(tensors, temporary / _WEIGHTS)
                 write_table(temporary / _OOF, oof)
                 for name, values in fitted.variants.items():

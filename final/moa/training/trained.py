@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,9 @@ from moa.features.pipeline import FeaturePipeline
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.models.registry import recipe
+from moa.models.source import code_of
 from moa.progress import console, progress
+from moa.training.description import changed_columns, changed_stage
 from moa.training.layout import UnitKey
 from moa.training.selection import Selection
 from moa.training.store import ModelStore, StoredUnit
@@ -45,11 +48,31 @@ class Trained:
         self.runtime = runtime or Runtime()
         self.stages: dict[str, Stage] = {stage.name: stage for stage in model.stages(config, schema)}
         self.last = list(self.stages.values())[-1]
+        self._kept: dict[tuple[str, ...], Any] | None = None
 
     @property
     def targets(self) -> list[str]:
         """Names of the scored targets, in the order of the training file."""
         return self.store.stage(self.last.name).targets
+
+    def check_recipe(self) -> None:
+        """Refuse fits and weights of a recipe that was changed since, in the package or outside of it.
+
+        Raises:
+            StoreError: names the first change.
+        """
+        store = self.store
+        for stage in self.stages.values():
+            path = store.layout.stage(stage.name)
+            if not path.exists():
+                continue
+            changed = changed_stage(self.model, stage, store.stage(stage.name))
+            unit = next(iter(self.units(stage)), None)
+            if not changed and unit and (inside := store.unit_facts(stage.name, *unit).features):
+                changed = changed_columns(stage, unit[0], inside)
+            if changed:
+                raise StoreError(f"{path}: trained by another recipe ({changed}); {store.again}")
+        store.check_code(code_of(self.model))
 
     # -- predictions --------------------------------------------------------------------------------------------------
 
@@ -145,13 +168,29 @@ class Trained:
         """The finished units (seed, fold) of a stage."""
         return [unit for unit in stage.units() if self.store.has_unit(stage.name, *unit)]
 
+    def keep(self) -> Trained:
+        """Keep what is read in memory from now on, for predictions of many parts; returns this object."""
+        self._kept = {}
+        return self
+
     def unit(self, stage: str, seed: int, fold: int) -> StoredUnit:
         """One finished unit."""
-        return self.store.load_unit(stage, seed, fold)
+        return self._read(lambda: self.store.load_unit(stage, seed, fold), "unit", stage, seed, fold)
 
     def pipeline(self, stage: str) -> FeaturePipeline:
         """The fitted feature pipeline of a stage."""
-        return FeaturePipeline.restore(self.store.stage(stage).pipeline.to_json(), self.store.fits)
+
+        def restore() -> FeaturePipeline:
+            return FeaturePipeline.restore(self.store.stage(stage).pipeline.to_json(), self.store.fits)
+
+        return self._read(restore, "pipeline", stage)
+
+    def _read(self, read: Callable[[], Any], *what: Any) -> Any:
+        if self._kept is None:
+            return read()
+        if what not in self._kept:
+            self._kept[what] = read()
+        return self._kept[what]
 
     def familiarity(self) -> Familiarity | None:
         """Measures how far samples lie from the training data; None where the weights have no such fit."""
@@ -220,7 +259,8 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
         whole: print a note where units of the plan are missing.
 
     Raises:
-        StoreError: there are no weights of that model, or their settings are unknown to this version.
+        StoreError: there are no weights of that model, their settings are unknown to this version, or the recipe was
+            changed since.
         UserError: the model is unknown, or its learners do not predict at the runtime's precision.
     """
     model = name if isinstance(name, Recipe) else recipe(name)
@@ -238,6 +278,7 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
             "use the version that trained them"
         ) from None
     trained = Trained(model, Path(weights), config, schema, runtime)
+    trained.check_recipe()
     for stage in trained.stages.values():
         if trained.runtime.precision not in stage.learner.precisions:
             known = ", ".join(each for each in stage.learner.precisions if each != "auto")

@@ -78,7 +78,6 @@ CORRUPTIONS = {
         edited(lambda t: t.assign(extra="1")),
         ["train_features.csv", "unknown", "'extra'"],
     ),
-    "index column": (TEST_FEATURES, edited(lambda t: t.reset_index()), ["test_features.csv", "'index'"]),
     "repeated column": (
         TEST_FEATURES,
         rewrite(lambda raw: raw.replace(b"g-1,", b"g-0,", 1)),
@@ -130,7 +129,6 @@ CORRUPTIONS = {
         edited(cell(0, "sig_id", "")),
         ["1 problem ", "sample_submission.csv", "'sig_id'", "line 2"],
     ),
-    "sample of other rows": (SAMPLE_SUBMISSION, drop_row(0), ["sample_submission.csv", "missing"]),
     "sample of other targets": (
         SAMPLE_SUBMISSION,
         edited(lambda t: t.rename(columns={t.columns[5]: "other"})),

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from moa.jobs.plates import rank_mechanisms
+from moa.jobs.plate_parts import rank_mechanisms
 
 
 def test_ranking_by_hand():

@@ -5,7 +5,7 @@ import pytest
 
 from moa.errors import UserError
 from moa.jobs import train
-from moa.jobs.train import score_row, train_models
+from moa.jobs.train import RANKING, score_row, train_models
 from moa.learners.runtime import Runtime
 from moa.models.registry import recipe
 
@@ -40,3 +40,13 @@ def test_a_score_counts_the_rows_of_the_published_one(dataset):
     assert new["OOF, same rows"] == new["all rows"] < new["treated rows"] and new["published CV"] == "0.01572 (all) †"
     part = score_row(recipe("simple-nn-new-cv"), dataset, oof.iloc[1:])
     assert part["OOF, same rows"] == "–" and part["treated rows"] != "–"
+
+
+def test_a_score_has_the_fields_measures(dataset):
+    y = dataset.scored[dataset.treated]
+    row = score_row(PERCEPTRON, dataset, y * 0.5 + 0.25)
+    assert [row[name] for name in RANKING.values()] == ["1.000"] * len(RANKING)
+    assert row["published CV"] == "0.01585 (treated)"
+    assert score_row(PERCEPTRON, dataset, None)["ROC-AUC, micro"] == "–"
+    nothing = score_row(PERCEPTRON, dataset, y[~y.any(axis=1)] * 0.5)
+    assert nothing["ROC-AUC, macro"] == nothing["top 5"] == "–" != nothing["treated rows"]

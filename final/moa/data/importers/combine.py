@@ -37,13 +37,15 @@ def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> P
     if len({Path(path).resolve() for path in files}) < len(files):
         raise UserError(f"{Path(files[0]).name}: a file is named twice; name each once")
     parts = []
-    with progress("read files", len(files), quiet=len(files) == 1) as bar:
-        for number, path in enumerate(files, 1):
+    with progress("read files", len(files)) as bar:
+        for number, path in enumerate(files):
             source = Source(path)
+            bar.update(number, source.name)
+            source.report = lambda share, what, done=number: bar.update(done + share, what)
             part = read_source(source, options, notes)
             part.wells.insert(0, FILE, source.name)
             parts.append(part)
-            bar.update(number, source.name)
+        bar.update(len(files), "", log=False)
     return with_missing_values(_combined(parts, notes), notes)
 
 

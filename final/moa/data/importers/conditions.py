@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ from moa.errors import UserError
 
 #: Dose or time is a condition by default only if this share of the treated wells has one.
 _MOST_HAVE = 0.9
+#: Names of plates that start with the batch they are of.
+_BATCH = r"^(week|batch|run|day|experiment|exp|set)[-_ ]?\d+(?=[-_ ])"
 _COLUMNS = {"dose": CP_DOSE, "time": CP_TIME}
 NONE = "none"
 
@@ -137,14 +140,9 @@ def batches(plates: pd.Series, pattern: str | None, notes: Notes) -> pd.DataFram
     Raises:
         UserError: the pattern has no named group, or fits no plate.
     """
-    import re
-
     guessed = pattern is None
     if guessed:
-        words = plates.str.extract(r"^(week|batch|run|day|experiment|exp|set)[-_ ]?\d+(?=[-_ ])", flags=re.IGNORECASE)[
-            0
-        ]
-        found = words.str.lower().unique()
+        found = plates.str.extract(_BATCH, flags=re.IGNORECASE)[0].str.lower().unique()
         if len(found) != 1 or pd.isna(found[0]):
             return pd.DataFrame(index=plates.index)
         pattern = rf"(?i)^(?P<{found[0]}>{found[0]}[-_ ]?\d+)[-_ ]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,7 +103,7 @@ def write_folder(
     elif named and test.any():
         notes.aside(f"wells without a known mechanism are rows to predict ({TEST_FEATURES}), not training rows")
     used = train | test
-    assay = _assay(folder, profiles, design, conditions, labels, options, z_scores)
+    assay = _assay(folder, profiles, design, conditions, labels, options, z_scores, bool(train.any()))
     wells = wells_table(profiles, design, options, notes)
     counts = _counts(profiles, design, train, test, labels)
     with replacing_folder(folder) as temporary:
@@ -124,8 +123,6 @@ def write_folder(
                 compounds.rename_axis(SIG_ID).to_csv(temporary / TRAIN_DRUG)
         write_json(temporary / RECORD, _record(files, profiles, options, counts, notes))
         (temporary / SUMMARY).write_text("\n".join([*(f"{a}: {b}" for a, b in counts), "", *notes.lines(10**6), ""]))
-        for path in temporary.iterdir():
-            os.chmod(path, 0o644)
         if folder.exists():
             shutil.rmtree(folder)  # an earlier import; see check_target
     return Imported(folder, counts, notes)
@@ -139,6 +136,7 @@ def _assay(
     labels: Labels,
     options: ImportOptions,
     z_scores: bool,
+    trains: bool,
 ) -> Assay:
     groups = profiles.features[GROUP]
     return Assay(
@@ -149,7 +147,7 @@ def _assay(
         conditions=conditions.conditions,
         control=Control(column=CP_TYPE, values=(CONTROL,)) if design.controls.any() else None,
         targets=tuple(labels.table.columns) or None,
-        compound="compound" in design.fields,
+        compound=trains and "compound" in design.fields,
         value_range=(-Z_RANGE, Z_RANGE) if z_scores else None,
     )
 

@@ -36,6 +36,8 @@ _ENTREZ = (
 )
 _SYMBOL = ("pr_gene_symbol", "gene_symbol", "symbol", "gene_name", "genesymbol", "gene", "hgnc_symbol", "description")
 _LANDMARK = ("pr_is_lmark", "is_lm", "is_lmark", "feature_space", "lm_id")
+#: So many columns with names of the competition's genes are a table of genes.
+_MANY = 200
 _PROBE = re.compile(r"^(?:AFFX-)?[\w/-]+_at$")
 _GENE_NAME = re.compile(r"^[A-Za-z][\w@.-]{1,24}$")
 #: Compartments of CellProfiler: a feature's name starts with one.
@@ -77,7 +79,7 @@ def identify(fields: pd.DataFrame, options: ImportOptions) -> tuple[pd.DataFrame
         groups = groups.where(groups.notna(), genes[GROUP].replace("", None))
     if groups.notna().mean() > 0.5:
         table[GROUP] = groups.fillna("other")
-        kind = "expression" if genes is not None else "profiles"
+        kind = "expression" if genes is not None and (table[GROUP] == "genes").any() else "profiles"
     else:
         identified = (table[[ENTREZ_ID, SYMBOL, PROBE_ID]] != "").any(axis=1).mean()
         kind = "expression" if identified > 0.5 else "profiles"
@@ -152,6 +154,7 @@ def match_features(wanted: pd.DataFrame, found: pd.DataFrame) -> Matched:
         ("cell line", _ids(wanted, CELL_LINE), names.str.upper()),
         ("cell line", _ids(wanted, CELL_LINE).str.partition("_")[0], names.str.upper()),
         ("symbol", _ids(wanted, SYMBOL), names.str.upper()),
+        ("former symbol", _ids(wanted, FORMER_SYMBOL), names.str.upper()),
     ):
         places: dict[str, str] = {}
         for feature, value in found_ids.items():
@@ -182,18 +185,22 @@ def _known_columns(ids: Iterable[str]) -> pd.DataFrame | None:
     """What features are, where many have the competition's names, or Entrez ids, symbols or probes of its genes."""
     known, ids = competition_features(), list(ids)
     empty = pd.DataFrame("", index=ids, columns=known.columns)
-    best, most = None, max(1, len(ids) // 4)
+    # A quarter of the columns; of a whole transcriptome, which has other genes too, some hundreds.
+    best, by, most = None, None, max(1, min(len(ids) // 4, _MANY))
     for column in (None, ENTREZ_ID, SYMBOL, FORMER_SYMBOL, PROBE_ID, CELL_LINE):
         keys = known.index if column is None else known[column]
         table = known[keys != ""].set_axis(keys[keys != ""], axis=0)
         hits = [name for name in ids if name in table.index]
         if len(hits) > most:
-            best, most = table, len(hits)
+            best, by, most = table, column, len(hits)
     if best is None:
         return None
     hits = [name for name in ids if name in best.index]
     empty.loc[hits] = best.loc[hits].to_numpy()
-    empty.loc[[name for name in ids if name not in best.index], GROUP] = empty.loc[hits, GROUP].mode().iloc[0]
+    others = [name for name in ids if name not in best.index]
+    empty.loc[others, GROUP] = empty.loc[hits, GROUP].mode().iloc[0]
+    if by in (SYMBOL, FORMER_SYMBOL):
+        empty.loc[others, SYMBOL] = others
     return empty
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from moa.data.importers.fields import KNOWN, find_column, find_field, plain_name
 from moa.data.importers.notes import Notes, counted, listed
 from moa.data.importers.options import ImportOptions
 from moa.data.importers.tables import read_text_table
-from moa.data.importers.wells import well_name
+from moa.data.importers.wells import is_well, well_name
 from moa.errors import UserError
 
 
@@ -20,16 +20,17 @@ from moa.errors import UserError
 class _Keys:
     """Columns of the wells and of the table that hold the same plates and the same places."""
 
-    plate: tuple[str, str] | None
-    well: tuple[str, str] | None
+    plate: tuple[str, str] | None = None
+    well: tuple[str, str] | None = None
+    id: str | None = None
 
 
 def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: Notes) -> pd.DataFrame:
     """Add the columns of a table to the metadata of wells.
 
-    The columns to join on are found by what they hold: places such as A03, and the plates (or what the wells' metadata
-    says of a whole plate, such as the name of its plate map). A table of plates has no places, a map that holds for
-    every plate has no plates.
+    The columns to join on are found by what they hold: the names of the wells themselves, or places such as A03 and the
+    plates (or what the wells' metadata says of a whole plate, such as the name of its plate map). A table of plates has
+    no places, a map that holds for every plate has no plates.
 
     Args:
         wells: metadata, text.
@@ -44,11 +45,15 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
         UserError: the table shares nothing with the wells, or names a well twice.
     """
     table, name = read_text_table(path), Path(path).name
-    keys = _find_keys(wells, table, name, options)
+    keys = _find_keys(wells, table, name, options, notes)
     ours = pd.Series([""] * len(wells), index=wells.index, dtype=object)
     theirs = pd.Series([""] * len(table), index=table.index, dtype=object)
     complete = pd.Series(True, index=table.index)
     used = []
+    if keys.id:
+        ours, theirs = ours + wells.index.map(_plain), table[keys.id].map(_plain, na_action="ignore").fillna("")
+        complete = table[keys.id].notna()
+        used.append(f"'{keys.id}' = the names of the wells")
     for pair, form in ((keys.plate, _plain), (keys.well, _place)):
         if pair:
             ours = ours + "\t" + wells[pair[0]].map(form, na_action="ignore").fillna("?")
@@ -56,8 +61,9 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
             complete &= table[pair[1]].notna()
             used.append(f"'{pair[1]}' = '{pair[0]}'")
     table, theirs = table[complete], theirs[complete]
-    new = table.drop(columns=[pair[1] for pair in (keys.plate, keys.well) if pair])
-    _refuse_repeated(name, table, new, theirs)
+    places = [keys.id] if keys.id else [pair[1] for pair in (keys.plate, keys.well) if pair]
+    new = table if keys.id else table.drop(columns=places)
+    _refuse_repeated(name, table[places], new, theirs)
     first = ~theirs.duplicated()
     lookup = new[first].set_axis(theirs[first].to_numpy(), axis=0)
     joined = lookup.reindex(ours.to_numpy()).set_axis(wells.index, axis=0)
@@ -76,54 +82,49 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
     return pd.concat([wells.drop(columns=[column for column in joined if column in wells]), joined], axis=1)
 
 
-def _find_keys(wells: pd.DataFrame, table: pd.DataFrame, name: str, options: ImportOptions) -> _Keys:
+def _find_keys(wells: pd.DataFrame, table: pd.DataFrame, name: str, options: ImportOptions, notes: Notes) -> _Keys:
     stated = options.columns
     place = find_column(wells.columns, stated["well"], "--well") if "well" in stated else find_field(wells, "well")
     plate = find_column(wells.columns, stated["plate"], "--plate") if "plate" in stated else find_field(wells, "plate")
+    share, column = _best(pd.Series(wells.index, index=wells.index), table, "id", _plain)
+    if column is not None and share > 0.5:  # such as the tables of instances and signatures beside LINCS files
+        return _Keys(id=column)
     well_pair = None
     if place:
-        share, column = _best(wells[place], table, "well", _place)
-        # Nearly all values of a column of places are places; a column of replicates shares none with them.
-        if (
-            column is not None
-            and share > 0
-            and table[column].dropna().map(lambda text: _place(text) != text.lower()).mean() > 0.5
-        ):
-            well_pair = (place, column)
-    candidates = [plate] if plate else []
-    if plate:
-        of_plate = wells.groupby(plate, sort=False, dropna=False).nunique(dropna=False).max() <= 1
-        candidates += [column for column in of_plate.index[of_plate] if column not in (plate, place)]
-    best: tuple[float, tuple[str, str]] | None = None
+        # A column of replicates, 1, 2 and 3, is no column of places even where the files count their wells.
+        places = table[[column for column in table if table[column].dropna().map(is_well).mean() > 0.5]]
+        share, column = _best(wells[place], places, "well", _place)
+        well_pair = (place, column) if column is not None else None
     rest = table.drop(columns=[well_pair[1]] if well_pair else [])
-    for ours in candidates:
+    best: tuple[float, tuple[str, str] | None] = (0.0, None)
+    for ours in _plate_columns(wells, plate) if plate else []:
         share, column = _best(wells[ours], rest, "plate", _plain)
-        if column is not None and share > 0 and (best is None or share > best[0]):
+        if column is not None and share > best[0]:
             best = (share, (ours, column))
-            if share == 1:
-                break
-    plate_pair = best[1] if best else None
-    if plate_pair is None and well_pair is None:
-        shown = f"plates such as '{wells[plate].dropna().iloc[0]}'" if plate else "wells"
+    plate_pair = best[1]
+    example = f"such as '{wells[plate].dropna().iloc[0]}'" if plate else ""
+    theirs = find_field(rest, "plate")
+    if plate_pair is None and (well_pair is None or (plate and theirs)):
+        held = f"column '{theirs}' holds none of" if theirs else "no column holds"
+        what = f"the plates of the files, {example}" if plate else "the wells of the files"
         raise UserError(
-            f"{name}: no column holds the {shown} of the files; its columns are {listed(table.columns, 6)} "
-            "(name the files' columns with --plate and --well)"
+            f"{name}: {held} {what}; its columns are {listed(table.columns, 6)} "
+            "(--plate and --well name the files' columns)"
         )
-    if (
-        plate_pair is None
-        and plate
-        and wells[plate].nunique() > 1
-        and table[well_pair[1]].map(_place).duplicated().any()
-    ):
-        raise UserError(
-            f"{name}: names wells more than once but no plate of the files, such as '{wells[plate].dropna().iloc[0]}'; "
-            "add a column of plates"
-        )
-    if well_pair is None and table[plate_pair[1]].map(_plain).duplicated().any() and place is None:
-        raise UserError(
-            f"{name}: names a plate more than once, and the files name no wells; name their column with --well"
-        )
+    if plate_pair is None and plate and wells[plate].nunique() > 1:
+        if table[well_pair[1]].map(_place).duplicated().any():
+            raise UserError(f"{name}: names wells more than once but no plate of the files, {example}; add plates")
+        notes.guessed(f"{name}: names no plates, so it holds for each of the {wells[plate].nunique():,} plates")
+    if well_pair is None and not place and table[plate_pair[1]].map(_plain).duplicated().any():
+        raise UserError(f"{name}: names a plate twice, but the files name no wells; name their column with --well")
     return _Keys(plate_pair, well_pair)
+
+
+def _plate_columns(wells: pd.DataFrame, plate: str) -> list[str]:
+    """The column of plates, and others that say what a whole plate is, such as its barcode or plate map."""
+    same = wells.groupby(plate, sort=False, dropna=False).nunique(dropna=False).max() <= 1
+    named = [column for column in same.index[same] if re.search("plate|barcode|map", column, re.IGNORECASE)]
+    return [plate, *(column for column in named if column != plate)]
 
 
 def _best(ours: pd.Series, table: pd.DataFrame, field: str, form) -> tuple[float, str | None]:
@@ -132,18 +133,23 @@ def _best(ours: pd.Series, table: pd.DataFrame, field: str, form) -> tuple[float
     best: tuple[float, bool, str | None] = (0.0, False, None)
     for column in table:
         held = set(table[column].dropna().map(form))
-        score = (len(values & held) / max(1, len(values)), plain_name(column) in KNOWN[field], column)
+        score = (len(values & held) / max(1, len(values)), plain_name(column) in KNOWN.get(field, ()), column)
         if score[:2] > best[:2] and score[0] > 0:
             best = score
     return best[0], best[2]
 
 
-def _refuse_repeated(name: str, table: pd.DataFrame, new: pd.DataFrame, keys: pd.Series) -> None:
-    rows = new.astype(str).agg("\t".join, axis=1) if new.shape[1] else pd.Series("", index=new.index)
+def _refuse_repeated(name: str, places: pd.DataFrame, new: pd.DataFrame, keys: pd.Series) -> None:
+    """Refuse two rows of one well that differ; equal rows do no harm."""
     twice = keys.duplicated(keep=False)
-    for key, lines in keys[twice].groupby(keys[twice], sort=False).groups.items():
+    rows = (
+        new[twice].fillna("").astype(str).agg("\t".join, axis=1)
+        if new.shape[1]
+        else pd.Series("", index=new.index[twice])
+    )
+    for lines in keys[twice].groupby(keys[twice], sort=False).groups.values():
         if rows.loc[lines].nunique() > 1:
-            what = " ".join(part for part in key.split("\t") if part)
+            what = " ".join(places.loc[lines[0]].astype(str))
             raise UserError(f"{name}: lines {listed(lines, 2)} both describe {what}, differently; keep one of them")
 
 
@@ -153,5 +159,4 @@ def _plain(text: object) -> str:
 
 
 def _place(text: object) -> str:
-    found = well_name(text)
-    return found if found != str(text).strip() or np.any([c.isupper() for c in found]) else found.lower()
+    return well_name(text).lower()

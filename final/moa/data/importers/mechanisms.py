@@ -177,6 +177,8 @@ def _from_table(wells: pd.DataFrame, design: Design, options: ImportOptions, not
     mine, keys = ours.map(_identifier, na_action="ignore"), table[theirs].map(_identifier, na_action="ignore")
     dose = find_field(table.drop(columns=[column, theirs]), "dose")
     by_dose = dose is not None and design.table["dose"].notna().any()
+    if dose and not by_dose:
+        notes.noted(f"{path.name}: its doses ('{dose}') are not used, since the wells' doses are unknown")
     doses = pd.Series(np.nan, index=table.index)
     if by_dose:
         parsed = quantities.parse(table[dose], dose, "dose", notes)

@@ -30,12 +30,12 @@ def merge_replicates(profiles: Profiles, design: Design, notes: Notes) -> tuple[
     parts = [table["compound"], table["dose"].map("{:g}".format), table["dose_level"], table["time"].map("{:g}".format)]
     if "cell_line" in design.fields:
         parts.append(profiles.wells.loc[table.index, design.fields["cell_line"]])
-    keys = pd.concat([part.astype(str) for part in parts], axis=1).agg("|".join, axis=1)
+    keys = pd.concat([part.astype(object).map(str) for part in parts], axis=1).agg("|".join, axis=1)
     names = list(profiles.values.columns)
     rows, sizes = [], []
     values = profiles.values.loc[table.index]
     groups = list(keys.groupby(keys, sort=False).groups.items())
-    with progress("merge replicates", len(groups), quiet=len(groups) < 500) as bar:
+    with progress("merge replicates", len(groups)) as bar:
         for done, (key, members) in enumerate(groups, 1):
             part = values.loc[members]
             if len(part) > 1:

@@ -58,6 +58,8 @@ def parse(
     """
     table = _DOSES if what == "dose" else _TIMES
     text = values.dropna().astype(str)
+    if not len(text):
+        return pd.Series(np.nan, index=values.index), ""
     parsed = {value: _NUMBER.match(value) for value in text.unique()}
     bad = [value for value, match in parsed.items() if match is None]
     commas = [value for value in bad if _COMMA.match(value)]
@@ -84,7 +86,7 @@ def parse(
     if (written == "").any() and len(named):
         notes.guessed(f"values of '{column}' without a unit are in {named[0]}, as the others")
         implied = implied or next(unit for unit in written if unit)
-    elif len(text) and not len(named) and not implied and what == "time":
+    elif not len(named) and not implied and what == "time":
         notes.guessed(f"values of '{column}' are hours")
         implied = "h"
     written = written.where(written != "", implied)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -48,6 +49,8 @@ class Source:
 
     def __init__(self, path: Path):
         self.path = Path(path)
+        #: Called with the share that is read, from 0 to 1, and what is being read.
+        self.report: Callable[[float, str], None] = lambda share, what: None
         try:
             with self.path.open("rb") as file:
                 self.packed = file.read(2) == b"\x1f\x8b"

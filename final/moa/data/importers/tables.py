@@ -54,7 +54,8 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
     """
     name, text = source.name, source.text()
     skipped, start = 0, 0
-    while text[start : start + 1] in ("!", "#", "\n"):
+    # Besides comments, spreadsheet programs may write the separator in a line of its own.
+    while text[start : start + 1] in ("!", "#", "\n") or text[start : start + 4] == "sep=":
         end = text.find("\n", start)
         if end < 0:
             raise UserError(f"{name}: only comment lines; expected a header and rows")
@@ -68,7 +69,9 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
     columns = _header(name, head, separator, skipped + 1)
     keep = set(text_columns(columns))
     first_line = skipped + 2
+    source.report(0.2, name)
     _check_lines(name, text[start:], separator, len(columns), skipped + 1)
+    source.report(0.4, name)
     try:
         table = _parse(text[start:], separator, columns, keep)
     except (ValueError, csv.Error) as error:

@@ -20,6 +20,8 @@ POSITIVE = "trt_poscon"
 #: The column that combining files adds: the file of a well.
 FILE = "Metadata_file"
 _WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*(\d{1,2})$")
+#: Names of L1000 wells: the plate and the place on it.
+_ID = re.compile(r"^(.+):([A-Za-z]{1,2}\d{2})$")
 _BATCH = re.compile(r"^(BRD-[A-Z]\d{8})-\d{3}-\d{2}-\d$")
 
 #: Words of types of wells, and of compounds, as ``_word`` writes them.
@@ -84,6 +86,11 @@ def well_name(text: object) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}" if match else str(text).strip()
 
 
+def is_well(text: object) -> bool:
+    """Whether a text is a place on a plate, such as "A03"."""
+    return bool(_WELL.match(str(text).strip()))
+
+
 def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Profiles, Design]:
     """Find out what was done to each well.
 
@@ -128,6 +135,9 @@ def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Pr
 
 
 def _plates(wells: pd.DataFrame, fields: dict[str, str], notes: Notes) -> pd.Series:
+    if "plate" not in fields and "well" not in fields and all(_ID.match(str(name)) for name in wells.index):
+        notes.guessed(f"plates and places are those of the wells' names, such as {wells.index[0]}")
+        return pd.Series([_ID.match(str(name))[1] for name in wells.index], index=wells.index, dtype=object)
     if "plate" not in fields:
         files = wells[FILE].map(lambda name: name.split(".")[0])
         notes.guessed("no column of plates was found, so each file is one plate; --plate names the column")
@@ -150,6 +160,8 @@ def _places(wells: pd.DataFrame, fields: dict[str, str]) -> pd.Series:
     if row and column and wells[[row, column]].notna().all(axis=None):
         letters = wells[row].map(lambda text: chr(64 + int(text)) if text.isdigit() and 0 < int(text) < 27 else text)
         return (letters + wells[column]).map(well_name)
+    if "plate" not in fields and all(_ID.match(str(name)) for name in wells.index):
+        return pd.Series([_ID.match(str(name))[2] for name in wells.index], index=wells.index, dtype=object)
     return pd.Series(np.nan, index=wells.index, dtype=object)
 
 
@@ -171,8 +183,7 @@ def _refuse_repeated(table: pd.DataFrame, wells: pd.DataFrame) -> None:
 
 def _without_batches(compounds: pd.Series, fields: dict[str, str], notes: Notes) -> pd.Series:
     """Broad ids without the part of the batch, so that all batches of a compound are one compound."""
-    matches = compounds.map(lambda name: _BATCH.match(str(name)), na_action="ignore")
-    batched = matches.map(bool, na_action="ignore").fillna(False).astype(bool)
+    batched = pd.Series([bool(_BATCH.match(str(name))) for name in compounds], index=compounds.index)
     if not batched.any():
         return compounds
     example = compounds[batched].iloc[0]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     State = dict[str, Tensor]
+
+#: Names under which training programs keep the state of a network beside that of the training.
+_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "module")
 
 
 class EfficientNet(BaseModel):
@@ -240,9 +243,34 @@ def _read(path: Path) -> tuple[State, str]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path), checksum
-        return torch.load(path, map_location="cpu", weights_only=True), checksum
+        state = _unwrapped(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         raise UserError(f"{path} is not a file of weights ({type(error).__name__}); fetch it again") from error
+    if state is None:
+        raise UserError(f"{path} is not a file of weights (it holds other things than tensors by name); fetch it again")
+    return state, checksum
+
+
+def _unwrapped(value: Any) -> State | None:
+    """The state of a network, of which training programs keep more: wrapped in a dictionary, or under longer names.
+
+    None where there is none. Averaged weights come before the others, as in timm.
+    """
+    import torch
+
+    while isinstance(value, Mapping):
+        inner = next((value[name] for name in _WRAPPERS if isinstance(value.get(name), Mapping)), None)
+        if inner is None:
+            break
+        value = inner
+    if not isinstance(value, Mapping) or not value:
+        return None
+    state = dict(value)
+    for prefix in ("module.", "model."):
+        if all(isinstance(name, str) and name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): each for name, each in state.items()}
+    whole = all(isinstance(name, str) and isinstance(each, torch.Tensor) for name, each in state.items())
+    return state if whole else None
 
 
 def _checked(backbone: Backbone, state: State, source: str) -> State:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 from torch_optimizer import RAdam
 
+from moa.files import writing
 from moa.learners.base import EpochCallback, FoldData
 from moa.learners.common import epoch_seed, smooth, steps_per_epoch, to_device
 from moa.learners.deepinsight.feature_map import FeatureMap
@@ -78,13 +79,14 @@ def train(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(
-            module,
-            train_dataloaders=module.train_batches,
-            val_dataloaders=module.valid_batches,
-            ckpt_path=str(checkpoint) if checkpoint is not None and checkpoint.is_file() else None,
-            weights_only=True,
-        )
+        with writing(checkpoint or Path("checkpoint"), kept="the epoch before is kept"):
+            trainer.fit(
+                module,
+                train_dataloaders=module.train_batches,
+                val_dataloaders=module.valid_batches,
+                ckpt_path=str(checkpoint) if checkpoint is not None and checkpoint.is_file() else None,
+                weights_only=True,
+            )
     return TrainedNetwork(module.best_state, module.best_epoch, module.history, module.origin)
 
 

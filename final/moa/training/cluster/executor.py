@@ -50,6 +50,7 @@ class DaskExecutor:
     def __init__(self, client: Client, device: str = "cpu", gpu_bytes: int = 0, checkpoint_seconds: float = 300):
         self.client, self.device = client, device
         self._gpu_bytes, self._checkpoint_seconds = gpu_bytes, checkpoint_seconds
+        self._resources = {"resources": {GPU: 1}} if device == "cuda" else {}
         self._runs: dict[str, UnitCallback] = {}
         self._topic = f"moa-{uuid4().hex}"
         self._stopped = threading.Event()
@@ -101,8 +102,7 @@ class DaskExecutor:
             copies.watch(task)
             # A unit with a checkpoint is given out again here, and not by Dask, so that it gets the checkpoint.
             retries = 0 if task.keeps else _RETRIES
-            options = {"retries": retries, "resources": {GPU: 1} if self.device == "cuda" else None}
-            return self._submit(tasks.train, held, task, key=task.key, **options), task
+            return self._submit(tasks.train, held, task, key=task.key, retries=retries, **self._resources), task
 
         running: dict[Future, Task] = {}
         try:
@@ -184,7 +184,7 @@ class DaskExecutor:
         def submit(numbered: tuple[int, Item]) -> tuple[Future, int]:
             number, item = numbered
             arguments = (token, held, work, item, tasks.package())
-            return self._submit(tasks.piece, *arguments, key=f"piece-{number}-{token}"), number
+            return self._submit(tasks.piece, *arguments, key=f"piece-{number}-{token}", **self._resources), number
 
         running: dict[Future, int] = {}
         try:
@@ -193,6 +193,10 @@ class DaskExecutor:
                 yield number, found
         finally:
             self._forget([*running, held])
+
+    def everywhere(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
+        """What a function returns on each worker."""
+        return list(self.client.run(function, *arguments).values())
 
     # -- tasks --------------------------------------------------------------------------------------------------------
 

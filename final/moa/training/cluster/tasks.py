@@ -21,7 +21,7 @@ from distributed import get_client, get_worker
 
 import moa
 from moa.errors import UserError
-from moa.files import digest, sha256
+from moa.files import digest, sha256, writing
 from moa.learners.base import EpochCallback
 from moa.parallel import one_thread
 from moa.training.store import versions
@@ -176,9 +176,10 @@ class _scratch:
 
     def __enter__(self) -> Path:
         folder = Path(get_worker().local_directory) / "moa" / self.task.key
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self.task.checkpoints.items():
-            (folder / name).write_bytes(content)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, content in self.task.checkpoints.items():
+                (folder / name).write_bytes(content)
         _folders[self.task.key] = folder
         return folder
 

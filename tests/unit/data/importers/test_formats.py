@@ -172,6 +172,28 @@ def test_columns_of_numbers_are_no_entrez_ids_when_they_count_from_zero(tmp_path
     assert read(tmp_path / "embedding.csv").kind == "profiles"
 
 
+def test_what_a_table_measures_is_told_by_its_columns(tmp_path, read):
+    from moa.data.feature_names import competition_features
+
+    known = competition_features()
+    random = np.random.default_rng(0)
+
+    def kind_of(columns, name):
+        table = pd.DataFrame(random.normal(size=(4, len(columns))), columns=list(columns))
+        table.insert(0, "compound", list("abcd"))
+        table.to_csv(tmp_path / name, index=False)
+        return read(tmp_path / name)
+
+    symbols = [*known.loc[known["group"] == "genes", "symbol"], *(f"OTHER{n}" for n in range(4000))]
+    genes = kind_of(symbols, "transcriptome.csv")
+    assert genes.kind == "expression" and set(genes.features["group"]) == {"genes"}
+    assert genes.features.loc["AARS1", "entrez_id"] == "16" and genes.features.loc["OTHER3", "symbol"] == "OTHER3"
+    cells = kind_of(known.loc[known["group"] == "cells", "cell_line"], "prism.csv")
+    assert cells.kind == "profiles" and set(cells.features["group"]) == {"cells"}
+    both = kind_of(known.index, "competition.csv")
+    assert both.kind == "expression" and both.features["group"].value_counts().to_dict() == {"genes": 772, "cells": 100}
+
+
 def test_a_new_format_is_one_file(tmp_path, read, small, monkeypatch):
     (tmp_path / "plain_numbers.py").write_text(
         textwrap.dedent("""

@@ -208,11 +208,16 @@ def test_h5ad(tmp_path, case):
 
 
 JOINED = {
-    "another screen's map": ("plate,well,dose\nP9,Z99,1\n", {}, "no column holds the plates such as 'Week1_27481'"),
+    "another screen's map": (
+        "plate,well,dose\nP9,Z99,1\n",
+        {},
+        "column 'plate' holds none of the plates of the files, such as 'Week1_27481'",
+    ),
+    "another table": ("name,value\nx,1\ny,2\n", {}, "no column holds the plates of the files, such as 'Week1_27481'"),
     "a well twice": (
         "plate,well,drug\nWeek1_27481,A01,x\nWeek1_27481,A1,y\n",
         {},
-        "lines 2, 3 both describe week1_27481 A01, differently",
+        "lines 2, 3 both describe Week1_27481 A01, differently",
     ),
     "wells of several plates": (
         "well,drug\nA01,x\nA01,y\n",

@@ -99,6 +99,44 @@ def test_local_weights_come_first(tmp_path, state, no_downloads, monkeypatch, su
     assert load_pretrained(TINY_EFFICIENTNET)[1] == origin
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"state_dict": state, "epoch": 3, "arch": "test"},
+        lambda state: {"model": {"module." + name: value for name, value in state.items()}, "optimizer": {"lr": 0.1}},
+        lambda state: {"state_dict": {name: 2 * value for name, value in state.items()}, "state_dict_ema": state},
+        lambda state: {"state_dict": {"model." + name: value for name, value in state.items()}},
+    ],
+)
+def test_a_checkpoint_of_a_training_program_is_unwrapped(tmp_path, no_downloads, state, wrap):
+    path = tmp_path / "test_efficientnet.pth"
+    torch.save(wrap(state), path)
+    loaded, _ = load_pretrained(TINY_EFFICIENTNET, tmp_path)
+    assert loaded.keys() == state.keys() and torch.equal(loaded["conv_stem.weight"], state["conv_stem.weight"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2],
+        torch.ones(2),
+        {},
+        {"state_dict": {}},
+        {"state_dict": [1]},
+        {"epoch": 3},
+        {"conv_stem.weight": "text"},
+        {1: torch.ones(2)},
+        {"state_dict": {"w": torch.ones(2), "args": {"lr": 1}}},
+    ],
+)
+def test_what_holds_no_state_is_refused_in_one_line(tmp_path, no_downloads, content):
+    path = tmp_path / "test_efficientnet.pth"
+    torch.save(content, path)
+    with pytest.raises(UserError, match="test_efficientnet.pth is not a file of weights .*fetch it again") as caught:
+        load_pretrained(TINY_EFFICIENTNET, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_weights_are_fetched_where_none_are_local(state, no_downloads, monkeypatch):
     monkeypatch.setattr("timm.models.load_state_dict_from_hf", lambda hub, weights_only: state)
     loaded, origin = load_pretrained(TINY_EFFICIENTNET)

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import torch
 
+from moa.errors import WriteError
 from moa.learners.deepinsight.lightning import FoldModule
 from support import TESTS
 from support.tiny_cnn import TINY, assert_same, train_until_killed, unit_in
@@ -41,6 +43,17 @@ def test_a_killed_fold_ends_where_an_uninterrupted_one_does(whole, tmp_path, mon
     trained.clear()
     unit.fit(TINY.model_copy(update={"epochs": 1, "smoothing": 0.0}))
     assert set(trained) == {0}
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told(tmp_path):
+    resource = pytest.importorskip("resource")
+    unit, before = unit_in(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(WriteError, match="last-.*ckpt: cannot be written, .*; the epoch before is kept; make room"):
+            unit.fit(TINY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_two_devices_end_with_the_same_weights(tmp_path):

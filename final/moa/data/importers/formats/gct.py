@@ -52,6 +52,7 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
         if cells[0] in metadata:
             raise UserError(f"{name}: line {number}: column field '{cells[0]}' is there above already; keep one")
         metadata[cells[0]] = cells[1 + n_row_fields :]
+    source.report(0.2, source.name)
     body = [_line(name, number, line, len(header)) for number, line in enumerate(lines[first:], first + 1)]
     table = _parse(name, body, len(header), n_row_fields, first + 1, ids)
     rows = table.iloc[:, 0].astype(str).str.strip()

@@ -14,7 +14,6 @@ from moa.data.importers.options import ImportOptions
 from moa.data.importers.profiles import Profiles, text_table
 from moa.data.importers.source import HDF5, Source
 from moa.errors import UserError
-from moa.progress import progress
 
 if TYPE_CHECKING:
     import h5py
@@ -59,10 +58,9 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
         chosen = np.arange(len(rows)) if keep is None else np.flatnonzero(keep.to_numpy())
         dtype = matrix.dtype if matrix.dtype == np.float32 else np.float64
         values = np.empty((len(columns), len(chosen)), dtype)
-        with progress(f"read {source.name}", len(columns), quiet=len(columns) <= _AT_ONCE) as bar:
-            for first in range(0, len(columns), _AT_ONCE):
-                values[first : first + _AT_ONCE] = matrix[first : first + _AT_ONCE][:, chosen]
-                bar.update(min(first + _AT_ONCE, len(columns)), "wells")
+        for first in range(0, len(columns), _AT_ONCE):
+            values[first : first + _AT_ONCE] = matrix[first : first + _AT_ONCE][:, chosen]
+            source.report(min(1.0, (first + _AT_ONCE) / len(columns)), source.name)
     features, kind = identify(rows.iloc[chosen], options)
     return Profiles(pd.DataFrame(values, index=columns.index, columns=features.index), columns, features, kind)
 

@@ -1,0 +1,75 @@
+"""Tables of the field's measures, at most 80 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Headings of the measures of `moa.metrics.ranking.measures`, two lines each.
+HEADINGS = {
+    "log_loss": "log\nloss",
+    "roc_auc_micro": "AUC\nmicro",
+    "roc_auc_macro": "AUC\nmacro",
+    "average_precision_micro": "AP\nmicro",
+    "average_precision_macro": "AP\nmacro",
+    "roc_auc": "ROC-\nAUC",
+    "average_precision": "AP",
+    "top_1": "top\n1",
+    "top_5": "top\n5",
+    "accuracy": "accu-\nracy",
+}
+MEANING = (
+    "AUC: area under the ROC curve; AP: average precision. Micro pools all cells, macro is the mean over targets. "
+    "Top k: share of labelled rows with a right mechanism among the k most likely."
+)
+
+
+def plain_table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
+    """A table without vertical lines; columns are (heading, whether it holds numbers)."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading, number in columns:
+        if number:
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="fold")
+    return table
+
+
+def measure_table(title: str, first: str, rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> Table:
+    """Rows of measures.
+
+    Args:
+        title: above the table.
+        first: key of the first column, which holds text, and its heading.
+        rows: the measures of a line by name, or only ``first``: a heading among the lines.
+        names: measures to show.
+    """
+    table = plain_table(title, [(first, False), *((HEADINGS.get(name, name), True) for name in names)])
+    for row in rows:
+        heading = not any(name in row for name in names)
+        style = "bold" if heading else None
+        table.add_row(str(row[first]), *(cell(name, row.get(name)) for name in names), style=style)
+    return table
+
+
+def shown_measures(frame: pd.DataFrame) -> list[str]:
+    """The measures to show: accuracy in place of top 1 where all labelled rows have one mechanism: both are equal."""
+    single = frame["accuracy"].notna() & ((frame["accuracy"] - frame["top_1"]).abs() < 1e-12)
+    left_out = "top_1" if single.all() and len(frame) else "accuracy"
+    return [name for name in HEADINGS if name in frame and name != left_out]
+
+
+def cell(name: str, value: object) -> str:
+    """A measure as text; a dash where it is not defined."""
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return "" if value is None else "–"
+    if name == "log_loss":
+        return f"{value:.5f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

@@ -1,0 +1,152 @@
+"""``moa score``: predictions against the truth, by the field's measures and beside its baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from moa.cli.console import out
+from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, plain_table, shown_measures
+from moa.cli.options import DataDir, Profile, Weights, folders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from moa.jobs.score import Scores
+
+app = typer.Typer()
+
+
+@app.command()
+def score(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Trained models or blends (best-lb, best-cv), or 'all': their OOF.")
+    ] = None,
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of predictions, csv or parquet with sig_id; may be given several times."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="With --predictions: table of 0/1 labels with sig_id.  [default: the training labels]"),
+    ] = None,
+    data: DataDir = None,
+    weights: Weights = None,
+    profile: Profile = None,
+    wells: Annotated[
+        Path | None,
+        typer.Option(help="Table with sig_id and plate, compound, dose, treatment.  [default: wells.csv in --data]"),
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="well, treatment, target, seed, or a column of the wells such as dose or plate; also treatment,target."
+        ),
+    ] = "well",
+    neighbours: Annotated[
+        int | None,
+        typer.Option(help="Neighbours of the k-NN baseline.  [default: 5 for wells, 1 for treatments]", min=1),
+    ] = None,
+    baselines: Annotated[bool, typer.Option(help="Add prevalence, k-NN and shuffled labels.")] = True,
+    retrieval: Annotated[
+        bool, typer.Option("--retrieval", help="Also test whether profiles of a mechanism find each other (copairs).")
+    ] = False,
+    out_file: Annotated[Path | None, typer.Option("--out", help="Write the table to this csv file.")] = None,
+) -> None:
+    """Score out-of-fold predictions of trained models, or files of predictions, beside baselines.
+
+    **moa score MODELS** scores treated rows of the training data, **moa score --predictions FILE --truth FILE** a file,
+    and **moa score** alone the baselines. Log loss is the mean over targets. A treatment is a compound at a dose: the
+    mean probability of its wells is scored.
+
+    The k-NN baseline (cosine) takes no neighbours of a row's own fold, or of its own compound where there are no folds.
+    Shuffled labels: the first prediction against the labels of other compounds, mean of 10 draws.
+    """
+    from moa.data.schema import TRAIN_FEATURES
+    from moa.errors import UserError
+
+    if models and (predictions or truth is not None):
+        raise UserError("moa score: name MODELS, or give files with --predictions FILE and --truth FILE, not both")
+    if not models and not predictions and not baselines:
+        raise UserError("moa score: name MODELS, or give files with --predictions FILE")
+    # Not before the options are checked, because these take seconds.
+    from moa.jobs.score import retrieve, score, write_scores
+    from moa.jobs.score_inputs import read_files, read_models
+
+    where = folders(profile, data)
+    if models:
+        case = read_models(models, where.data, weights or where.weights, wells)
+    else:
+        folder = where.data if truth is None or (where.data / TRAIN_FEATURES).exists() else None
+        case = read_files(predictions or [], folder, truth, wells)
+    found = score(case, by, neighbours, baselines)
+    for table in _tables(found):
+        out.print(table)
+    out.print(MEANING if by != "target" else MEANING.split(". ")[0] + ".", highlight=False)
+    for note in found.notes:
+        out.print(f"[yellow]note: {note}[/yellow]", highlight=False)
+    retrieved = retrieve(case) if retrieval else None
+    if retrieved is not None:
+        out.print(_retrieval_table(retrieved))
+    if out_file is not None:
+        for path in write_scores(out_file, found, retrieved):
+            out.print(f"wrote {path}", highlight=False)
+
+
+def _tables(found: Scores) -> list[Table]:
+    """One table, or one per model where targets or seeds are listed."""
+    table, by = found.table, found.by
+    if by == "target":
+        models = table.loc[table["kind"] == "model", "prediction"].unique()
+        models = models if len(models) else table.loc[table["kind"] == "neighbours", "prediction"].unique()
+        return [_target_table(table, model) for model in models]
+    names = shown_measures(table)
+    title = f"Scores over {int(table['rows'].iloc[0]):,} {found.unit}"
+    if by == "well":
+        title += f", {int(table['labelled'].iloc[0]):,} of them with a mechanism"
+        return [measure_table(title, "prediction", table.to_dict("records"), names)]
+    lines: list[dict[str, object]] = []
+    if by == "seed":
+        for name, rows in table[table["seed"] != ""].groupby("prediction", sort=False):
+            lines += [
+                {"prediction": name},
+                *(row | {"prediction": f"  seed {row['seed']}"} for row in rows.to_dict("records")),
+            ]
+        lines += [{"prediction": "baselines"}, *table[table["seed"] == ""].to_dict("records")]
+        return [measure_table(title, "prediction", lines, names)]
+    for level, rows in table.groupby(by, sort=False):
+        lines += [{"prediction": f"{by} {level}: {rows['rows'].iloc[0]:,} {found.unit}"}, *rows.to_dict("records")]
+    return [measure_table(f"Scores of {found.unit} by {by}", "prediction", lines, names)]
+
+
+def _target_table(table: pd.DataFrame, model: str) -> Table:
+    """Measures of every target for one model, and those of the first nearest-neighbour baseline."""
+    rows = table[table["prediction"] == model].sort_values("positives", ascending=False, kind="stable")
+    beside = table[table["kind"] == "neighbours"]
+    measured = ["log_loss", "roc_auc", "average_precision"]
+    columns = [(HEADINGS[name], True) for name in measured]
+    if len(beside):
+        other = beside[beside["prediction"] == beside["prediction"].iloc[0]].set_index("target")
+        columns += [("k-NN\nAUC", True), ("k-NN\nAP", True)]
+    shown = plain_table(f"{model}: scores by target", [("target", False), ("positives", True), *columns])
+    for _, row in rows.iterrows():
+        cells = [f"{row['positives']:,}", *(cell(name, row[name]) for name in measured)]
+        if len(beside):
+            cells += [cell(name, other.loc[row["target"], name]) for name in measured[1:]]
+        shown.add_row(row["target"], *cells)
+    return shown
+
+
+def _retrieval_table(table: pd.DataFrame) -> Table:
+    """What each source retrieves, in a line."""
+    shown = plain_table(
+        "Retrieval of mechanisms: mean average precision over mechanisms of two compounds or more",
+        [("profiles of", False), ("mechanisms", True), ("mAP", True), ("retrieved, p < 0.05", True)],
+    )
+    for source, rows in table.groupby("source", sort=False):
+        mean, count = rows["mean_average_precision"].mean(), int(rows["retrieved"].sum())
+        shown.add_row(str(source), f"{len(rows):,}", f"{mean:.3f}", f"{count:,}")
+    return shown

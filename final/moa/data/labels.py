@@ -1,0 +1,122 @@
+"""Check the tables that go with the features: labels, compounds, and the sample submission."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from moa.data.assay import Assay, Targets
+from moa.data.checks import check_choices, check_ids, check_numbers
+from moa.data.csv_files import SHOWN, Problems
+from moa.data.schema import (
+    SAMPLE_SUBMISSION,
+    SIG_ID,
+    TEST_FEATURES,
+    TRAIN_FEATURES,
+    TRAIN_SCORED,
+)
+
+
+def check_labels(
+    name: str,
+    table: pd.DataFrame | None,
+    targets: Targets,
+    features: pd.DataFrame | None,
+    problems: Problems,
+    schema: Assay,
+) -> pd.DataFrame | None:
+    """Check a table of labels.
+
+    Args:
+        name: of the file.
+        table: as read; None if it was not.
+        targets: names of the targets, their number, or None for any.
+        features: the checked training rows; None if they are not valid.
+        problems: what is wrong is added here.
+        schema: how controls are told; where it is not strict, labels of controls are ignored with a note.
+
+    Returns:
+        0/1, uint8, the rows of ``features`` in their order; None if anything is wrong.
+    """
+    if table is None:
+        return None
+    before = len(problems)
+    columns = [column for column in table if column != SIG_ID]
+    if isinstance(targets, tuple):
+        lost, unknown = [t for t in targets if t not in table], [c for c in columns if c not in set(targets)]
+        problems.columns(name, "missing", lost, "the assay names it as a target")
+        problems.columns(name, "unknown", unknown, "the assay has no target of that name")
+        columns = [target for target in targets if target in table]
+    elif targets is not None and len(columns) != targets:
+        problems.append(f"{name}: {len(columns)} target columns; expected {targets} besides {SIG_ID}")
+    check_ids(name, table, problems)
+    check_numbers(name, table, columns, problems)
+    if len(problems) > before:
+        return None
+    for column in columns:
+        check_choices(name, table, column, (0, 1), problems)
+    if len(problems) > before or features is None:
+        return None
+    table = table.set_index(SIG_ID)[columns]
+    _same_ids(name, table.index, TRAIN_FEATURES, features.index, problems)
+    if len(problems) > before:
+        return None
+    table = table.loc[features.index].astype(np.uint8)
+    labelled = ~schema.is_treated(features).to_numpy() & table.to_numpy().any(axis=1)
+    controls = features.index[labelled]
+    if len(controls) and not schema.strict:
+        problems.note(f"{name}: {len(controls):,} controls have a label, which is ignored")
+        table.loc[labelled] = 0
+        return table
+    if len(controls):
+        first = table.loc[controls[:SHOWN]].idxmax(axis=1)  # one column per row is enough to find it
+        places = "; ".join(f"column '{column}', {SIG_ID} {sig_id}" for sig_id, column in first.items())
+        more = f" and {len(controls) - SHOWN} more rows" if len(controls) > SHOWN else ""
+        problems.append(f"{name}: {places}{more}: expected 0, since the row is a control")
+    return table
+
+
+def check_drugs(
+    name: str, table: pd.DataFrame | None, features: pd.DataFrame | None, problems: Problems
+) -> pd.Series | None:
+    """Check the table of compounds; returns the compound of each row of ``features``, None if anything is wrong."""
+    if table is None:
+        return None
+    before = len(problems)
+    if list(table.columns) != [SIG_ID, "drug_id"]:
+        problems.append(f"{name}: columns {', '.join(table.columns)}; expected {SIG_ID}, drug_id")
+        return None
+    check_ids(name, table, problems)
+    problems.rows(name, "drug_id", table["drug_id"].isna().to_numpy(), table[SIG_ID], "an id, found an empty cell")
+    if len(problems) > before or features is None:
+        return None
+    drugs = table.set_index(SIG_ID)["drug_id"]
+    _same_ids(name, drugs.index, TRAIN_FEATURES, features.index, problems)
+    return drugs.loc[features.index] if len(problems) == before else None
+
+
+def check_sample(
+    table: pd.DataFrame | None, test: pd.DataFrame | None, targets: list[str] | None, problems: Problems
+) -> pd.DataFrame | None:
+    """Check the sample submission, which fixes the order of a submission's rows and columns.
+
+    A user may replace the test file by new plates and leave the competition's sample in the folder: a sample of other
+    rows is left out with a note.
+    """
+    if table is None or test is None or targets is None:
+        return None
+    before = len(problems)
+    check_ids(SAMPLE_SUBMISSION, table, problems)
+    if len(problems) == before and set(table[SIG_ID]) != set(test.index):
+        problems.note(f"{SAMPLE_SUBMISSION}: has other rows than {TEST_FEATURES}, so it is left out")
+        return None
+    fix = f"expected the columns of {TRAIN_SCORED}"
+    problems.columns(SAMPLE_SUBMISSION, "missing", [c for c in targets if c not in table], fix)
+    unknown = [c for c in table if c != SIG_ID and c not in targets]
+    problems.columns(SAMPLE_SUBMISSION, "unknown", unknown, fix)
+    return table.set_index(SIG_ID) if len(problems) == before else None
+
+
+def _same_ids(name: str, ids: pd.Index, other: str, expected: pd.Index, problems: Problems) -> None:
+    problems.ids(name, expected.difference(ids, sort=False), f"missing, although it is in {other}")
+    problems.ids(name, ids.difference(expected, sort=False), f"not in {other}")

@@ -1,0 +1,189 @@
+"""A features file of any size in parts of some rows: csv or parquet, read once and never held as a whole.
+
+A part is what is read, as bytes: it can be parsed and checked in another process than the one that reads the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from moa.data.assay import COMPETITION, Assay
+from moa.data.checks import check_features
+from moa.data.csv_files import Problems, parse_csv
+from moa.data.schema import SIG_ID
+from moa.errors import UserError
+
+_MIB = 2**20
+_PARQUET = b"PAR1"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a features file.
+
+    Attributes:
+        number: from 0.
+        first: number of the first row's line in a csv file, whose header is line 1; of the row in a parquet file.
+        content: csv text below a copy of the header, or an Arrow stream.
+        parquet: whether the file is a parquet file.
+        size: MiB of the file that these rows take; estimated for a parquet file.
+    """
+
+    number: int
+    first: int
+    content: bytes
+    parquet: bool
+    size: float
+
+    @property
+    def digest(self) -> str:
+        """A hash of the rows and of where they are in the file."""
+        return blake2b(self.content + f"{self.number} {self.first}".encode(), digest_size=16).hexdigest()
+
+
+def read_parts(features: Path, rows_at_a_time: int) -> Iterator[Part]:
+    """Read a file part by part; at least one, also where it has no rows, so that this problem is found.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    with _open(features) as file:
+        parquet = file.read(len(_PARQUET)) == _PARQUET
+        file.seek(0)
+        yield from (_parquet_parts if parquet else _csv_parts)(file, features, rows_at_a_time)
+
+
+def parse_part(part: Part, name: str, schema: Assay = COMPETITION) -> tuple[pd.DataFrame | None, list[str]]:
+    """Parse and check the rows of a part.
+
+    Args:
+        part: the part.
+        name: of the file, for messages.
+        schema: columns that the file must have.
+
+    Returns:
+        as from ``moa.data.dataset.read_features``, and no problems; or None, and the problems with their places in the
+        whole file.
+    """
+    problems = Problems(part.first, "row" if part.parquet else "line")
+    if part.parquet:
+        table = _parse_arrow(part.content, schema, problems, name)
+    else:
+        parsed = parse_csv(part.content, name, list(schema.text_columns), problems)
+        table = None if parsed is None else parsed.to_pandas()
+    table = check_features(name, table, problems, schema)
+    return (None if problems else table), list(problems)
+
+
+def file_size(features: Path) -> int:
+    """Size in MiB, rounded up.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    with _open(features) as file:
+        return file.seek(0, 2) // _MIB + 1
+
+
+def id_hashes(ids: Iterable[str]) -> np.ndarray:
+    """A 64-bit hash of each sig_id, shape (rows,): 8 bytes instead of the text."""
+    digests = (blake2b(sig_id.encode(), digest_size=8).digest() for sig_id in ids)
+    return np.frombuffer(b"".join(digests), np.int64)
+
+
+class SeenIds:
+    """Finds ids that were there before, by their hashes; 8 bytes an id, whatever their number."""
+
+    def __init__(self) -> None:
+        self._runs: list[np.ndarray] = []  # sorted, each at least twice as long as the next
+
+    def add(self, hashes: np.ndarray) -> np.ndarray:
+        """Whether each was added before, shape of ``hashes``; adds them."""
+        again = np.zeros(len(hashes), bool)
+        for run in self._runs:
+            places = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
+            again |= run[places] == hashes
+        if len(hashes):
+            self._runs.append(np.sort(hashes))
+        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
+            self._runs.append(np.sort(np.concatenate([self._runs.pop(), self._runs.pop()]), kind="stable"))
+        return again
+
+
+def _csv_parts(file: BinaryIO, features: Path, rows_at_a_time: int) -> Iterator[Part]:
+    """Parts of some lines, each below a copy of the header."""
+    header = file.readline()
+    first, number = 2, 0
+    while True:
+        lines = list(islice(file, rows_at_a_time))
+        # Blank lines are an error between rows but not at the end of the file, so a part must not end in one.
+        while lines and not lines[-1].strip() and (more := file.readline()):
+            lines.append(more)
+        if number and not any(line.strip() for line in lines):
+            return
+        text = b"".join(lines)
+        yield Part(number, first, header + text, False, len(text) / _MIB)
+        if not lines:
+            return
+        first, number = first + len(lines), number + 1
+
+
+def _parquet_parts(file: BinaryIO, features: Path, rows_at_a_time: int) -> Iterator[Part]:
+    try:
+        table = pyarrow.parquet.ParquetFile(file)
+        # Without pandas' own metadata an index is a column like the others.
+        schema = table.schema_arrow.remove_metadata()
+        size, rows, done, number = file.seek(0, 2) / _MIB, max(table.metadata.num_rows, 1), 0, 0
+        for batch in table.iter_batches(rows_at_a_time):
+            yield Part(number, done + 1, _arrow(batch, schema), True, size * batch.num_rows / rows)
+            done, number = done + batch.num_rows, number + 1
+        if not number:
+            yield Part(0, 1, _arrow(schema.empty_table(), schema), True, size)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:100]
+        raise UserError(f"{features}: the parquet file is damaged or cut short ({reason}); copy it again") from None
+
+
+def _arrow(rows: pa.RecordBatch | pa.Table, schema: pa.Schema) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write(rows.replace_schema_metadata(None))
+    return sink.getvalue().to_pybytes()
+
+
+def _parse_arrow(content: bytes, schema: Assay, problems: Problems, name: str) -> pd.DataFrame | None:
+    with pa.ipc.open_stream(content) as reader:
+        table = reader.read_all()
+    names = table.column_names
+    twice = sorted({column for column in names if names.count(column) > 1})
+    problems.columns(name, "repeated", twice, "expected each column once")
+    if not twice and not table.num_rows:
+        problems.append(f"{name}: holds columns and no rows")
+    if problems:
+        return None
+    if SIG_ID not in names:
+        problems.append(f"{name}: missing column '{SIG_ID}'")
+        return None
+    for column in schema.text_columns:
+        if column in names and not pa.types.is_string(table.schema.field(column).type):
+            table = table.set_column(names.index(column), column, table[column].cast(pa.string()))
+    return table.to_pandas()
+
+
+def _open(features: Path) -> BinaryIO:
+    try:
+        return features.open("rb")
+    except FileNotFoundError:
+        raise UserError(f"{features}: not found; give a csv file with the columns of test_features.csv") from None
+    except OSError as error:
+        raise UserError(f"{features}: cannot be read ({error.strerror})") from None

@@ -1,0 +1,142 @@
+"""Find and read a table of a data folder: csv, packed csv or parquet, by what the file holds and not by its name.
+
+Columns that laboratories and programs add (row numbers, ``Metadata_`` columns) are set aside with a note, see
+``set_aside``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from moa.data.csv_files import MOST_COLUMNS, Problems, read_bytes, read_csv, too_wide
+from moa.data.schema import SIG_ID
+
+#: Columns that start so describe the sample; pycytominer and cytominer name them like this.
+METADATA = "Metadata_"
+_PARQUET = b"PAR1"
+#: Columns set aside that are named in a note.
+_NAMED = 5
+#: Names that pandas and spreadsheets give to the column of row numbers.
+_INDEX = re.compile(r"|index|level_0|Unnamed: ?\d+(_level_\d+)?")
+
+
+def find_table(folder: Path, name: str) -> Path:
+    """The file of a data folder that holds a table: ``name``, packed as ``name.gz``, or parquet instead of csv.
+
+    Returns:
+        the first that is there, even if it is a link that leads nowhere; ``folder / name`` if none is.
+    """
+    folder = Path(folder)
+    candidates = [folder / name, folder / f"{name}.gz", (folder / name).with_suffix(".parquet")]
+    return next((path for path in candidates if os.path.lexists(path)), candidates[0])
+
+
+def has_table(folder: Path, name: str) -> bool:
+    """Whether a data folder has a table of that name; a link that leads nowhere counts, so that it is reported."""
+    return os.path.lexists(find_table(folder, name))
+
+
+def read_table(path: Path, text_columns: Iterable[str], problems: Problems) -> tuple[pd.DataFrame | None, str]:
+    """Read a csv file, a csv file packed with gzip, or a parquet file.
+
+    Args:
+        path: the file.
+        text_columns: columns that hold text; all others should hold numbers.
+        problems: what is wrong with the file as a whole is added here.
+
+    Returns:
+        the table, with a sig_id column (None if it cannot be read), and the file's sha256.
+    """
+    path = Path(path)
+    raw, fingerprint = read_bytes(path, problems)
+    if raw is None:
+        return None, fingerprint
+    if not raw.startswith(_PARQUET):
+        return read_csv(path, text_columns, problems, raw=(raw, fingerprint))
+    return _from_parquet(path.name, raw, list(text_columns), problems), fingerprint
+
+
+def _from_parquet(name: str, raw: bytes, text_columns: list[str], problems: Problems) -> pd.DataFrame | None:
+    try:
+        file = pyarrow.parquet.ParquetFile(BytesIO(raw))
+        columns = len(file.schema_arrow.names)
+        if columns > MOST_COLUMNS:
+            problems.append(too_wide(name, columns))
+            return None
+        arrow = file.read()
+        for column in text_columns:
+            if column in arrow.column_names:
+                place = arrow.column_names.index(column)
+                arrow = arrow.set_column(place, column, arrow[column].cast(pa.string()))
+        table = arrow.to_pandas()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:100]
+        problems.append(f"{name}: a parquet file that is damaged or cut short ({reason}); copy it again")
+        return None
+    if table.index.name == SIG_ID:
+        table = table.reset_index()
+    twice = sorted(set(table.columns[table.columns.duplicated()].astype(str)))
+    problems.columns(name, "repeated", twice, "expected each column once")
+    if twice:
+        return None
+    if SIG_ID not in table:
+        problems.append(f"{name}: missing column '{SIG_ID}'")
+        return None
+    if not len(table):
+        problems.append(f"{name}: holds columns and no rows")
+        return None
+    return table
+
+
+def set_aside(
+    name: str,
+    table: pd.DataFrame,
+    known: Collection[str],
+    problems: Problems,
+    strict: bool = True,
+    carried: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take out the columns that are not part of a table but often come with it, with a note for each kind.
+
+    Args:
+        name: of the file, for messages.
+        table: as read, with a sig_id column.
+        known: columns that belong to the table besides sig_id.
+        problems: notes are added here.
+        carried: the ``Metadata_`` columns are copied into the outputs, and the note says so.
+        strict: leave other columns in the table, where they are reported as unknown; False: set them aside too.
+
+    Returns:
+        the table without them, and its ``Metadata_`` columns, same rows, without an index of sig_ids.
+    """
+    known = {SIG_ID, *known}
+    strangers = [column for column in table if column not in known]
+    numbers = [column for column in strangers if _holds_row_numbers(column, table[column])]
+    described = [column for column in strangers if column.startswith(METADATA)]
+    rest = [] if strict else [column for column in strangers if column not in {*numbers, *described}]
+    if numbers:
+        problems.note(f"{name}: {_listed(numbers)} holds row numbers (an index saved with the table): set aside")
+    if described:
+        copied = " and copied into the outputs" if carried else ""
+        problems.note(f"{name}: {METADATA} columns are set aside{copied}: {_listed(described)}")
+    if rest:
+        problems.note(f"{name}: columns that the assay does not have are set aside: {_listed(rest)}")
+    return table.drop(columns=[*numbers, *described, *rest]), table[described]
+
+
+def _holds_row_numbers(name: str, values: pd.Series) -> bool:
+    return bool(_INDEX.fullmatch(name)) and pd.api.types.is_integer_dtype(values)
+
+
+def _listed(columns: list[str]) -> str:
+    shown = ", ".join(f"'{column}'" for column in columns[:_NAMED])
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    return f"column {shown}" if len(columns) == 1 else f"{shown}{more}"

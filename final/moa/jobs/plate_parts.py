@@ -1,0 +1,227 @@
+"""One part of a features file, predicted; and the folder where parts wait until all are there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from moa.blending.blend import BlendSpec, apply_blend
+from moa.blending.submission import submission
+from moa.data.assay import Assay
+from moa.data.parts import Part, parse_part
+from moa.data.schema import SIG_ID
+from moa.data.table_files import append_csv
+from moa.files import read_json, replacing, replacing_folder, write_json
+from moa.learners.runtime import Runtime
+from moa.training.trained import open_trained
+from moa.training.travel import Weights
+
+#: Samples for which more than this share of the training samples is nearer to the training data get a warning.
+FAR = 0.999
+PROBABILITIES, RANKED, SAMPLES = "probabilities", "ranked", "samples"
+TABLES = (PROBABILITIES, RANKED, SAMPLES)
+_PART = "part.json"
+
+
+@dataclass(frozen=True)
+class FoundPart:
+    """What became of a part.
+
+    Attributes:
+        ids: sig_id of its rows; empty where there are problems.
+        far: number of samples far outside the training data.
+        problems: of its rows, with their places in the whole file.
+        tables: parquet files by name; empty where the rows were only checked.
+    """
+
+    ids: list[str]
+    far: int = 0
+    problems: list[str] = field(default_factory=list)
+    tables: dict[str, bytes] = field(default_factory=dict)
+
+
+class Plates:
+    """Predicts parts: the weights of a blend's members, read once and kept in memory.
+
+    Args:
+        weights: where they lie.
+        names: of the members that are trained.
+        spec: the blend.
+        top: number of mechanisms per sample.
+        runtime: device and precision.
+    """
+
+    def __init__(self, weights: Weights, names: list[str], spec: BlendSpec, top: int, runtime: Runtime):
+        folder = weights.open()
+        self._spec, self._top = spec, top
+        self._models = {name: open_trained(name, folder, runtime, whole=False).keep() for name in names}
+        # Any member whose weights describe the training data.
+        described = [model for model in self._models.values() if model.familiarity() is not None]
+        self._usual = described[0].familiarity() if described else None
+        self._prevalence = described[0].prevalence() if described else None
+
+    def predict(self, part: pd.DataFrame, schema: Assay) -> dict[str, pd.DataFrame]:
+        """The three tables of some rows."""
+        predictions = {name: model.predict(part, quiet=True) for name, model in self._models.items()}
+        mixed = apply_blend(self._spec, predictions, missing="renormalise")
+        probabilities = submission(mixed, part, list(mixed.columns), schema)
+        samples = part[list(schema.control_columns)].copy()
+        treated = schema.is_treated(part).to_numpy()
+        if self._usual is None:
+            samples["distance"] = samples["share_nearer"] = np.nan
+        else:
+            values = part[list(schema.values)].to_numpy(np.float64)
+            samples[["distance", "share_nearer"]] = self._usual.transform(values)
+        # Controls need no warning: their predictions are always 0.
+        far = samples["share_nearer"].gt(FAR).to_numpy() & treated
+        samples["warning"] = np.where(far, "far outside the training data", "")
+        samples["distance"] = samples["distance"].round(3)
+        return {
+            PROBABILITIES: probabilities.astype(np.float32).reset_index(),
+            RANKED: rank_mechanisms(probabilities[treated], self._prevalence, self._top),
+            SAMPLES: samples.rename_axis(SIG_ID).reset_index(),
+        }
+
+
+def predict_part(name: str, schema: Assay, plates: Plates, item: tuple[Part, bool]) -> FoundPart:
+    """Check the rows of a part, and predict them.
+
+    Args:
+        name: of the file, for messages.
+        schema: columns that the file must have.
+        plates: predicts.
+        item: the part, and whether to predict it; False: the file has an error already, and this part is only checked.
+    """
+    part, wanted = item
+    rows, problems = parse_part(part, name, schema)
+    if rows is None or not wanted:
+        return FoundPart([] if rows is None else list(rows.index), problems=problems)
+    tables = plates.predict(rows, schema)
+    far = int(tables[SAMPLES]["warning"].ne("").sum())
+    return FoundPart(list(rows.index), far, tables={name: _packed(table) for name, table in tables.items()})
+
+
+def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, top: int) -> pd.DataFrame:
+    """The most likely mechanisms of each sample, the most likely first.
+
+    Args:
+        probabilities: shape (rows, targets), indexed by sig_id.
+        prevalence: share of positive treated training rows for each target; None if it is not known.
+        top: number of mechanisms per sample.
+
+    Returns:
+        sig_id, rank from 1, moa, probability, times_prevalence (probability / prevalence); shape (rows × top, 5).
+    """
+    values = probabilities.to_numpy()
+    top = min(top, values.shape[1])
+    order = np.argsort(-values, axis=1, kind="stable")[:, :top]
+    chosen = np.take_along_axis(values, order, axis=1)
+    names = probabilities.columns.to_numpy()[order].ravel()
+    table = pd.DataFrame(
+        {
+            SIG_ID: np.repeat(probabilities.index.to_numpy(), top),
+            "rank": np.tile(np.arange(1, top + 1), len(values)),
+            "moa": names,
+            "probability": chosen.ravel().astype(np.float32),
+        }
+    )
+    # The ratio is undefined for a target without a positive in training.
+    usual = np.nan if prevalence is None else prevalence.replace(0, np.nan).reindex(names).to_numpy()
+    table["times_prevalence"] = np.divide(table["probability"].to_numpy(np.float64), usual).round(2)
+    return table
+
+
+class PartsFolder:
+    """Finished parts beside the results, in a hidden folder; each appears whole or not at all.
+
+    Args:
+        out: folder of the results.
+        work: identifies weights, settings and the size of parts; parts of other work are removed.
+    """
+
+    def __init__(self, out: Path, work: str):
+        self.out, self.path = Path(out), Path(out) / ".parts"
+        known = self.path / "work.json"
+        if self.path.exists() and not (known.exists() and read_json(known) == {"work": work}):
+            shutil.rmtree(self.path)
+        if not known.exists():
+            write_json(known, {"work": work})
+
+    def recall(self, part: Part) -> FoundPart | None:
+        """A part that is there already, without its tables; None where there is none of the same rows."""
+        folder = self._folder(part.number)
+        if not (folder / _PART).exists():
+            return None
+        facts = read_json(folder / _PART)
+        if facts["digest"] != part.digest:
+            return None
+        ids = pyarrow.parquet.read_table(folder / f"{SAMPLES}.parquet", columns=[SIG_ID])[SIG_ID].to_pylist()
+        return FoundPart(ids, facts["far"])
+
+    def write(self, part: Part, digest: str, found: FoundPart) -> None:
+        """Keep a finished part."""
+        folder = self._folder(part.number)
+        shutil.rmtree(folder, ignore_errors=True)  # of other rows
+        with replacing_folder(folder) as temporary:
+            for name, content in found.tables.items():
+                (temporary / f"{name}.parquet").write_bytes(content)
+            write_json(temporary / _PART, {"digest": digest, "far": found.far})
+
+    def join(self, parts: Iterable[int], kind: Literal["csv", "parquet"]) -> list[str]:
+        """Write the tables of all parts, in their order, and remove the parts; returns the names of the files."""
+        parts = list(parts)
+        with ExitStack() as stack:  # all files appear at the end
+            names = [f"{table}.{kind}" for table in TABLES]
+            for table, name in zip(TABLES, names, strict=True):
+                file = stack.enter_context(stack.enter_context(replacing(self.out / name)).open("wb"))
+                files = (self._folder(number) / f"{table}.parquet" for number in parts)
+                (_join_csv if kind == "csv" else _join_parquet)(files, file)
+        shutil.rmtree(self.path)
+        return names
+
+    def _folder(self, number: int) -> Path:
+        return self.path / f"{number:06d}"
+
+
+def _join_csv(files: Iterable[Path], file: BytesIO) -> None:
+    for number, path in enumerate(files):
+        append_csv(file, pyarrow.parquet.read_table(path).to_pandas(), header=not number)
+
+
+def _join_parquet(files: Iterable[Path], file: BytesIO) -> None:
+    writer = None
+    try:
+        for path in files:
+            table = pyarrow.parquet.read_table(path)
+            if writer is None:
+                writer = pyarrow.parquet.ParquetWriter(file, table.schema, use_dictionary=_texts(table))
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _packed(frame: pd.DataFrame) -> bytes:
+    """A table as a parquet file; the columns have the same types in all parts, also where a part has no rows."""
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    for place, column in enumerate(table.schema):
+        if pa.types.is_null(column.type) or pa.types.is_large_string(column.type):
+            table = table.set_column(place, column.name, table[column.name].cast(pa.string()))
+    sink = BytesIO()
+    # Probabilities rarely repeat: dictionary encoding makes the file a third larger and twice as slow to write.
+    pyarrow.parquet.write_table(table, sink, use_dictionary=_texts(table))
+    return sink.getvalue()
+
+
+def _texts(table: pa.Table) -> list[str]:
+    return [column.name for column in table.schema if pa.types.is_string(column.type)]

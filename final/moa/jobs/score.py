@@ -1,0 +1,284 @@
+"""Scores of trained models, or of files of predictions, with the field's measures and baselines in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from moa.data.wells import COMPOUND, TREATMENT
+from moa.environment import cache_folder
+from moa.errors import UserError
+from moa.files import replacing
+from moa.jobs.score_inputs import Case
+from moa.jobs.score_treatments import by_treatment, grouped, treatment_details
+from moa.metrics import column_log_loss
+from moa.metrics.controls import shuffled_labels
+from moa.metrics.neighbours import neighbour_votes
+from moa.metrics.ranking import MEASURES, column_areas, mean_measures, measures
+from moa.metrics.retrieval import LEVEL, retrieval
+from moa.progress import progress
+
+#: What ``by`` may name besides the columns that are known of the rows, such as dose and plate.
+WELL, SEED, TARGET = "well", "seed", "target"
+#: Neighbours of a well and of a treatment, where the user does not say.
+WELL_NEIGHBOURS, TREATMENT_NEIGHBOURS = 5, 1
+#: Draws of the shuffled-label control, of which the mean is shown.
+SHUFFLES = 10
+#: Kinds of lines of a table; prevalence and shuffled labels are their names too.
+MODEL, PREVALENCE, NEIGHBOURS, SHUFFLED = "model", "prevalence", "neighbours", "shuffled labels"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A table of scores.
+
+    Attributes:
+        table: a row per prediction, and per level, target or seed where ``by`` names one. Columns: "prediction", "kind"
+            (model, prevalence, neighbours or shuffled labels), that of ``by``, and those of
+            `moa.metrics.ranking.measures`; for targets "positives", "prevalence", "log_loss", "roc_auc" and
+            "average_precision".
+        by: "well", "target", "seed" or a column that is known of the rows.
+        unit: "wells" or "treatments".
+        notes: what was left out, a sentence each.
+        details: of treatments, see `moa.jobs.score_treatments.treatment_details`; None for wells.
+    """
+
+    table: pd.DataFrame
+    by: str
+    unit: str
+    notes: list[str] = field(default_factory=list)
+    details: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a line is computed from: pairs of labels and predictions, over which the mean is taken."""
+
+    name: str
+    kind: str
+    pairs: list[tuple[pd.DataFrame, pd.DataFrame]]
+
+    @property
+    def line(self) -> dict[str, str]:
+        return {"prediction": self.name, "kind": self.kind}
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether a log loss has a meaning: votes of neighbours rank, but most are 0."""
+        return self.kind != NEIGHBOURS
+
+    def measured(self, rows: pd.Index) -> dict[str, float]:
+        return mean_measures([measures(y.loc[rows], p.loc[rows], self.probabilities) for y, p in self.pairs])
+
+
+def score(case: Case, by: str = WELL, neighbours: int | None = None, baselines: bool = True) -> Scores:
+    """Measure predictions and baselines on the rows that all predictions cover.
+
+    Args:
+        case: what `moa.jobs.score_inputs` read.
+        by: "well": all wells; "treatment": the wells of a compound at a dose together, by the mean of their
+            probabilities; "target"; "seed": each seed of the models and their spread; or a column that is known of the
+            rows, such as dose or plate. Treatments may be joined with another, as in "treatment,target".
+        neighbours: of the nearest-neighbour baseline; None: 5 for wells, 1 for treatments.
+        baselines: add the mean of several predictions, prevalence, nearest neighbours and the control of shuffled
+            labels.
+
+    Raises:
+        UserError: ``by`` names nothing that is known, or there is no row to score.
+    """
+    case = _common_rows(case)
+    whole, by = _parse(by, case)
+    nearest: list[tuple[str, pd.DataFrame]] = []
+    if whole:
+        of = case.known.get(TREATMENT)
+        case, wells = by_treatment(case)
+        if baselines:
+            nearest = _neighbours(case, neighbours or TREATMENT_NEIGHBOURS)
+            means = _neighbours(wells, neighbours or WELL_NEIGHBOURS)
+            nearest += [(name, grouped(table, of).mean().loc[case.y.index]) for name, table in means]
+    elif baselines:
+        nearest = _neighbours(case, neighbours or WELL_NEIGHBOURS)
+    models = [_Entry(each.name, MODEL, [(case.y, each.table)]) for each in case.predictions]
+    others = _baselines(case, nearest) if baselines else []
+    if by == TARGET:
+        table = pd.concat([_by_target(entry) for entry in (*models, *others) if entry.kind != SHUFFLED])
+    elif by == SEED:
+        table = pd.DataFrame([*_by_seed(case), *_lines(others, {"": case.y.index}, by)])
+    elif by == WELL:
+        table = pd.DataFrame(_lines([*models, *others], {None: case.y.index}))
+    else:
+        table = pd.DataFrame(_lines([*models, *others], _levels(case.known[by].reindex(case.y.index)), by))
+    notes = [*case.notes, *_left_out(case.y)]
+    details = treatment_details(case) if whole and case.predictions else None
+    return Scores(table.reset_index(drop=True), by, "treatments" if whole else "wells", notes, details)
+
+
+def retrieve(case: Case) -> pd.DataFrame:
+    """Retrieval of mechanisms from the features, and from the predicted probabilities, by copairs.
+
+    Profiles are treatments: the median of their wells' features, and the mean of their probabilities.
+
+    Args:
+        case: what `moa.jobs.score_inputs` read; the compounds must be known.
+
+    Returns:
+        a row per source ("features", or a prediction's name) and mechanism; see `moa.metrics.retrieval.retrieval`.
+    """
+    if COMPOUND not in case.known:
+        raise UserError("--retrieval needs the compound of each row: train_drug.csv, or a column compound in wells.csv")
+    case, _ = by_treatment(_common_rows(case))
+    sources = {} if case.features is None else {"features": case.features.loc[case.y.index]}
+    sources |= {each.name: each.table for each in case.predictions}
+    tables = []
+    with progress("retrieval of mechanisms", len(sources)) as bar:
+        for done, (name, profiles) in enumerate(sources.items(), 1):
+            found = retrieval(profiles, case.y, case.known[COMPOUND], cache=cache_folder() / "copairs").reset_index()
+            found.insert(0, "source", name)
+            tables.append(found)
+            bar.update(done, name)
+    table = pd.concat(tables, ignore_index=True)
+    table["retrieved"] = table["corrected_p_value"] < LEVEL
+    return table
+
+
+def write_scores(path: Path, found: Scores, retrieved: pd.DataFrame | None = None) -> list[Path]:
+    """Write a table of scores as csv, and beside it those of treatments (``-treatments``) and of retrieval.
+
+    Returns:
+        the files.
+    """
+    tables = {path: found.table}
+    if found.details is not None:
+        tables[path.with_name(f"{path.stem}-treatments{path.suffix}")] = found.details
+    if retrieved is not None:
+        tables[path.with_name(f"{path.stem}-retrieval{path.suffix}")] = retrieved
+    for file, table in tables.items():
+        with replacing(file) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.7g")
+    return list(tables)
+
+
+# -- rows and levels --------------------------------------------------------------------------------------------------
+
+
+def _parse(by: str, case: Case) -> tuple[bool, str]:
+    """Whether treatments are scored, and what the table is by."""
+    names = [name.strip() for name in by.split(",")]
+    rest = [name for name in names if name != TREATMENT] or [WELL]
+    known = dict.fromkeys([WELL, TREATMENT, TARGET, SEED, *case.known])
+    for name in rest:
+        if name not in known:
+            raise UserError(f"--by {name}: not known of these rows; choose one of: {', '.join(known)}")
+    if len(rest) > 1:
+        raise UserError(f"--by {by}: give one of {', '.join(rest)}, alone or with treatment")
+    return TREATMENT in names, rest[0]
+
+
+def _common_rows(case: Case) -> Case:
+    """The case on the rows that all predictions cover."""
+    rows = case.y.index
+    for each in case.predictions:
+        rows = rows[rows.isin(each.table.index)]
+    if not len(rows):
+        names = ", ".join(each.name for each in case.predictions)
+        raise UserError(f"{names}: no row with a label is predicted by all; train or predict the same rows of each")
+    lost = len(case.y) - len(rows)
+    notes = [*case.notes, *([f"{lost:,} of {len(case.y):,} rows have no prediction, or not of each"] if lost else [])]
+    predictions = [replace(each, table=each.table.loc[rows, list(case.y.columns)]) for each in case.predictions]
+    return replace(case, y=case.y.loc[rows], predictions=predictions, notes=notes)
+
+
+def _levels(values: pd.Series) -> dict[object, pd.Index]:
+    """The rows of each value, in order: numbers by size, text by the alphabet; rows without a value are left out."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    order = numbers if numbers.notna().sum() == values.notna().sum() else values.astype("string")
+    rows = {group.iloc[0]: group.index for _, group in values.groupby(order.to_numpy(), sort=True)}
+    if not rows:
+        raise UserError(f"--by {values.name}: no row has a value")
+    return rows
+
+
+def _left_out(y: pd.DataFrame) -> list[str]:
+    """How many targets macro means leave out, as a sentence."""
+    positives = y.sum()
+    one = int(((positives == 0) | (positives == len(y))).sum())
+    words = f"{one:,} of {y.shape[1]:,} targets have only positive or only negative rows: left out of macro means"
+    return [words] if one else []
+
+
+# -- predictions and baselines ----------------------------------------------------------------------------------------
+
+
+def _baselines(case: Case, nearest: list[tuple[str, pd.DataFrame]]) -> list[_Entry]:
+    """What predictions are compared with: see `score`."""
+    y, found, tables = case.y, [], [each.table for each in case.predictions]
+    if len(tables) > 1:
+        mean = sum(table.loc[y.index, list(y.columns)].astype(np.float64) for table in tables) / len(tables)
+        found.append(_Entry(f"mean of these {len(tables)}", MODEL, [(y, mean)]))
+    # The prevalence is the same for all rows: taken without the fold or compound of a row, it would be lower for the
+    # positive rows of a target than for the negative ones, and the AUC below one half.
+    constant = pd.DataFrame(np.tile(case.prevalence.to_numpy(np.float64), (len(y), 1)), y.index, y.columns)
+    found.append(_Entry(PREVALENCE, PREVALENCE, [(y, constant)]))
+    found += [_Entry(name, NEIGHBOURS, [(y, table)]) for name, table in nearest]
+    if not tables:
+        return found
+    compounds = case.known.get(COMPOUND)
+    draws = [shuffled_labels(y, compounds, seed) for seed in range(SHUFFLES)]
+    name = SHUFFLED if len(tables) == 1 else f"{SHUFFLED}, {case.predictions[0].name}"
+    return [*found, _Entry(name, SHUFFLED, [(labels, tables[0]) for labels in draws])]
+
+
+def _neighbours(case: Case, k: int) -> list[tuple[str, pd.DataFrame]]:
+    """Nearest neighbours with the folds of each prediction; each kind of folds once."""
+    chosen = {each.scheme: each.groups for each in case.predictions} or {case.scheme: case.groups}
+    chosen = {scheme: groups for scheme, groups in chosen.items() if groups is not None}
+    found = []
+    for scheme, groups in chosen.items() if case.features is not None else ():
+        with progress("nearest neighbours, %", 100) as bar:
+            groups = groups.reindex(case.features.index)
+            votes = neighbour_votes(
+                case.features, case.labels, groups, k, lambda share, bar=bar: bar.update(round(100 * share))
+            )
+        found.append((f"{k}-NN, {scheme}", votes.reindex(case.y.index)))
+    return found
+
+
+def _lines(entries: list[_Entry], levels: dict[object, pd.Index], by: str | None = None) -> list[dict[str, object]]:
+    """The measures of each entry on the rows of each level."""
+    lines: list[dict[str, object]] = []
+    with progress("measures", len(levels) * len(entries)) as bar:
+        for level, rows in levels.items():
+            for entry in entries:
+                lines.append(({by: level} if by else {}) | entry.line | entry.measured(rows))
+                bar.update(len(lines), entry.name)
+    return lines
+
+
+def _by_target(entry: _Entry) -> pd.DataFrame:
+    ((y, p),) = entry.pairs
+    found = column_areas(y, p)
+    found.insert(0, "log_loss", column_log_loss(y, p) if entry.probabilities else np.nan)
+    found.insert(0, "prevalence", y.mean())
+    found.insert(0, "positives", y.sum().astype(int))
+    found = found.rename_axis(TARGET).reset_index()
+    return pd.DataFrame([entry.line] * len(found)).join(found)
+
+
+def _by_seed(case: Case) -> Iterable[dict[str, object]]:
+    """Measures of each seed's own predictions, and their mean and standard deviation."""
+    for each in case.predictions:
+        if each.seeds is None:
+            raise UserError(f"--by seed: {each.name} is a file of predictions; only trained models have seeds")
+        line = {"prediction": each.name, "kind": MODEL}
+        found = {}
+        for seed, own in each.seeds().items():
+            rows = case.y.index[case.y.index.isin(own.index)]
+            found[str(seed)] = measures(case.y.loc[rows], own.loc[rows, list(case.y.columns)])
+        table = pd.DataFrame(found.values())[list(MEASURES)]
+        counts = {name: next(iter(found.values()))[name] for name in ("rows", "labelled", "left_out")}
+        found |= {"mean": counts | table.mean().to_dict(), "sd": counts | table.std().to_dict()}
+        yield from ({SEED: seed} | line | values for seed, values in found.items())

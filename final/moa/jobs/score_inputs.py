@@ -1,0 +1,217 @@
+"""What `moa score` reads: the predictions of trained models or of files, the truth, and what is known of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from moa.blending.catalogue import expand_models
+from moa.data.csv_files import Problems, read_csv
+from moa.data.dataset import Dataset, load_dataset
+from moa.data.schema import SIG_ID, TRAIN_DRUG
+from moa.data.table_files import read_table
+from moa.data.wells import COMPOUND, WELLS, describe_rows, read_wells
+from moa.errors import DataError, UserError
+from moa.metrics import check_labels, check_probabilities
+from moa.training.layout import WeightsFolder
+
+if TYPE_CHECKING:
+    from moa.training.trained import Trained
+
+#: Names of files that say less than the folder they lie in.
+_PLAIN = {"oof", "test", "submission", "probabilities"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A table of predictions to score.
+
+    Attributes:
+        name: in tables.
+        table: probabilities, shape (rows, targets), indexed by sig_id.
+        groups: folds of the rows by seed, or their compounds: no row takes nearest neighbours from its own; None: the
+            features are not known.
+        scheme: what ``groups`` are, in words.
+        seeds: makes the out-of-fold predictions of each seed; None for a file.
+    """
+
+    name: str
+    table: pd.DataFrame
+    groups: pd.DataFrame | None = None
+    scheme: str = ""
+    seeds: Callable[[], dict[int, pd.DataFrame]] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Predictions, and what they are compared with.
+
+    Attributes:
+        y: 0/1 labels of the rows to score, shape (rows, targets): treated ones, where that is known.
+        prevalence: share of positive rows of each target in the training data; in ``y`` where there is none.
+        labels: 0/1 labels of all rows that ``features`` has; 0 for rows that are not training rows.
+        features: numbers, shape (treated rows, features); None where only a truth table is known.
+        known: compound, dose, plate, treatment and others, by row.
+        predictions: with the targets of ``y``; none where baselines alone are asked for.
+        groups, scheme: as of a prediction, for baselines that stand alone.
+        notes: what was left out, a sentence each.
+    """
+
+    y: pd.DataFrame
+    prevalence: pd.Series
+    labels: pd.DataFrame
+    features: pd.DataFrame | None
+    known: pd.DataFrame
+    predictions: list[Prediction]
+    notes: list[str] = field(default_factory=list)
+    groups: pd.DataFrame | None = None
+    scheme: str = ""
+
+
+def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | None = None) -> Case:
+    """Out-of-fold predictions of trained models.
+
+    Args:
+        names: models, blends or "all"; of blends and "all", those that are trained.
+        data: folder of the data set.
+        weights: the weights folder.
+        wells: table of wells; None: ``wells.csv`` of the data folder, where there is one.
+
+    Raises:
+        UserError: a model asked for by its own name is not trained, or none is.
+    """
+    from moa.training.trained import open_trained  # it needs torch, which files of predictions do not
+
+    dataset, known = _read_data(data, wells)
+    found = [name for name in expand_models(names) if name in names or WeightsFolder(weights).has(name)]
+    if not found:
+        raise UserError(f"{weights}: holds trained weights of none of these: {', '.join(names)}")
+    treated = dataset.features.index[dataset.treated]
+    predictions = [_out_of_fold(open_trained(name, weights), treated) for name in found]
+    y = dataset.scored.loc[treated]
+    return Case(y, y.mean(), y, dataset.features.loc[treated, list(dataset.schema.values)], known, predictions)
+
+
+def _out_of_fold(trained: Trained, treated: pd.Index) -> Prediction:
+    from moa.training.heldout import held_out_folds
+
+    stage = trained.last
+    units = trained.units(stage)
+    table = trained.oof()
+    table = table.loc[table.index.isin(treated)]
+
+    def by_seed() -> dict[int, pd.DataFrame]:
+        parts: dict[int, list[pd.DataFrame]] = {}
+        for seed, fold in units:
+            parts.setdefault(seed, []).append(trained.store.load_oof(stage.name, seed, fold))
+        return {seed: pd.concat(tables) for seed, tables in parts.items()}
+
+    folds = held_out_folds(trained.store, stage.name, units)
+    return Prediction(trained.model.name, table, folds, f"folds {stage.folds.label}", by_seed)
+
+
+def read_files(files: Sequence[Path], data: Path | None, truth: Path | None = None, wells: Path | None = None) -> Case:
+    """Predictions of files: csv or parquet, with sig_id and a column per target.
+
+    Args:
+        files: the files; none: baselines alone.
+        data: folder of the data set that the rows are of, for the labels and the baselines; None: there is none.
+        truth: table of 0/1 labels with sig_id; None: the training labels of ``data``.
+        wells: as in `read_models`.
+
+    Raises:
+        UserError: there is neither data nor truth, or a file shares no row or no target with the labels.
+    """
+    tables = dict(zip(_names(files), (_read_numbers(path) for path in files), strict=True))
+    dataset, known = (None, None) if data is None else _read_data(data, wells)
+    if truth is not None:
+        y, source = _read_numbers(truth), truth.name
+        check_labels(y, source)
+    elif dataset is not None:
+        y, source = dataset.scored, f"the training labels of {data}"
+    else:
+        raise UserError("moa score: give --data DIR, or the labels with --truth FILE")
+    for name, table in tables.items():
+        for what, have, want in (("target", table.columns, y.columns), ("row", table.index, y.index)):
+            if not have.isin(want).any():
+                fix = "; give the labels of these rows with --truth FILE" if what == "row" and truth is None else ""
+                raise UserError(f"{name}: holds no {what} of {source}, such as {want[0]!r}{fix}")
+    targets = [target for target in y if all(target in table for table in tables.values())]
+    notes = [f"{y.shape[1] - len(targets)} targets of {source} are not predicted"] if len(targets) < y.shape[1] else []
+    y = y[targets].astype(np.uint8)
+    if dataset is None:
+        known = pd.DataFrame(index=y.index) if wells is None else read_wells(wells).reindex(y.index)
+        case = Case(y, y.mean(), y, None, known, [], notes)
+    else:
+        case = _beside_data(y, dataset, known, notes)
+    for name, table in tables.items():
+        table = table.loc[table.index.isin(case.y.index), targets]
+        check_probabilities(table, name)
+        case.predictions.append(Prediction(name, table, case.groups, case.scheme))
+    return case
+
+
+def _beside_data(y: pd.DataFrame, data: Dataset, known: pd.DataFrame, notes: list[str]) -> Case:
+    """The case of labels of rows of a data set, without predictions."""
+    columns, features = list(data.schema.values), {}
+    for name, rows, treated in (("train", data.features, data.treated), ("test", data.test, data.test_treated)):
+        features[name] = rows.loc[treated, columns]
+        y = y.loc[~y.index.isin(rows.index[~treated])]
+    train, test = features.values()
+    if not y.columns.isin(data.scored.columns).all():
+        notes = [*notes, "some targets are not those of the data folder, so nearest neighbours are left out"]
+        return Case(y, y.mean(), y, None, known, [], notes)
+    labels = data.scored.loc[train.index, list(y.columns)]
+    if y.index.isin(train.index).all():
+        own = pd.DataFrame({"row": np.arange(len(train))}, train.index)
+        apart = (known[[COMPOUND]], "other compounds") if COMPOUND in known else (own, "other rows")
+        return Case(y, labels.mean(), labels, train, known, [], notes, *apart)
+    if y.index.isin(test.index).all():
+        rows = pd.concat([train, test])
+        groups = pd.DataFrame({"test": 1.0}, test.index).reindex(rows.index)  # NaN for training rows: for all to use
+        none = pd.DataFrame(np.uint8(0), test.index, labels.columns)
+        return Case(y, labels.mean(), pd.concat([labels, none]), rows, known, [], notes, groups, "training rows")
+    notes = [*notes, "the rows are not all of the data folder, so nearest neighbours are left out"]
+    return Case(y, labels.mean(), y, None, known.reindex(y.index), [], notes)
+
+
+def _read_data(folder: Path, wells: Path | None) -> tuple[Dataset, pd.DataFrame]:
+    """A data set, and what is known of its training and test rows."""
+    dataset = load_dataset(folder, drugs=(folder / TRAIN_DRUG).exists(), nonscored=False)
+    path = wells or folder / WELLS
+    table = read_wells(path) if wells or path.exists() else None
+    known = [
+        describe_rows(dataset.features, dataset.schema, dataset.drugs, table),
+        describe_rows(dataset.test, dataset.schema, None, table),
+    ]
+    return dataset, pd.concat(known)
+
+
+def _read_numbers(path: Path) -> pd.DataFrame:
+    """The numeric columns of a csv or parquet file, indexed by sig_id.
+
+    Raises:
+        UserError: the file cannot be read, or has a row twice.
+    """
+    if path.suffix == ".parquet":
+        table = read_table(path)
+    else:
+        problems = Problems()
+        table, _ = read_csv(path, (SIG_ID,), problems)
+        if problems:
+            raise DataError(problems)
+        table = table.set_index(SIG_ID)
+    if not table.index.is_unique:
+        raise UserError(f"{path}: row {table.index[table.index.duplicated()][0]!r} is there twice")
+    return table.select_dtypes("number")
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """A short name for each file, all different."""
+    short = [path.resolve().parent.name if path.stem in _PLAIN else path.stem for path in files]
+    return [name if short.count(name) == 1 else str(path) for name, path in zip(short, files, strict=True)]

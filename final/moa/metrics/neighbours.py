@@ -1,0 +1,89 @@
+"""Cosine k-nearest neighbours, the field's baseline: a row is given the mechanisms of the rows most like it.
+
+The neighbours of a row are sought among the rows that a model would have been trained on: with the folds of a model,
+those that are in no fold with it; with compounds held out, those of other compounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from moa.errors import UserError
+
+#: Similarities in memory at once, in float32: 128 MiB.
+_CELLS = 2**25
+
+
+def neighbour_votes(
+    features: pd.DataFrame,
+    y: pd.DataFrame,
+    groups: pd.DataFrame | pd.Series,
+    k: int = 5,
+    on_part: Callable[[float], None] | None = None,
+) -> pd.DataFrame:
+    """Predict each row from the ``k`` rows of other groups whose features have the highest cosine with its own.
+
+    A neighbour votes for its targets with (1 + cosine) / 2, and votes are divided by ``k``: scores in [0, 1] that rank,
+    but are not calibrated, since most are 0.
+
+    Args:
+        features: numbers, shape (rows, features), indexed by sig_id; z-scores or others that are comparable.
+        y: 0/1 labels, shape (rows, targets), of exactly these rows, in any order.
+        groups: for each row a label, such as its compound or its fold, shape (rows,); a row takes no neighbours with
+            its own label. Several columns, such as the folds of several seeds, give the mean of their predictions. NaN
+            is no label: such a row is everyone's neighbour, and has no prediction in that column.
+        k: number of neighbours; fewer where fewer rows are left.
+        on_part: called with the share of the rows that is done.
+
+    Returns:
+        float32, shape (rows with a label in any column, targets), in the order of ``features``.
+
+    Raises:
+        UserError: ``k`` is below 1, a feature is missing or infinite, or no row is left to be a neighbour.
+    """
+    if k < 1:
+        raise UserError(f"--neighbours {k}: expected at least 1")
+    groups = pd.DataFrame(groups).loc[features.index]
+    codes = np.stack([pd.factorize(groups[column])[0] for column in groups], axis=1)  # -1: no label
+    codes, times = np.unique(codes, axis=1, return_counts=True)  # many models split all seeds alike
+    unit = _unit_rows(features)
+    labels = y.loc[features.index].to_numpy(np.float32)
+    wanted = np.flatnonzero((codes >= 0).any(axis=1))
+    found = np.zeros((len(wanted), labels.shape[1]), np.float32)
+    step = max(1, _CELLS // len(unit))
+    for start in range(0, len(wanted), step):
+        rows = wanted[start : start + step]
+        similar = unit[rows] @ unit.T
+        for column, count in zip(codes.T, times, strict=True):
+            votes = _votes(similar, column[rows], column, labels, k)
+            found[start : start + step] += votes * (count * (column[rows] >= 0))[:, None]
+        found[start : start + step] /= ((codes[rows] >= 0) * times).sum(axis=1, keepdims=True)
+        if on_part:
+            on_part((start + len(rows)) / len(wanted))
+    return pd.DataFrame(found, features.index[wanted], y.columns)
+
+
+def _votes(similar: np.ndarray, own: np.ndarray, others: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Votes of the ``k`` most similar rows whose group is not a row's own; shape (rows, targets)."""
+    allowed = np.where(own[:, None] == others[None, :], np.float32(-np.inf), similar)
+    k = min(k, allowed.shape[1])
+    nearest = np.argpartition(-allowed, k - 1, axis=1)[:, :k]
+    cosine = np.take_along_axis(allowed, nearest, axis=1)
+    if (own >= 0).any() and not np.isfinite(cosine[own >= 0]).any(axis=1).all():
+        raise UserError("k-nearest neighbours: all rows are of one compound or fold, so none is left as a neighbour")
+    weights = np.where(np.isfinite(cosine), (1 + cosine) / 2, 0).astype(np.float32)
+    return np.einsum("rk,rkt->rt", weights, labels[nearest]) / k
+
+
+def _unit_rows(features: pd.DataFrame) -> np.ndarray:
+    """Rows of length 1, float32; a row of zeros stays as it is."""
+    values = features.to_numpy(np.float64)
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        place = f"row {features.index[row]!r}, column {features.columns[column]!r}"
+        raise UserError(f"k-nearest neighbours: {place} holds {values[row, column]}; expected a number")
+    length = np.sqrt((values**2).sum(axis=1, keepdims=True))
+    return (values / np.where(length > 0, length, 1)).astype(np.float32)

@@ -1,0 +1,106 @@
+"""moa data import: from a laboratory's files to a data folder, in one command."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from moa.data.assay import load_assay
+from support.assays import cell_painting, l1000_plate, write_gct, write_h5ad
+
+
+@pytest.fixture(scope="module")
+def screen():
+    return cell_painting(wells=240, features=60, compounds=16, plates=2)
+
+
+def test_a_screen_as_table_and_as_anndata(tmp_path, moa_here):
+    """600 wells, 300 features, 40 compounds at 5 doses: both files give the same folder."""
+    screen = cell_painting()
+    screen.table.to_csv(tmp_path / "screen.csv.gz", index=False)
+    write_h5ad(tmp_path / "screen.h5ad", screen.values, screen.wells, "csr")
+    first = moa_here("data", "import", tmp_path / "screen.csv.gz", "--out", tmp_path / "a", "--name", "screen")
+    moa_here("data", "import", tmp_path / "screen.h5ad", "--out", tmp_path / "b", "--name", "screen")
+    assert "600, treated 540" in first.stdout and "guessed: profiles are raw" in first.stdout
+    assert "5, 0.1235 to 10" in first.stdout and "40, for training 40" in first.stdout
+    assay = load_assay(tmp_path / "a")
+    assert assay == load_assay(tmp_path / "b") and len(assay.targets) == 8 and not assay.nonscored
+    assert [len(group.columns) for group in assay.groups] == [100, 100, 100]
+    a, b = (pd.read_csv(tmp_path / name / "train_features.csv").set_index("sig_id") for name in ("a", "b"))
+    assert a.shape == (600, 302) and a["cp_dose"].nunique() == 5
+    pd.testing.assert_frame_equal(a.reset_index(drop=True), b.reset_index(drop=True), atol=5e-3)
+    labels = pd.read_csv(tmp_path / "a" / "train_targets_scored.csv").set_index("sig_id")
+    treated = a["cp_type"] == "trt_cp"
+    assert (labels[treated].sum(axis=1) == 1).all() and not labels[~treated].to_numpy().any()
+
+
+def test_everything_is_stored_and_an_import_can_be_repeated(tmp_path, moa_here, screen):
+    screen.table.drop(columns="Metadata_moa").to_csv(tmp_path / "screen.csv", index=False)
+    mechanisms = pd.Series(screen.mechanisms).rename_axis("broad_id").rename("moa").iloc[:10]
+    mechanisms.to_csv(tmp_path / "moa.csv")
+    command = ["data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", "--moa", tmp_path / "moa.csv"]
+    done = moa_here(*command)
+    record = json.loads((tmp_path / "out" / "import.json").read_text())
+    assert [file["name"] for file in record["files"]] == ["screen.csv", "moa.csv"]
+    unknown = next(note for note in record["notes"] if "without a known mechanism" in note["text"])
+    assert len(unknown["items"]) == 6 and "6 compounds without a known mechanism" in done.stdout
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    moa_here(*command, "--unannotated", "drop", "--least-compounds", "1")
+    assert not (tmp_path / "out" / "test_features.csv").exists()
+    moa_here(*command)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    moa_here(*command, "--unannotated", "train")
+    assert len(pd.read_csv(tmp_path / "out" / "train_features.csv")) == 240
+    assert not list(tmp_path.glob(".*"))  # no temporary folder is left
+
+
+def test_two_plates_with_genes_named_differently(tmp_path, moa_here):
+    genes = pd.DataFrame(
+        {"pr_gene_id": ["5720", "55847", "7416", "2886"], "pr_gene_symbol": ["PSME1", "CISD1", "VDAC1", "GRB7"]},
+        index=["200814_at", "218597_s_at", "217140_s_at", "210761_s_at"],
+    )
+    first = l1000_plate([{"id": probe} for probe in genes.index])
+    write_gct(tmp_path / "one.gct", first.values, first.wells, genes)
+    second = l1000_plate([{"id": probe} for probe in genes.index[:3]], seed=1)
+    by_entrez = genes.iloc[:3].set_axis(genes["pr_gene_id"].iloc[:3])
+    wells = second.wells.assign(det_plate="PLATE_A375_48H_X1", pert_itime="48 h")
+    values = second.values.set_axis(by_entrez.index, axis=1)
+    write_gct(tmp_path / "two.gct", values[values.columns[::-1]], wells, by_entrez)
+    done = moa_here("data", "import", tmp_path / "one.gct", tmp_path / "two.gct", "--out", tmp_path / "out")
+    assert "features that are not in every file: 1 of one.gct" in done.stdout
+    assert "robust z-scores of 2 plates" in done.stdout and "prediction only" in done.stdout
+    rows = pd.read_csv(tmp_path / "out" / "test_features.csv")
+    assert len(rows) == 96 and rows["sig_id"].is_unique
+    assert {each.column for each in load_assay(tmp_path / "out").conditions} == {"cp_time", "cp_dose"}
+    assert set(rows["cp_time"]) == {24, 48}
+
+
+def test_options_reach_the_import(tmp_path, moa_here, screen):
+    screen.table.to_csv(tmp_path / "screen.csv", index=False)
+    done = moa_here(
+        *("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", "--dose", "mmoles_per_liter"),
+        *("--control", "Metadata_broad_sample=dmso", "--conditions", "none", "--select-features", "--merge-replicates"),
+        *("--plate-pattern", "(?P<run>[0-9]+)$", "--against", "plate", "--most-missing", "0.5", "--clip", "0"),
+    )
+    wells = pd.read_csv(tmp_path / "out" / "wells.csv")
+    assert (
+        load_assay(tmp_path / "out").conditions == () and "run" in wells and "merged into 80 treatments" in done.stdout
+    )
+    assert "all wells of the plate" in done.stdout and len(wells) == 104
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["missing.gct"], "missing.gct: not found"),
+        (["screen.csv", "--level", "6"], "--level 6: expected one of auto, 3, 4, 5"),
+        (["screen.csv", "--dose", "dosis"], "--dose dosis: no such column"),
+        (["screen.csv", "--wells", "none.csv"], "none.csv: not found"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, moa_here, arguments, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cell_painting(wells=24, features=9, compounds=4).table.to_csv("screen.csv", index=False)
+    done = moa_here("data", "import", *arguments, "--out", "out", check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and message in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,125 @@
+"""``moa score`` of trained models and of files, as a user sees it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moa.data.table_files import write_table
+from moa.jobs.train import score_row
+from moa.metrics import log_loss
+from moa.models.registry import recipe
+from moa.training.trained import open_trained
+
+OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
+
+
+@pytest.fixture
+def run(moa_here, monkeypatch):
+    """Run ``moa score`` on a terminal of 80 columns."""
+    monkeypatch.setattr("moa.cli.console.out.width", 80, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments, **options):
+        done = moa_here("score", *arguments, **options)
+        assert max(map(len, done.stdout.splitlines()), default=0) <= 80, done.stdout
+        return done
+
+    return run
+
+
+def test_trained_models_are_scored_out_of_fold(run, data_dir, weights_of, dataset, tmp_path):
+    weights, path = weights_of(OLD, NEW), tmp_path / "scores.csv"
+    done = run(OLD, NEW, "--data", data_dir, "--weights", weights, "--out", path)
+    table = pd.read_csv(path).set_index("prediction")
+    for name in (OLD, NEW):
+        oof = open_trained(name, weights).oof()
+        row = score_row(recipe(name), dataset, oof)
+        assert f"{table.loc[name, 'log_loss']:.5f}" == row["treated rows"] and row["treated rows"] in done.stdout
+    assert list(table.index[2:4]) == ["mean of these 2", "prevalence"]
+    assert [name for name in table.index if "-NN" in name] == ["5-NN, folds multilabel-3", "5-NN, folds drug-aware-3"]
+    assert table["rows"].eq(dataset.treated.sum()).all() and OLD in done.stdout
+    # Replicates of a drug are in other folds of the old CV, and the nearest neighbours of each other.
+    assert table.loc["5-NN, folds multilabel-3", "top_1"] > 2 * table.loc["5-NN, folds drug-aware-3", "top_1"]
+
+
+@pytest.mark.parametrize("by", ["dose", "seed", "treatment,target"])
+def test_tables_fit_a_terminal_and_name_what_they_are_by(run, data_dir, weights_of, by):
+    done = run(OLD, "--data", data_dir, "--weights", weights_of(OLD), "--by", by)
+    words = {"dose": "dose D1", "seed": "seed mean"}.get(by, "scores by target")
+    assert words in done.stdout and OLD in done.stdout and "…" not in done.stdout
+
+
+def test_a_file_is_scored_against_a_table_of_labels(run, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.Index([f"id_{i}" for i in range(50)], name="sig_id")
+    y = pd.DataFrame((rng.random((50, 3)) < 0.3).astype(int), rows, list("abc"))
+    p = pd.DataFrame(rng.random((50, 2)), rows, ["b", "a"])
+    y.to_csv(tmp_path / "truth.csv")
+    p.to_csv(tmp_path / "mine.csv")
+    pd.DataFrame({"sig_id": rows, "compound": np.arange(50) // 5, "plate": np.arange(50) % 2}).to_csv(
+        tmp_path / "wells.csv", index=False
+    )
+    files = ["--predictions", tmp_path / "mine.csv", "--truth", tmp_path / "truth.csv", "--data", tmp_path]
+    done = run(*files, "--out", tmp_path / "s.csv")
+    table = pd.read_csv(tmp_path / "s.csv").set_index("prediction")
+    assert list(table.index) == ["mine", "prevalence", "shuffled labels"]
+    assert table.loc["mine", "log_loss"] == pytest.approx(log_loss(y[["a", "b"]], p), rel=1e-6)
+    assert "1 targets of truth.csv are not predicted" in done.stdout
+    assert "compound 9" in run(*files, "--wells", tmp_path / "wells.csv", "--by", "compound").stdout
+
+
+def test_predictions_of_test_rows_have_neighbours_among_training_rows(run, data_dir, weights_of, dataset, tmp_path):
+    p = open_trained(OLD, weights_of(OLD)).predict(dataset.test)
+    write_table(tmp_path / OLD / "test.parquet", p)
+    truth = data_dir / "truth" / "test_targets_scored.csv"
+    files = ["--predictions", tmp_path / OLD / "test.parquet", "--data", data_dir]
+    run(*files, "--truth", truth, "--out", tmp_path / "s.csv")
+    table = pd.read_csv(tmp_path / "s.csv").set_index("prediction")
+    assert (table["rows"] == dataset.test_treated.sum()).all() and "5-NN, training rows" in table.index
+    rows = dataset.test.index[dataset.test_treated]
+    y = pd.read_csv(truth, index_col="sig_id").loc[rows]
+    assert table.loc[OLD, "log_loss"] == pytest.approx(log_loss(y, p.loc[rows]), rel=1e-6)
+    done = run(*files, check=False)
+    assert done.returncode == 2 and "give the labels of these rows with --truth FILE" in done.stderr
+
+
+def test_out_of_fold_predictions_of_a_file_have_neighbours_of_other_compounds(run, data_dir, weights_of, tmp_path):
+    write_table(tmp_path / "mine.parquet", open_trained(OLD, weights_of(OLD)).oof())
+    run("--predictions", tmp_path / "mine.parquet", "--data", data_dir, "--out", tmp_path / "s.csv")
+    assert "5-NN, other compounds" in set(pd.read_csv(tmp_path / "s.csv")["prediction"])
+
+
+def test_baselines_can_be_had_before_anything_is_trained(run, data_dir, dataset, tmp_path):
+    run("--data", data_dir, "--out", tmp_path / "s.csv")
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert list(table["prediction"]) == ["prevalence", "5-NN, other compounds"]
+    assert (table["rows"] == dataset.treated.sum()).all()
+    run("--data", data_dir, "--by", "treatment", "--out", tmp_path / "s.csv")
+    treatments = pd.concat([dataset.drugs, dataset.features["cp_dose"]], axis=1)[dataset.treated].drop_duplicates()
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert list(table["prediction"])[1] == "1-NN, other compounds" and (table["rows"] == len(treatments)).all()
+    assert "k-NN" in run("--data", data_dir, "--by", "target").stdout
+
+
+def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_path):
+    pytest.importorskip("copairs")
+    options = ["--retrieval", "--no-baselines", "--out", tmp_path / "s.csv"]
+    done = run(OLD, "--data", data_dir, "--weights", weights_of(OLD), *options)
+    assert "Retrieval of mechanisms" in done.stdout and "features" in done.stdout
+    table = pd.read_csv(tmp_path / "s-retrieval.csv")
+    assert set(table["source"]) == {"features", OLD} and table["mean_average_precision"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--no-baselines"], "name MODELS, or give files with --predictions FILE"),
+        ([OLD, "--truth", "t.csv"], "name MODELS, or give files"),
+        ([OLD, "--data", "DATA", "--weights", "none"], "none"),
+        (["best-lb", "--data", "DATA", "--weights", "none"], "none: holds trained weights of none of these: best-lb"),
+        (["--predictions", "p.csv", "--data", "DATA"], "p.csv: missing"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(run, data_dir, arguments, message):
+    done = run(*[str(data_dir) if word == "DATA" else word for word in arguments], check=False)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,43 @@
+"""Pieces of work for streams. They lie in a module, so that a process can import them."""
+
+import os
+import time
+import uuid
+
+
+def prepared():
+    """What pieces need."""
+    return "state"
+
+
+def note_and_square(folder, number):
+    """Leaves a file for each time it is computed; takes a moment."""
+    time.sleep(0.2)
+    (folder / f"{number}-{uuid.uuid4().hex}").touch()
+    return number**2
+
+
+def process_and_square(state, number):
+    """The process that computed it, and what it had prepared."""
+    return os.getpid(), state, number**2
+
+
+def die_once(folder, number):
+    """Ends its process at number 3, the first time."""
+    if number == 3 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os._exit(9)
+    return number
+
+
+def die(state, number):
+    """Ends its process, but for the first piece, which the process of the test computes."""
+    if number:
+        os._exit(9)
+
+
+def fail(state, number):
+    """Fails at number 3."""
+    if number == 3:
+        raise ValueError("piece 3 cannot be computed")
+    return number

@@ -1,0 +1,166 @@
+"""Scores of a small case: which rows they are over, what they are beside, and treatments."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from moa.errors import UserError
+from moa.jobs.score import score, write_scores
+from moa.jobs.score_inputs import Case, Prediction
+from moa.metrics import log_loss
+from moa.metrics.neighbours import neighbour_votes
+from moa.metrics.ranking import measures
+
+FOLDS = "folds of compounds"
+
+
+@pytest.fixture
+def case():
+    """Twenty compounds at two doses, three wells each; a mechanism of five for each, and a model that knows some."""
+    rng = np.random.default_rng(0)
+    compound = np.repeat(np.arange(20), 6)
+    rows = pd.Index([f"id_{i}" for i in range(120)], name="sig_id")
+    y = pd.DataFrame(np.eye(5, dtype=np.uint8)[compound % 5], rows, list("abcde"))
+    dose = np.tile([2.0, 2.0, 2.0, 10.0, 10.0, 10.0], 20)
+    known = pd.DataFrame({"compound": [f"drug {c}" for c in compound], "dose": dose, "plate": "P1"}, rows)
+    known["treatment"] = [f"drug {c} @ {d}" for c, d in zip(compound, dose, strict=True)]
+    features = pd.DataFrame(2 * y.to_numpy() + rng.normal(size=y.shape), rows)
+    folds = pd.DataFrame({0: compound % 4, 1: compound // 5}, rows)
+
+    def model(strength, seed):
+        noise = np.random.default_rng(seed).random(y.shape)
+        return pd.DataFrame((strength * y + noise) / (strength + 1), rows, y.columns)
+
+    seeds = {0: model(0.3, 1), 1: model(0.5, 2)}
+    table = (seeds[0] + seeds[1]) / 2
+    return Case(y, y.mean(), y, features, known, [Prediction("model", table, folds, FOLDS, lambda: seeds)])
+
+
+def lines(found):
+    return found.table.set_index("prediction")
+
+
+def test_a_table_has_the_model_and_what_it_is_compared_with(case):
+    found, (model,) = score(case), case.predictions
+    table = lines(found)
+    assert list(table["kind"]) == ["model", "prevalence", "neighbours", "shuffled labels"]
+    assert table.loc["model", "log_loss"] == pytest.approx(log_loss(case.y, model.table))
+    assert table.loc["model", "roc_auc_macro"] == pytest.approx(roc_auc_score(case.y, model.table, average="macro"))
+    micro = average_precision_score(case.y, model.table, average="micro")
+    assert table.loc["model", "average_precision_micro"] == pytest.approx(micro)
+    assert table.loc["prevalence", ["roc_auc_macro", "average_precision_macro"]].tolist() == pytest.approx([0.5, 0.2])
+    near = measures(case.y, neighbour_votes(case.features, case.y, model.groups, 5), probabilities=False)
+    shown = table.loc[f"5-NN, {FOLDS}"]
+    assert np.isnan(shown["log_loss"]) and shown["accuracy"] == near["accuracy"] > 0.5
+    assert table.loc["shuffled labels", "roc_auc_macro"] == pytest.approx(0.5, abs=0.1)
+    assert list(score(case, baselines=False).table["prediction"]) == ["model"] and not found.notes
+
+
+def test_models_are_compared_on_the_rows_that_all_cover(case):
+    part = Prediction("part", case.predictions[0].table.iloc[30:], None)
+    found = score(Case(case.y, case.prevalence, case.y, None, case.known, [*case.predictions, part]))
+    table = lines(found)
+    assert (table["rows"] == 90).all() and "30 of 120 rows have no prediction" in found.notes[0]
+    assert table.loc["model", "log_loss"] == table.loc["part", "log_loss"] == table.loc["mean of these 2", "log_loss"]
+    other = Prediction("other", case.predictions[0].table.head(30), None)
+    with pytest.raises(UserError, match="no row with a label is predicted by all"):
+        score(Case(case.y, case.prevalence, case.y, None, case.known, [part, other]))
+
+
+def test_each_kind_of_folds_has_its_neighbours_once(case):
+    (model,) = case.predictions
+    others = [Prediction("same folds", model.table, model.groups, FOLDS)]
+    others.append(Prediction("rows", model.table, pd.DataFrame({0: np.arange(120) % 3}, case.y.index), "rows"))
+    table = score(Case(case.y, case.prevalence, case.y, case.features, case.known, [model, *others])).table
+    assert list(table.loc[table["kind"] == "neighbours", "prediction"]) == [f"5-NN, {FOLDS}", "5-NN, rows"]
+
+
+def test_wells_of_a_treatment_count_together(case, tmp_path):
+    (model,) = case.predictions
+    found = score(case, "treatment")
+    table, of = lines(found), case.known["treatment"]
+    y, p = case.y.groupby(of).max(), model.table.groupby(of).mean()
+    assert found.unit == "treatments" and table.loc["model", "rows"] == 40
+    assert table.loc["model", "log_loss"] == pytest.approx(log_loss(y, p))
+    right = y.to_numpy()[np.arange(40), p.to_numpy().argmax(axis=1)]
+    assert table.loc["model", "accuracy"] == pytest.approx(right.mean())
+    near = neighbour_votes(case.features.groupby(of).median(), y, model.groups.groupby(of).first(), 1)
+    assert table.loc[f"1-NN, {FOLDS}", "accuracy"] == measures(y, near, probabilities=False)["accuracy"]
+    files = write_scores(tmp_path / "s.csv", found)
+    assert [path.name for path in files] == ["s.csv", "s-treatments.csv"]
+    details = pd.read_csv(files[1]).set_index("treatment").loc[y.index]
+    assert (details["mechanisms"] == y.idxmax(axis=1)).all() and (details["most_likely"] == p.idxmax(axis=1)).all()
+    assert (details["right"] == right.astype(bool)).all()
+    assert ((details["wrong_above"] == 0) == details["right"]).all()
+
+
+def test_neighbours_are_wells_where_folds_split_a_treatment(case):
+    (model,) = case.predictions
+    rows = Prediction("rows", model.table, pd.DataFrame({0: np.arange(120) % 3}, case.y.index), "rows")
+    found = lines(score(Case(case.y, case.prevalence, case.y, case.features, case.known, [rows]), "treatment"))
+    votes = neighbour_votes(case.features, case.y, rows.groups, 5).groupby(case.known["treatment"]).mean()
+    expected = measures(case.y.groupby(case.known["treatment"]).max(), votes, probabilities=False)
+    assert found.loc["5-NN, rows", "average_precision_micro"] == pytest.approx(expected["average_precision_micro"])
+
+
+def test_neighbours_of_a_treatment_are_not_sought_in_folds_that_it_is_partly_in(case):
+    """Where only the first fold is trained, wells of other folds may be neighbours, those of the treatment too."""
+    (model,) = case.predictions
+    first = pd.DataFrame({0: np.where(np.arange(120) % 3 == 0, 0.0, np.nan)}, case.y.index)
+    part = Prediction("part", model.table[first[0].notna()], first, "rows")
+    found = score(Case(case.y, case.prevalence, case.y, case.features, case.known, [part]), "treatment")
+    assert "5-NN, rows" in lines(found).index
+
+
+def test_levels_are_in_order_and_scored_alone(case):
+    found = score(case, "dose").table
+    assert list(found["dose"].unique()) == [2.0, 10.0] and (found["rows"] == 60).all()
+    rows = case.y.index[case.known["dose"] == 10]
+    shown = found[(found["dose"] == 10) & (found["kind"] == "model")].iloc[0]
+    assert shown["log_loss"] == pytest.approx(log_loss(case.y.loc[rows], case.predictions[0].table.loc[rows]))
+    text = case.known.assign(dose=case.known["dose"].map({2.0: "2", 10.0: "10"}))
+    assert list(score(Case(*case_parts(case, text)), "dose").table["dose"].unique()) == ["2", "10"]
+
+
+def case_parts(case, known):
+    return case.y, case.prevalence, case.labels, case.features, known, case.predictions
+
+
+def test_targets_and_seeds(case):
+    table = score(case, "target").table
+    model = table[table["kind"] == "model"].set_index("target")
+    p = case.predictions[0].table
+    np.testing.assert_allclose(model["roc_auc"], roc_auc_score(case.y, p, average=None))
+    assert (model["positives"] == 24).all() and "shuffled labels" not in set(table["kind"])
+    seeds = score(case, "seed").table
+    own = seeds[seeds["prediction"] == "model"].set_index("seed")["log_loss"]
+    expected = [log_loss(case.y, each) for each in case.predictions[0].seeds().values()]
+    assert list(own[["0", "1"]]) == pytest.approx(expected)
+    assert own["mean"] == pytest.approx(np.mean(expected)) and own["sd"] == pytest.approx(np.std(expected, ddof=1))
+    both = score(case, "treatment,seed").table
+    assert set(both["rows"]) == {40} and len(both[both["prediction"] == "model"]) == 4
+
+
+def test_what_cannot_be_scored_by_is_told(case):
+    with pytest.raises(UserError, match="--by week: .*one of: well, treatment, target, seed, compound, dose, plate"):
+        score(case, "week")
+    with pytest.raises(UserError, match="give one of dose, plate"):
+        score(case, "dose,plate")
+    bare = Case(*case_parts(case, case.known[["plate"]]))
+    with pytest.raises(UserError, match="--by treatment needs compounds"):
+        score(bare, "treatment")
+    file = Prediction("file", case.predictions[0].table)
+    with pytest.raises(UserError, match="--by seed: file is a file"):
+        score(Case(*case_parts(case, case.known)[:-1], [file]), "seed")
+
+
+def test_what_is_left_out_of_a_treatment_is_told(case):
+    known = case.known.assign(treatment=case.known["treatment"].where(np.arange(120) > 4))
+    y = case.y.copy()
+    y.iloc[7, 0] = 1
+    found = score(Case(y, case.prevalence, y, case.features, known, case.predictions), "treatment")
+    assert found.notes[:2] == [
+        "5 wells of no known treatment are left out",
+        "1 treatments have wells with different labels: a label of any well counts",
+    ]
