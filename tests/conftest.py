@@ -4,7 +4,6 @@ import os
 
 # Several test processes run side by side, one thread each. Set before numpy and torch are imported, which read it then.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 

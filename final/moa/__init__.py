@@ -5,12 +5,18 @@ Data flows one way: files -> data -> features -> networks and engine -> predicti
 What is listed in ``__all__`` is for use after ``import moa``; each name is imported when it is first used.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers
     from moa.api import Model, load, predict, report, score, train
     from moa.classifier import MoAClassifier
+
+# Threads of torch and scikit-learn that wait for others sleep. By default they spin, and starve whatever else wants the
+# core. OpenMP reads this when torch is imported: every way into the package sets it first, and processes that it starts
+# inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.2.0"
 __all__ = ["Model", "MoAClassifier", "__version__", "load", "predict", "report", "score", "train"]

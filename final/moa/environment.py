@@ -8,14 +8,21 @@ MOA_KAGGLE_ROOT     takes the place of /kaggle
 MOA_PRETRAINED      folder of ImageNet weights
 MOA_RECIPE          files of models of one's own, as for ``--recipe``
 ==================  =================================================================================================
+
+Two variables of other libraries are set where they are not: ``OMP_WAIT_POLICY`` (in ``moa/__init__.py``) and
+``NUMBA_CACHE_DIR`` (here, where numba has no folder that it can write to).
 """
 
 from __future__ import annotations
 
 import os
+import stat
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from moa.errors import UserError
@@ -25,6 +32,7 @@ COMPILE = "MOA_COMPILE"
 ENGINE = "MOA_ENGINE"
 KAGGLE_ROOT = "MOA_KAGGLE_ROOT"
 PRETRAINED = "MOA_PRETRAINED"
+_NUMBA_CACHE = "NUMBA_CACHE_DIR"
 
 #: The folder ``final`` of a checkout: the submissions' folders lie beside the package.
 FINAL = Path(__file__).resolve().parents[1]
@@ -126,6 +134,59 @@ def variable(name: str) -> str | None:
 def cache_folder() -> Path:
     """Where parsed csv files are kept."""
     return Path(variable(CACHE) or Path.home() / ".cache" / "moa")
+
+
+def give_numba_a_cache() -> None:
+    """Find a folder for numba's compiled functions; to be called before umap is imported.
+
+    numba writes beside umap or into the home, and umap cannot be imported where both are read-only, as in containers.
+    Then the folder of parsed csv files takes them, or else a private one in the system's temporary folder.
+
+    Raises:
+        UserError: nothing at all can be written.
+    """
+    if variable(_NUMBA_CACHE):
+        return
+    home = Path(variable("XDG_CACHE_HOME") or Path.home() / ".cache")
+    package = find_spec("umap")
+    beside = [Path(place) / "__pycache__" for place in (package.submodule_search_locations if package else None) or ()]
+    if any(map(_is_writable, (*beside, home / "numba"))):
+        return
+    folder = cache_folder() / "numba"
+    if not _is_writable(folder):
+        folder = _private_folder(Path(tempfile.gettempdir()) / "moa-numba")
+    if folder is None:
+        raise UserError(f"UMAP needs a folder that can be written to: set {_NUMBA_CACHE} to one")
+    os.environ[_NUMBA_CACHE] = str(folder)
+    if "numba" in sys.modules:  # it has read the variable already
+        sys.modules["numba"].config.CACHE_DIR = str(folder)
+
+
+def _private_folder(path: Path) -> Path | None:
+    """A folder that this user alone can read and write, kept for later processes; None where none can be made.
+
+    numba unpickles what it finds in its folder, so nobody else may be able to put files there.
+    """
+    if not hasattr(os, "getuid"):
+        return path if _is_writable(path) else None  # on Windows, temporary folders are the user's own
+    folder = path.with_name(f"{path.name}-{os.getuid()}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        facts = folder.lstat()
+        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o077:
+            return folder
+        return Path(tempfile.mkdtemp(prefix=f"{path.name}-"))
+    except OSError:
+        return None
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def pretrained_folder() -> Path | None:

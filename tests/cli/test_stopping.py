@@ -1,7 +1,6 @@
 """Ctrl-C and SIGTERM: one line on what is kept and how to go on, and the status of the signal."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,15 +11,13 @@ import pytest
 from support import ROOT
 
 SIGNALS = ((signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"))
-SIMPLE, TABNET = "simple-nn-old-cv", "two-stage-nn-tabnet"
+MODEL = "simple-nn-old-cv"
 
 
-def start(*arguments, **environment):
+def start(*arguments):
     """``moa`` as a process of a group of its own, as a terminal starts it."""
     command = [sys.executable, "-m", "moa.cli", *map(str, arguments)]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=-1, stderr=-1, text=True, start_new_session=True, env=os.environ | environment
-    )
+    return subprocess.Popen(command, cwd=ROOT, stdout=-1, stderr=-1, text=True, start_new_session=True)
 
 
 def wait_for(pattern, folder, process, seconds=300):
@@ -35,34 +32,13 @@ def wait_for(pattern, folder, process, seconds=300):
 def test_training_says_what_is_kept(number, status, name, data_dir, tmp_path):
     """The whole group gets the signal, as from a terminal or a batch system, while units train in threads."""
     options = ["--data", data_dir, "--weights", tmp_path, "--profile", "demo", "--device", "cpu"]
-    process = start("train", SIMPLE, *options)
-    wait_for(f"{SIMPLE}/nn/seed-*/fold-*/unit.json", tmp_path, process)
+    process = start("train", MODEL, *options)
+    wait_for(f"{MODEL}/nn/seed-*/fold-*/unit.json", tmp_path, process)
     os.killpg(process.pid, number)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == status and not output
     expected = f"stopped by {name}: finished units are kept in {tmp_path}; run the same command again to continue"
     assert errors.splitlines()[-1] == expected and "Traceback" not in errors
-
-
-def test_units_in_processes_end_with_their_parent(data_dir, weights_of, tmp_path):
-    """TabNet's units have processes of their own; a signal to the parent alone ends them too."""
-    from support.demo import copy_models
-
-    weights = copy_models(weights_of(TABNET), tmp_path, TABNET)
-    for unit in (weights / TABNET / "tabnet").glob("seed-*/fold-*"):
-        shutil.rmtree(unit)
-    options = ["--data", data_dir, "--weights", weights, "--profile", "demo", "--device", "cpu"]
-    process = start("train", TABNET, *options, OMP_NUM_THREADS="2")  # two units at a time
-    children = f"/proc/{process.pid}/task/{process.pid}/children"
-    deadline = time.monotonic() + 120
-    while len(found := open(children).read().split()) < 3:  # two units, and multiprocessing's own
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(1)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 143 and errors.splitlines()[-1].startswith("stopped by SIGTERM: finished units are")
-    assert "Traceback" not in errors and not [child for child in found if os.path.exists(f"/proc/{child}")]
 
 
 PROGRAM = """

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pandas as pd
 import papermill
 import pytest
+import requests
 
 from moa.blending.blend import BlendSpec, save_blend
 from moa.data.table_files import read_table
@@ -129,9 +130,19 @@ def client(monkeypatch):
     api, sent = KaggleApi(), []
     api.authenticate()
 
+    def not_there(request):
+        response = requests.Response()
+        response.status_code = 404
+        raise requests.HTTPError(response=response)
+
+    def accept(request):
+        sent.append(request)
+        return SimpleNamespace(error="", status="ok", url="")
+
     @contextmanager
     def nobody():
-        take = SimpleNamespace(save_kernel=sent.append, create_dataset=sent.append)
+        # Version 2 asks first whether the data set is there already.
+        take = SimpleNamespace(save_kernel=sent.append, create_dataset=accept, get_dataset_status=not_there)
         yield SimpleNamespace(
             kernels=SimpleNamespace(kernels_api_client=take), datasets=SimpleNamespace(dataset_api_client=take)
         )

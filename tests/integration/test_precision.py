@@ -21,13 +21,13 @@ def weights(weights_of):
 def test_trained_weights_predict_in_fewer_bits(weights, data_dir, tmp_path):
     options = ["predict", NAME, "--data", data_dir, "--weights", weights, "--out", tmp_path, "--device", "cpu"]
     command = [*map(str, options), "--precision"]
-    assert CliRunner().invoke(app, [*command, "bf16-mixed"], catch_exceptions=False).exit_code == 0
+    assert CliRunner().invoke(app, [*command, "bf16-emulated"], catch_exceptions=False).exit_code == 0
     written = weights / NAME / "predictions"
     for kind in ("oof", "test"):
         exact, found = read_table(written / f"{kind}.parquet"), read_table(tmp_path / NAME / f"{kind}.parquet")
         assert (exact == found).all(axis=None) == (kind == "oof")
         np.testing.assert_allclose(found, exact, rtol=0.1, atol=1e-3)
-    with pytest.raises(UserError, match="--precision 8: expected auto, 32-true, 16-mixed or bf16-mixed"):
+    with pytest.raises(UserError, match="--precision 8: expected auto, 32-true, 16-mixed, bf16-mixed or bf16-emulated"):
         CliRunner().invoke(app, [*command, "8"], catch_exceptions=False)
 
 

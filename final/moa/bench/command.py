@@ -7,12 +7,14 @@ are noise or synthetic files of the competition's size: only times, memory and a
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
+from rich.table import Table
 
 from moa.bench.agreement import agreement
 from moa.bench.figure import draw
@@ -25,28 +27,35 @@ from moa.bench.stages import stage, three_stage
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
-from moa.progress import console, progress
+from moa.progress import console, duration, progress
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the benchmark: the function that measures, and the table that its result is added to."""
+    """A part of the benchmark.
+
+    Attributes:
+        run: measures.
+        minutes: how long that took at full size on two cores; None: not known.
+        table: the table that the result is added to.
+    """
 
     run: Callable[[Sizes, Runtime], pd.DataFrame]
+    minutes: float | None
     table: str = "benchmarks"
 
 
 PARTS = {
-    "prediction": Part(prediction),
-    "stage": Part(stage),
-    "roofline": Part(roofline, "roofline"),
-    "agreement": Part(agreement, "agreement"),
-    "epoch": Part(training_epoch),
-    "ensemble": Part(growing_ensemble),
-    "tabnet": Part(tabnet_epoch),
-    "rank": Part(gaussian_rank),
-    "inference": Part(inference),
-    "three-stage": Part(three_stage),
+    "prediction": Part(prediction, 9),
+    "stage": Part(stage, 2),
+    "roofline": Part(roofline, 1, "roofline"),
+    "agreement": Part(agreement, 1, "agreement"),
+    "epoch": Part(training_epoch, 4),
+    "ensemble": Part(growing_ensemble, 4),
+    "tabnet": Part(tabnet_epoch, 4),
+    "rank": Part(gaussian_rank, 4),
+    "inference": Part(inference, 4),
+    "three-stage": Part(three_stage, None),
 }
 GROUPS = {
     "goals": ("prediction", "stage", "roofline", "agreement"),
@@ -91,22 +100,61 @@ def main(
     name = machine(runtime.torch_device)
     console.print(f"{name}, torch {torch.__version__}, float32", highlight=False)
     measured: dict[str, list[pd.DataFrame]] = {}
-    with imports_frozen(), progress("moa bench", len(wanted)) as bar:
+    shares = _shares(wanted)
+    with imports_frozen(), progress("moa bench", len(wanted), even=False) as bar:
         for done, part in enumerate(wanted):
-            bar.update(done, part, log=True)
+            bar.update(done, part, log=True, share=shares and shares[done])
+            started = time.perf_counter()
             table = PARTS[part].run(sizes, runtime)
-            shown = table.to_string(index=False, float_format="{:.4g}".format)
-            console.print(f"\n{part}\n{shown}\n", highlight=False, markup=False, soft_wrap=True)
+            console.print(shown(f"{part}, {duration(time.perf_counter() - started)}", table))
             measured.setdefault(PARTS[part].table, []).append(table)
-        bar.update(len(wanted), log=True)
+        bar.update(len(wanted))
     tables = {kind: pd.concat(found, ignore_index=True).assign(device=name) for kind, found in measured.items()}
     for kind, table in tables.items():
         with replacing(out / f"{kind}.csv") as path:
             table.to_csv(path, index=False)
     with replacing(out / "benchmarks.png") as path:
         draw(tables, name).savefig(path, dpi=120, format="png")
-    console.print(f"written to {out}", highlight=False)
+    console.print(f"written to {out}, with further columns", highlight=False)
     return tables
+
+
+#: Columns that are printed, with their heads, of each kind of table; "what" is told apart by the growing number.
+_PRINTED = {
+    "way": {"what": "what", "way": "way", "seconds_min": "seconds", "peak_mib": "MiB", "ratio": "ratio"},
+    "gflop": {
+        "what": "what",
+        "gflop": "gflop",
+        "product_ms": "product, ms",
+        "moa_ms": "moa, ms",
+        "over_product": "ratio",
+    },
+    "largest": {"what": "what", "largest": "largest difference", "scale": "scale"},
+}
+
+
+def shown(title: str, table: pd.DataFrame) -> Table:
+    """A part's result at the width of a terminal."""
+    if "way" in table:
+        growing = [f", {row[row.growth]:,} {row.growth}" if row.growth else "" for _, row in table.iterrows()]
+        table = table.assign(what=table["part"] + growing)
+    heads = next(heads for column, heads in _PRINTED.items() if column in table)
+    printed = Table(title=title, title_justify="left")
+    for column, head in heads.items():
+        text = column in ("what", "way")
+        printed.add_column(head, justify="left" if text else "right", overflow="fold", no_wrap=not text)
+    for _, row in table.iterrows():
+        cells = (row[column] for column in heads)
+        printed.add_row(*(cell if isinstance(cell, str) else f"{cell:.4g}" for cell in cells))
+    return printed
+
+
+def _shares(parts: Sequence[str]) -> list[float] | None:
+    """Share of the time that is over when each part begins, as measured on two cores; None where it is not known."""
+    minutes = [PARTS[part].minutes for part in parts]
+    if None in minutes:
+        return None
+    return [sum(minutes[:number]) / sum(minutes) for number in range(len(parts))]
 
 
 def machine(device: torch.device) -> str:

@@ -22,7 +22,7 @@ from moa.data.assay import COMPETITION
 from moa.data.dataset import read_features
 from moa.data.schema import TEST_FEATURES
 from moa.errors import UserError
-from moa.learners.runtime import Runtime
+from moa.learners.runtime import INSISTING, Runtime, multiplies_bfloat16
 from moa.training.trained import open_trained
 
 ROUNDED = "bf16-mixed"
@@ -55,12 +55,13 @@ def _preprocessing(place: Workspace, sizes: Sizes) -> pd.DataFrame:
 def _processes(place: Workspace, sizes: Sizes, runtime: Runtime) -> pd.DataFrame:
     """Each way as a process: start of Python, imports, reading, predicting, writing; and the least it can take."""
     old_out, out, rounded = place.folder / "old.csv", place.folder / "predictions", place.folder / "rounded"
+    fewer_bits = ROUNDED if multiplies_bfloat16() else f"{ROUNDED}, imitated"
     new = ["moa.cli", "predict", MODEL, "--data", place.data, "--weights", place.weights, "--device", runtime.device]
     commands = {
         NOTEBOOK: ["moa.bench.notebook_inference", place.data, place.fits, old_out, runtime.device],
         NEVER_SEEN: [*new, "--out", out],
         "moa, csv seen before": [*new, "--out", out],
-        f"moa, csv seen before, {ROUNDED}": [*new, "--out", rounded, "--precision", ROUNDED],
+        f"moa, csv seen before, {fewer_bits}": [*new, "--out", rounded, "--precision", INSISTING],
         "imports and bare products": ["moa.bench.floor", sizes.test_rows, place.members, *place.widths],
     }
     times: dict[str, list[float]] = {way: [] for way in commands}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from moa.cli.console import out
+from moa.cli.console import out, text_table
 from moa.cli.options import DataDir, Device, Folds, On, Profile, Seeds, folders
 from moa.cli.stopping import on_stop
 
@@ -62,7 +62,7 @@ def ablate(
     with open_executor(on, device) as executor:
         found = run_ablations(chosen, where.data, out_dir, weights, where.profile, selection, runtime, executor)
     words = in_words(found)
-    table = Table("variant", title="Ablations: a difference above 0 is a loss")
+    table = text_table("Ablations: a difference above 0 is a loss", "variant")
     shown = ("OOF log loss", "difference", "95 % interval", "seconds")  # the files hold the rest
     for column in shown:
         table.add_column(column, justify="right", no_wrap=True)
@@ -76,8 +76,10 @@ def ablate(
 
 
 def _list_table(chosen: list) -> Table:
-    table = Table("name", "claim", "arms", title="Ablations")
+    table = text_table("Ablations", "name", "claim", "arms")
+    table.columns[0].no_wrap = True
     for each in chosen:
         arms = (f"{arm.label}: {arm.name}" for comparison in each.comparisons for arm in comparison)
         table.add_row(each.name, each.claim, "\n".join(arms))
+        table.add_section()
     return table

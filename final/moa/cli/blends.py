@@ -133,7 +133,7 @@ def _search_tables(found: SearchResult, schemes: dict[str, str]) -> list[Table]:
         out_of_sample = ("–",) * 3
         if found.methods[method].cross_validated:
             gain, low, high = (f"{1e6 * row[column]:+,.0f}" for column in ("gain", "low", "high"))
-            out_of_sample = (f"{row['nested']:.6f}", gain, f"{low} … {high}")
+            out_of_sample = (f"{row['nested']:.6f}", gain, f"{low} to {high}")
         scores.add_row(method, f"{row['treated']:.6f}", *out_of_sample, f"{row['seconds']:.1f}")
     chosen = [method for method in found.methods if method not in BASELINES]
     note = " (per-target: mean over targets)" if "per-target" in chosen else ""

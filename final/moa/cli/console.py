@@ -44,10 +44,18 @@ def group(text: str) -> typer.Typer:
     return typer.Typer(help=text, no_args_is_help=True)
 
 
+def text_table(title: str, *columns: str) -> Table:
+    """A table of text, which breaks over lines and is never cut; without names it has two columns and no head."""
+    table = Table(title=title, title_justify="left", show_header=bool(columns))
+    for column in columns or ("", ""):
+        table.add_column(column, overflow="fold")
+    return table
+
+
 def number_table(title: str, first: str, *numbers: str) -> Table:
-    """A table whose first column is text and whose other columns are numbers, aligned right."""
+    """A table whose first column holds names, printed whole, and whose other columns are numbers, aligned right."""
     table = Table(title=title, title_justify="left")
-    table.add_column(first, overflow="fold")
+    table.add_column(first, no_wrap=True)
     for column in numbers:
         table.add_column(column, justify="right", no_wrap=True)
     return table

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
-from moa.cli.console import group, out
+from moa.cli.console import group, out, text_table
 from moa.cli.options import folders
 from moa.cli.stopping import on_stop
 
@@ -32,7 +32,7 @@ def data_check(
 
     folder = folder or folders().data
     dataset = load_dataset(folder, drugs=has_table(folder, TRAIN_DRUG), nonscored=has_table(folder, TRAIN_NONSCORED))
-    table = Table(title=f"{folder}: no problems found", show_header=False)
+    table = text_table(escape(f"{folder}: no problems found"))
     for name, value in summary(dataset):
         table.add_row(name, value)
     out.print(table)
@@ -55,7 +55,7 @@ def data_synthesize(
 
 @app.command("download")
 def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path("data")) -> None:
-    """Download the real competition files with the kaggle client and your token."""
+    """Download the real competition files with the kaggle client and your token (KAGGLE_API_TOKEN)."""
     from moa.data.download import download
 
     on_stop(f"nothing was changed in {folder}; run the same command again")

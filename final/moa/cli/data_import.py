@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
-from moa.cli.console import out
+from moa.cli.console import out, text_table
 from moa.cli.data import app
 
 #: Headings of groups of options in the help.
@@ -190,7 +190,7 @@ def data_import(
             conditions=None if conditions is None else tuple(part.strip() for part in conditions.split(",")),
         ),
     )
-    table = Table(title=f"{result.folder}: imported", title_justify="left", show_header=False)
+    table = text_table(escape(f"{result.folder}: imported"))
     for what, value in result.counts:
         table.add_row(what, value)
     out.print(table)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from moa.cli.console import out, score_tables
+from moa.cli.console import number_table, out, score_tables
 from moa.cli.options import MODELS, DataDir, Device, Folds, On, OwnModels, Profile, Seeds, Units, Weights, folders
 from moa.cli.stopping import on_stop
 
@@ -43,9 +42,8 @@ def list_models(ctx: typer.Context, recipe: OwnModels = None) -> None:
 
     if ctx.invoked_subcommand:
         return
-    table = Table(title="Single models, with the winners' published log losses: CV, public and private leaderboard")
-    for column in ("model", "CV", "public", "private"):
-        table.add_column(column, no_wrap=True)
+    title = "Single models, with the winners' published log losses: CV, public and private leaderboard"
+    table = number_table(title, "model", "CV", "public", "private")
     for model in recipes().values():
         known = model.published
         scores = (model.cv_text, *((f"{known.public_lb:.5f}", f"{known.private_lb:.5f}") if known else ("–", "–")))
@@ -216,8 +214,8 @@ def predict(
     precision: Annotated[
         str | None,
         typer.Option(
-            help="bf16-mixed: perceptrons and CNNs predict faster if the processor supports it, with two or three "
-            "correct digits.  [default: as trained]"
+            help="bf16-mixed: perceptrons and CNNs predict faster, with two or three correct digits, where the "
+            "processor has AVX512-BF16, AMX or Arm's BF16; elsewhere float32 is used.  [default: as trained]"
         ),
     ] = None,
     profile: Profile = None,

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from moa.environment import give_numba_a_cache
 from moa.errors import UserError
 from moa.features.stored import stored
 
@@ -76,6 +77,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         Raises:
             UserError: there are too few rows for the number of neighbours or dimensions.
         """
+        give_numba_a_cache()
         from umap import UMAP  # slow to import and compile, so only imported here
 
         rows = self._rows(X, reset=True)
@@ -124,6 +126,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
 
     def _embed(self, X: np.ndarray) -> np.ndarray:
         """Embedding of new rows by gradient descent over one edge to each neighbour."""
+        give_numba_a_cache()
         from umap.layouts import optimize_layout_euclidean
 
         indices, distances = _nearest(X, self.rows_, self.n_neighbors)

@@ -88,6 +88,8 @@ class Session:
             given = Path(weights) if weights else None
             return cls(data, Path(out or root / "working"), profile or "kaggle", attached, given)
         home = Folders.find(profile, data, FINAL.parent)
+        if (profile, data, home.profile) == (None, None, "demo"):
+            print(f"no data in {FINAL.parent / 'data'}: this is the demo, with synthetic data")
         return cls(home.data, Path(out or home.output), home.profile, None, Path(weights or home.weights))
 
     @property

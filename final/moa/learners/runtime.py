@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from moa.errors import UserError
+from moa.progress import console
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +50,19 @@ def pick_device(name: str = "auto") -> torch.device:
 
 #: Values of ``Runtime.precision``.
 PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed")
+#: On the command line: bf16-mixed, whether or not the processor has instructions for it.
+INSISTING = "bf16-emulated"
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 in hardware: AVX512-BF16 or AMX, or Arm's BF16.
+
+    Without these instructions the products are imitated in float32, and take several times as long.
+    """
+    import torch
+
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 class Runtime(BaseModel):
@@ -89,18 +103,33 @@ class Runtime(BaseModel):
     def of(cls, device: str = "auto", **options: Any) -> Runtime:
         """A checked runtime from the options of a command line; options that are None keep their default.
 
+        bf16-mixed becomes float32 on a processor without the instructions, which would be slower, and this is said;
+        "bf16-emulated" insists.
+
         Raises:
             UserError: a value is not valid, or does not fit the devices of this machine.
         """
         options = {name: value for name, value in options.items() if value is not None}
+        values = {"device": str(pick_device(device)), **options}
+        if values.get("precision") == INSISTING:
+            values["precision"] = "bf16-mixed"
+        elif values.get("precision") == "bf16-mixed" and values["device"] == "cpu" and not multiplies_bfloat16():
+            values["precision"] = "32-true"
+            console.print(
+                "--precision bf16-mixed: this processor has no bfloat16 instructions (AVX512-BF16, AMX or Arm's BF16), "
+                f"so float32 is used, which is faster here; {INSISTING} insists",
+                style="yellow",
+                highlight=False,
+                soft_wrap=True,
+            )
         try:
-            runtime = cls.model_validate({"device": str(pick_device(device)), **options})
+            runtime = cls.model_validate(values)
         except ValidationError as error:
             option = str(error.errors()[0]["loc"][0])
             choices = {
                 "devices": "a number of devices, GPU numbers such as 0,1, or auto",
                 "strategy": "auto or ddp",
-                "precision": "auto, 32-true, 16-mixed or bf16-mixed",
+                "precision": f"auto, 32-true, 16-mixed, bf16-mixed or {INSISTING}",
             }
             wanted = choices.get(option, error.errors()[0]["msg"])
             raise UserError(f"--{option.replace('_', '-')} {options[option]}: expected {wanted}") from None

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from moa.errors import UserError
-from moa.learners.runtime import Runtime
+from moa.learners import runtime as module
+from moa.learners.runtime import Runtime, multiplies_bfloat16
 
 CUDA = Runtime(device="cuda")
 
@@ -52,3 +53,25 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
         Runtime.of("tpu")
     with pytest.raises(UserError, match="--device cuda: no CUDA device is visible"):
         Runtime.of("cuda")
+
+
+def test_bfloat16_only_where_the_processor_gains(monkeypatch, capsys):
+    for there in (True, False):
+        monkeypatch.setattr(module, "multiplies_bfloat16", lambda there=there: there)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        assert Runtime.of("auto", precision="bf16-mixed").precision == ("bf16-mixed" if there else "32-true")
+        assert ("this processor has no bfloat16" in capsys.readouterr().err) == (not there)
+        assert Runtime.of("cpu", precision="bf16-emulated").precision == "bf16-mixed", "who insists gets it"
+        assert Runtime.of("cpu", precision="32-true").precision == "32-true"
+        assert not capsys.readouterr().err
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert Runtime.of("cuda", precision="bf16-mixed").precision == "bf16-mixed", "a GPU is another matter"
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs Linux's description of the processor")
+def test_the_processor_is_asked(monkeypatch):
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    assert multiplies_bfloat16() == bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "amx_tile": False})
+    assert not multiplies_bfloat16()

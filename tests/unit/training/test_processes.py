@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,7 @@ def running(process):
         return os.path.exists("/proc/self") is False
 
 
-def wait_until(reached, seconds=60):
+def wait_until(reached, seconds=180):
     deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline
@@ -79,4 +80,26 @@ def test_processes_end_with_the_training_that_was_killed(tmp_path):
         training.send_signal(signal.SIGKILL)
         training.wait()
     processes = [int(path.name) for path in tmp_path.iterdir()]
+    wait_until(lambda: not any(map(running, processes)))
+
+
+def children(process):
+    """Numbers of the processes that a process has started."""
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(number) for number in found]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's list of processes")
+@pytest.mark.parametrize("when", ["starting", "running"])
+def test_processes_end_without_a_traceback_when_the_training_is_stopped(when, tmp_path):
+    """Also in the moment in which they start, and have read half of what they are sent."""
+    command = [sys.executable, TESTS / "support" / "waiting_units.py", tmp_path]
+    training = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    training.stdout.readline()
+    # The first child is multiprocessing's own.
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 2 if when == "running" else len(children(training)) > 1)
+    processes = children(training)
+    training.terminate()
+    _, errors = training.communicate(timeout=180)
+    assert training.returncode == 143 and not errors
     wait_until(lambda: not any(map(running, processes)))

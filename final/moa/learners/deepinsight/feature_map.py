@@ -19,6 +19,7 @@ from sklearn.metrics.pairwise import cosine_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from moa.environment import give_numba_a_cache
 from moa.errors import UserError
 from moa.learners.deepinsight.rendering import Renderer
 
@@ -176,6 +177,7 @@ def _kernel_pca(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
 
 
 def _umap(features: np.ndarray, settings: FeatureMap) -> np.ndarray:
+    give_numba_a_cache()
     import umap  # slow to import, and only wanted here
 
     reducer = umap.UMAP(n_components=2, metric="cosine", n_neighbors=15, n_jobs=1, random_state=settings.random_state)

@@ -130,7 +130,7 @@ def open_cluster(
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", module="distributed")
         client, wait = _connect(on, stack)
-        with progress(f"workers of {on}", 1) as bar:
+        with progress(f"workers of {on}") as bar:
             try:
                 client.wait_for_workers(1, timeout=wait)
             except TimeoutError:
@@ -139,7 +139,7 @@ def open_cluster(
                     f"--on {on}: no worker came in {wait:.0f} s; start some: dask worker {address} --nthreads 1"
                 ) from None
             workers = _facts(client, on)
-            bar.update(1, f"{len(workers)} of them", log=True)
+            bar.update(0, f"{len(workers)} of them", log=True)
         device = _device(client, device, on)
         gpu = min((fact["gpu"] for fact in workers.values() if fact["gpu"]), default=0)
         executor = DaskExecutor(client, device, gpu, checkpoint_seconds)
