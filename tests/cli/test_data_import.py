@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from moa.data.assay import load_assay
+from moa.data.assay_files import load_assay
 from support.assays import cell_painting, l1000_plate, write_gct, write_h5ad
 
 

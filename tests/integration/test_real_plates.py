@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data.assay import COMPETITION, load_assay
+from moa.data.assay import COMPETITION
+from moa.data.assay_files import load_assay
 from moa.data.feature_names import competition_features
 from moa.data.importers.folder import RECORD, SUMMARY, WELLS
 from moa.data.importers.for_model import read_for_model

@@ -124,22 +124,29 @@ def _comparable(members: Members, treated: pd.Series, drugs: pd.Series | None) -
     return members.take(keep)
 
 
+#: Kinds of folds by the scheme; every other scheme is named by what it holds out.
+_KINDS = {"multilabel": "row-wise", "kfold": "row-wise", "drug-aware": "drug-aware"}
+
+
 def _check_schemes(oofs: Sequence[Oof], mixed: str) -> bool:
-    """Whether there are both row-wise and drug-aware folds; refused if ``mixed`` is "refuse"."""
+    """Whether there are folds of several kinds, such as row-wise and drug-aware ones; refused if ``mixed`` says so."""
     names = [oof.name for oof in oofs]
     if len(names) < 2 or len(set(names)) < len(names):
         raise UserError(f"a blend needs at least two members, each named once; got {', '.join(names) or 'none'}")
-    kinds: dict[bool, list[str]] = {}
+    kinds: dict[str, list[str]] = {}
     for oof in oofs:
-        if oof.scheme.rpartition("-")[0] not in ("multilabel", "drug-aware", "kfold"):
+        kind, _, folds = oof.scheme.rpartition("-")
+        if not kind or not folds.isdecimal():
             raise UserError(f"OOF of {oof.name}: unknown scheme {oof.scheme!r}; expected such as 'multilabel-5'")
-        kinds.setdefault(oof.scheme.startswith("drug-aware"), []).append(f"{oof.name} ({oof.scheme})")
+        kinds.setdefault(_KINDS.get(kind, f"{kind} held out"), []).append(f"{oof.name} ({oof.scheme})")
+    if len(kinds) > 1 and mixed == "comparable" and set(kinds) != {"drug-aware", "row-wise"}:
+        raise UserError(f"mixed folds 'comparable': only of row-wise and drug-aware folds, not of {', '.join(kinds)}")
     if len(kinds) > 1 and mixed == "refuse":
+        listed = " and ".join(f"of {kind} folds [{', '.join(kinds[kind])}]" for kind in sorted(kinds))
         raise UserError(
-            f"OOF of drug-aware folds [{', '.join(kinds[True])}] and of row-wise folds [{', '.join(kinds[False])}] are "
-            "not comparable: the first predict drugs unseen in training, the second have seen other rows of the same "
-            "drug, so weights would favour the easier task; blend one kind, or choose mixed folds 'comparable' (rows "
-            "of drugs that both have seen or both have not) or 'allow'"
+            f"OOF {listed} are not comparable: those of whole compounds predict compounds unseen in training, others "
+            "have seen other rows of the same compound, so weights would favour the easier task; blend one kind, or "
+            "choose mixed folds 'comparable' (rows of drugs that both have seen or both have not) or 'allow'"
         )
     return len(kinds) > 1
 

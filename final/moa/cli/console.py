@@ -69,7 +69,8 @@ _LOSSES = ("model", "treated rows", "all rows", "prevalence", "rows covered", "p
 def score_tables(rows: list[dict[str, str]]) -> list[Table]:
     """Rows of ``moa.jobs.train.score_row`` as tables of at most 80 columns that cut no name: log loss, then others."""
     others = [name for name in rows[0] if name not in (*_LOSSES, "OOF, same rows")]
-    titles = {"OOF log loss": _LOSSES, "OOF, treated rows; AP: average precision": ("model", *others)}
+    losses = tuple(name for name in _LOSSES if name in rows[0])
+    titles = {"OOF log loss": losses, "OOF, treated rows; AP: average precision": ("model", *others)}
     return [_narrow(title, names, rows) for title, names in titles.items() if len(names) > 1]
 
 

@@ -11,7 +11,23 @@ import typer
 from rich.markup import escape
 
 from moa.cli.console import number_table, out, score_tables
-from moa.cli.options import MODELS, DataDir, Device, Folds, On, OwnModels, Profile, Seeds, Units, Weights, folders
+from moa.cli.options import (
+    MODELS,
+    DataDir,
+    Device,
+    Folds,
+    Groups,
+    HoldOut,
+    On,
+    OwnModels,
+    Parts,
+    Profile,
+    Seeds,
+    Units,
+    Weights,
+    folders,
+    number_or_each,
+)
 from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
@@ -91,6 +107,9 @@ def train(
     stage: Annotated[str | None, typer.Option(help="Train only this stage.")] = None,
     units: Units = None,
     on: On = None,
+    groups: Groups = None,
+    hold_out: HoldOut = None,
+    parts: Parts = None,
     devices: Annotated[
         str | None,
         typer.Option(
@@ -152,16 +171,21 @@ def train(
 
     selection, where = Selection.of(seeds, folds, fold, stage, units), folders(profile, data)
     data, profile, weights = where.data, where.profile, weights or where.weights
+    of_data = {
+        "groups": groups.split(",") if groups else None,
+        "hold_out": hold_out,
+        "parts": number_or_each(parts),
+    }
     on_stop(f"finished units are kept in {weights}; run the same command again to continue")
     with open_executor(on, device) as executor:
         try:
-            results = train_models(recipes, data, weights, profile, selection, overlay, runtime, executor)
+            results = train_models(recipes, data, weights, profile, selection, overlay, runtime, executor, **of_data)
         except TrainingIncomplete as error:
             if error.rows:
                 out.print(*score_tables(error.rows), sep="\n")
             raise
     out.print(*score_tables(results), sep="\n")
-    if note := corrections(recipes):
+    if "published CV" in results[0] and (note := corrections(recipes)):
         out.print(note)
 
 
@@ -207,6 +231,10 @@ def predict(
         int, typer.Option(help="With --features: rows of a part; fewer need less memory.", min=1)
     ] = 2048,
     on: On = None,
+    fill_missing: Annotated[
+        float | None,
+        typer.Option(help="With --features: value of features that a laboratory's file lacks.  [default: refuse it]"),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option("--format", help="With --features: csv or parquet.  [default: that of the features file]"),
@@ -227,7 +255,8 @@ def predict(
     folder per model.
 
     **moa predict --features my.csv --blend best-lb** predicts new plates: probabilities, the most likely mechanisms of
-    each sample, and a warning for samples that are far outside the training data.
+    each sample, and a warning for samples that are far outside the training data. The file may be a laboratory's own:
+    GCT, GCTX, profiles or AnnData; its genes are matched to the model's.
     """
     from moa.blending.catalogue import plate_blend
     from moa.errors import UserError
@@ -260,7 +289,9 @@ def predict(
 
     spec = plate_blend(wanted[0])
     with nullcontext() if on is None else open_executor(on, device) as executor:
-        found = predict_plates(features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind)
+        found = predict_plates(
+            features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind, fill_missing
+        )
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")
     if found.far is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from moa.environment import Folders
+from moa.errors import UserError
 from moa.progress import console
 
 
@@ -66,6 +67,25 @@ Units = Annotated[
         "--unit", help="Only these units: STAGE:seed=3:fold=1, or fewer parts for more units; can be repeated."
     ),
 ]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        help="Train on these feature groups alone, such as genes, for plates that lack the others.  [default: all]"
+    ),
+]
+HoldOut = Annotated[
+    str | None,
+    typer.Option(
+        help="What folds hold out: compound; columns, such as compound,week; or rows, each model's own folds.  "
+        "[default: rows for the competition, else compound]"
+    ),
+]
+Parts = Annotated[
+    str | None,
+    typer.Option(
+        help="With --hold-out: the number of parts that compounds are spread over, or each.  [default: as the model]"
+    ),
+]
 MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=_models)
 Models = Annotated[list[str], MODELS]
 
@@ -110,3 +130,16 @@ def folders(profile: str | None = None, data: Path | None = None, reads_data: bo
     if reads_data and (profile, data, found.profile) == (None, None, "demo"):
         console.print("no data in data/: this is the demo, with synthetic data", style="yellow", highlight=False)
     return found
+
+
+def number_or_each(parts: str | None) -> int | Literal["each"] | None:
+    """The value of ``--parts``.
+
+    Raises:
+        UserError: it is neither a number of at least 2 nor "each".
+    """
+    if parts in (None, "each"):
+        return parts
+    if not parts.isdecimal() or int(parts) < 2:
+        raise UserError(f"--parts {parts}: expected a number of at least 2, or each")
+    return int(parts)

@@ -24,25 +24,12 @@ An ``assay.json``::
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    field_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, StrictBool, field_serializer, model_validator
 
+from moa.data.assay_parts import Condition, Control, FeatureGroup, Name, Part, Targets, groups_of, prefixes_of
 from moa.data.schema import (
     CELLS,
     CONTROL,
@@ -58,138 +45,19 @@ from moa.data.schema import (
     TREATED,
     VALUE_RANGE,
 )
-from moa.errors import DataError, UserError
-from moa.files import write_json
+from moa.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The file that describes the assay of a data folder.
-ASSAY = "assay.json"
 #: Number of the file format that this version writes and reads.
 FORMAT = 1
 _COMPETITION = "lish-moa"
-#: Problems of an assay.json that are named.
-_SHOWN = 20
 
-Name = Annotated[StrictStr, Field(min_length=1)]
-Targets = tuple[Name, ...] | Annotated[StrictInt, Field(ge=0)] | None
+__all__ = ["COMPETITION", "Assay", "Condition", "Control", "FeatureGroup", "Targets"]
 
 
-class _Part(BaseModel):
-    """A part of an assay: immutable, comparable, and readable from its own JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FeatureGroup(_Part):
-    """Numeric columns of one kind, which are reduced, clustered and summarized together.
-
-    Attributes:
-        name: in words, such as "genes".
-        columns: column names, in order.
-        prefix: short name for derived features, such as "g" in "g_mean"; the assay derives it from the names of its
-            groups.
-    """
-
-    name: Name
-    columns: tuple[Name, ...] = Field(min_length=1)
-    prefix: StrictStr = ""
-
-
-class Condition(_Part):
-    """An experimental condition, such as time or dose: one of some levels, or a number.
-
-    Attributes:
-        name: in words; the column's name where it is not given.
-        column: its column.
-        levels: all values it can take, in order; all integers, all floats or all strings.
-        numeric: "log10" for a number above 0, such as a dose in µM, which models take as its logarithm. Exactly one of
-            ``levels`` and ``numeric`` is given.
-    """
-
-    name: StrictStr = ""
-    column: Name
-    levels: tuple[StrictInt, ...] | tuple[StrictFloat, ...] | tuple[StrictStr, ...] | None = None
-    numeric: Literal["log10"] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, values: Any) -> Any:
-        if isinstance(values, dict) and not values.get("name"):
-            return {**values, "name": values.get("column", "")}
-        return values
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Condition:
-        if (self.levels is None) == (self.numeric is None):
-            raise ValueError('give either "levels" or "numeric": "log10"')
-        if self.levels is not None and not self.levels:
-            raise ValueError("give at least one level")
-        return self
-
-    @property
-    def dtype(self) -> type:
-        """Type of the values: ``np.int64``, ``np.float64`` or ``str``."""
-        import numpy as np
-
-        if self.levels is None:
-            return np.float64
-        return {int: np.int64, float: np.float64, str: str}[type(self.levels[0])]
-
-
-class Control(_Part):
-    """The column that tells controls from treated rows.
-
-    Attributes:
-        column: its name.
-        values: its values in controls.
-        treated: its values in treated rows; None: every other text, such as "trt_cp" and "trt_poscon".
-    """
-
-    column: Name
-    values: tuple[Name, ...] = Field(min_length=1)
-    treated: tuple[Name, ...] | None = Field(None, min_length=1)
-
-    @property
-    def levels(self) -> tuple[str, ...] | None:
-        """All values, those of controls first; None where treated rows may hold any."""
-        return None if self.treated is None else (*self.values, *self.treated)
-
-
-def _groups(value: Any) -> Any:
-    """Groups from their mapping in JSON, each with a prefix."""
-    if isinstance(value, dict):
-        if not all(isinstance(group, dict) for group in value.values()):
-            name = next(name for name, group in value.items() if not isinstance(group, dict))
-            raise ValueError(f'group \'{name}\' is no object; write "{name}": {{"columns": [...]}}')
-        value = [{**group, "name": name} for name, group in value.items()]
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ValueError('expected an object such as {"genes": {"columns": ["g-0", ...]}}')
-    known = [each.name if isinstance(each, FeatureGroup) else each.get("name", "") for each in value]
-    prefixes = dict(zip(known, prefixes_of(known), strict=True))
-    return [
-        each.model_copy(update={"prefix": each.prefix or prefixes[each.name]})
-        if isinstance(each, FeatureGroup)
-        else {"prefix": prefixes[each.get("name", "")], **each}
-        for each in value
-    ]
-
-
-def prefixes_of(names: Sequence[str]) -> list[str]:
-    """Short names: the shortest start of each name, in lower case, that no other name has; "g" and "c" for genes and
-    cells. The whole name where it is the start of another.
-    """
-    lower = [str(name).lower() for name in names]
-    found = []
-    for place, name in enumerate(lower):
-        others = [other for number, other in enumerate(lower) if number != place]
-        lengths = (n for n in range(1, len(name)) if not any(other.startswith(name[:n]) for other in others))
-        found.append(name[: next(lengths, len(name))])
-    return found
-
-
-class Assay(_Part):
+class Assay(Part):
     """What the rows of a data set are, and how its files say so; see the module for its JSON.
 
     Attributes:
@@ -213,7 +81,7 @@ class Assay(_Part):
 
     format: Literal[1] = FORMAT
     name: Name
-    groups: Annotated[tuple[FeatureGroup, ...], BeforeValidator(_groups)] = Field(min_length=1)
+    groups: Annotated[tuple[FeatureGroup, ...], BeforeValidator(groups_of)] = Field(min_length=1)
     conditions: tuple[Condition, ...] = ()
     control: Control | None = None
     targets: Targets = None
@@ -333,6 +201,11 @@ class Assay(_Part):
             return ~values.isin(self.control.values)
         return values.isin(self.control.treated)
 
+    @property
+    def of_competition(self) -> bool:
+        """Whether it is the competition's, all of its feature groups or some."""
+        return self.strict and self.name == _COMPETITION
+
     def only(self, groups: Sequence[str]) -> Assay:
         """The same assay with some of its feature groups; the columns of the others may be in the files, unused.
 
@@ -385,77 +258,3 @@ COMPETITION = Assay(
     value_range=VALUE_RANGE,
     strict=True,
 )
-
-
-def load_assay(folder: Path) -> Assay:
-    """The assay of a data folder: its ``assay.json``, or ``COMPETITION`` where there is none.
-
-    Raises:
-        DataError: lists what is wrong with the file, a line each.
-    """
-    path = Path(folder) / ASSAY
-    if not path.exists() and not path.is_symlink():
-        return COMPETITION
-    return read_assay(path)
-
-
-def read_assay(path: Path) -> Assay:
-    """The assay that a JSON file describes.
-
-    Raises:
-        DataError: lists what is wrong with the file, a line each.
-    """
-    try:
-        return Assay.model_validate(
-            json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
-        )
-    except ValidationError as error:
-        raise DataError(list(dict.fromkeys(_problems(path, error)))[:_SHOWN]) from None
-    except json.JSONDecodeError as error:
-        problem = f"{path}: line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
-    except UnicodeDecodeError:
-        problem = f"{path}: not UTF-8 text; write it with `moa data import`, or save it as UTF-8"
-    except ValueError as error:
-        problem = f"{path}: {error}"
-    except RecursionError:
-        problem = f"{path}: brackets are nested too deeply; see the example in the documentation"
-    except OSError as error:
-        problem = f"{path}: cannot be read ({error.strerror})"
-    raise DataError([problem])
-
-
-def save_assay(folder: Path, assay: Assay) -> Path:
-    """Write the assay of a data folder, atomically; returns the file."""
-    path = Path(folder) / ASSAY
-    write_json(path, assay.plain)
-    return path
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object whose keys are all different; the json module would keep the last of equal ones."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f'"{name}" occurs twice in one object; keep one of them')
-        found[name] = value
-    return found
-
-
-def _problems(path: Path, error: ValidationError) -> Iterable[str]:
-    """What is wrong with an assay.json, a line each: the place, what was expected, and what is there."""
-    for each in error.errors():
-        # pydantic names the kinds of value that a field may have as parts of the place.
-        steps = [str(step) for step in each["loc"] if not str(step).startswith(("tuple", "constrained", "int", "str"))]
-        place = f"{path}: {'.'.join(steps)}: " if steps else f"{path}: "
-        if each["type"] == "extra_forbidden":
-            yield f"{place}unknown; remove it (a misspelt name?)"
-        elif each["type"] == "missing":
-            yield f"{place}missing; add it"
-        else:
-            message = each["msg"].removeprefix("Value error, ")
-            message = message[0].lower() + message[1:]
-            shown = repr(each["input"])
-            held = (
-                "" if each["type"] == "value_error" else f", found {shown if len(shown) <= 60 else shown[:57] + '...'}"
-            )
-            yield f"{place}{message}{held}"

@@ -10,6 +10,7 @@ import pandas as pd
 from moa.data.assay import COMPETITION, Assay
 from moa.data.csv_files import Problems
 from moa.data.schema import SIG_ID
+from moa.data.tables import set_aside
 
 #: The missing value of LINCS and of GCT files.
 LINCS_MISSING = -666.0
@@ -127,6 +128,32 @@ def check_features(
     numbers = {condition.column: condition.dtype for condition in schema.conditions if condition.dtype is not str}
     others = {column: np.float64 for column in values if table[column].dtype != np.float64}
     return table.astype(numbers | others)
+
+
+def checked_features(
+    name: str, table: pd.DataFrame, problems: Problems, schema: Assay
+) -> tuple[pd.DataFrame | None, pd.DataFrame, Unusual]:
+    """Check a features table with all the columns that may come with it.
+
+    Args:
+        name: of the file, for messages.
+        table: as read.
+        problems: what is wrong or worth telling is added here.
+        schema: the assay.
+
+    Returns:
+        columns ``schema.features`` (None if anything is wrong) and the ``Metadata_`` columns, both indexed by sig_id;
+        and counts of unusual values.
+    """
+    unused = table.columns.intersection(schema.unused)
+    table, metadata = set_aside(
+        name, table.drop(columns=unused), schema.features, problems, schema.strict, carried=True
+    )
+    ids = table[SIG_ID]
+    found = check_features(name, table, problems, schema)
+    if found is None:
+        return None, metadata, Unusual()
+    return found, metadata.set_index(pd.Index(ids, name=SIG_ID)), Unusual.of(found, schema)
 
 
 def _check_columns(name: str, table: pd.DataFrame, problems: Problems, schema: Assay) -> None:

@@ -25,6 +25,8 @@ from moa.files import digest
 #: A header of more columns is refused before anything is parsed.
 MOST_COLUMNS = 100_000
 _GZIP = b"\x1f\x8b"
+#: Columns that start so describe the sample, and are text; pycytominer and cytominer name them like this.
+METADATA = "Metadata_"
 SHOWN = 3  # rows named for one kind of problem in one column
 COLUMNS_SHOWN = 5  # columns named for one kind of problem
 
@@ -133,7 +135,7 @@ def read_csv(
 
     Args:
         path: the file; may be packed with gzip.
-        text_columns: columns that hold text; all others should hold numbers.
+        text_columns: columns that hold text, besides ``Metadata_`` columns; all others should hold numbers.
         problems: what is wrong with the file as a whole is added here.
         raw: the file's bytes and their sha256, where they are read already.
 
@@ -241,13 +243,17 @@ def parse_csv(raw: bytes, name: str, text_columns: list[str], problems: Problems
     if header is None:
         return None
 
+    text = set(text_columns)
+
     def parse(threads: bool, on_bad_row: Callable) -> pa.Table:
         return pyarrow.csv.read_csv(
             pa.BufferReader(raw),
             pyarrow.csv.ReadOptions(use_threads=threads, block_size=1 << 24),
             pyarrow.csv.ParseOptions(invalid_row_handler=on_bad_row, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(
-                column_types={column: pa.string() for column in text_columns if column in header},
+                column_types={
+                    column: pa.string() for column in header if column in text or column.startswith(METADATA)
+                },
                 null_values=["", "NA", "NaN", "nan", "null", "None"],
                 strings_can_be_null=True,
             ),

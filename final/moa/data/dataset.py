@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from moa.data.assay import COMPETITION, Assay, load_assay
-from moa.data.checks import Unusual, check_features, constant_columns
-from moa.data.csv_files import Problems
+from moa.data.assay import COMPETITION, Assay
+from moa.data.assay_files import load_assay
+from moa.data.checks import checked_features, constant_columns
+from moa.data.csv_files import METADATA, Problems
+from moa.data.feature_names import identities_of
 from moa.data.labels import check_drugs, check_labels, check_sample
 from moa.data.schema import (
     SAMPLE_SUBMISSION,
@@ -20,9 +23,11 @@ from moa.data.schema import (
     TRAIN_FEATURES,
     TRAIN_NONSCORED,
     TRAIN_SCORED,
+    WELLS,
 )
 from moa.data.tables import find_table, has_table, read_table, set_aside
-from moa.errors import DataError
+from moa.data.wells import describe_rows, read_wells
+from moa.errors import DataError, UserError
 from moa.progress import console
 
 
@@ -42,6 +47,9 @@ class Dataset:
         fingerprint: sha256 of each file read, by its usual name.
         schema: the assay, which the files were checked against.
         metadata: ``Metadata_`` columns of training and test rows; no columns where the files have none.
+        identities: gene or cell line behind each feature, as ``moa.data.feature_names.read_identities`` has them; None
+            where that is not known.
+        wells: what wells.csv says of training and test rows, any columns; None: there is no such file.
     """
 
     features: pd.DataFrame
@@ -53,6 +61,8 @@ class Dataset:
     fingerprint: dict[str, str]
     schema: Assay = COMPETITION
     metadata: pd.DataFrame = field(default_factory=pd.DataFrame)
+    wells: pd.DataFrame | None = None
+    identities: pd.DataFrame | None = None
 
     @property
     def treated(self) -> pd.Series:
@@ -68,6 +78,30 @@ class Dataset:
     def targets(self) -> list[str]:
         """Names of the scored targets, in the file's order."""
         return list(self.scored.columns)
+
+    def facts(self, names: Sequence[str], rows: pd.Series) -> pd.DataFrame:
+        """Columns that describe training rows, by name.
+
+        Args:
+            names: "compound", "dose" and others that ``moa.data.wells.describe_rows`` knows, a condition's column, a
+                column of wells.csv, or a ``Metadata_`` column, with or without this prefix.
+            rows: True for the rows wanted, indexed as ``features``.
+
+        Raises:
+            UserError: a name is none of these.
+        """
+        index = self.features.index[rows.to_numpy()]
+        known = describe_rows(self.features, self.schema, self.drugs, self.wells)
+        described: dict[str, pd.Series] = {}
+        for table in (known, self.features[list(self.schema.condition_columns)], self.metadata):
+            for column in table:
+                described.setdefault(column.removeprefix(METADATA), table[column])
+                described.setdefault(column, table[column])
+        for name in names:
+            if name not in described:
+                known = ", ".join(dict.fromkeys(column.removeprefix(METADATA) for column in described)) or "none"
+                raise UserError(f"column '{name}' of the rows is not known; choose of: {known}")
+        return pd.DataFrame({name: described[name].reindex(index) for name in names}, index)
 
 
 class _Reader:
@@ -112,6 +146,16 @@ class _Reader:
         table = self.read(TRAIN_DRUG, (SIG_ID, "drug_id"))
         return check_drugs(TRAIN_DRUG, self._plain(TRAIN_DRUG, table), features, self.problems)
 
+    def wells(self) -> pd.DataFrame | None:
+        """The table of wells, by sig_id; None where there is none."""
+        if not has_table(self.folder, WELLS):
+            return None
+        try:
+            return read_wells(find_table(self.folder, WELLS))
+        except DataError as error:
+            self.problems += error.problems
+            return None
+
     def sample(self, test: pd.DataFrame | None, targets: list[str] | None) -> pd.DataFrame | None:
         """The sample submission, checked; None where it is not there or of other rows."""
         table = self.read(SAMPLE_SUBMISSION, (SIG_ID,), optional=True)
@@ -127,32 +171,6 @@ class _Reader:
             raise DataError(self.problems)
         for note in self.problems.notes:
             console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
-
-
-def checked_features(
-    name: str, table: pd.DataFrame, problems: Problems, schema: Assay
-) -> tuple[pd.DataFrame | None, pd.DataFrame, Unusual]:
-    """Check a features table with all the columns that may come with it.
-
-    Args:
-        name: of the file, for messages.
-        table: as read.
-        problems: what is wrong or worth telling is added here.
-        schema: the assay.
-
-    Returns:
-        columns ``schema.features`` (None if anything is wrong) and the ``Metadata_`` columns, both indexed by sig_id;
-        and counts of unusual values.
-    """
-    unused = table.columns.intersection(schema.unused)
-    table, metadata = set_aside(
-        name, table.drop(columns=unused), schema.features, problems, schema.strict, carried=True
-    )
-    ids = table[SIG_ID]
-    found = check_features(name, table, problems, schema)
-    if found is None:
-        return None, metadata, Unusual()
-    return found, metadata.set_index(pd.Index(ids, name=SIG_ID)), Unusual.of(found, schema)
 
 
 def load_dataset(
@@ -196,10 +214,11 @@ def load_dataset(
             )
         for note in constant_columns(TRAIN_FEATURES, train, schema):
             problems.note(note)
+    wells, identities = reader.wells(), identities_of(folder, schema)
     reader.finish()
     metadata = pd.concat(reader.metadata)
     test = train.iloc[:0] if test is None else test
-    return Dataset(train, scored, others, test, drug, sample, reader.hashes, schema, metadata)
+    return Dataset(train, scored, others, test, drug, sample, reader.hashes, schema, metadata, wells, identities)
 
 
 def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
@@ -224,9 +243,21 @@ def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
     return found
 
 
-def load_test(
-    folder: Path, targets: list[str], schema: Assay = COMPETITION
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+class TestSet(NamedTuple):
+    """The rows to predict.
+
+    Attributes:
+        features: columns ``schema.features``, indexed by sig_id.
+        sample_submission: fixes the order of a submission; None where there is none.
+        metadata: ``Metadata_`` columns of the same rows; no columns where the file has none.
+    """
+
+    features: pd.DataFrame
+    sample_submission: pd.DataFrame | None
+    metadata: pd.DataFrame
+
+
+def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> TestSet:
     """Read and check the files that predictions need: the test features and, if present, the sample submission.
 
     The training files, which take forty times as long to read and check, are not needed.
@@ -236,9 +267,6 @@ def load_test(
         targets: names of the scored targets, which the sample submission must have.
         schema: columns that the test file must have.
 
-    Returns:
-        test features (columns ``schema.features``) and the sample submission or None, both indexed by sig_id.
-
     Raises:
         DataError: lists all problems found.
     """
@@ -246,7 +274,7 @@ def load_test(
     test = reader.features(TEST_FEATURES)
     sample = reader.sample(test, targets)
     reader.finish()
-    return test, sample
+    return TestSet(test, sample, reader.metadata[0])
 
 
 def summary(data: Dataset) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from moa.data.assay import Assay
 from moa.errors import UserError
 
 #: The file of a data folder that says what its features are.
@@ -84,6 +85,15 @@ def folder_features(folder: Path) -> pd.DataFrame | None:
     """
     path = Path(folder) / FEATURES_FILE
     return read_identities(path) if path.exists() else None
+
+
+def identities_of(folder: Path, schema: Assay) -> pd.DataFrame | None:
+    """What the features of a data folder are: those of the competition, or what its ``features.csv`` says.
+
+    Returns:
+        as ``read_identities``; None where it is not known.
+    """
+    return competition_features() if schema.of_competition else folder_features(folder)
 
 
 def display_names(features: Iterable[str], identities: pd.DataFrame | None = None) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pyarrow.feather
 from moa.environment import cache_folder
 from moa.files import replacing
 
-_FORMAT = "1.feather"  # increase the number when parsing changes: older copies are then not used
+_FORMAT = "2.feather"  # increase the number when parsing changes: older copies are then not used
 _HEAD = 64  # length of the sha256 of the rest, in hex, which starts a copy; 64 bytes keep the rest aligned
 
 

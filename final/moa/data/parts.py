@@ -5,12 +5,14 @@ A part is what is read, as bytes: it can be parsed and checked in another proces
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,13 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from moa.data.assay import COMPETITION, Assay
-from moa.data.checks import check_features
+from moa.data.checks import Unusual, checked_features
 from moa.data.csv_files import Problems, parse_csv
 from moa.data.schema import SIG_ID
+from moa.data.tables import with_text
 from moa.errors import UserError
 
 _MIB = 2**20
-_PARQUET = b"PAR1"
+_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
+#: Bytes of a csv file's first line in which sig_id is looked for.
+_LONGEST_HEADER = 2**24
 
 
 @dataclass(frozen=True)
@@ -63,17 +68,30 @@ def read_parts(features: Path, rows_at_a_time: int) -> Iterator[Part]:
         yield from (_parquet_parts if parquet else _csv_parts)(file, features, rows_at_a_time)
 
 
-def parse_part(part: Part, name: str, schema: Assay = COMPETITION) -> tuple[pd.DataFrame | None, list[str]]:
+class Parsed(NamedTuple):
+    """The rows of a part.
+
+    Attributes:
+        rows: as from ``moa.data.dataset.read_features``, then ``Metadata_`` columns as text; None where there are
+            problems.
+        problems: with their places in the whole file.
+        notes: on columns that are set aside.
+        unusual: counts of unusual values.
+    """
+
+    rows: pd.DataFrame | None
+    problems: list[str]
+    notes: list[str]
+    unusual: Unusual
+
+
+def parse_part(part: Part, name: str, schema: Assay = COMPETITION) -> Parsed:
     """Parse and check the rows of a part.
 
     Args:
         part: the part.
         name: of the file, for messages.
         schema: columns that the file must have.
-
-    Returns:
-        as from ``moa.data.dataset.read_features``, and no problems; or None, and the problems with their places in the
-        whole file.
     """
     problems = Problems(part.first, "row" if part.parquet else "line")
     if part.parquet:
@@ -81,17 +99,24 @@ def parse_part(part: Part, name: str, schema: Assay = COMPETITION) -> tuple[pd.D
     else:
         parsed = parse_csv(part.content, name, list(schema.text_columns), problems)
         table = None if parsed is None else parsed.to_pandas()
-    table = check_features(name, table, problems, schema)
-    return (None if problems else table), list(problems)
+    rows, unusual = None, Unusual()
+    if table is not None:
+        rows, metadata, unusual = checked_features(name, table, problems, schema)
+        rows = None if rows is None else rows.join(metadata)
+    return Parsed(None if problems else rows, list(problems), problems.notes, unusual)
 
 
 def file_size(features: Path) -> int:
-    """Size in MiB, rounded up.
+    """Size in MiB, rounded up; of a packed file, unpacked.
 
     Raises:
         UserError: the file cannot be read.
     """
     with _open(features) as file:
+        if isinstance(file, gzip.GzipFile):
+            with features.open("rb") as packed:
+                packed.seek(-4, 2)  # a gzip file ends with its size, modulo 4 GiB
+                return int.from_bytes(packed.read(4), "little") // _MIB + 1
         return file.seek(0, 2) // _MIB + 1
 
 
@@ -174,15 +199,34 @@ def _parse_arrow(content: bytes, schema: Assay, problems: Problems, name: str) -
     if SIG_ID not in names:
         problems.append(f"{name}: missing column '{SIG_ID}'")
         return None
-    for column in schema.text_columns:
-        if column in names and not pa.types.is_string(table.schema.field(column).type):
-            table = table.set_column(names.index(column), column, table[column].cast(pa.string()))
-    return table.to_pandas()
+    return with_text(table, schema.text_columns).to_pandas()
+
+
+def has_sig_ids(features: Path) -> bool:
+    """Whether a file is a features file of this project, by its header; else it is a laboratory's own file.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    with _open(features) as file:
+        if file.read(len(_PARQUET)) == _PARQUET:
+            file.seek(0)
+            try:
+                return SIG_ID in pyarrow.parquet.ParquetFile(file).schema_arrow.names
+            except (pa.ArrowException, OSError):
+                return True  # damaged: reading it says so
+        file.seek(0)
+        header = file.readline(_LONGEST_HEADER)
+    # With another separator, or a header alone, it is still such a file: reading it says what is wrong.
+    return SIG_ID.encode() in re.split(rb"[,;\t|]", re.sub(rb"[\"\s\xef\xbb\xbf]", b"", header)) or not header.strip()
 
 
 def _open(features: Path) -> BinaryIO:
     try:
-        return features.open("rb")
+        file = features.open("rb")
+        packed = file.read(2) == _GZIP
+        file.seek(0)
+        return gzip.open(file) if packed else file
     except FileNotFoundError:
         raise UserError(f"{features}: not found; give a csv file with the columns of test_features.csv") from None
     except OSError as error:

@@ -15,6 +15,10 @@ TRAIN_SCORED = "train_targets_scored.csv"
 TRAIN_NONSCORED = "train_targets_nonscored.csv"
 TRAIN_DRUG = "train_drug.csv"
 SAMPLE_SUBMISSION = "sample_submission.csv"
+#: Optional: what is known about the rows besides, such as plate, well and compound.
+WELLS = "wells.csv"
+#: What the column drug_id of train_drug.csv holds: a name for it among the columns that describe rows.
+COMPOUND = "compound"
 
 
 CP_TYPE, CP_TIME, CP_DOSE = "cp_type", "cp_time", "cp_dose"

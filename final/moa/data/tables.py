@@ -16,11 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from moa.data.csv_files import MOST_COLUMNS, Problems, read_bytes, read_csv, too_wide
+from moa.data.csv_files import METADATA, MOST_COLUMNS, Problems, read_bytes, read_csv, too_wide
 from moa.data.schema import SIG_ID
 
-#: Columns that start so describe the sample; pycytominer and cytominer name them like this.
-METADATA = "Metadata_"
 _PARQUET = b"PAR1"
 #: Columns set aside that are named in a note.
 _NAMED = 5
@@ -71,12 +69,7 @@ def _from_parquet(name: str, raw: bytes, text_columns: list[str], problems: Prob
         if columns > MOST_COLUMNS:
             problems.append(too_wide(name, columns))
             return None
-        arrow = file.read()
-        for column in text_columns:
-            if column in arrow.column_names:
-                place = arrow.column_names.index(column)
-                arrow = arrow.set_column(place, column, arrow[column].cast(pa.string()))
-        table = arrow.to_pandas()
+        table = with_text(file.read(), text_columns).to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:100]
         problems.append(f"{name}: a parquet file that is damaged or cut short ({reason}); copy it again")
@@ -93,6 +86,15 @@ def _from_parquet(name: str, raw: bytes, text_columns: list[str], problems: Prob
     if not len(table):
         problems.append(f"{name}: holds columns and no rows")
         return None
+    return table
+
+
+def with_text(table: pa.Table, columns: Iterable[str]) -> pa.Table:
+    """The table with these columns, and ``Metadata_`` columns, as text."""
+    columns = set(columns)
+    for place, field in enumerate(table.schema):
+        if (field.name in columns or field.name.startswith(METADATA)) and not pa.types.is_string(field.type):
+            table = table.set_column(place, field.name, table[field.name].cast(pa.string()))
     return table
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.assay import Assay
-from moa.data.csv_files import Problems, read_csv
-from moa.data.schema import SIG_ID
+from moa.data.csv_files import Problems
+from moa.data.schema import COMPOUND, SIG_ID, WELLS
+from moa.data.tables import read_table, set_aside
 from moa.errors import DataError
 
-#: An optional file of a data folder: sig_id, and any of the columns below and others, one row per row of the features.
-WELLS = "wells.csv"
-PLATE, WELL, COMPOUND, DOSE, TIME = "plate", "well", "compound", "dose", "time"
+__all__ = ["COMPOUND", "DOSE", "PLATE", "TIME", "TREATMENT", "WELL", "WELLS", "describe_rows", "read_wells"]
+
+PLATE, WELL, DOSE, TIME = "plate", "well", "dose", "time"
 #: A compound at a dose, in words.
 TREATMENT = "treatment"
 _TEXT = (SIG_ID, PLATE, WELL, COMPOUND, TREATMENT)
@@ -29,8 +30,10 @@ def read_wells(path: Path) -> pd.DataFrame:
         DataError: it is missing, has no sig_id, or a row twice.
     """
     problems = Problems()
-    table, _ = read_csv(Path(path), _TEXT, problems)
+    table, _ = read_table(Path(path), _TEXT, problems)
     if table is not None:
+        table, described = set_aside(Path(path).name, table, _TEXT, problems)
+        table = table.join(described)
         twice = table[SIG_ID].isna() | table[SIG_ID].duplicated()
         problems.rows(Path(path).name, SIG_ID, twice.to_numpy(), table[SIG_ID], "an id, each once", table[SIG_ID])
     if problems:

@@ -26,7 +26,8 @@ class TTestSelector(TransformerMixin, BaseEstimator):
         n_columns: instead keep this number of columns, those with the lowest p-values.
 
     Attributes:
-        p_values_: shape (columns,); NaN for a column of equal values, which is never kept.
+        p_values_: shape (columns,); NaN for a column of equal values, which is never kept, and for all columns where
+            every row is positive: all are kept then.
         support_: True for columns that are kept, shape (columns,).
     """
 
@@ -42,12 +43,16 @@ class TTestSelector(TransformerMixin, BaseEstimator):
             y: 0/1, shape (rows,).
 
         Raises:
-            UserError: all labels are equal, or fewer columns vary than are to be kept.
+            UserError: no row is positive, or fewer columns vary than are to be kept.
         """
         X, y = validate_data(self, X, y, dtype=np.float64)
         positive = y.astype(bool)
-        if positive.all() or not positive.any():
-            raise UserError("feature selection by t-test needs rows with and rows without a positive label")
+        if not positive.any():
+            raise UserError("feature selection by t-test needs rows with a positive label, and there is none")
+        if positive.all():  # nothing to compare with: there is no reason to leave out a column
+            self.p_values_ = np.full(X.shape[1], np.nan)
+            self.support_ = np.ones(X.shape[1], dtype=bool)
+            return self
         varies = np.ptp(X, axis=0) > 0
         wanted = 1 if self.n_columns is None else self.n_columns
         if varies.sum() < wanted:

@@ -46,8 +46,9 @@ class RowStatistics(TransformerMixin, BaseEstimator):
             raise UserError(f"row statistics: '{unknown[0]}' is not one of {', '.join(_STATISTICS)}")
         if sum(self.groups.values()) != width:
             raise UserError(f"row statistics: groups {dict(self.groups)} do not add up to the {width} columns given")
-        if min(self.groups.values()) < 4:
-            raise UserError(f"row statistics: groups {dict(self.groups)} need 4 columns each for the kurtosis")
+        for name, least in _LEAST.items():
+            if name in self.statistics and min(self.groups.values()) < least:
+                raise UserError(f"row statistics: groups {dict(self.groups)} need {least} columns each for the {name}")
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -101,6 +102,8 @@ def _skew(n: int, total: np.ndarray, m2: np.ndarray, m3: np.ndarray, m4: np.ndar
     return np.divide(n * (n - 1) ** 0.5 / (n - 2) * m3, m2**1.5, out=np.zeros_like(m2), where=m2 > 0)
 
 
+#: Columns that a statistic is defined for.
+_LEAST = {"kurtosis": 4, "skew": 3, "std": 2}
 _STATISTICS = {
     "sum": lambda n, total, m2, m3, m4: total,
     "mean": lambda n, total, m2, m3, m4: total / n,

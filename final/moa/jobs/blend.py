@@ -10,7 +10,8 @@ from moa.blending.members import Oof
 from moa.blending.options import SearchOptions
 from moa.blending.result import SearchResult
 from moa.blending.submission import write_test_submission
-from moa.data.assay import COMPETITION
+from moa.data.assay import COMPETITION, Assay
+from moa.data.assay_files import load_assay
 from moa.data.dataset import load_dataset, load_test
 from moa.data.schema import TRAIN_DRUG
 from moa.data.table_files import read_table
@@ -70,19 +71,21 @@ def search_weights(
             f"least two, so run `moa predict {' '.join(names)}` first"
         )
     dataset = load_dataset(data, drugs=whole_drugs or options.mixed == "comparable", nonscored=False)
-    schemes = {name: _scheme(name, weights) for name in tables}
+    schemes = {name: _scheme(name, weights, dataset.schema) for name in tables}
     oofs = [Oof(name, table, schemes[name], recipe(name).rows) for name, table in tables.items()]
     found = search(oofs, dataset.scored, dataset.treated, options, groups=dataset.drugs, streams=streams)
     return found, schemes, absent
 
 
-def _scheme(name: str, weights: Path) -> str:
-    """The cross-validation scheme of a model's OOF, such as "drug-aware-5"."""
+def _scheme(name: str, weights: Path, schema: Assay) -> str:
+    """The cross-validation scheme of a model's OOF, such as "drug-aware-5" or "compound-10"."""
     from moa.training.trained import open_trained
 
     model = recipe(name)
     if WeightsFolder(weights).has(name):
         return open_trained(model, weights, whole=False).last.folds.label
+    if not schema.of_competition:
+        raise UserError(f"{weights}: holds no weights of {name}, so the folds of its OOF predictions are not known")
     return model.stages(model.config, COMPETITION)[-1].folds.label
 
 
@@ -107,7 +110,8 @@ def blend_submission(
     absent = [member.model for member in spec.members if member.model not in present]
     mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
     path = path or out / f"submission-{spec.name}.csv"
-    features, sample = load_test(data, list(mixed.columns))
-    write_test_submission(mixed, features, path, sample)
+    schema = load_assay(data)
+    features, sample = load_test(data, list(mixed.columns), schema)
+    write_test_submission(mixed, features, path, sample, schema)
     note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
     return path, note

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,9 @@ import pyarrow.parquet
 from moa.blending.blend import BlendSpec, apply_blend
 from moa.blending.submission import submission
 from moa.data.assay import Assay
+from moa.data.checks import Unusual
+from moa.data.csv_files import METADATA
+from moa.data.feature_names import display_names
 from moa.data.parts import Part, parse_part
 from moa.data.schema import SIG_ID
 from moa.data.table_files import append_csv
@@ -28,6 +31,8 @@ from moa.training.travel import Weights
 
 #: Samples for which more than this share of the training samples is nearer to the training data get a warning.
 FAR = 0.999
+#: Number of features that are named for each sample.
+STRONGEST = 5
 PROBABILITIES, RANKED, SAMPLES = "probabilities", "ranked", "samples"
 TABLES = (PROBABILITIES, RANKED, SAMPLES)
 _PART = "part.json"
@@ -41,12 +46,16 @@ class FoundPart:
         ids: sig_id of its rows; empty where there are problems.
         far: number of samples far outside the training data.
         problems: of its rows, with their places in the whole file.
+        notes: on columns that are set aside.
+        unusual: counts of unusual values.
         tables: parquet files by name; empty where the rows were only checked.
     """
 
     ids: list[str]
     far: int = 0
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unusual: Unusual = Unusual()
     tables: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -69,26 +78,36 @@ class Plates:
         described = [model for model in self._models.values() if model.familiarity() is not None]
         self._usual = described[0].familiarity() if described else None
         self._prevalence = described[0].prevalence() if described else None
+        first = next(iter(self._models.values()))
+        identities = first.identities()
+        names = {} if identities is None else display_names(first.schema.values, identities)
+        self._names = [names.get(feature, feature) for feature in first.schema.values]
 
     def predict(self, part: pd.DataFrame, schema: Assay) -> dict[str, pd.DataFrame]:
         """The three tables of some rows."""
         predictions = {name: model.predict(part, quiet=True) for name, model in self._models.items()}
         mixed = apply_blend(self._spec, predictions, missing="renormalise")
         probabilities = submission(mixed, part, list(mixed.columns), schema)
+        described = [column for column in part if column.startswith(METADATA)]
         samples = part[list(schema.control_columns)].copy()
         treated = schema.is_treated(part).to_numpy()
+        strongest = np.full(len(part), "", dtype=object)
         if self._usual is None:
             samples["distance"] = samples["share_nearer"] = np.nan
         else:
             values = part[list(schema.values)].to_numpy(np.float64)
             samples[["distance", "share_nearer"]] = self._usual.transform(values)
+            strongest = strongest_features((values - self._usual.mean_) / self._usual.scale_, self._names)
         # Controls need no warning: their predictions are always 0.
         far = samples["share_nearer"].gt(FAR).to_numpy() & treated
         samples["warning"] = np.where(far, "far outside the training data", "")
-        samples["distance"] = samples["distance"].round(3)
+        samples = samples.round({"distance": 3, "share_nearer": 5}).join(part[described])
+        ranked = rank_mechanisms(probabilities[treated], self._prevalence, self._top)
+        ranked["strongest_features"] = ""
+        ranked.loc[ranked["rank"] == 1, "strongest_features"] = strongest[treated]
         return {
             PROBABILITIES: probabilities.astype(np.float32).reset_index(),
-            RANKED: rank_mechanisms(probabilities[treated], self._prevalence, self._top),
+            RANKED: ranked,
             SAMPLES: samples.rename_axis(SIG_ID).reset_index(),
         }
 
@@ -103,12 +122,14 @@ def predict_part(name: str, schema: Assay, plates: Plates, item: tuple[Part, boo
         item: the part, and whether to predict it; False: the file has an error already, and this part is only checked.
     """
     part, wanted = item
-    rows, problems = parse_part(part, name, schema)
+    parsed = parse_part(part, name, schema)
+    rows = parsed.rows
+    found = FoundPart([] if rows is None else list(rows.index), 0, parsed.problems, parsed.notes, parsed.unusual)
     if rows is None or not wanted:
-        return FoundPart([] if rows is None else list(rows.index), problems=problems)
+        return found
     tables = plates.predict(rows, schema)
     far = int(tables[SAMPLES]["warning"].ne("").sum())
-    return FoundPart(list(rows.index), far, tables={name: _packed(table) for name, table in tables.items()})
+    return replace(found, far=far, tables={name: _packed(table) for name, table in tables.items()})
 
 
 def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, top: int) -> pd.DataFrame:
@@ -139,6 +160,26 @@ def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, t
     usual = np.nan if prevalence is None else prevalence.replace(0, np.nan).reindex(names).to_numpy()
     table["times_prevalence"] = np.divide(table["probability"].to_numpy(np.float64), usual).round(2)
     return table
+
+
+def strongest_features(deviations: np.ndarray, names: Sequence[str], count: int = STRONGEST) -> np.ndarray:
+    """The features of each sample that lie furthest from the training mean, in words, such as "HMOX1 +6.1".
+
+    Args:
+        deviations: from the mean, in standard deviations, shape (rows, features).
+        names: of the features, for people.
+        count: number of features named.
+
+    Returns:
+        text, shape (rows,).
+    """
+    count = min(count, deviations.shape[1])
+    places = np.argsort(-np.abs(deviations), axis=1, kind="stable")[:, :count]
+    words = [
+        ", ".join(f"{names[place]} {row[place]:+.1f}" for place in chosen)
+        for row, chosen in zip(deviations, places, strict=True)
+    ]
+    return np.array(words, dtype=object)
 
 
 class PartsFolder:

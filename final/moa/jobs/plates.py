@@ -19,18 +19,21 @@ from typing import Literal
 import pandas as pd
 
 from moa.blending.blend import BlendSpec, effective_weights
+from moa.data.assay import Assay
+from moa.data.checks import Unusual
 from moa.data.csv_files import Problems
 from moa.data.parts import Part, SeenIds, file_size, id_hashes, read_parts
 from moa.data.schema import SIG_ID
 from moa.errors import DataError, UserError
 from moa.files import digest, ensure_writable
+from moa.jobs.laboratory_files import as_features_file
 from moa.jobs.plate_parts import TABLES, FoundPart, PartsFolder, Plates, predict_part
 from moa.learners.runtime import Runtime
 from moa.parallel import Here, Streams
-from moa.progress import Bar, progress
+from moa.progress import Bar, console, progress
 from moa.training.executors import LocalExecutor
 from moa.training.layout import WeightsFolder
-from moa.training.trained import open_trained
+from moa.training.trained import Trained, open_trained
 from moa.training.travel import weights_for
 
 #: Few enough that a file of one plate's thousands of rows keeps several cores busy.
@@ -45,7 +48,8 @@ class PlateResult:
     Attributes:
         folder: of the tables.
         files: names of the tables: probabilities (sig_id and one column per target; controls 0), ranked (sig_id, rank,
-            moa, probability, times_prevalence) and samples (sig_id, cp_type, distance, share_nearer, warning).
+            moa, probability, times_prevalence, strongest_features on the first row of each sample) and samples (sig_id,
+            cp_type, distance, share_nearer, warning, and what the file says of the wells).
         rows: number of samples predicted.
         far: number of samples far outside the training data; None if the weights do not describe the training data.
         absent: members of the blend that are not trained.
@@ -68,12 +72,14 @@ def predict_plates(
     runtime: Runtime | None = None,
     executor: Streams | None = None,
     kind: Literal["csv", "parquet"] | None = None,
+    fill_missing: float | None = None,
 ) -> PlateResult:
     """Predict a features file with a blend, or with a single model as a blend of one.
 
     Args:
-        features: csv or parquet with sig_id and the feature columns of the models' schema, in any order; at least one
-            row.
+        features: csv (may be packed) or parquet with sig_id and the feature columns of the models' schema, in any
+            order; at least one row. Or a laboratory's own file, such as GCT, GCTX or a profile table: its features are
+            matched to the models' by Entrez id, symbol or probe, see ``moa.data.importers.for_model``.
         spec: members and weights; members that are not trained are left out, and the other weights are scaled up.
         weights: folder of trained weights.
         out: folder for the results; files appear there only when all rows are predicted.
@@ -82,6 +88,7 @@ def predict_plates(
         runtime: device and precision; None: ``Runtime.of()``.
         executor: what predicts the parts; None: this machine's cores, or its GPU.
         kind: of the files written; None: as ``features``.
+        fill_missing: value of features that a laboratory's file lacks; None: such a file is refused.
 
     Raises:
         DataError: lists the problems of the file, at most 20.
@@ -97,27 +104,53 @@ def predict_plates(
         executor = LocalExecutor() if runtime.torch_device.type == "cpu" else Here()
     ensure_writable(Path(out))
     models = [open_trained(name, weights, runtime) for name in trained]
-    schema = models[0].schema
-    size, sent = file_size(features), weights_for(executor, weights, trained)
-    settings = (spec.model_dump(mode="json"), top, rows_at_a_time, runtime.precision, runtime.device)
-    folder = PartsFolder(out, digest(sent.content, *settings))
-    prepare = partial(Plates, sent, trained, spec, top, executor.place(runtime))
-    with progress(f"predict {features.name}, MiB", size) as bar:
-        run = _Run(features, rows_at_a_time, folder, bar)
-        stream = executor.stream(prepare, partial(predict_part, features.name, schema), run.missing_parts())
-        with closing(stream):
-            for number, found in stream:
-                run.receive(number, found)
-                if len(run.problems) >= MOST_PROBLEMS:
-                    break
-    if run.problems:
-        raise DataError(run.report())
-    with progress(f"join {features.name}", len(TABLES)) as bar:
-        files = folder.join(range(run.parts), kind or ("parquet" if run.parquet else "csv"))
-        bar.update(len(TABLES))
+    schema = _shared_schema(models)
+    with as_features_file(features, models[0], Path(out), fill_missing) as source:
+        size, sent = file_size(source), weights_for(executor, weights, trained)
+        settings = (spec.model_dump(mode="json"), top, rows_at_a_time, runtime.precision, runtime.device)
+        folder = PartsFolder(out, digest(sent.content, *settings))
+        prepare = partial(Plates, sent, trained, spec, top, executor.place(runtime))
+        with progress(f"predict {features.name}, MiB", size) as bar:
+            run = _Run(source, features.name, rows_at_a_time, folder, bar)
+            stream = executor.stream(prepare, partial(predict_part, features.name, schema), run.missing_parts())
+            with closing(stream):
+                for number, found in stream:
+                    run.receive(number, found)
+                    if len(run.problems) >= MOST_PROBLEMS:
+                        break
+        if run.problems:
+            raise DataError(run.report())
+        with progress(f"join {features.name}", len(TABLES)) as bar:
+            files = folder.join(range(run.parts), kind or ("parquet" if run.parquet and source == features else "csv"))
+            bar.update(len(TABLES))
+    notes = run.notes if source == features else []  # of a laboratory's file everything is told already
+    for note in [*notes, *run.unusual.notes(features.name, schema)]:
+        console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
     described = any(model.familiarity() is not None for model in models)
     absent = [name for name in names if name not in trained]
     return PlateResult(Path(out), files, run.rows, run.far if described else None, absent)
+
+
+def _shared_schema(models: list[Trained]) -> Assay:
+    """The assay that all members were trained on.
+
+    Raises:
+        UserError: they were trained on different columns.
+    """
+    first = models[0]
+    for other in models[1:]:
+        for what in ("values", "condition_columns", "levels", "control"):
+            if getattr(other.schema, what) != getattr(first.schema, what):
+                raise UserError(
+                    f"{first.model.name} and {other.model.name} were trained on different columns "
+                    f"({first.schema.name}: {_groups(first.schema)}; {other.schema.name}: {_groups(other.schema)}); "
+                    "predict with members of one kind"
+                )
+    return first.schema
+
+
+def _groups(schema: Assay) -> str:
+    return ", ".join(f"{len(group.columns)} {group.name}" for group in schema.groups)
 
 
 class _Run:
@@ -126,14 +159,17 @@ class _Run:
     Attributes:
         parts, rows, far: numbers of parts, of rows, and of samples far outside the training data so far.
         parquet: whether the file is a parquet file.
-        problems: found so far.
+        problems, notes, unusual: found so far.
     """
 
-    def __init__(self, features: Path, rows_at_a_time: int, folder: PartsFolder, bar: Bar):
-        self._features, self._rows_at_a_time, self._folder, self._bar = features, rows_at_a_time, folder, bar
+    def __init__(self, features: Path, name: str, rows_at_a_time: int, folder: PartsFolder, bar: Bar):
+        self._features, self._name, self._rows_at_a_time = features, name, rows_at_a_time
+        self._folder, self._bar = folder, bar
         self.parts = self.rows = self.far = 0
         self.parquet = False
         self.problems: list[str] = []
+        self.notes: list[str] = []
+        self.unusual = Unusual()
         self._given: dict[int, tuple[Part, str]] = {}
         self._waiting: dict[int, tuple[Part, FoundPart]] = {}
         self._seen, self._read = SeenIds(), 0.0
@@ -161,7 +197,7 @@ class _Run:
         """The problems, at most 20."""
         if len(self.problems) < MOST_PROBLEMS:
             return self.problems
-        stopped = f"{self._features.name}: reading was stopped after this many problems"
+        stopped = f"{self._name}: reading was stopped after this many problems"
         return [*self.problems[:MOST_PROBLEMS], stopped]
 
     def _note(self, part: Part, found: FoundPart) -> None:
@@ -175,7 +211,9 @@ class _Run:
             problems = Problems(part.first, "row" if part.parquet else "line")
             ids = pd.Series(found.ids, dtype=object)
             again = self._seen.add(id_hashes(ids))
-            problems.rows(self._features.name, SIG_ID, again, ids, "each id once, found it above already")
+            problems.rows(self._name, SIG_ID, again, ids, "each id once, found it above already")
             # A missing column is missing in every part, and reported once.
             self.problems += [each for each in (*found.problems, *problems) if each not in self.problems]
+            self.notes += [each for each in found.notes if each not in self.notes]
+            self.unusual += found.unusual
         self._bar.update(self._read, f"{self.rows:,} rows")

@@ -12,11 +12,14 @@ from moa.blending.blend import load_blend
 from moa.blending.catalogue import blend_path
 from moa.blending.submission import write_test_submission
 from moa.data.dataset import load_test
+from moa.data.schema import TEST_FEATURES
 from moa.data.table_files import write_table
+from moa.data.tables import has_table
 from moa.environment import FINAL
 from moa.errors import UserError
-from moa.files import ensure_writable
+from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
+from moa.progress import console
 from moa.training.layout import WeightsFolder
 from moa.training.trained import open_trained
 
@@ -24,7 +27,9 @@ from moa.training.trained import open_trained
 def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runtime | None = None) -> Path:
     """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights.
 
-    Of the data only the test features are read, and the sample submission where there is one.
+    Of the data only the test features are read, and the sample submission where there is one. Where an assay of one's
+    own has no test features, the OOF predictions are all that is written; ``Metadata_`` columns of the test features
+    are copied to ``samples.csv``.
 
     Args:
         name: name of the model.
@@ -37,11 +42,19 @@ def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runt
         the model's folder in ``out``.
     """
     trained = open_trained(name, weights, runtime)
-    features, sample = load_test(data, trained.targets, trained.schema)
     folder = out / name
     ensure_writable(folder)
+    if not trained.schema.strict and not has_table(data, TEST_FEATURES):
+        write_table(folder / "oof.parquet", trained.oof())
+        console.print(f"[yellow]{data}: has no {TEST_FEATURES}, so only OOF predictions are written[/yellow]")
+        return folder
+    features, sample, metadata = load_test(data, trained.targets, trained.schema)
     test = trained.predict(features)
     write_table(folder / "oof.parquet", trained.oof())
+    if metadata.shape[1]:
+        described = features[list(trained.schema.control_columns)].join(metadata)
+        with replacing(folder / "samples.csv") as temporary:
+            described.to_csv(temporary)
     write_table(folder / "test.parquet", test)
     write_test_submission(test, features, folder / "submission.csv", sample, trained.schema)
     return folder

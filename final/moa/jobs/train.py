@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
 from moa.data.assay import COMPETITION
+from moa.data.assay_files import load_assay
 from moa.data.dataset import Dataset, load_dataset
+from moa.data.schema import COMPOUND
 from moa.errors import UserError
 from moa.files import ensure_writable
+from moa.jobs.fitting import fit_models, held_columns
 from moa.learners.runtime import Runtime
 from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
 from moa.metrics.ranking import MEASURES, measures
@@ -41,6 +44,9 @@ def train_models(
     overlay: dict | None = None,
     runtime: Runtime | None = None,
     executor: UnitExecutor | None = None,
+    groups: Sequence[str] | None = None,
+    hold_out: str | None = None,
+    parts: int | Literal["each"] | None = None,
 ) -> list[dict[str, str]]:
     """Train several models on one data set: one after another on this machine, at the same time on a cluster.
 
@@ -53,9 +59,15 @@ def train_models(
         overlay: nested mapping of settings to replace in every model's configuration.
         runtime: how units are run; None: ``Runtime.of()``. TensorBoard logs get one folder per model.
         executor: where units are run, see ``moa.training.machines.open_executor``; None: on this machine.
+        groups: names of the feature groups to train on; None: all.
+        hold_out: what the folds hold out: "compound", columns with commas between them, or "rows" for each recipe's own
+            folds; None: the recipe's own for the competition's data, compounds for any other whose compounds are known.
+        parts: with ``hold_out``, the number of parts that the compounds are spread over, or "each" for each in turn;
+            None: as many as the recipe has folds.
 
     Returns:
-        a row of scores per model, see ``score_row``.
+        a row of scores per model, see ``score_row``; models that cannot be trained on these data are left out with a
+        note, unless all are.
 
     Raises:
         UserError: the runtime has options that a model's training does not take.
@@ -65,13 +77,20 @@ def train_models(
     runtime = runtime or Runtime.of()
     configs = {model.name: model.configure(profile, overlay) for model in models}
     runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}
-    needs = [model.needs(configs[model.name]) for model in models]
-    dataset = load_dataset(data, **{file: any(need[file] for need in needs) for file in ("drugs", "nonscored")})
+    schema = load_assay(data)
+    schema = schema.only(groups) if groups else schema
+    columns = held_columns(hold_out, schema)
+    needs = [model.needs(configs[model.name], schema) for model in models]
+    known = schema.compound or schema.of_competition
+    drugs = COMPOUND in columns or (not columns and known and any(need["drugs"] for need in needs))
+    dataset = load_dataset(data, drugs, any(need["nonscored"] for need in needs), schema)
+    plans = fit_models(models, configs, dataset, columns, parts)
+    models = [plan.model for plan in plans.values()]
     executor = executor or LocalExecutor()
 
     def runner(model: Recipe, watch: Watch | None = None) -> Runner:
-        name = model.name
-        return Runner(model, weights, configs[name], runtimes[name], profile, dataset.schema, executor, watch)
+        plan, options = plans[model.name], runtimes[model.name]
+        return Runner(model, weights, plan.config, options, profile, schema, executor, watch, plan.hold_out)
 
     def train(each: Runner) -> dict[str, str]:
         predictions = each.train(dataset, selection)
@@ -166,7 +185,8 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
     Then the field's measures over treated rows, by the headings of `moa.metrics.ranking.MEASURES`.
 
     "OOF, same rows" is the figure to compare with the published CV beside it: over treated rows, or, where the winners'
-    CV counts all rows, over all of them with controls predicted 0, once all treated rows are covered.
+    CV counts all rows, over all of them with controls predicted 0, once all treated rows are covered. Both are left out
+    for data of another assay.
 
     Args:
         model: the recipe.
@@ -189,7 +209,9 @@ def score_row(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> dict[st
         found = measures(y_treated, oof_treated)
         ranking = {heading: f"{found[name]:.3f}" for name, heading in RANKING.items() if pd.notna(found[name])}
     same = scores[f"{model.cv_rows} rows"]
-    row = {"model": model.title, **scores, "OOF, same rows": same, "published CV": model.cv_text}
+    row = {"model": model.title, **scores}
+    if data.schema.of_competition:
+        row |= {"OOF, same rows": same, "published CV": model.cv_text}
     return row | {heading: ranking.get(heading, "–") for heading in RANKING.values()}
 
 

@@ -31,12 +31,15 @@ class FoldData:
         y: 0/1 targets of the same rows, float32, shape (rows, targets), same index.
         train: positions of the rows to fit on, shape (n_train,).
         valid: positions of the rows that choose the epoch and are predicted as OOF, shape (n_valid,).
+        keep_last: keep the last epoch and only watch the losses of the validation rows; asked of learners of
+            ``fixed_epochs`` alone.
     """
 
     X: pd.DataFrame
     y: pd.DataFrame
     train: np.ndarray
     valid: np.ndarray
+    keep_last: bool = False
 
 
 @dataclass
@@ -79,6 +82,8 @@ class Learner(Protocol):
         parallel: how units run at the same time on a CPU: "threads" where training draws random numbers from
             generators of its own only; "processes" where it also uses global generators.
         training_options: names of ``Runtime`` fields that change how this learner is trained, besides the device.
+        fixed_epochs: True where all epochs are run, so that the last can be kept instead of the best; False where the
+            validation loss decides when training stops. May be absent, which is False.
         precisions: values of ``Runtime.precision`` that ``predict`` accepts.
         checkpoints: True where training leaves ``*.ckpt`` files in ``Runtime.scratch`` and continues from them; a
             learner without it leaves none.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from moa.data.sizes import BATCH
 from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.runtime import PRECISIONS, Runtime
 
@@ -51,8 +52,8 @@ class TabNetLearner(BaseModel):
     milestones: tuple[int, ...] = (100, 150)
     decay: float = 0.9
     smoothing: float = 0.001
-    batch_size: int = 1024
-    virtual_batch_size: int = 128
+    batch_size: Annotated[int, BATCH] = 1024
+    virtual_batch_size: Annotated[int, BATCH] = 128
     epochs: int = 200
     patience: int = 50
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moa.data.assay import COMPETITION, Assay, FeatureGroup
+from moa.data.assay import COMPETITION, Assay
 from moa.data.folds import Folds
+from moa.data.holdout import HoldOut
+from moa.data.sizes import shrink
 from moa.environment import check_profile
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
@@ -45,7 +47,7 @@ class Stage:
     name: str
     targets: Literal["scored", "nonscored", "nonscored-all"]
     features: Callable[[], FeaturePipeline]
-    folds: Folds
+    folds: Folds | HoldOut
     seeds: tuple[int, ...]
     learner: Learner
     uses: tuple[str, ...] = ()
@@ -82,6 +84,21 @@ class Published:
 
 
 @dataclass(frozen=True)
+class DataFacts:
+    """What of a data set settings depend on.
+
+    Attributes:
+        assay: its columns.
+        rows: training rows that the model uses.
+        nonscored: whether any row has a nonscored target.
+    """
+
+    assay: Assay
+    rows: int
+    nonscored: bool
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A single model.
 
@@ -94,6 +111,8 @@ class Recipe:
         published: the winners' figures; None for a model of one's own.
         rows: which training rows are used.
         demo: overlay of the "demo" profile: nested mapping of fields to values.
+        least_columns: number of columns that each feature group must have.
+        adapt: fits the settings to what a data set has, beside its size: gives the settings and what was changed.
         version: raised when the same settings would train something else; weights of another version are refused.
     """
 
@@ -104,6 +123,8 @@ class Recipe:
     published: Published | None = None
     rows: Literal["treated", "all"] = "treated"
     demo: Mapping[str, Any] = field(default_factory=dict)
+    least_columns: int = 1
+    adapt: Callable[[Any, DataFacts], tuple[ModelConfig, list[str]]] | None = None
     version: int = 2
 
     @property
@@ -133,28 +154,33 @@ class Recipe:
 
     def needs(self, config: ModelConfig, schema: Assay = COMPETITION) -> dict[str, bool]:
         """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``."""
-        stages = self.stages(config, schema)
-        return {
-            "drugs": any(stage.folds.needs_drugs for stage in stages),
-            "nonscored": any(stage.targets != "scored" for stage in stages),
-        }
+        return needs_of(self.stages(config, schema))
+
+    def fit_to(self, config: ModelConfig, facts: DataFacts) -> tuple[ModelConfig, list[str]]:
+        """The settings for a data set: what it cannot have is left out, and sizes shrink (``moa.data.sizes``).
+
+        On the competition's data, unless its nonscored labels are empty, they stay what they are.
+
+        Returns:
+            the settings, and what was changed, each in one line.
+        """
+        notes: list[str] = []
+        if self.adapt:
+            config, notes = self.adapt(config, facts)
+        if not facts.assay.of_competition:
+            config, changes = shrink(config, facts.assay, facts.rows)
+            if changes:
+                notes.append(f"sizes for {facts.rows:,} training rows: {', '.join(changes)}")
+        return config, [f"{self.name}: {note}" for note in notes]
 
 
-Value = TypeVar("Value")
-
-
-def setting_of(group: FeatureGroup, genes: Value, cells: Value) -> Value:
-    """Which of two settings, published for genes and for cells, holds for a feature group.
-
-    That of cells, the competition's viabilities, is for the group "cells"; every other group is taken like genes: many
-    columns, of which few components are kept.
-    """
-    return cells if group.name == "cells" else genes
-
-
-def components(group: FeatureGroup, genes: int, cells: int) -> int:
-    """Number of components or factors of a group, never more than it has columns; see ``setting_of``."""
-    return min(setting_of(group, genes, cells), len(group.columns))
+def needs_of(stages: Iterable[Stage]) -> dict[str, bool]:
+    """Which optional files stages need, as arguments of ``moa.data.dataset.load_dataset``."""
+    stages = list(stages)
+    return {
+        "drugs": any(stage.folds.needs_drugs for stage in stages),
+        "nonscored": any(stage.targets != "scored" for stage in stages),
+    }
 
 
 def corrections(models: Iterable[Recipe]) -> str | None:

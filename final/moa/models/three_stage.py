@@ -6,13 +6,15 @@ Source: write-up, "3-stage NN". The Best LB blend has the model with 5 folds, Be
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
+from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, components
 from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
-from moa.models.base import ModelConfig, Published, Recipe, Stage, components
+from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
 
 
 class ThreeStageConfig(ModelConfig):
@@ -28,10 +30,10 @@ class ThreeStageConfig(ModelConfig):
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     folds: Folds = Folds(scheme="multilabel", n_splits=5, seed=4)
     stage1_split_seed: int = 1903
-    gene_factors: int = 90
-    cell_factors: int = 50
-    gene_umap: int = 45
-    cell_umap: int = 25
+    gene_factors: Annotated[int, GENE_COMPONENTS] = 90
+    cell_factors: Annotated[int, CELL_COMPONENTS] = 50
+    gene_umap: Annotated[int, GENE_COMPONENTS] = 45
+    cell_umap: Annotated[int, CELL_COMPONENTS] = 25
     reduction_seed: int = 1903
     rank_seed: int = 123
     meta_rank_seed: int = 0
@@ -118,6 +120,13 @@ def stages(config: ThreeStageConfig, schema: Assay) -> tuple[Stage, ...]:
     return (first, second, third) if config.meta_features else (second, third)
 
 
+def adapt(config: ThreeStageConfig, facts: DataFacts) -> tuple[ThreeStageConfig, list[str]]:
+    """Without a nonscored positive stage 1 has nothing to learn."""
+    if facts.nonscored or not config.meta_features:
+        return config, []
+    return config.model_copy(update={"meta_features": False}), ["no row has a nonscored target: stage 1 is left out"]
+
+
 DEMO = {
     "seeds": (0,),
     "folds": {"n_splits": 3},
@@ -138,6 +147,7 @@ RECIPES = (
         stages,
         Published(cv=0.01561, public_lb=0.01823, private_lb=0.01618),
         demo=DEMO,
+        adapt=adapt,
     ),
     Recipe(
         "three-stage-nn-10fold",
@@ -146,5 +156,6 @@ RECIPES = (
         stages,
         Published(cv=0.01546, public_lb=0.01822, private_lb=0.01618),
         demo=DEMO | {"folds": {"n_splits": 4}},
+        adapt=adapt,
     ),
 )

@@ -6,16 +6,16 @@ Source: write-up, 2-heads ResNet.
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.errors import UserError
+from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, SELECTED, components
 from moa.features.pipeline import FeaturePipeline, Step, drop, encode_conditions, keep_treated, named, starting
 from moa.features.reductions import pca
 from moa.learners.two_heads.learner import TwoHeadsLearner
 from moa.learners.two_heads.settings import SECOND
-from moa.models.base import ModelConfig, Published, Recipe, Stage, components
+from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
 from moa.models.two_heads_columns import COLUMNS
 
 
@@ -24,29 +24,29 @@ class TwoHeadsConfig(ModelConfig):
 
     Attributes:
         selection: columns of the second input: the "published" list of 447, or for other data those with the lowest
-            p-values of a "t-test" of the training rows with and without any mechanism.
+            p-values of a "t-test" of a unit's training rows with and without any mechanism.
         selected: number of columns of the t-test; None uses the rule of the write-up, "below the 25 % quantile of the
             p-values", which keeps 218 of 872.
         gene_components, cell_components: of PCA, whose seed is the model seed.
         conditions: whether the first input has the conditions.
+        phase1: None leaves out the phase on nonscored targets.
     """
 
     seeds: tuple[int, ...] = (23, 228, 1488, 1998, 2208, 2077, 404)
     folds: Folds = Folds(scheme="kfold", n_splits=10, seed=None)
     selection: Literal["published", "t-test"] = "published"
-    selected: int | None = 447
-    gene_components: int = 2
-    cell_components: int = 100
+    selected: Annotated[int | None, SELECTED] = 447
+    gene_components: Annotated[int, GENE_COMPONENTS] = 2
+    cell_components: Annotated[int, CELL_COMPONENTS] = 100
     conditions: bool = False
-    phase1: TwoHeadsLearner = TwoHeadsLearner()
+    phase1: TwoHeadsLearner | None = TwoHeadsLearner()
     phase2: TwoHeadsLearner = TwoHeadsLearner(phase3="validation")
 
 
 def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
-    """What is the same in all units. Head 1: genes, cells and their means, in V2 conditions. Head 2: selected columns.
+    """What is the same in all units. Head 1: genes, cells and their means, in V2 conditions. Head 2: published columns.
 
-    The t-test uses the labels of all training rows, including those of validation folds, as in the original, whose list
-    of columns was made once.
+    The published list was made once, from the labels of all training rows.
     """
     from moa.features import RowStatistics
 
@@ -56,7 +56,7 @@ def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
     return FeaturePipeline(
         [
             keep_treated(schema),
-            _selected(config, schema),
+            *([_published(schema)] if config.selection == "published" else []),
             Step("means", statistics, values, own_names=True),
             drop("overall mean", named(*overall)),
             *(encode_conditions(schema) if config.conditions else [drop("no conditions", conditions)]),
@@ -68,27 +68,19 @@ def _means(schema: Assay) -> list[str]:
     return [f"{prefix}_mean" for prefix in schema.widths]
 
 
-def _selected(config: TwoHeadsConfig, schema: Assay) -> Step:
-    """Copies of the selected columns, for the second input."""
+def _published(schema: Assay) -> Step:
+    """Copies of the published columns, for the second input; without those of feature groups that are left out."""
     from sklearn.preprocessing import FunctionTransformer
 
-    from moa.features import TTestSelector
-
-    if config.selection == "t-test":
-        selector = TTestSelector(n_columns=config.selected)
-        return Step("selected", selector, named(*schema.values), fit_on="train", own_names=True, prefix=SECOND)
-    missing = [column for column in COLUMNS if column not in schema.values]
-    if missing:
-        raise UserError(
-            f"2-heads ResNet: the published list of features has '{missing[0]}', which {schema.name} lacks; choose "
-            'selection="t-test"'
-        )
     copy = FunctionTransformer(feature_names_out="one-to-one")
-    return Step("selected", copy, named(*COLUMNS), own_names=True, prefix=SECOND)
+    chosen = [column for column in COLUMNS if column not in schema.unused]
+    return Step("selected", copy, named(*chosen), own_names=True, prefix=SECOND)
 
 
 def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePipeline:
     """Standardised inputs and principal components, fitted on the training rows of each unit.
+
+    A t-test chooses the columns of the second input from these rows too, so that it sees no label of a validation fold.
 
     Args:
         config: the settings.
@@ -97,12 +89,15 @@ def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePi
     """
     from sklearn.preprocessing import StandardScaler
 
-    from moa.features import OneHotConditions
+    from moa.features import OneHotConditions, TTestSelector
 
+    selector = TTestSelector(n_columns=config.selected)
+    selected = Step("selected", selector, named(*schema.values), fit_on="train", own_names=True, prefix=SECOND)
     conditions = (*schema.numeric_conditions, *OneHotConditions(schema.levels).get_feature_names_out())
     first = named(*schema.values, *_means(schema), *(conditions if config.conditions else ()))
     return FeaturePipeline(
         [
+            *([selected] if config.selection == "t-test" else []),
             Step("head 2 scale", StandardScaler(), starting(SECOND), "in place", fit_on="train"),
             Step("head 1 scale", StandardScaler(), first, "in place", fit_on="train"),
             *(
@@ -121,7 +116,6 @@ def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePi
 def stages(config: TwoHeadsConfig, schema: Assay) -> tuple[Stage, ...]:
     """Phase 1 on all nonscored targets; phases 2 and 3 on the scored ones, starting from phase 1's weights."""
     make, inside = partial(features, config, schema), partial(unit_features, config, schema)
-    first = Stage("phase1", "nonscored-all", make, config.folds, config.seeds, config.phase1, unit_features=inside)
     second = Stage(
         "phase2",
         "scored",
@@ -129,10 +123,25 @@ def stages(config: TwoHeadsConfig, schema: Assay) -> tuple[Stage, ...]:
         config.folds,
         config.seeds,
         config.phase2,
-        starts_from="phase1",
+        starts_from="phase1" if config.phase1 else None,
         unit_features=inside,
     )
+    if config.phase1 is None:
+        return (second,)
+    first = Stage("phase1", "nonscored-all", make, config.folds, config.seeds, config.phase1, unit_features=inside)
     return first, second
+
+
+def adapt(config: TwoHeadsConfig, facts: DataFacts) -> tuple[TwoHeadsConfig, list[str]]:
+    """Without nonscored targets phase 1 has nothing to learn; the published columns are the competition's."""
+    updates, notes = {}, []
+    if config.phase1 and not facts.nonscored:
+        updates["phase1"] = None
+        notes.append("no row has a nonscored target: phase 1 is left out")
+    if config.selection == "published" and not facts.assay.of_competition:
+        updates["selection"] = "t-test"
+        notes.append("the published list of columns is the competition's: a t-test chooses them in each fold")
+    return config.model_copy(update=updates), notes
 
 
 # In a few hundred steps the published learning rate would not bring predictions from 0.5 down to 0.01.
@@ -154,6 +163,7 @@ RECIPES = (
         stages,
         Published(cv=0.01589, public_lb=0.01836, private_lb=0.01624),
         demo=DEMO,
+        adapt=adapt,
     ),
     Recipe(
         "two-heads-v2",
@@ -168,5 +178,6 @@ RECIPES = (
         stages,
         Published(cv=0.01566, public_lb=0.01844, private_lb=0.01623),
         demo=DEMO | {"gene_components": 10},
+        adapt=adapt,
     ),
 )

@@ -6,9 +6,18 @@ Source: write-up, "2-stage NN + TabNet".
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
+from moa.data.sizes import (
+    CELL_CLUSTERS,
+    CELL_COMPONENTS,
+    GENE_CLUSTERS,
+    GENE_COMPONENTS,
+    components,
+    setting_of,
+)
 from moa.features.pipeline import (
     FeaturePipeline,
     Step,
@@ -22,7 +31,7 @@ from moa.features.pipeline import (
 from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
-from moa.models.base import ModelConfig, Published, Recipe, Stage, components, setting_of
+from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
 
 
 class NonscoredConfig(ModelConfig):
@@ -36,10 +45,10 @@ class NonscoredConfig(ModelConfig):
     folds: Folds = Folds(scheme="multilabel", n_splits=10, seed=None, shuffle=True)
     learner: MLPLearner = MLPLearner(block="2-fc", dropout=(0.2, 0.25), epochs=15, pct_start=0.2)
     rank_seed: int = 0
-    gene_components: int = 50
-    cell_components: int = 15
-    gene_umap: int = 15
-    cell_umap: int = 5
+    gene_components: Annotated[int, GENE_COMPONENTS] = 50
+    cell_components: Annotated[int, CELL_COMPONENTS] = 15
+    gene_umap: Annotated[int, GENE_COMPONENTS] = 15
+    cell_umap: Annotated[int, CELL_COMPONENTS] = 5
     reduction_seed: int = 512
     least_variance: float = 0.5
 
@@ -51,11 +60,11 @@ class TabNetConfig(ModelConfig):
     folds: Folds = Folds(scheme="multilabel", n_splits=10, seed=None, shuffle=True)
     learner: TabNetLearner = TabNetLearner()
     rank_seed: int = 0
-    gene_factors: int = 90
-    cell_factors: int = 50
+    gene_factors: Annotated[int, GENE_COMPONENTS] = 90
+    cell_factors: Annotated[int, CELL_COMPONENTS] = 50
     factor_seed: int = 42
-    gene_clusters: int = 35
-    cell_clusters: int = 5
+    gene_clusters: Annotated[int, GENE_CLUSTERS] = 35
+    cell_clusters: Annotated[int, CELL_CLUSTERS] = 5
     cluster_seed: int = 123
 
 
@@ -172,6 +181,14 @@ def _with_categories(learner: TabNetLearner, schema: Assay) -> TabNetLearner:
     return learner.model_copy(update={name: size for name, size in sizes.items() if getattr(learner, name) is None})
 
 
+def adapt(config: TwoStageConfig, facts: DataFacts) -> tuple[TwoStageConfig, list[str]]:
+    """Without a nonscored positive stage 1 has nothing to learn."""
+    if facts.nonscored or not config.meta_features:
+        return config, []
+    note = "no row has a nonscored target: stage 1 is left out, the model is TabNet alone"
+    return config.model_copy(update={"meta_features": False}), [note]
+
+
 RECIPES = (
     Recipe(
         "two-stage-nn-tabnet",
@@ -179,6 +196,8 @@ RECIPES = (
         TwoStageConfig(),
         stages,
         Published(cv=0.01623, public_lb=0.01837, private_lb=0.01625, printed=0.01615),
+        least_columns=4,
+        adapt=adapt,
         demo={
             "nonscored": {
                 "seeds": (0,),

@@ -51,7 +51,13 @@ def kinds(schema: Assay) -> list[Kind]:
     return [*found, Kind("conditions", (*schema.control_columns, *schema.condition_columns), SERIES[3], 60, "D")]
 
 
-def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Assay, side: float = 4.6) -> Figure:
+def feature_map(
+    coordinates: np.ndarray,
+    features: Sequence[str],
+    schema: Assay,
+    side: float = 4.6,
+    names: Mapping[str, str] | None = None,
+) -> Figure:
     """Position of each feature on the plane, coloured by kind; as in the images, rows count from the top.
 
     Args:
@@ -59,6 +65,7 @@ def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Assay,
         features: names of the features, in this order.
         schema: kinds of the features.
         side: width of the drawing in inches.
+        names: features to write beside their dots, with the names to write.
     """
     figure = Figure(figsize=(side, side + 0.3), layout="constrained")
     axes = figure.subplots()
@@ -71,6 +78,17 @@ def feature_map(coordinates: np.ndarray, features: Sequence[str], schema: Assay,
             axes.scatter(
                 x[chosen], y[chosen], s=kind.size, color=kind.colour, marker=kind.marker, linewidth=0, label=label
             )
+    for feature, name in (names or {}).items():
+        place = list(features).index(feature)
+        axes.annotate(
+            plain_text(name),
+            (x[place], y[place]),
+            (4, 4),
+            textcoords="offset points",
+            fontsize=7,
+            color=INK,
+            ha="right" if x[place] > 0.7 else "left",  # the text stays inside the drawing
+        )
     axes.set(xlim=(-0.03, 1.03), ylim=(1.03, -0.03), aspect="equal")
     _frame(axes)
     axes.legend(

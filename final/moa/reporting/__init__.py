@@ -7,7 +7,7 @@ from pathlib import Path
 
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing
-from moa.reporting.inputs import collect
+from moa.reporting.inputs import Inputs, collect
 from moa.reporting.page import Card, Section, Text, render
 from moa.reporting.scores import Scores
 from moa.reporting.sections import SECTIONS, MakeSection
@@ -64,11 +64,19 @@ def write_report(
         f"{n_test:,} test rows",
         f"{len(found.y.columns)} targets",
     ]
-    page = render("Mechanisms of Action: report", SYNTHETIC if inputs.synthetic else REAL, facts, _cards(found), made)
+    page = render("Mechanisms of Action: report", _about(inputs), facts, _cards(found), made)
     path = Path(out) / "report.html"
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _about(inputs: Inputs) -> Text:
+    """What data the page is on."""
+    if not inputs.data.schema.of_competition:
+        name = inputs.data.schema.name
+        return Text(f"Data of the assay {name}. The winners' published scores are of other data, and are left out.")
+    return SYNTHETIC if inputs.synthetic else REAL
 
 
 def _cards(found: Scores) -> list[Card]:

@@ -13,6 +13,7 @@ from moa.blending.blend import BlendSpec, load_blend
 from moa.blending.catalogue import BLENDS
 from moa.data.assay import Assay
 from moa.data.dataset import Dataset, load_dataset
+from moa.data.holdout import HoldOut
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
 from moa.data.synthetic import TRUTH, is_synthetic
 from moa.data.table_files import read_table
@@ -25,6 +26,7 @@ from moa.training.heldout import held_out_folds
 from moa.training.layout import UnitKey, WeightsFolder
 from moa.training.records import ManifestRecord
 from moa.training.store import ModelStore
+from moa.training.trained import stages_of
 
 #: Columns that a row of a learning curve needs.
 CURVE = {"epoch", "train_loss", "valid_loss"}
@@ -232,7 +234,10 @@ def _stages(recipe: Recipe | None, manifest: ManifestRecord, schema: Assay) -> t
     if recipe is None or manifest.settings is None:
         return ()
     try:
-        return recipe.stages(type(recipe.config).model_validate(manifest.settings), schema)
+        config = type(recipe.config).model_validate(manifest.settings)
+        schema = Assay.model_validate(manifest.data_schema) if manifest.data_schema else schema
+        hold_out = manifest.hold_out and HoldOut.model_validate(manifest.hold_out)
+        return stages_of(recipe, config, schema, hold_out)
     except ValueError:  # settings of another version of the package
         return ()
 

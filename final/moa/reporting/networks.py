@@ -54,7 +54,7 @@ def network_section(found: Scores, model: ModelResult, seen: Explanation) -> Sec
     labels = f", {', '.join(targets)}" if len(targets) else ", without a mechanism"
     figures = [
         (
-            feature_map(seen.coordinates, list(seen.weights["gradient"].index), schema),
+            feature_map(seen.coordinates, list(seen.weights["gradient"].index), schema, names=_strongest(found, seen)),
             f"The map: {len(rows)} features in {occupied:,} of {height} × {width} pixels",
         ),
         (channels(image), f"Input of the network for one sample: {sig_id}{labels}"),
@@ -90,7 +90,7 @@ def _class_blocks(found: Scores, model: ModelResult, seen: Explanation) -> list[
         Figures([(class_panels(panels), caption)], column=720, least=560),
         Table.of(
             _top_features(found, model, seen), {"AUC": ".3f", "rows": "d"},
-            caption="Genes and cells that change a mechanism's score most, the strongest first",
+            caption="Features that change a mechanism's score most, the strongest first, by gene symbol or cell line",
         ),
     ]  # fmt: skip
     if "grad-cam" not in seen.informative:
@@ -111,9 +111,17 @@ def _top_features(found: Scores, model: ModelResult, seen: Explanation) -> pd.Da
             weight = seen.weights[method][target]
             for group in groups:
                 best = weight[weight.index.isin(group.columns)].nlargest(_TOP.get(group.name, 3))
-                row[f"{group.name}, {name}"] = ", ".join(best.index) if ranks_features(weight) else None
+                words = ", ".join(found.names[feature] for feature in best.index)
+                row[f"{group.name}, {name}"] = words if ranks_features(weight) else None
         table.append(row)
     return pd.DataFrame(table)
+
+
+def _strongest(found: Scores, seen: Explanation) -> dict[str, str]:
+    """The feature that changes each mechanism's score most, with its name."""
+    weights = seen.weights["gradient"]
+    strongest = (weights[target].idxmax() for target in seen.held_out if ranks_features(weights[target]))
+    return {feature: found.names.get(feature, feature) for feature in strongest}
 
 
 def _shares(seen: Explanation, schema: Assay) -> str:

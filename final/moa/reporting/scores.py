@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
+from moa.data.feature_names import display_names
 from moa.data.folds import SMALL_DRUG_ROWS
 from moa.metrics import CLIP, column_log_loss, competition_log_loss, prevalence_baseline, row_log_loss, treated_log_loss
 from moa.metrics.ranking import column_areas, measures
@@ -230,6 +231,19 @@ class Scores:
         """The label of each target's prevalence bucket."""
         edges = [-1.0, *(bound for bound, _ in BUCKETS)]
         return pd.cut(self.prevalence, edges, labels=[label for _, label in BUCKETS])
+
+    @property
+    def of_competition(self) -> bool:
+        """Whether the data are the competition's, so that published scores can stand beside."""
+        return self.inputs.data.schema.of_competition
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Gene symbol or cell line of each feature; the feature's own name where it is not known."""
+        data = self.inputs.data
+        if data.identities is None:
+            return {feature: feature for feature in data.schema.features}
+        return display_names(data.schema.features, data.identities)
 
     @cached_property
     def targets(self) -> pd.DataFrame:

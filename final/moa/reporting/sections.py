@@ -41,7 +41,8 @@ def scores(found: Scores) -> Section:
     quiet = [i for i, p in enumerate(predictions) if p.kind == "variant"]
     frame = _score_frame(found, predictions)
     losses = ["OOF, treated rows", "prevalence alone", "OOF, all rows", "test, treated", "test, all rows"]
-    formats = {name: LOSS for name in (*losses, "OOF, same rows") if name in frame} | {"gain": ".1%", "published": str}
+    formats = {name: LOSS for name in (*losses, "OOF, same rows") if name in frame} | {"gain": ".1%"}
+    formats |= {"published": str} if found.of_competition else {}
     bold = [name for name in formats if name in losses and name != "prevalence alone"] if found.comparable else []
     dots = pd.DataFrame(
         {
@@ -63,7 +64,9 @@ def scores(found: Scores) -> Section:
     if found.inputs.truth is not None:
         treated, whole = found.test_baseline
         blocks.append(Text(f"Prevalence alone on the test rows: {treated:.5f} treated, {whole:.5f} all rows."))
-    note = corrections(m.recipe for name, m in found.inputs.models.items() if m.recipe and name in found.models)
+    note = found.of_competition and corrections(
+        m.recipe for name, m in found.inputs.models.items() if m.recipe and name in found.models
+    )
     if note:
         blocks.append(Text(note))
     absent = [m.title for name, m in found.inputs.models.items() if name not in found.models]
@@ -99,7 +102,10 @@ def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
             }
         )
     frame = pd.DataFrame(rows)
-    return frame.drop(columns=["test, treated", "test, all rows"]) if found.inputs.truth is None else frame
+    absent = [] if found.inputs.truth is not None else ["test, treated", "test, all rows"]
+    if not found.of_competition:
+        absent += ["OOF, same rows", "published"]
+    return frame.drop(columns=absent)
 
 
 def _recipe(found: Scores, p: Prediction) -> Recipe | None:
@@ -135,7 +141,7 @@ def _remarks(found: Scores, p: Prediction) -> list[str]:
             remarks.append("weights found on these rows")
         if present < len(spec.members):
             remarks.append(f"{present} of {len(spec.members)} members")
-    elif p.kind == "model":
+    elif p.kind == "model" and found.of_competition:
         remarks += deviations(found.inputs.models[p.key])
     return remarks
 
@@ -219,8 +225,9 @@ def correlations(found: Scores) -> Section | None:
         return None
     frame = pd.DataFrame(means)
     frame.insert(0, "model", [titles[name] for name in frame.index])
-    frame["published (test)"] = [PUBLISHED_CORRELATION.get(name, np.nan) for name in frame.index]
-    formats = dict.fromkeys([*means, "published (test)"], ".2f")
+    if found.of_competition:
+        frame["published (test)"] = [PUBLISHED_CORRELATION.get(name, np.nan) for name in frame.index]
+    formats = dict.fromkeys(frame.columns[1:], ".2f")
     many = len(frame) > 5
     return Section(
         "correlation", "Correlation",

@@ -49,6 +49,7 @@ class ManifestRecord(Record):
         settings: its configuration.
         data_schema: schema of the data it was trained on.
         data: sha256 of the files it was trained on, by name.
+        hold_out: the scheme that holds out whole compounds, where one was asked for.
         versions: of Python and packages.
         code: source of a recipe outside of the package, by file name; see ``moa.models.source``.
     """
@@ -59,6 +60,7 @@ class ManifestRecord(Record):
     settings: dict[str, Any] | None = None
     data_schema: dict[str, Any] | None = Field(None, alias="schema")
     data: dict[str, str] = Field(default_factory=dict)
+    hold_out: dict[str, Any] | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     code: dict[str, str] = Field(default_factory=dict)
 
@@ -69,10 +71,13 @@ class TrainingRecord(Record):
     Attributes:
         familiarity: key of the fit.
         prevalence: share of treated training rows that carry a target, by target.
+        identities: what each feature is, as ``moa.data.feature_names.read_identities`` has it; empty for the
+            competition, whose features are known.
     """
 
     familiarity: Digest
     prevalence: dict[str, float]
+    identities: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 class SecondsRecord(Record):

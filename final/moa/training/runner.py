@@ -21,13 +21,14 @@ import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay
 from moa.data.dataset import Dataset
+from moa.data.holdout import HoldOut
 from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
 from moa.errors import WriteError
 from moa.features import Familiarity
 from moa.files import create_json
 from moa.learners.runtime import Runtime
-from moa.models.base import ModelConfig, Recipe, Stage
+from moa.models.base import ModelConfig, Recipe, Stage, needs_of
 from moa.models.source import code_of
 from moa.progress import progress
 from moa.training.executors import LocalExecutor, UnitExecutor
@@ -63,7 +64,8 @@ class Runner:
         config: the model's settings; None: the published ones.
         runtime: how units are run.
         profile: recorded in the manifest.
-        schema: of the data it will be trained on.
+        schema: the assay of the data it will be trained on.
+        hold_out: folds that hold out whole compounds, instead of the recipe's; None: the recipe's.
         executor: runs the units; None: on this machine.
         watch: shows the progress; None: a bar for each stage.
 
@@ -81,11 +83,12 @@ class Runner:
         schema: Assay = COMPETITION,
         executor: UnitExecutor | None = None,
         watch: Watch | None = None,
+        hold_out: HoldOut | None = None,
     ):
         self.model, self.profile, self.runtime = model, profile, runtime or Runtime()
         self.executor, self.watch = executor or LocalExecutor(), watch or Watch()
         self.placed = self.executor.place(self.runtime)
-        self.trained = Trained(model, Path(weights), config or model.config, schema, self.runtime)
+        self.trained = Trained(model, Path(weights), config or model.config, schema, self.runtime, hold_out)
 
     def train(self, data: Dataset, selection: Selection | None = None) -> Predictions | None:
         """Train the selected units that are not finished; write and return the predictions so far.
@@ -125,6 +128,7 @@ class Runner:
             UnitsFailed: some units failed on a cluster; later stages are not begun.
         """
         plan = self.plan(selection, until)
+        hold_out = self.trained.hold_out
         self.trained.store.claim(
             {
                 "model": self.model.name,
@@ -133,6 +137,7 @@ class Runner:
                 "settings": self.trained.config.model_dump(mode="json"),
                 "schema": self.trained.schema.plain,
                 "data": self._fingerprint(data),
+                "hold_out": hold_out.model_dump(mode="json") if hold_out else None,
             },
             code_of(self.model),
         )
@@ -174,7 +179,10 @@ class Runner:
         with progress(f"{self.model.name} familiarity", quiet=self.watch.quiet):
             _, key = store.fits.fit(Familiarity(), treated[list(data.schema.values)].to_numpy(np.float64))
         prevalence = data.scored[data.treated].mean()
-        create_json(store.layout.training, {"familiarity": key, "prevalence": prevalence.to_dict()})
+        facts = {"familiarity": key, "prevalence": prevalence.to_dict()}
+        if data.identities is not None and not data.schema.of_competition:
+            facts["identities"] = data.identities.reindex(data.schema.values, fill_value="").to_dict("index")
+        create_json(store.layout.training, facts)
 
     def _train_stage(self, stage: Stage, data: Dataset, wanted: list[tuple[int, int]]) -> None:
         store = self.trained.store
@@ -209,7 +217,8 @@ class Runner:
             self.trained.store.note_seconds(what, perf_counter() - started)
 
     def _fingerprint(self, data: Dataset) -> dict[str, str]:
-        needs = self.model.needs(self.trained.config, self.trained.schema)
+        needs = needs_of(self.trained.stages.values())
         optional = {TRAIN_NONSCORED: needs["nonscored"], TRAIN_DRUG: needs["drugs"]}
         names = [TRAIN_FEATURES, TRAIN_SCORED, TEST_FEATURES, *(name for name, needed in optional.items() if needed)]
-        return {name: data.fingerprint[name] for name in names}
+        # An assay of one's own may have no test file.
+        return {name: data.fingerprint[name] for name in names if name in data.fingerprint}

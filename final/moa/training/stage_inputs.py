@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from moa.data.dataset import Dataset
-from moa.errors import StoreError
+from moa.data.holdout import HoldOut
+from moa.errors import StoreError, UserError
 from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, digest
 from moa.models.base import Stage
@@ -37,11 +38,20 @@ def prepare_stage(
     y = _targets(stage, data)
     X = _features(trained, stage, data, list(y.columns), quiet)
     y = y.loc[X.index]
+    labelled = _labelled(data, X.index) if stage.unit_features else None
+    if isinstance(stage.folds, HoldOut):
+        held = stage.folds.assign(data, X.index)
+        return StageInputs(X, y, {None: held.fold}, held, trained.blind, labelled)
     keys = seeds if stage.folds.per_seed else seeds[:1]
     splits = {
         seed if stage.folds.per_seed else None: stage.folds.split(y, data.drugs, seed).to_numpy() for seed in keys
     }
-    return StageInputs(X, y, splits)
+    return StageInputs(X, y, splits, None, trained.blind, labelled)
+
+
+def _labelled(data: Dataset, rows: pd.Index) -> np.ndarray:
+    """1 for rows that have any mechanism of action, for selectors; all stages of a model get the same labels."""
+    return data.scored.loc[rows].to_numpy().any(axis=1).astype(np.int64)
 
 
 def _train_frame(trained: Trained, stage: Stage, data: Dataset) -> pd.DataFrame:
@@ -72,6 +82,11 @@ def _test_frame(
 def _targets(stage: Stage, data: Dataset) -> pd.DataFrame:
     if stage.targets == "scored":
         return data.scored.astype(np.float32)
+    if data.nonscored is None or not data.nonscored.to_numpy().any():
+        raise UserError(
+            f"{stage.name}: no row has a nonscored target, so there is nothing to learn; leave the stage out, as "
+            "`moa train` does"
+        )
     y = data.nonscored.astype(np.float32)
     # "nonscored" leaves out the targets without a positive in training (71 of 402 in the competition).
     return y if stage.targets == "nonscored-all" else y.loc[:, y.to_numpy().any(axis=0)]
@@ -89,11 +104,9 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
         return FeaturePipeline.restore(description.pipeline.to_json(), store.fits).transform(train)
     test = _test_frame(trained, data, sources, quiet)  # long predictions: only where transformers are to be fitted
     pipeline = stage.features()
-    # For selectors: does the sample have any mechanism of action? All stages of a model get the same labels.
-    labelled = data.scored.loc[train.index].to_numpy().any(axis=1).astype(np.int64)
     with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet, even=False) as bar:
         X, _ = pipeline.fit_transform(
-            train, test, store.fits, labelled, lambda name, done, total: bar.update(done, name)
+            train, test, store.fits, _labelled(data, train.index), lambda name, done, total: bar.update(done, name)
         )
         bar.update(len(pipeline.steps))
     description = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pandas.api.types import is_float_dtype
 from pydantic import ValidationError
 
 from moa.data.assay import Assay
+from moa.data.feature_names import competition_features
+from moa.data.holdout import HoldOut
 from moa.errors import StoreError, UserError, in_words, shown
 from moa.features import Familiarity
 from moa.features.pipeline import FeaturePipeline
@@ -29,6 +32,12 @@ from moa.training.selection import Selection
 from moa.training.store import ModelStore, StoredUnit
 
 
+def stages_of(model: Recipe, config: ModelConfig, schema: Assay, hold_out: HoldOut | None) -> tuple[Stage, ...]:
+    """The stages of a model, with the folds that hold out whole compounds where there are some."""
+    stages = model.stages(config, schema)
+    return tuple(replace(stage, folds=hold_out) for stage in stages) if hold_out else stages
+
+
 class Trained:
     """A model and what is stored of it.
 
@@ -38,17 +47,29 @@ class Trained:
         config: the model's settings.
         schema: of the training data.
         runtime: device and precision of predictions.
+        hold_out: folds that hold out whole compounds, in all stages; None: the recipe's folds.
     """
 
     def __init__(
-        self, model: Recipe, weights: Path, config: ModelConfig, schema: Assay, runtime: Runtime | None = None
+        self,
+        model: Recipe,
+        weights: Path,
+        config: ModelConfig,
+        schema: Assay,
+        runtime: Runtime | None = None,
+        hold_out: HoldOut | None = None,
     ):
-        self.model, self.config, self.schema = model, config, schema
+        self.model, self.config, self.schema, self.hold_out = model, config, schema, hold_out
         self.store = ModelStore(weights, model.name)
         self.runtime = runtime or Runtime()
-        self.stages: dict[str, Stage] = {stage.name: stage for stage in model.stages(config, schema)}
+        self.stages: dict[str, Stage] = {stage.name: stage for stage in stages_of(model, config, schema, hold_out)}
         self.last = list(self.stages.values())[-1]
         self._kept: dict[tuple[str, ...], Any] | None = None
+
+    @property
+    def blind(self) -> bool:
+        """Whether training sees nothing of a validation fold; in the competition it chooses the epoch as published."""
+        return self.hold_out is not None or not self.schema.of_competition
 
     @property
     def targets(self) -> list[str]:
@@ -202,6 +223,13 @@ class Trained:
         facts = self.store.training_facts()
         return pd.Series(facts.prevalence) if facts else None
 
+    def identities(self) -> pd.DataFrame | None:
+        """Gene or cell line behind each feature, as ``moa.data.feature_names.read_identities``; None if not known."""
+        if self.schema.of_competition:
+            return competition_features()
+        facts = self.store.training_facts()
+        return pd.DataFrame.from_dict(facts.identities, orient="index") if facts and facts.identities else None
+
     def missing_units(self) -> int:
         """Number of units of the whole plan that are not finished."""
         finished = set(self.store.layout.units())
@@ -272,12 +300,13 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
     try:
         config = type(model.config).model_validate(manifest.settings)
         schema = Assay.model_validate(manifest.data_schema)
+        hold_out = manifest.hold_out and HoldOut.model_validate(manifest.hold_out)
     except ValidationError as error:
         raise StoreError(
             f"{path}: settings that this version of the package does not know ({in_words(error)}); train again, or "
             "use the version that trained them"
         ) from None
-    trained = Trained(model, Path(weights), config, schema, runtime)
+    trained = Trained(model, Path(weights), config, schema, runtime, hold_out)
     trained.check_recipe()
     for stage in trained.stages.values():
         if trained.runtime.precision not in stage.learner.precisions:

@@ -7,18 +7,22 @@ another machine. It reads and writes no files but checkpoints in ``runtime.scrat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 import pandas as pd
 import torch
 
+from moa.data.holdout import Held
 from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline, NoStore
 from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage
+
+#: Share of the training rows that choose the epoch where the validation fold must not.
+INNER_SHARE = 1 / 8
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,37 @@ class StageInputs:
         X: inputs of all training rows, float32, shape (rows, features), indexed by sig_id.
         y: 0/1 targets of the same rows, float32, shape (rows, targets), same index.
         folds: fold of each row, shape (rows,), by model seed; the key None holds for all seeds.
+        held: the folds where whole compounds are held out; ``folds`` has them too.
+        blind: nothing of training may see the validation fold: the kept epoch is the last, or is chosen on some of the
+            training rows.
+        labelled: 1 for rows that have any mechanism of action, shape (rows,), for features that are fitted inside a
+            unit; None: no such feature is asked for.
     """
 
     X: pd.DataFrame
     y: pd.DataFrame
     folds: Mapping[int | None, np.ndarray]
+    held: Held | None = None
+    blind: bool = False
+    labelled: np.ndarray | None = None
 
     def fold(self, seed: int, fold: int) -> FoldData:
-        """The data of one unit."""
+        """The data of one unit: its training rows, and the rows that are predicted as OOF."""
         fold_of_row = self.folds[seed] if seed in self.folds else self.folds[None]
-        return FoldData(self.X, self.y, np.flatnonzero(fold_of_row != fold), np.flatnonzero(fold_of_row == fold))
+        train = self.held.train(fold) if self.held else np.flatnonzero(fold_of_row != fold)
+        return FoldData(self.X, self.y, train, np.flatnonzero(fold_of_row == fold))
+
+    def inner(self, train: np.ndarray, seed: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
+        """Split a unit's training rows into those to fit on and those that choose the epoch.
+
+        Whole compounds are taken for the latter, where they are known, until they hold ``INNER_SHARE`` of the rows.
+        """
+        groups = self.held.groups[train] if self.held else train
+        names, of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        order = np.random.default_rng([seed, fold]).permutation(len(names))
+        count = int(np.searchsorted(np.cumsum(sizes[order]), INNER_SHARE * len(train))) + 1
+        chosen = np.isin(of_row, order[: min(count, len(names) - 1)])
+        return train[~chosen], train[chosen]
 
 
 @dataclass(frozen=True)
@@ -130,7 +155,9 @@ def train_unit(
     """
     started = perf_counter()
     data, features = _prepare(inputs, stage, seed, fold)
-    fitted = stage.learner.fit(data, seed, fold, runtime, initial, callback)
+    fitted = stage.learner.fit(_learned(inputs, stage, data, seed, fold), seed, fold, runtime, initial, callback)
+    if inputs.blind:  # what the learner predicted for its own validation rows is of other rows
+        fitted.oof, fitted.variants = None, {}
     return _result(stage, seed, fold, data, features, fitted, runtime, perf_counter() - started)
 
 
@@ -142,7 +169,10 @@ def train_batch(
     stage, runtime = units[0].stage, units[0].runtime
     prepared = [_prepare(inputs, stage, unit.seed, unit.fold) for unit in units]
     seeds, folds = [unit.seed for unit in units], [unit.fold for unit in units]
-    fitted = stage.learner.fit_batched([data for data, _ in prepared], seeds, folds, runtime, callbacks)
+    learned = [
+        _learned(inputs, stage, data, unit.seed, unit.fold) for unit, (data, _) in zip(units, prepared, strict=True)
+    ]
+    fitted = stage.learner.fit_batched(learned, seeds, folds, runtime, callbacks)
     seconds = (perf_counter() - started) / len(units)
     return [
         _result(stage, unit.seed, unit.fold, data, features, each, runtime, seconds)
@@ -156,10 +186,21 @@ def _prepare(inputs: StageInputs, stage: Stage, seed: int, fold: int) -> tuple[F
     if stage.unit_features is None:
         return data, None
     fits = NoStore()
-    pipeline = stage.unit_features(seed).fit(data.X.iloc[data.train], fits=fits)
+    labelled = None if inputs.labelled is None else inputs.labelled[data.train]
+    pipeline = stage.unit_features(seed).fit(data.X.iloc[data.train], labelled, fits)
     # Restored, it has no steps, whose selectors cannot be pickled.
     features = FeaturePipeline.restore(pipeline.describe(), fits)
-    return FoldData(features.transform(data.X), data.y, data.train, data.valid), features
+    return replace(data, X=features.transform(data.X)), features
+
+
+def _learned(inputs: StageInputs, stage: Stage, data: FoldData, seed: int, fold: int) -> FoldData:
+    """What the learner is given: the unit's data, or, where it must not see the validation fold, parts of them."""
+    if not inputs.blind:
+        return data
+    if getattr(stage.learner, "fixed_epochs", False):
+        return replace(data, keep_last=True)
+    train, valid = inputs.inner(data.train, seed, fold)
+    return replace(data, train=train, valid=valid)
 
 
 def _result(

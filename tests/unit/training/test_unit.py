@@ -9,12 +9,13 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from moa.data.folds import Folds
+from moa.data.holdout import Held
 from moa.features.pipeline import FeaturePipeline, Step, excluding
 from moa.learners.base import Fitted
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage
-from moa.training.unit import train_unit
-from support.perceptrons import LEARNERS, make_inputs
+from moa.training.unit import train_batch, train_unit
+from support.perceptrons import LEARNERS, make_inputs, training_units
 
 STAGE = Stage("nn", "scored", None, Folds(scheme="kfold", n_splits=5), (1,), LEARNERS["simple"])
 
@@ -74,3 +75,38 @@ def test_a_unit_and_its_result_can_be_sent_to_another_process():
     sent = pickle.loads(pickle.dumps(again))
     assert first.fitted.history == sent.fitted.history and first.oof.equals(sent.oof)
     assert first.best_loss == pytest.approx(min(row["valid_loss"] for row in first.fitted.history))
+
+
+def test_a_blind_unit_gives_its_learner_rows_of_whole_compounds_to_choose_the_epoch_on():
+    rows = 203
+    groups = np.arange(rows) // 7
+    held = Held(groups % 5, (groups % 5)[:, None], groups)
+    inputs = dataclasses.replace(make_inputs(rows), folds={None: held.fold}, held=held, blind=True)
+    learner = Remembering(oof=np.full((1, 5), 0.5))
+    result = train_unit(inputs, dataclasses.replace(STAGE, learner=learner), 1, 3, None, Runtime())
+    ((data, *_),) = learner.seen
+    assert not data.keep_last and set(groups[data.train]).isdisjoint(groups[data.valid])
+    assert sorted([*data.train, *data.valid]) == list(np.flatnonzero(held.fold != 3))
+    assert 1 / 8 <= len(data.valid) / len(inputs.fold(1, 3).train) < 1 / 4
+    assert list(result.oof.index) == list(inputs.X.index[held.fold == 3]) and (result.oof == 0.25).all(axis=None)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_blind_perceptron_keeps_the_last_epoch_and_trains_on_all_rows(batched):
+    inputs = make_inputs()
+    # Labels that do not follow from the inputs: after a few epochs the validation loss rises.
+    shuffled = inputs.y.sample(frac=1, random_state=0).set_axis(inputs.y.index)
+    inputs = dataclasses.replace(inputs, y=shuffled)
+    learner = LEARNERS["simple"].model_copy(update={"epochs": 20, "dropout": (0.0, 0.0, 0.0)})
+    units = training_units(learner, seeds=(1,))[:2]
+    found = {}
+    for blind in (False, True):
+        given = dataclasses.replace(inputs, blind=blind)
+        if batched:
+            found[blind] = train_batch(given, units, [None] * 2)[0]
+        else:
+            found[blind] = train_unit(given, units[0].stage, 1, 0, None, Runtime())
+    seen, blind = found[False], found[True]
+    assert seen.fitted.history == blind.fitted.history, "the losses are watched all the same"
+    best = int(np.argmin([row["valid_loss"] for row in seen.fitted.history]))
+    assert best < len(seen.fitted.history) - 1 and not seen.oof.equals(blind.oof)

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from moa import __version__
-from moa.data.assay import ASSAY, Assay, Control, FeatureGroup, save_assay
+from moa.data.assay import Assay, Control, FeatureGroup
+from moa.data.assay_files import ASSAY, save_assay
 from moa.data.feature_names import CELL_LINE, ENTREZ_ID, FEATURE, FEATURES_FILE, GROUP, PROBE_ID, SYMBOL
 from moa.data.importers.conditions import Conditions, as_level, batches
 from moa.data.importers.fields import MARKED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ def attributions(
     targets: Sequence[str],
     method: Literal["gradient", "grad-cam"] = "gradient",
     batch_size: int = 32,
+    names: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """How much each feature moves the score of each target, averaged over rows.
 
@@ -29,9 +30,12 @@ def attributions(
         method: "gradient": size of the gradient of the target's logit in the scaled feature, through the image
             (Simonyan et al. 2014). "grad-cam": the class activation map (Selvaraju et al. 2017) at the feature's pixel,
             scaled to a largest value of 1 per row; coarse, since features that lie close together share it.
+        batch_size: rows at a time.
+        names: a name for each feature, such as ``moa.data.feature_names.display_names`` gives: gene symbols and cell
+            lines.
 
     Returns:
-        Non-negative, indexed by feature, a column per target.
+        Non-negative, indexed by feature, a column per target; with ``names`` a first column "name".
 
     Raises:
         UserError: an unknown target or method, or no rows.
@@ -47,9 +51,12 @@ def attributions(
     total = torch.zeros(len(targets), len(fitted.features), dtype=torch.float64)
     for values in fitted.values(X).split(batch_size):
         total += METHODS[method](fitted, values, places).double().cpu()
-    return pd.DataFrame(
+    found = pd.DataFrame(
         (total / len(X)).T.numpy(), index=pd.Index(fitted.features, name="feature"), columns=list(targets)
     )
+    if names is not None:
+        found.insert(0, "name", [names.get(feature, feature) for feature in fitted.features])
+    return found
 
 
 def _gradient(fitted: FittedCNN, values: Tensor, places: list[int]) -> Tensor:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from moa.data.sizes import BATCH, WIDTH
 from moa.learners.base import FoldData
 from moa.learners.deepinsight.backbones import Backbone, EfficientNet
 
@@ -42,7 +43,7 @@ class CNNSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: Backbone = Field(EfficientNet(), discriminator="kind")
-    hidden: int = 512
+    hidden: Annotated[int, WIDTH] = 512
     resolution: int = 300
     layout: str = "tsne"
     perplexity: float = 5
@@ -54,7 +55,7 @@ class CNNSettings(BaseModel):
     epochs: int = 200
     patience: int = 12
     min_delta: float = 1e-6
-    batch_size: int = 48
+    batch_size: Annotated[int, BATCH] = 48
     lr: float = 0.000352
     weight_decay: float = 1e-6
     half_cycle: int = 5

@@ -98,7 +98,7 @@ def fit_batched(
             histories[member].append(row)
             if callback := callbacks[member]:
                 callback.on_epoch_end(epoch, learner.epochs, row)
-            if epoch == 0 or valid_loss < best_losses[member]:
+            if data[member].keep_last or epoch == 0 or valid_loss < best_losses[member]:
                 best_losses[member] = valid_loss
                 improved.append(member)
         for name, value in stack.state().items():

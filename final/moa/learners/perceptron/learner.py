@@ -23,6 +23,7 @@ class MLPLearner(MLPSettings):
 
     parallel: ClassVar = "threads"
     training_options: ClassVar = frozenset()
+    fixed_epochs: ClassVar = True
     precisions: ClassVar = ("auto", "32-true", "bf16-mixed")
 
     def fit(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from moa.data.sizes import BATCH, WIDTH
 
 
 class MLPSettings(BaseModel):
@@ -25,10 +27,10 @@ class MLPSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     block: Literal["3-fc", "2-fc"] = "3-fc"
-    hidden: int = 2048
+    hidden: Annotated[int, WIDTH] = 2048
     dropout: tuple[float, ...] = (0.0, 0.25, 0.25)
     epochs: int = 25
-    batch_size: int = 256
+    batch_size: Annotated[int, BATCH] = 256
     max_lr: float = 1e-2
     div_factor: float = 1e3
     pct_start: float = 0.1

@@ -66,7 +66,7 @@ def fit(
         if callback:
             callback.on_epoch_end(epoch, settings.epochs, row)
         # A first epoch that is not finite must still leave weights to look at, hence the second condition.
-        if valid_loss < best_loss or not best_state:
+        if data.keep_last or valid_loss < best_loss or not best_state:
             best_loss = valid_loss
             best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
     return Fitted(best_state, {"n_inputs": X.shape[1], "n_targets": y.shape[1]}, history)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from moa.data.sizes import BATCH, WIDTH
 
 SECOND = "head2:"  # prefix of the columns of the second input
 AFTER = "after-phase3"  # the variant of the OOF that has seen the validation fold
@@ -31,10 +33,10 @@ class TwoHeadsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = 512
+    width: Annotated[int, WIDTH] = 512
     bottleneck: int = 206
     dropout: tuple[float, float] = (0.2, 0.3)
-    batch_size: int = 128
+    batch_size: Annotated[int, BATCH] = 128
     lr: float = 1e-3
     epochs: int = 50
     patience: int = 10

@@ -1,0 +1,126 @@
+"""The parts of an assay: feature groups, conditions, and how controls are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
+
+Name = Annotated[StrictStr, Field(min_length=1)]
+Targets = tuple[Name, ...] | Annotated[StrictInt, Field(ge=0)] | None
+
+
+class Part(BaseModel):
+    """A part of an assay: immutable, comparable, and readable from its own JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FeatureGroup(Part):
+    """Numeric columns of one kind, which are reduced, clustered and summarized together.
+
+    Attributes:
+        name: in words, such as "genes".
+        columns: column names, in order.
+        prefix: short name for derived features, such as "g" in "g_mean"; the assay derives it from the names of its
+            groups.
+    """
+
+    name: Name
+    columns: tuple[Name, ...] = Field(min_length=1)
+    prefix: StrictStr = ""
+
+
+class Condition(Part):
+    """An experimental condition, such as time or dose: one of some levels, or a number.
+
+    Attributes:
+        name: in words; the column's name where it is not given.
+        column: its column.
+        levels: all values it can take, in order; all integers, all floats or all strings.
+        numeric: "log10" for a number above 0, such as a dose in µM, which models take as its logarithm. Exactly one of
+            ``levels`` and ``numeric`` is given.
+    """
+
+    name: StrictStr = ""
+    column: Name
+    levels: tuple[StrictInt, ...] | tuple[StrictFloat, ...] | tuple[StrictStr, ...] | None = None
+    numeric: Literal["log10"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("name"):
+            return {**values, "name": values.get("column", "")}
+        return values
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Condition:
+        if (self.levels is None) == (self.numeric is None):
+            raise ValueError('give either "levels" or "numeric": "log10"')
+        if self.levels is not None and not self.levels:
+            raise ValueError("give at least one level")
+        return self
+
+    @property
+    def dtype(self) -> type:
+        """Type of the values: ``np.int64``, ``np.float64`` or ``str``."""
+        import numpy as np
+
+        if self.levels is None:
+            return np.float64
+        return {int: np.int64, float: np.float64, str: str}[type(self.levels[0])]
+
+
+class Control(Part):
+    """The column that tells controls from treated rows.
+
+    Attributes:
+        column: its name.
+        values: its values in controls.
+        treated: its values in treated rows; None: every other text, such as "trt_cp" and "trt_poscon".
+    """
+
+    column: Name
+    values: tuple[Name, ...] = Field(min_length=1)
+    treated: tuple[Name, ...] | None = Field(None, min_length=1)
+
+    @property
+    def levels(self) -> tuple[str, ...] | None:
+        """All values, those of controls first; None where treated rows may hold any."""
+        return None if self.treated is None else (*self.values, *self.treated)
+
+
+def groups_of(value: Any) -> Any:
+    """Groups from their mapping in JSON, each with a prefix."""
+    if isinstance(value, dict):
+        if not all(isinstance(group, dict) for group in value.values()):
+            name = next(name for name, group in value.items() if not isinstance(group, dict))
+            raise ValueError(f'group \'{name}\' is no object; write "{name}": {{"columns": [...]}}')
+        value = [{**group, "name": name} for name, group in value.items()]
+    if isinstance(value, Sequence) and (odd := [each for each in value if not isinstance(each, FeatureGroup | dict)]):
+        raise ValueError(f'group {odd[0]!r} is no object; write {{"{odd[0]}": {{"columns": [...]}}}}')
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError('expected an object such as {"genes": {"columns": ["g-0", ...]}}')
+    known = [each.name if isinstance(each, FeatureGroup) else each.get("name", "") for each in value]
+    prefixes = dict(zip(known, prefixes_of(known), strict=True))
+    return [
+        each.model_copy(update={"prefix": each.prefix or prefixes[each.name]})
+        if isinstance(each, FeatureGroup)
+        else {"prefix": prefixes[each.get("name", "")], **each}
+        for each in value
+    ]
+
+
+def prefixes_of(names: Sequence[str]) -> list[str]:
+    """Short names: the shortest start of each name, in lower case, that no other name has; "g" and "c" for genes and
+    cells. The whole name where it is the start of another.
+    """
+    lower = [str(name).lower() for name in names]
+    found = []
+    for place, name in enumerate(lower):
+        others = [other for number, other in enumerate(lower) if number != place]
+        lengths = (n for n in range(1, len(name)) if not any(other.startswith(name[:n]) for other in others))
+        found.append(name[: next(lengths, len(name))])
+    return found

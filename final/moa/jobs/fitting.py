@@ -1,0 +1,109 @@
+"""Fit recipes to a data set: its size, what it has and lacks, and the folds that hold out its compounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from moa.data.assay import Assay
+from moa.data.dataset import Dataset
+from moa.data.holdout import HoldOut
+from moa.data.schema import COMPOUND, TRAIN_DRUG
+from moa.errors import UserError
+from moa.models.base import DataFacts, ModelConfig, Recipe, needs_of
+from moa.progress import console
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A recipe as it is trained on a data set.
+
+    Attributes:
+        model: the recipe.
+        config: its settings for the data.
+        hold_out: the folds that hold out whole compounds; None: the recipe's own.
+    """
+
+    model: Recipe
+    config: ModelConfig
+    hold_out: HoldOut | None
+
+
+def held_columns(hold_out: str | None, schema: Assay) -> tuple[str, ...]:
+    """What folds hold out, see ``moa.jobs.train.train_models``; none for the recipes' own folds."""
+    if hold_out == "rows" or (hold_out is None and (schema.of_competition or not schema.compound)):
+        return ()
+    return tuple(part.strip() for part in (hold_out or COMPOUND).split(","))
+
+
+def fit_models(
+    models: Sequence[Recipe],
+    configs: Mapping[str, ModelConfig],
+    data: Dataset,
+    columns: tuple[str, ...] = (),
+    parts: int | Literal["each"] | None = None,
+) -> dict[str, FittedModel]:
+    """The models that can be trained on a data set, by name; what is changed for the data, and who cannot, is told.
+
+    Args:
+        models: the recipes.
+        configs: the settings asked for, by name.
+        data: the data set.
+        columns, parts: what folds hold out, see ``moa.jobs.train.train_models``.
+
+    Raises:
+        UserError: no model can; says why.
+    """
+    fitted, refused = {}, []
+    for model in models:
+        try:
+            config, notes = model.fit_to(configs[model.name], facts_of(model, data))
+            scheme = _scheme(model, config, data, columns, parts)
+            _check(model, config, data, scheme)
+        except UserError as error:
+            refused.append(f"{model.name}: {error}")
+            continue
+        for note in notes:
+            console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
+        fitted[model.name] = FittedModel(model, config, scheme)
+    if not fitted:
+        raise UserError("\n".join(refused))
+    for reason in refused:
+        console.print(f"[yellow]left out: {reason}[/yellow]", highlight=False, soft_wrap=True)
+    return fitted
+
+
+def facts_of(model: Recipe, data: Dataset) -> DataFacts:
+    """What of a data set a model's settings depend on."""
+    rows = len(data.features) if model.rows == "all" else int(data.treated.sum())
+    nonscored = data.schema.n_nonscored != 0 and (data.nonscored is None or bool(data.nonscored.to_numpy().any()))
+    return DataFacts(data.schema, rows, nonscored)
+
+
+def _scheme(
+    model: Recipe, config: ModelConfig, data: Dataset, columns: tuple[str, ...], parts: int | Literal["each"] | None
+) -> HoldOut | None:
+    """The folds that hold out compounds, for one model; None: its own."""
+    if not columns:
+        return None
+    own = model.stages(config, data.schema)[-1].folds.n_splits
+    return HoldOut.of(columns, None if parts == "each" else parts or own, data)
+
+
+def _check(model: Recipe, config: ModelConfig, data: Dataset, scheme: HoldOut | None) -> None:
+    """Check that a model finds what it needs.
+
+    Raises:
+        UserError: names what is missing, and what to do.
+    """
+    if scheme is None and data.drugs is None and needs_of(model.stages(config, data.schema))["drugs"]:
+        raise UserError(f"its folds keep compounds together, and the data do not name them ({TRAIN_DRUG})")
+    for group in data.schema.groups:
+        if len(group.columns) < model.least_columns:
+            others = ",".join(each.name for each in data.schema.groups if len(each.columns) >= model.least_columns)
+            fix = f"; leave it out: --groups {others}" if others else ""
+            raise UserError(
+                f"its row statistics need {model.least_columns} columns of each feature group, and '{group.name}' has "
+                f"{len(group.columns)}{fix}"
+            )

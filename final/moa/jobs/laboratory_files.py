@@ -1,0 +1,49 @@
+"""A laboratory's own file as a features file of a trained model, for as long as it is predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from moa.data.csv_files import METADATA
+from moa.data.parts import has_sig_ids
+from moa.data.table_files import write_table
+from moa.progress import console
+from moa.training.trained import Trained
+
+
+@contextmanager
+def as_features_file(features: Path, trained: Trained, out: Path, fill_missing: float | None = None) -> Iterator[Path]:
+    """A file with sig_id and the columns that a model takes.
+
+    A features file of this project is yielded as it is. Any other (GCT, GCTX, profiles, AnnData) is read as for
+    `moa data import`, its features are matched to the model's, and what was guessed and left over is printed; the rows
+    lie in a hidden file of ``out`` until the block ends, with what is known of the wells as ``Metadata_`` columns.
+
+    Args:
+        features: the file.
+        trained: the model.
+        out: folder of the results.
+        fill_missing: value of features that the file lacks; None: refuse the file.
+
+    Raises:
+        UserError: the file cannot be read, or lacks what the model takes.
+    """
+    if has_sig_ids(features):
+        yield features
+        return
+    from moa.data.importers.for_model import read_for_model  # h5py and the readers take a second to import
+
+    rows = read_for_model([features], trained.schema, trained.identities(), fill_absent=fill_missing)
+    for note in rows.notes:
+        console.print(f"[yellow]{note.line()}[/yellow]", highlight=False, soft_wrap=True)
+    wells = rows.wells.drop(columns=[column for column in rows.wells if column in rows.features])
+    wells = wells.rename(columns=lambda name: name if name.startswith(METADATA) else f"{METADATA}{name}")
+    wells = wells.loc[:, ~wells.columns.duplicated()].astype("string")
+    hidden = out / ".plate.parquet"
+    write_table(hidden, rows.features.join(wells))
+    try:
+        yield hidden
+    finally:
+        hidden.unlink(missing_ok=True)
