@@ -21,6 +21,7 @@ from moa.data.dataset import Dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.errors import UserError
 from moa.files import digest
+from moa.jobs.fitting import fit_models, held_columns
 from moa.learners.runtime import Runtime
 from moa.models.base import Recipe
 from moa.training.runner import Runner
@@ -79,7 +80,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             X: shape (rows, columns), numbers, or a frame with the columns of ``assay``. At least 10 rows.
             y: labels, shape (rows,); or 0/1 for several targets, shape (rows, targets), an array or a frame whose
                 columns name them.
-            groups: the compound of each row, shape (rows,), for models whose folds keep compounds apart.
+            groups: the compound of each row, shape (rows,). Folds then hold out whole compounds, as ``moa train`` does
+                for data with compounds; on the competition's columns the model's own folds use them, where it asks.
 
         Raises:
             ValueError: rows, labels or settings do not fit; the message says which.
@@ -115,8 +117,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, groups: Any) -> MoAClassifier:
         recipe = self._recipe()
-        assay = self._assay_of(X)
-        frame, labels = self._checked(X, y, assay)
+        frame, labels = self._checked(X, y, self._assay_of(X), groups is not None)
         scored = self._scored(labels, y, frame.index)
         drugs = None if groups is None else pd.Series(np.asarray(groups).astype(str), frame.index, name="drug_id")
         data = _dataset(frame, scored, drugs, self._assay)
@@ -126,8 +127,19 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         self._folder = None
         if self.weights is None:
             self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
-        runtime, watch = Runtime.of(self.device), Silent()
-        runner = Runner(recipe, self._weights, config, runtime, self.profile, self._assay, watch=watch)
+        plan = fit_models([recipe], {recipe.name: config}, data, held_columns(None, self._assay), quiet=True)[
+            recipe.name
+        ]
+        runner = Runner(
+            recipe,
+            self._weights,
+            plan.config,
+            Runtime.of(self.device),
+            self.profile,
+            self._assay,
+            watch=Silent(),
+            hold_out=plan.hold_out,
+        )
         runner.train_units(data)
         self.oof_ = runner.trained.oof().reindex(frame.index).to_numpy()
         return self
@@ -139,7 +151,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         whole = isinstance(X, pd.DataFrame) and set(COMPETITION.features) <= set(X.columns)
         return COMPETITION if whole else None
 
-    def _checked(self, X: Any, y: Any, assay: Assay | None) -> tuple[pd.DataFrame, np.ndarray]:
+    def _checked(self, X: Any, y: Any, assay: Assay | None, compounds: bool) -> tuple[pd.DataFrame, np.ndarray]:
         """Checked rows and labels; sets what scikit-learn's classifiers know of their inputs."""
         if assay is None:
             values, labels = validate_data(
@@ -147,10 +159,11 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             )
             columns = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])]))
             group = FeatureGroup(name="features", columns=columns)
-            self._assay, self._own = Assay(name="table", groups=(group,)), False
+            self._assay, self._own = Assay(name="table", groups=(group,), compound=compounds), False
             frame = self._rows(values)
         else:
-            self._assay, self._own = assay.model_copy(update={"targets": None, "nonscored": ()}), True
+            changes = {"targets": None, "nonscored": (), "compound": compounds}
+            self._assay, self._own = assay.model_copy(update=changes), True
             self.feature_names_in_ = np.array(assay.features, dtype=object)
             self.n_features_in_ = len(assay.features)
             frame = self._frame(X, fitted=True)
