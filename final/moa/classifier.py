@@ -127,9 +127,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         self._folder = None
         if self.weights is None:
             self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
-        plan = fit_models([recipe], {recipe.name: config}, data, held_columns(None, self._assay), quiet=True)[
-            recipe.name
-        ]
+        columns = held_columns(None, self._assay)
+        (plan,) = fit_models([recipe], {recipe.name: config}, data, columns, quiet=True).values()
         runner = Runner(
             recipe,
             self._weights,

@@ -62,6 +62,15 @@ def test_it_goes_with_the_tools_of_scikit_learn(labels):
     assert clone(small()).get_params()["recipe"] == RECIPE
 
 
+def test_folds_hold_out_whole_compounds(labels):
+    X, y = labels
+    compounds = np.repeat([f"drug {i}" for i in range(15)], 4)
+    fitted = small().fit(X, y, groups=compounds)
+    store = fitted._trained().store
+    held = [set(compounds[[int(row[4:]) for row in store.load_oof("nn", 0, fold).index]]) for fold in range(2)]
+    assert held[0] and held[1] and not held[0] & held[1]
+
+
 def test_pickled_it_takes_its_weights_along(labels, tmp_path):
     X, y = labels
     fitted = small().fit(X, y)
