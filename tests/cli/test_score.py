@@ -1,5 +1,7 @@
 """``moa score`` of trained models and of files, as a user sees it."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,7 +100,7 @@ def test_baselines_can_be_had_before_anything_is_trained(run, data_dir, dataset,
     treatments = pd.concat([dataset.drugs, dataset.features["cp_dose"]], axis=1)[dataset.treated].drop_duplicates()
     table = pd.read_csv(tmp_path / "s.csv")
     assert list(table["prediction"])[1] == "1-NN, other compounds" and (table["rows"] == len(treatments)).all()
-    assert "k-NN" in run("--data", data_dir, "--by", "target").stdout
+    assert "5-NN" in run("--data", data_dir, "--by", "target").stdout
 
 
 def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_path):
@@ -108,6 +110,17 @@ def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_pat
     assert "Retrieval of mechanisms" in done.stdout and "features" in done.stdout
     table = pd.read_csv(tmp_path / "s-retrieval.csv")
     assert set(table["source"]) == {"features", OLD} and table["mean_average_precision"].between(0, 1).all()
+
+
+def test_weights_of_other_data_are_refused(run, data_dir, weights_of, tmp_path):
+    other, target = tmp_path / "data", open_trained(OLD, weights_of(OLD)).targets[3]
+    shutil.copytree(data_dir, other)
+    for name in ("train_targets_scored.csv", "sample_submission.csv"):
+        path = other / name
+        if path.exists():
+            path.write_text(path.read_text().replace(target, "another_target", 1))
+    done = run(OLD, "--data", other, "--weights", weights_of(OLD), check=False)
+    assert done.returncode == 2 and "trained on other targets than those of" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(

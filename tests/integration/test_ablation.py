@@ -30,6 +30,7 @@ def test_one_command_trains_what_is_missing_and_writes_one_table(weights_of, dat
     units = {path: path.stat().st_mtime_ns for path in trained.rglob("unit.json")}
     assert [path.relative_to(trained).parts[0] for path in units] == ["stage2"], "and no stage 3 for nothing"
     page = (tmp_path / "ablations.md").read_text()
+    assert "unit time, s" in page and "side by side" in page, "unit times overlap, so their sum is no time by the clock"
     assert "synthetic" in page and f"| {table['log_loss'][2]:.5f} |" in page
 
     pd.testing.assert_frame_equal(run_ablations(*options), table)

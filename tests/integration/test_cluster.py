@@ -21,8 +21,9 @@ from moa.blending.catalogue import plate_blend
 from moa.blending.options import SearchOptions
 from moa.data.folds import Folds
 from moa.errors import UserError
-from moa.jobs.ablation import Ablation, Arm, run_ablations
+from moa.jobs.ablation import run_ablations
 from moa.jobs.blend import search_weights
+from moa.jobs.claims import Ablation, Arm
 from moa.jobs.plates import predict_plates
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage
@@ -60,13 +61,13 @@ def address(tmp_path_factory):
     scheduler = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", 0, "--dashboard-address"]
     worker = ["distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", 1, "--host", "127.0.0.1"]
     with started(*scheduler, "127.0.0.1:0", "--scheduler-file", file):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not file.exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         with started(*worker, "--nworkers", 2, "--local-directory", file.parent):
             with Client(scheduler_file=str(file)) as client:
-                client.wait_for_workers(2, timeout=120)
+                client.wait_for_workers(2, timeout=600)
                 found = client.scheduler.address
             yield found
 
@@ -123,7 +124,7 @@ def test_a_worker_killed_in_each_stage_costs_its_units_alone(address, alone, dat
 def test_a_driver_that_is_killed_goes_on_where_it_stopped(address, alone, data_dir, tmp_path):
     command = [sys.executable, TESTS / "support" / "cluster_job.py", tmp_path, data_dir, address]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not weights.units(tmp_path):
         assert driver.poll() is None and time.monotonic() < deadline, driver.communicate()[1]
         time.sleep(0.01)

@@ -80,6 +80,9 @@ def test_ranked_mechanisms_and_warnings(written, plate, dataset):
     warned = samples.index[samples["warning"] != ""]
     assert list(warned) == [plate[1]] and result.far == 1
     assert samples.loc[plate[1], "distance"] > 2 * samples["distance"].median()
+    text = (out / "samples.csv").read_text().splitlines()
+    digits = [len(row.split(",")[place].partition(".")[2]) for row in text[1:] for place in (2, 3)]
+    assert max(digits) <= 4 and samples["share_nearer"].between(0, 1).all()
 
 
 def test_one_row_and_only_controls(plate, weights, tmp_path):

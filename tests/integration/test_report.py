@@ -178,7 +178,8 @@ def test_learning_curves_and_costs_come_from_the_units(run):
     table = page.table("cost")
     assert list(table.index) == [TITLES[OLD]] + [TITLES[FIVE]] * 3
     assert list(table["stage"]) == ["nn", "stage1", "stage2", "stage3"], "in the order of training"
-    assert table["together"].iloc[0] == "3 min" and table["together"].iloc[1] == "12 min"
+    assert table["added up"].iloc[0] == "3 min" and table["added up"].iloc[1] == "12 min"
+    assert "side by side take less by the clock" in page.words["cost"]
 
 
 def test_the_page_needs_nothing_from_outside(run):

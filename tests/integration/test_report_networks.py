@@ -135,6 +135,20 @@ def test_a_method_that_ranks_nothing_is_left_out_with_a_word(found, seen):
     assert table.rows[0][column].startswith("g-0") and all(row[column] == "–" for row in table.rows[1:])
 
 
+def test_a_map_that_leaves_most_pixels_empty_is_remarked_on(found, seen):
+    model, features = found.inputs.models[CNN], list(seen.weights["gradient"].index)
+    place = np.random.default_rng(0).random((len(features), 2))
+
+    def remarks():
+        section = network_section(found, model, dataclasses.replace(seen, coordinates=place))
+        return [block.text for block in section.blocks if getattr(block, "tone", "") == "warn"]
+
+    assert remarks() == []
+    place[40] = (30, 30)
+    (remark,) = remarks()
+    assert f": {features[40]} lie far from all others" in remark and "of 1,024 pixels" in remark
+
+
 def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions, tmp_path):
     assert networks(Scores(collect(data_dir, tmp_path / "none", predictions))) == []
     only = {NN: found.inputs.models[NN]}

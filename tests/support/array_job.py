@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sklearn.decomposition import PCA
 
+from moa.data.assay import COMPETITION
 from moa.data.dataset import load_dataset
 from moa.data.folds import Folds
-from moa.data.schema import COMPETITION, GENES
+from moa.data.schema import GENES
 from moa.features.pipeline import FeaturePipeline, Step, drop, keep_treated, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage

@@ -63,15 +63,16 @@ def ablate(
         found = run_ablations(chosen, where.data, out_dir, weights, where.profile, selection, runtime, executor)
     words = in_words(found)
     table = text_table("Ablations: a difference above 0 is a loss", "variant")
-    shown = ("OOF log loss", "difference", "95 % interval", "seconds")  # the files hold the rest
+    shown = ("OOF log loss", "difference", "95 % interval", "unit time, s")  # the files hold the rest
     for column in shown:
-        table.add_column(column, justify="right", no_wrap=True)
+        table.add_column(column.replace("unit time", "unit\ntime"), justify="right", no_wrap=True)
     for (name, model), rows in words.groupby(["ablation", "model"], sort=False):
         table.add_row(f"[bold]{name}: {model}[/bold]")
         for _, row in rows.iterrows():
             table.add_row(row["variant"], *row[list(shown)])
         table.add_section()
     out.print(table)
+    out.print("Unit time: of each trained unit, added up; units trained side by side take less by the clock.")
     out.print(f"wrote {out_dir / 'ablations.md'} and {out_dir / 'ablations.csv'}")
 
 

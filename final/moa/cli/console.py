@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -58,6 +59,17 @@ def number_table(title: str, first: str, *numbers: str) -> Table:
     table.add_column(first, no_wrap=True)
     for column in numbers:
         table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def plain_table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
+    """A table without vertical lines; columns are (heading, whether it holds numbers)."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading, number in columns:
+        if number:
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="fold")
     return table
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from moa.cli.console import group, out, text_table
-from moa.cli.options import folders
+from moa.cli.options import DataDir, folders
 from moa.cli.stopping import on_stop
 
 app = group("Download, generate and check the competition's files.")
@@ -51,6 +51,25 @@ def data_synthesize(
     with out.status(f"writing {rows:,} + {test_rows:,} synthetic rows to {folder}"):
         synthesize(folder, rows=rows, test_rows=test_rows, seed=seed)
     out.print(f"{folder}: synthetic data, {rows:,} training and {test_rows:,} test rows")
+
+
+@app.command("shuffle")
+def data_shuffle(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    data: DataDir = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+) -> None:
+    """Copy a data set with the labels of its compounds exchanged: a control for training.
+
+    Train on the copy, with another --weights folder, and score it there: what is better than chance is not learned.
+    """
+    from moa.data.shuffled import shuffle_data
+
+    source = folders(None, data).data
+    with out.status(f"copying {source} to {folder}"):
+        compounds = shuffle_data(source, folder, seed)
+    what = "rows, since compounds are not known," if compounds is None else f"{compounds:,} compounds"
+    out.print(f"{folder}: the labels of {what} are exchanged")
 
 
 @app.command("download")

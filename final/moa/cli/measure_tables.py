@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
+
+from moa.cli.console import plain_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,17 +32,6 @@ MEANING = (
 )
 
 
-def plain_table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
-    """A table without vertical lines; columns are (heading, whether it holds numbers)."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading, number in columns:
-        if number:
-            table.add_column(heading, justify="right", no_wrap=True)
-        else:
-            table.add_column(heading, overflow="fold")
-    return table
-
-
 def measure_table(title: str, first: str, rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> Table:
     """Rows of measures.
 
@@ -61,8 +51,9 @@ def measure_table(title: str, first: str, rows: Sequence[Mapping[str, object]], 
 
 def shown_measures(frame: pd.DataFrame) -> list[str]:
     """The measures to show: accuracy in place of top 1 where all labelled rows have one mechanism: both are equal."""
-    single = frame["accuracy"].notna() & ((frame["accuracy"] - frame["top_1"]).abs() < 1e-12)
-    left_out = "top_1" if single.all() and len(frame) else "accuracy"
+    known = frame.loc[frame["top_1"].notna(), ["top_1", "accuracy"]]
+    single = len(known) and (known["accuracy"] - known["top_1"]).abs().lt(1e-12).all()
+    left_out = "top_1" if single else "accuracy"
     return [name for name in HEADINGS if name in frame and name != left_out]
 
 

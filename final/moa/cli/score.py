@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from moa.cli.console import out
-from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, plain_table, shown_measures
+from moa.cli.console import out, plain_table
+from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, shown_measures
 from moa.cli.options import DataDir, Profile, Weights, folders
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ def score(
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Add prevalence, k-NN and shuffled labels.")] = True,
     retrieval: Annotated[
-        bool, typer.Option("--retrieval", help="Also test whether profiles of a mechanism find each other (copairs).")
+        bool,
+        typer.Option(
+            "--retrieval",
+            help="Also test whether profiles of a mechanism find each other (copairs; for some thousand treatments).",
+        ),
     ] = False,
     out_file: Annotated[Path | None, typer.Option("--out", help="Write the table to this csv file.")] = None,
 ) -> None:
@@ -65,7 +69,6 @@ def score(
     The k-NN baseline (cosine) takes no neighbours of a row's own fold, or of its own compound where there are no folds.
     Shuffled labels: the first prediction against the labels of other compounds, mean of 10 draws.
     """
-    from moa.data.schema import TRAIN_FEATURES
     from moa.errors import UserError
 
     if models and (predictions or truth is not None):
@@ -73,6 +76,8 @@ def score(
     if not models and not predictions and not baselines:
         raise UserError("moa score: name MODELS, or give files with --predictions FILE")
     # Not before the options are checked, because these take seconds.
+    from moa.data.schema import TRAIN_FEATURES
+    from moa.data.tables import has_table
     from moa.jobs.score import retrieve, score, write_scores
     from moa.jobs.score_inputs import read_files, read_models
 
@@ -80,12 +85,12 @@ def score(
     if models:
         case = read_models(models, where.data, weights or where.weights, wells)
     else:
-        folder = where.data if truth is None or (where.data / TRAIN_FEATURES).exists() else None
+        folder = where.data if truth is None or has_table(where.data, TRAIN_FEATURES) else None
         case = read_files(predictions or [], folder, truth, wells)
     found = score(case, by, neighbours, baselines)
     for table in _tables(found):
         out.print(table)
-    out.print(MEANING if by != "target" else MEANING.split(". ")[0] + ".", highlight=False)
+    out.print(MEANING if found.by != "target" else MEANING.split(". ")[0] + ".", highlight=False)
     for note in found.notes:
         out.print(f"[yellow]note: {note}[/yellow]", highlight=False)
     retrieved = retrieve(case) if retrieval else None
@@ -125,7 +130,7 @@ def _tables(found: Scores) -> list[Table]:
 def _target_table(table: pd.DataFrame, model: str) -> Table:
     """Measures of every target for one model, and those of the first nearest-neighbour baseline."""
     rows = table[table["prediction"] == model].sort_values("positives", ascending=False, kind="stable")
-    beside = table[table["kind"] == "neighbours"]
+    beside = table[(table["kind"] == "neighbours") & (table["prediction"] != model)]
     measured = ["log_loss", "roc_auc", "average_precision"]
     columns = [(HEADINGS[name], True) for name in measured]
     if len(beside):

@@ -21,7 +21,7 @@ _TEXT = (SIG_ID, PLATE, WELL, COMPOUND, TREATMENT)
 
 
 def read_wells(path: Path) -> pd.DataFrame:
-    """Read a table of wells.
+    """Read a table of wells: csv, which may be packed, or parquet.
 
     Returns:
         its columns, indexed by sig_id; plate, well, compound and treatment as text.

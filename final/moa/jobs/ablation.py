@@ -54,7 +54,7 @@ def run_ablations(
 
     Returns:
         a row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
-        "seconds" (their training).
+        "unit_seconds" (the time of each, added up: units that are trained side by side take less by the clock).
     """
     ensure_writable(out)
     selection = selection or Selection()
@@ -87,7 +87,7 @@ def run_ablations(
             table = compare(oofs, dataset.scored[dataset.treated], dataset.drugs)
             table.insert(0, "ablation", each.name)
             table.insert(1, "model", recipe(comparison[0].model).title)
-            table["units"], table["seconds"] = zip(*costs, strict=True)
+            table["units"], table["unit_seconds"] = zip(*costs, strict=True)
             tables.append(table)
     found = pd.concat(tables, ignore_index=True)
     with replacing(out / "ablations.csv") as temporary:
@@ -152,7 +152,7 @@ def in_words(table: pd.DataFrame) -> pd.DataFrame:
             "prevalence": table["prevalence"].map("{:.5f}".format),
             "rows": table["rows"].map("{:,}".format),
             "units": table["units"].astype(str),
-            "seconds": table["seconds"].map("{:,.0f}".format),
+            "unit time, s": table["unit_seconds"].map("{:,.0f}".format),
         }
     )
 
@@ -168,7 +168,8 @@ def markdown(table: pd.DataFrame, ablations: Sequence[Ablation], profile: str, s
         "",
         f"Profile `{profile}`. Honest OOF log loss on the treated rows that a model's variants share. Difference: "
         "what the change costs against the base, above 0 where it hurts, with the paired bootstrap interval over drugs "
-        "(over rows where they are not known): chance in the rows, not in training.",
+        "(over rows where they are not known): chance in the rows, not in training. Unit time is that of the trained "
+        "units, added up; units trained side by side take less by the clock.",
         "",
         f"| {' | '.join(words)} |",
         f"|{' --- |' * words.shape[1]}",

@@ -101,7 +101,7 @@ class Plates:
         # Controls need no warning: their predictions are always 0.
         far = samples["share_nearer"].gt(FAR).to_numpy() & treated
         samples["warning"] = np.where(far, "far outside the training data", "")
-        samples = samples.round({"distance": 3, "share_nearer": 5}).join(part[described])
+        samples = samples.round({"distance": 3, "share_nearer": 4}).join(part[described])
         ranked = rank_mechanisms(probabilities[treated], self._prevalence, self._top)
         ranked["strongest_features"] = ""
         ranked.loc[ranked["rank"] == 1, "strongest_features"] = strongest[treated]

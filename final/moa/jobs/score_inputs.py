@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from moa.blending.catalogue import expand_models
-from moa.data.csv_files import Problems, read_csv
+from moa.data.csv_files import Problems
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.schema import SIG_ID, TRAIN_DRUG
-from moa.data.table_files import read_table
+from moa.data.tables import find_table, has_table, read_table
 from moa.data.wells import COMPOUND, WELLS, describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.metrics import check_labels, check_probabilities
@@ -92,18 +92,23 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
     if not found:
         raise UserError(f"{weights}: holds trained weights of none of these: {', '.join(names)}")
     treated = dataset.features.index[dataset.treated]
-    predictions = [_out_of_fold(open_trained(name, weights), treated) for name in found]
     y = dataset.scored.loc[treated]
+    predictions = [_out_of_fold(open_trained(name, weights), y, data) for name in found]
     return Case(y, y.mean(), y, dataset.features.loc[treated, list(dataset.schema.values)], known, predictions)
 
 
-def _out_of_fold(trained: Trained, treated: pd.Index) -> Prediction:
+def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
     from moa.training.heldout import held_out_folds
 
     stage = trained.last
     units = trained.units(stage)
     table = trained.oof()
-    table = table.loc[table.index.isin(treated)]
+    table = table.loc[table.index.isin(y.index)]
+    if set(table.columns) != set(y.columns) or not len(table):
+        what = "rows" if set(table.columns) == set(y.columns) else "targets"
+        raise UserError(
+            f"{trained.store.folder}: trained on other {what} than those of {data}; name its data with --data"
+        )
 
     def by_seed() -> dict[int, pd.DataFrame]:
         parts: dict[int, list[pd.DataFrame]] = {}
@@ -209,30 +214,27 @@ def _beside_data(y: pd.DataFrame, data: Dataset, known: pd.DataFrame, notes: lis
 
 def _read_data(folder: Path, wells: Path | None) -> tuple[Dataset, pd.DataFrame]:
     """A data set, and what is known of its training and test rows."""
-    dataset = load_dataset(folder, drugs=(folder / TRAIN_DRUG).exists(), nonscored=False)
-    path = wells or folder / WELLS
-    table = read_wells(path) if wells or path.exists() else None
+    dataset = load_dataset(folder, drugs=has_table(folder, TRAIN_DRUG), nonscored=False)
+    table = read_wells(wells or find_table(folder, WELLS)) if wells or has_table(folder, WELLS) else None
     known = [
         describe_rows(dataset.features, dataset.schema, dataset.drugs, table),
         describe_rows(dataset.test, dataset.schema, None, table),
     ]
-    return dataset, pd.concat(known)
+    known = pd.concat(known)
+    return dataset, known.join(dataset.metadata.drop(columns=known.columns, errors="ignore"))
 
 
 def _read_numbers(path: Path) -> pd.DataFrame:
-    """The numeric columns of a csv or parquet file, indexed by sig_id.
+    """The numeric columns of a csv file, which may be packed, or a parquet file, indexed by sig_id.
 
     Raises:
         UserError: the file cannot be read, or has a row twice.
     """
-    if path.suffix == ".parquet":
-        table = read_table(path)
-    else:
-        problems = Problems()
-        table, _ = read_csv(path, (SIG_ID,), problems)
-        if problems:
-            raise DataError(problems)
-        table = table.set_index(SIG_ID)
+    problems = Problems()
+    table, _ = read_table(path, (SIG_ID,), problems)
+    if problems:
+        raise DataError(problems)
+    table = table.set_index(SIG_ID)
     if not table.index.is_unique:
         raise UserError(f"{path}: row {table.index[table.index.duplicated()][0]!r} is there twice")
     return table.select_dtypes("number")

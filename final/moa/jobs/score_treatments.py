@@ -31,7 +31,7 @@ def by_treatment(case: Case) -> tuple[Case, Case]:
         raise UserError(
             "--by treatment needs compounds: train_drug.csv, or a column treatment or compound in wells.csv"
         )
-    of = case.known[TREATMENT]
+    of = case.known[TREATMENT].reindex(case.labels.index)  # controls have folds too, but are no treatments
     notes = list(case.notes)
     lost = int(of.reindex(case.y.index).isna().sum())
     if lost:

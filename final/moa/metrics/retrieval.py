@@ -2,7 +2,8 @@
 
 A profile is compared with all profiles of other compounds. Its average precision for one of its mechanisms is that of
 the list sorted by cosine similarity, where profiles of the same mechanism are right and those that share no mechanism
-with it are wrong. The mean over the profiles of a mechanism is compared with that of random lists (Kalinin et al.,
+with it are wrong. All pairs are compared, so time and memory grow with the square of the profiles: half a minute for a
+thousand. The mean over the profiles of a mechanism is compared with that of random lists (Kalinin et al.,
 Nature Communications 2025). copairs is an optional extra: ``pip install 'moa[assay]'``.
 """
 

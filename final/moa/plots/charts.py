@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, ScalarFormatter
 
 # The report replaces these by the colours of its page, so that one figure works in light and dark mode. Use no other
 # colours on the background of the page.
@@ -269,7 +269,7 @@ def gain_intervals(gains: pd.DataFrame) -> Figure:
     axes.set_yticks(position, gains.index)
     axes.set_ylim(len(gains) - 0.4, -0.6)
     axes.set(xlabel="nested gain in log loss over the best single model, with its interval (right is better)")
-    axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3), useMathText=True)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     _style(axes, grid="x")
     return figure
 
@@ -288,5 +288,10 @@ def _style(axes: Axes, grid: str = "both") -> None:
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(which="both", color=GRID, labelcolor=INK)
     axes.minorticks_off() if axes.get_xscale() == "log" else None
+    for axis in (axes.xaxis, axes.yaxis):
+        if isinstance(axis.get_major_formatter(), ScalarFormatter):
+            # Numbers in full: a factor such as ×10⁻³ would stand where the axis has its label.
+            axis.get_major_formatter().set_scientific(False)
+            axis.get_major_formatter().set_useOffset(False)
     for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
         text.set_color(INK)

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moa.data.assay import Assay
+from moa.learners.deepinsight.crowding import crowding
 from moa.learners.deepinsight.rendering import CHANNELS
 from moa.plots.charts import GRID, INK, SERIES, plain_text
 
@@ -57,6 +58,7 @@ def feature_map(
     schema: Assay,
     side: float = 4.6,
     names: Mapping[str, str] | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Figure:
     """Position of each feature on the plane, coloured by kind; as in the images, rows count from the top.
 
@@ -66,6 +68,8 @@ def feature_map(
         schema: kinds of the features.
         side: width of the drawing in inches.
         names: features to write beside their dots, with the names to write.
+        shape: (height, width) of the images: below a map that leaves most pixels empty, it is said why. None: it is
+            not.
     """
     figure = Figure(figsize=(side, side + 0.3), layout="constrained")
     axes = figure.subplots()
@@ -91,6 +95,9 @@ def feature_map(
         )
     axes.set(xlim=(-0.03, 1.03), ylim=(1.03, -0.03), aspect="equal")
     _frame(axes)
+    if shape is not None:
+        remark = crowding(coordinates, tuple(shape), features).remark
+        axes.set_xlabel("\n".join(textwrap.wrap(plain_text(remark), 66)), color=INK, fontsize=9, loc="left")
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, labelcolor=INK, borderaxespad=0.2,
         handletextpad=0.2, columnspacing=1.2,

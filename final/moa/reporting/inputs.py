@@ -17,7 +17,7 @@ from moa.data.holdout import HoldOut
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED
 from moa.data.synthetic import TRUTH, is_synthetic
 from moa.data.table_files import read_table
-from moa.data.tables import has_table
+from moa.data.tables import find_table, has_table
 from moa.data.wells import WELLS, describe_rows, read_wells
 from moa.errors import UserError
 from moa.models.base import Recipe, Stage
@@ -141,7 +141,7 @@ def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path]
     synthetic = is_synthetic(data)
     truth = _truth(data / TRUTH, dataset) if synthetic else None
     specs = _blends([*blends, *sorted(predictions.glob("*.yaml"))])
-    wells = read_wells(data / WELLS) if (data / WELLS).exists() else None
+    wells = read_wells(find_table(data, WELLS)) if has_table(data, WELLS) else None
     known = describe_rows(dataset.features, dataset.schema, dataset.drugs, wells)
     return Inputs(dataset, weights, synthetic, truth, known, models, specs)
 

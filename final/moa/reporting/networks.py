@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from moa.data.assay import Assay
+from moa.learners.deepinsight.crowding import crowding
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.plots.images import channels, class_panels, feature_map, kinds, paint
 from moa.progress import Bar, progress
@@ -47,19 +48,21 @@ def _is_cnn(model: ModelResult) -> bool:
 def network_section(found: Scores, model: ModelResult, seen: Explanation) -> Section:
     """The section of one CNN."""
     schema = found.inputs.data.schema
-    rows, cols, (height, width) = seen.pixels
-    occupied = len(np.unique(rows * width + cols))
+    features, (height, width) = list(seen.weights["gradient"].index), seen.pixels[2]
+    use = crowding(seen.coordinates, (height, width), features)
     sig_id, image = seen.sample
     targets = found.y.columns[found.y.loc[sig_id] > 0]
     labels = f", {', '.join(targets)}" if len(targets) else ", without a mechanism"
     figures = [
         (
-            feature_map(seen.coordinates, list(seen.weights["gradient"].index), schema, names=_strongest(found, seen)),
-            f"The map: {len(rows)} features in {occupied:,} of {height} × {width} pixels",
+            feature_map(seen.coordinates, features, schema, names=_strongest(found, seen)),
+            f"The map: {len(features)} features in {use.used:,} of {height} × {width} pixels",
         ),
         (channels(image), f"Input of the network for one sample: {sig_id}{labels}"),
     ]
     blocks: list[Block] = [Figures(figures, column=480, least=300)]
+    if use.crowded:
+        blocks.append(Text(use.remark, "warn"))
     if seen.held_out:
         blocks += [*_class_blocks(found, model, seen), Text(_shares(seen, schema))]
     else:

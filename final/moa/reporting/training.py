@@ -64,7 +64,7 @@ def cost(found: Scores) -> Section | None:
                     "stage": stage,
                     "units": len(units),
                     "seconds a unit": units["seconds"].mean(),
-                    "together": _duration(units["seconds"].sum()),
+                    "added up": _duration(units["seconds"].sum()),
                     "device": ", ".join(devices) or None,
                 }
             )
@@ -76,7 +76,7 @@ def cost(found: Scores) -> Section | None:
     total = sum(model.seconds for model in models)
     blocks: list[Block] = [
         Figures([(bars, "Training time by model and stage")], column=720, least=420),
-        Table.of(frame, {"units": "d", "seconds a unit": ",.1f", "together": str}),
+        Table.of(frame, {"units": "d", "seconds a unit": ",.1f", "added up": str}),
     ]
     differences = [
         {"model": m.title, "setting": each.setting, "here": _short(each.used), "published": _short(each.published)}
@@ -91,9 +91,10 @@ def cost(found: Scores) -> Section | None:
         blocks.append(Details("Versions", [Text(", ".join(f"{name} {number}" for name, number in versions.items()))]))
     return Section(
         "cost", "Training run",
-        f"Training time of the finished units: {_duration(total)}, without the fitting of features. A unit is one "
-        "(stage, seed, fold). The winners reported 12 to 25 hours for the ten folds of a CNN on two RTX 2080 Ti, and "
-        "Kaggle notebooks of up to 9 hours for everything else, on other hardware.",
+        f"Training time of the finished units, added up: {_duration(total)}, without the fitting of features. A unit "
+        "is one (stage, seed, fold); units that are trained side by side take less by the clock. The winners reported "
+        "12 to 25 hours for the ten folds of a CNN on two RTX 2080 Ti, and Kaggle notebooks of up to 9 hours for "
+        "everything else, on other hardware.",
         blocks,
     )  # fmt: skip
 

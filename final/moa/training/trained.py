@@ -248,7 +248,10 @@ class Trained:
         return pd.DataFrame(rows)
 
     def cost(self, until: str | None = None) -> tuple[int, float]:
-        """Number of finished units and the seconds their training took; up to the stage ``until``."""
+        """Number of finished units, and the seconds of each added up; up to the stage ``until``.
+
+        Units that were trained side by side took less by the clock.
+        """
         seconds = [
             self.store.unit_facts(stage.name, *unit).seconds
             for stage in self.stages_until(until)

@@ -110,7 +110,7 @@ def test_test_files_alone_are_read_and_checked_without_the_training_files(clean,
     expected = load_dataset(clean)
     for path in folder.glob("train_*"):
         path.unlink()
-    test, sample = load_test(folder, expected.targets)
+    test, sample, *_ = load_test(folder, expected.targets)
     pd.testing.assert_frame_equal(test, expected.test)
     pd.testing.assert_frame_equal(sample, expected.sample_submission)
     edit(folder / SAMPLE_SUBMISSION, lambda table: table.rename(columns={table.columns[5]: "other"}))

@@ -95,6 +95,17 @@ def test_wells_of_a_treatment_count_together(case, tmp_path):
     assert ((details["wrong_above"] == 0) == details["right"]).all()
 
 
+def test_folds_of_controls_do_not_matter(case):
+    """A control has a compound, a dose and a fold too."""
+    (model,) = case.predictions
+    controls = pd.Index(["ctl_1", "ctl_2"])
+    known = pd.concat([case.known, case.known.iloc[[0, 0]].set_axis(controls)])
+    folds = pd.concat([model.groups, (model.groups.iloc[[0, 0]] + 1).set_axis(controls)])
+    with_controls = Prediction("model", model.table, folds, FOLDS)
+    found = score(Case(case.y, case.prevalence, case.y, case.features, known, [with_controls]), "treatment")
+    pd.testing.assert_frame_equal(found.table, score(case, "treatment").table)
+
+
 def test_neighbours_are_wells_where_folds_split_a_treatment(case):
     (model,) = case.predictions
     rows = Prediction("rows", model.table, pd.DataFrame({0: np.arange(120) % 3}, case.y.index), "rows")

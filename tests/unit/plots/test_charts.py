@@ -3,8 +3,11 @@
 import re
 
 import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from moa.models import winners
+from moa.plots import charts
 from moa.plots.charts import correlation_heatmap, learning_curves
 from moa.reporting.page import svg
 
@@ -35,3 +38,35 @@ def test_winners_are_lines_by_epoch_or_dots_of_best_epochs():
     assert len(dots) == 10 and tuple(dots[0]) == (25, 0.014446)
     axes = learning_curves(history.assign(stage="stage1"), winners.curves("three-stage-nn-5fold")).axes[0]
     assert axes.lines[0].get_label() == "winners' validation, sister run" and len(axes.lines[0].get_xdata()) == 15
+
+
+def tiny_gains():
+    return charts.gain_intervals(pd.DataFrame({"gain": [3e-6, 1e-5], "low": -2e-6, "high": 2e-5}, ["slsqp", "tpe"]))
+
+
+def near_losses():
+    scores = pd.DataFrame({"log loss": [0.0160001, 0.0160002], "prevalence": 0.0160004, "blend": [False, True]})
+    return charts.score_dots(scores.set_axis(["a", "b"]))
+
+
+def long_runs():
+    epochs = [{"stage": "s", "seed": 0, "fold": 0, "epoch": e, "train_loss": 1e6, "valid_loss": 2e6} for e in range(3)]
+    return learning_curves(pd.DataFrame(epochs))
+
+
+def many_drugs():
+    return charts.histogram({"a": pd.Series([0.01, 0.02] * 60_000)}, "log loss", "drugs")
+
+
+@pytest.mark.parametrize("chart", [tiny_gains, near_losses, long_runs, many_drugs])
+def test_no_factor_of_an_axis_stands_where_its_label_does(chart):
+    figure = chart()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            factor = axis.get_offset_text()
+            overlap = factor.get_window_extent(renderer).overlaps(axis.label.get_window_extent(renderer))
+            assert not factor.get_text() or not overlap, factor.get_text()
+            shown = [text.get_text() for text in axis.get_ticklabels() if text.get_text()]
+            assert len(set(shown)) == len(shown), "ticks of different values read alike"

@@ -35,3 +35,12 @@ def test_figures_show_what_they_are_given_and_leave_no_pyplot_state(tmp_path):
     for axes, channel in zip(figure.axes, image, strict=True):
         np.testing.assert_allclose(axes.images[0].get_array(), channel)
     assert plt.get_fignums() == before
+
+
+def test_a_map_that_leaves_most_pixels_empty_says_why():
+    features = COMPETITION.values[:300]
+    place = np.random.default_rng(0).random((300, 2))
+    assert feature_map(place, features, COMPETITION, shape=(20, 20)).axes[0].get_xlabel() == ""
+    place[7] = (30, 30)
+    words = feature_map(place, features, COMPETITION, shape=(20, 20)).axes[0].get_xlabel().replace("\n", " ")
+    assert "of 400 pixels" in words and f": {features[7]} lie far from all others" in words

@@ -19,6 +19,9 @@ from moa.data.importers.wells import FILE
 from moa.errors import UserError
 from moa.progress import progress
 
+#: Files of so many bytes are read within seconds.
+_SMALL = 4 << 20
+
 
 def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Profiles:
     """Read files of any known format as one set of profiles.
@@ -36,14 +39,14 @@ def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> P
     """
     if len({Path(path).resolve() for path in files}) < len(files):
         raise UserError(f"{Path(files[0]).name}: a file is named twice; name each once")
-    parts = []
-    with progress("read files", len(files)) as bar:
-        for number, path in enumerate(files):
-            source = Source(path)
+    parts, sources = [], [Source(path) for path in files]
+    with progress("read files", len(files), quiet=sum(source.size for source in sources) < _SMALL) as bar:
+        for number, source in enumerate(sources):
             bar.update(number, source.name)
             source.report = lambda share, what, done=number: bar.update(done + share, what)
             part = read_source(source, options, notes)
             part.wells.insert(0, FILE, source.name)
+            sources[number] = None  # its bytes are not needed any more
             parts.append(part)
         bar.update(len(files), "", log=False)
     return with_missing_values(_combined(parts, notes), notes)

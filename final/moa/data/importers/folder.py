@@ -31,12 +31,13 @@ from moa.data.schema import (
     TRAIN_DRUG,
     TRAIN_FEATURES,
     TRAIN_SCORED,
+    WELLS,
 )
 from moa.data.table_files import append_csv
 from moa.errors import UserError
 from moa.files import replacing_folder, sha256, write_json
 
-WELLS, RECORD, SUMMARY = "wells.csv", "import.json", "import.txt"
+RECORD, SUMMARY = "import.json", "import.txt"
 _FILES = frozenset(
     (ASSAY, FEATURES_FILE, WELLS, RECORD, SUMMARY, TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_DRUG)
 )

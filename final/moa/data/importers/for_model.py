@@ -17,6 +17,7 @@ from moa.data.importers.folder import wells_table
 from moa.data.importers.identities import Matched, align
 from moa.data.importers.notes import Notes, counted, listed
 from moa.data.importers.options import ImportOptions
+from moa.data.importers.parquet_files import parquet_columns
 from moa.data.importers.pipeline import Plates, read_plates
 from moa.data.importers.source import PARQUET, Source
 from moa.data.schema import SIG_ID
@@ -41,15 +42,17 @@ class ModelRows:
 
 
 def is_features_file(path: Path) -> bool:
-    """Whether a file is a features table of this project, a csv with a column sig_id, and not a laboratory's own file.
+    """Whether a file is a features table of this project, with a sig_id, and not a laboratory's own file.
 
-    Raises:
-        UserError: it is missing, empty or of a kind that is not read.
+    A file that cannot be opened counts as one, so that whoever reads it next says what is wrong.
     """
-    source = Source(path)
+    try:
+        source = Source(path)
+    except UserError:
+        return True
+    if source.head.startswith(PARQUET):
+        return SIG_ID in parquet_columns(source)
     head = source.head.lstrip(b"\xef\xbb\xbf").split(b"\n")[0]
-    if source.head.startswith(PARQUET) or b"\x00" in source.head:
-        return False
     return SIG_ID.encode() in [cell.strip(b'" \r') for cell in head.split(b",")]
 
 

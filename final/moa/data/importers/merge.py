@@ -35,7 +35,7 @@ def merge_replicates(profiles: Profiles, design: Design, notes: Notes) -> tuple[
     rows, sizes = [], []
     values = profiles.values.loc[table.index]
     groups = list(keys.groupby(keys, sort=False).groups.items())
-    with progress("merge replicates", len(groups)) as bar:
+    with progress("merge replicates", len(groups), quiet=len(groups) < 200) as bar:
         for done, (key, members) in enumerate(groups, 1):
             part = values.loc[members]
             if len(part) > 1:

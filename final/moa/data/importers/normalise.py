@@ -54,7 +54,7 @@ def normalise(profiles: Profiles, design: Design, options: ImportOptions, notes:
     against: dict[str, list[str]] = {}
     names = list(profiles.values.columns)
     plates = list(_plates(design))
-    with progress("normalise plates", len(plates)) as bar:
+    with progress("normalise plates", len(plates), quiet=len(plates) < 10) as bar:
         for done, (plate, rows) in enumerate(plates, 1):
             reference, what = _reference(plate, rows, design.controls, options)
             against.setdefault(what, []).append(plate)

@@ -30,3 +30,11 @@ def read_frame(source: Source) -> pd.DataFrame:
     if not table.num_rows:
         raise UserError(f"{source.name}: holds columns and no rows")
     return table.to_pandas()
+
+
+def parquet_columns(source: Source) -> list[str]:
+    """Names of the columns, index columns among them; none where the file is damaged."""
+    try:
+        return pyarrow.parquet.read_schema(source.seekable()).names
+    except (pa.ArrowException, OSError):
+        return []

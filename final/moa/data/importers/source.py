@@ -76,6 +76,11 @@ class Source:
         return self.path.name
 
     @property
+    def size(self) -> int:
+        """Number of bytes on the disk."""
+        return self.path.stat().st_size
+
+    @property
     def stem(self) -> str:
         """The file's name without what follows the first point."""
         return self.name.split(".")[0] or self.name

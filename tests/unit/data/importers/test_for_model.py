@@ -183,3 +183,7 @@ def test_conditions_that_the_file_cannot_tell(tmp_path, conditions, message):
 def test_which_files_need_importing(tmp_path, plate):
     (tmp_path / "features.csv").write_text("sig_id,cp_type,g-0\nid_1,trt_cp,1\n")
     assert is_features_file(tmp_path / "features.csv") and not is_features_file(plate[0])
+    pd.DataFrame({"sig_id": ["a"], "x": [1]}).to_parquet(tmp_path / "features.parquet")
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "profiles.parquet")
+    assert is_features_file(tmp_path / "features.parquet") and not is_features_file(tmp_path / "profiles.parquet")
+    assert is_features_file(tmp_path / "missing.csv")  # read next by what says so best

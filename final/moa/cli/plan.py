@@ -1,0 +1,58 @@
+"""``moa plan``: how long training takes on how many workers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from moa.cli.console import out, plain_table
+from moa.cli.options import MODELS, Profile, Weights, folders
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    models: Annotated[list[str] | None, MODELS] = None,
+    workers: Annotated[str, typer.Option(help="Numbers of workers, one CPU core each.")] = "1,8,64",
+    gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, a worker each.")] = None,
+    weights: Weights = None,
+    profile: Profile = "kaggle",
+) -> None:
+    """Simulate a run on a cluster: its wall time, how busy the workers are, and what limits it.
+
+    Seconds of units are those of the weights folder, one of each stage is enough; where it has none, those that the
+    package records for one core at the published settings (moa/jobs/recorded_seconds.csv says of what).
+    """
+    from moa.blending.catalogue import expand_models
+    from moa.jobs.plan import recorded, simulate
+    from moa.models.registry import recipe
+    from moa.progress import duration
+
+    where = folders(profile, reads_data=False)
+    recipes = [recipe(name) for name in expand_models(models or ["all"])]
+    columns = [("workers", True), ("wall time", True), ("busy", True), ("limited by", False)]
+    table = plain_table(f"Training of {len(recipes)} models, profile {where.profile}", columns)
+    foreign: set[str] = set()
+    for option, asked, device, word in (("--workers", workers, "cpu", ""), ("--gpus", gpus, "cuda", " GPU")):
+        counts = _counts(option, asked)
+        work = recorded(recipes, weights or where.weights, where.profile, device) if counts else []
+        foreign |= {model.name for model in work if not model.measured}
+        for count in counts:
+            found = simulate(work, count)
+            table.add_row(f"{count}{word}", duration(found.seconds), f"{found.busy:.0%}", found.limit)
+    out.print(table)
+    if foreign:
+        out.print(f"with seconds that the package records: {', '.join(sorted(foreign))}", soft_wrap=True)
+
+
+def _counts(option: str, text: str | None) -> list[int]:
+    from moa.errors import UserError
+
+    if text is None:
+        return []
+    parts = text.split(",")
+    if not all(part.strip().isdigit() and int(part) for part in parts):
+        raise UserError(f"{option} {text}: expected numbers such as 1,8,64")
+    return [int(part) for part in parts]
