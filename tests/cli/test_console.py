@@ -95,7 +95,9 @@ def test_text_is_never_cut():
 
 def test_commands_make_their_tables_here():
     """A table made elsewhere would cut what does not fit."""
-    modules = [path for path in (FINAL / "moa" / "cli").glob("*.py") if path.name not in ("console.py", "measure_tables.py")]
+    modules = [
+        path for path in (FINAL / "moa" / "cli").glob("*.py") if path.name not in ("console.py", "measure_tables.py")
+    ]
     assert [path.name for path in modules if re.search(r"\bTable\(", path.read_text())] == []
 
 
