@@ -11,7 +11,20 @@ import typer
 from rich.markup import escape
 
 from moa.cli.console import number_table, out, score_tables
-from moa.cli.options import MODELS, DataDir, Device, Folds, On, OwnModels, Profile, Seeds, Units, Weights, folders
+from moa.cli.options import (
+    MODELS,
+    DataDir,
+    Device,
+    Folds,
+    On,
+    OwnModels,
+    Profile,
+    Seeds,
+    Units,
+    Weights,
+    complete_models,
+    folders,
+)
 from moa.cli.stopping import on_stop
 
 if TYPE_CHECKING:
@@ -191,14 +204,16 @@ def predict(
     ] = None,
     blend: Annotated[
         str | None,
-        typer.Option(help="With --features: best-lb, best-cv, a YAML file, or a model."),
+        typer.Option(
+            help="With --features: best-lb, best-cv, a YAML file, or a model.", autocompletion=complete_models
+        ),
     ] = None,
     data: DataDir = None,
     weights: Weights = None,
     out_dir: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder to write.  [default: output/PROFILE/predictions; with --features, .../plates]"
+            "--out", help="Folder to write.  [default: predictions in output/PROFILE; with --features, plates]"
         ),
     ] = None,
     device: Device = "auto",

@@ -12,7 +12,7 @@ from moa.environment import Folders
 from moa.progress import console
 
 
-def _models(incomplete: str) -> Iterator[str]:
+def complete_models(incomplete: str) -> Iterator[str]:
     """Models, blends and "all", for a shell to complete."""
     from moa.blending.catalogue import BLENDS
     from moa.models.registry import recipes
@@ -20,7 +20,8 @@ def _models(incomplete: str) -> Iterator[str]:
     return (name for name in (*recipes(), *BLENDS, "all") if name.startswith(incomplete))
 
 
-def _blends(incomplete: str) -> Iterator[str]:
+def complete_blends(incomplete: str) -> Iterator[str]:
+    """Blends, for a shell to complete."""
     from moa.blending.catalogue import BLENDS
 
     return (name for name in BLENDS if name.startswith(incomplete))
@@ -37,15 +38,15 @@ DataDir = Annotated[
     typer.Option("--data", help="Folder of the data set.  [default: data; without data there, output/demo/data]"),
 ]
 Weights = Annotated[
-    Path | None, typer.Option("--weights", help="Folder of trained weights.  [default: output/PROFILE/weights]")
+    Path | None, typer.Option("--weights", help="Folder of trained weights.  [default: weights in output/PROFILE]")
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Folder for predictions and submissions.  [default: output/PROFILE/predictions]"),
+    typer.Option("--out", help="Folder for predictions and submissions.  [default: predictions in output/PROFILE]"),
 ]
 Predictions = Annotated[
     Path | None,
-    typer.Option("--predictions", help="Folder written by `moa predict`.  [default: output/PROFILE/predictions]"),
+    typer.Option("--predictions", help="Folder written by `moa predict`.  [default: predictions in output/PROFILE]"),
 ]
 Profile = Annotated[
     str | None,
@@ -66,7 +67,7 @@ Units = Annotated[
         "--unit", help="Only these units: STAGE:seed=3:fold=1, or fewer parts for more units; can be repeated."
     ),
 ]
-MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=_models)
+MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=complete_models)
 Models = Annotated[list[str], MODELS]
 
 
@@ -91,7 +92,7 @@ OwnModels = Annotated[
     ),
 ]
 Blends = Annotated[
-    list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=_blends)
+    list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=complete_blends)
 ]
 On = Annotated[
     str | None,
