@@ -112,6 +112,21 @@ def test_a_column_of_text_is_named(here):
     )
 
 
+def test_every_command_that_takes_models_takes_files_of_ones_own():
+    from typer.main import get_command
+
+    from moa.cli import app
+
+    def commands(command, name=""):
+        yield name, command
+        for word, each in getattr(command, "commands", {}).items():
+            yield from commands(each, f"{name} {word}".strip())
+
+    taking = {name: {option.name for option in each.params} for name, each in commands(get_command(app))}
+    lacking = [name for name, options in taking.items() if "models" in options and not {"recipe", "own"} & options]
+    assert not lacking and {"train", "score", "compare", "blend search"} <= taking.keys()
+
+
 def test_weights_of_a_model_that_is_not_read_are_merged(here):
     here("train", "--recipe", "my_small.py", "--weights", "w", "--device", "cpu")
     registry._own.clear()

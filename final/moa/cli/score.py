@@ -10,7 +10,7 @@ from rich.table import Table
 
 from moa.cli.console import out, plain_table
 from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, shown_measures
-from moa.cli.options import DataDir, Profile, Weights, complete_models, folders
+from moa.cli.options import DataDir, OwnModels, Profile, Weights, complete_models, folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,7 @@ def score(
         ),
     ] = False,
     out_file: Annotated[Path | None, typer.Option("--out", help="Write the table to this csv file.")] = None,
+    recipe: OwnModels = None,
 ) -> None:
     """Score out-of-fold predictions of trained models, or files of predictions, beside baselines.
 
