@@ -72,7 +72,7 @@ def test_it_trains_and_predicts_as_it_is(kind, here):
         here("report", "--recipe", "my_model.py", "--profile", "demo")
         assert "My model" in Path("output/demo/report.html").read_text(encoding="utf-8")
         listed = here("models", "--recipe", "my_model.py").stdout
-        assert re.search(r"my-model\s+│ –", listed), "no published figures"
+        assert re.search(r"my-model\s+│\s+– │", listed), "no published figures"
 
 
 def test_settings_are_changed_and_kept(here):
