@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from moa.environment import FINAL
+from moa.models import registry
 from support import TESTS
 
 # The processes that tests start import this checkout too, wherever they run and whatever else is installed.
@@ -27,6 +28,13 @@ def shared_folder(tmp_path_factory):
 def own_cache(shared_folder):
     """Keep the tests' parsed files out of the user's cache."""
     os.environ["MOA_CACHE"] = str(shared_folder / "cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_models_stay_in_their_file():
+    """Forget the models of files of one's own that a test file has read: others list the package's."""
+    yield
+    registry._own.clear()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -149,6 +149,9 @@ def train(
     folds: int | None = None,
     fold: int | None = None,
     stage: str | None = None,
+    groups: Sequence[str] | None = None,
+    hold_out: str | None = None,
+    parts: int | Literal["each"] | None = None,
     device: str = "auto",
     on: str | None = None,
 ) -> pd.DataFrame:
@@ -164,6 +167,8 @@ def train(
         folds: only the first so many folds.
         fold: only this fold.
         stage: only this stage.
+        groups, hold_out, parts: feature groups to use, what folds hold out, and in how many parts, for assays of one's
+            own; see ``moa.jobs.train.train_models``.
         device: "auto", "cpu" or "cuda".
         on: where units run, as in ``moa train --on``; None: on this machine.
 
@@ -193,13 +198,18 @@ def train(
             dict(settings) if settings else None,
             Runtime.of(device_here(device, on)),
             executor,
+            groups,
+            hold_out,
+            parts,
         )
-    table = pd.DataFrame(rows, index=pd.Index([each.name for each in recipes], name="model"))
+    named = {each.title: each for each in recipes}
+    trained = [named[row["model"]] for row in rows]  # a model that cannot be trained on these data is left out
+    table = pd.DataFrame(rows, index=pd.Index([each.name for each in trained], name="model"))
     found = pd.DataFrame({"title": table["model"]})
     for column in ("treated rows", "all rows", "prevalence"):
         found[column] = pd.to_numeric(table[column], errors="coerce")
     found["rows covered"] = pd.to_numeric(table["rows covered"].str.rstrip("%")) / 100
-    found["published CV"] = [each.published.cv if each.published else np.nan for each in recipes]
+    found["published CV"] = [each.published.cv if each.published else np.nan for each in trained]
     return found
 
 
@@ -324,13 +334,13 @@ def features_of(features: pd.DataFrame | Path | str, assay: Assay) -> pd.DataFra
     """
     if not isinstance(features, pd.DataFrame):
         return read_features(Path(features), assay)
-    table = features if SIG_ID in features.columns else features.rename_axis(SIG_ID).reset_index()
-    problems = Problems()
-    if not len(table):
+    if not len(features):
         raise DataError(["features: the table has no rows"])
-    table = table.assign(**{SIG_ID: table[SIG_ID].astype(str)})
-    columns = [SIG_ID, *(column for column in table if column in set(assay.features))]
-    found = check_features("features", table[columns], problems, assay)
+    ids = features[SIG_ID] if SIG_ID in features.columns else features.index
+    known = set(assay.features)
+    rows = features[[column for column in features.columns if column in known]].reset_index(drop=True)
+    table, problems = pd.concat([pd.Series(np.asarray(ids.astype(str)), name=SIG_ID), rows], axis=1), Problems()
+    found = check_features("features", table, problems, assay)
     if problems:
         raise DataError(problems)
     return found

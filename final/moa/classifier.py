@@ -21,6 +21,7 @@ from moa.data.dataset import Dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.errors import UserError
 from moa.files import digest
+from moa.jobs.fitting import fit_models, held_columns
 from moa.learners.runtime import Runtime
 from moa.models.base import Recipe
 from moa.training.runner import Runner
@@ -79,7 +80,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             X: shape (rows, columns), numbers, or a frame with the columns of ``assay``. At least 10 rows.
             y: labels, shape (rows,); or 0/1 for several targets, shape (rows, targets), an array or a frame whose
                 columns name them.
-            groups: the compound of each row, shape (rows,), for models whose folds keep compounds apart.
+            groups: the compound of each row, shape (rows,). Folds then hold out whole compounds, as ``moa train`` does
+                for data with compounds; on the competition's columns the model's own folds use them, where it asks.
 
         Raises:
             ValueError: rows, labels or settings do not fit; the message says which.
@@ -114,9 +116,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, groups: Any) -> MoAClassifier:
-        (recipe,) = recipes_of(self.recipe)
-        assay = self._assay_of(X)
-        frame, labels = self._checked(X, y, assay)
+        recipe = self._recipe()
+        frame, labels = self._checked(X, y, self._assay_of(X), groups is not None)
         scored = self._scored(labels, y, frame.index)
         drugs = None if groups is None else pd.Series(np.asarray(groups).astype(str), frame.index, name="drug_id")
         data = _dataset(frame, scored, drugs, self._assay)
@@ -126,10 +127,19 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         self._folder = None
         if self.weights is None:
             self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
-        runtime, watch = Runtime.of(self.device), Silent()
-        runner = Runner(recipe, self._weights, config, runtime, self.profile, self._assay, watch=watch)
+        columns = held_columns(None, self._assay)
+        (plan,) = fit_models([recipe], {recipe.name: config}, data, columns, quiet=True).values()
+        runner = Runner(
+            recipe,
+            self._weights,
+            plan.config,
+            Runtime.of(self.device),
+            self.profile,
+            self._assay,
+            watch=Silent(),
+            hold_out=plan.hold_out,
+        )
         runner.train_units(data)
-        self._name = recipe.name
         self.oof_ = runner.trained.oof().reindex(frame.index).to_numpy()
         return self
 
@@ -140,7 +150,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         whole = isinstance(X, pd.DataFrame) and set(COMPETITION.features) <= set(X.columns)
         return COMPETITION if whole else None
 
-    def _checked(self, X: Any, y: Any, assay: Assay | None) -> tuple[pd.DataFrame, np.ndarray]:
+    def _checked(self, X: Any, y: Any, assay: Assay | None, compounds: bool) -> tuple[pd.DataFrame, np.ndarray]:
         """Checked rows and labels; sets what scikit-learn's classifiers know of their inputs."""
         if assay is None:
             values, labels = validate_data(
@@ -148,10 +158,11 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             )
             columns = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])]))
             group = FeatureGroup(name="features", columns=columns)
-            self._assay, self._own = Assay(name="table", groups=(group,)), False
+            self._assay, self._own = Assay(name="table", groups=(group,), compound=compounds), False
             frame = self._rows(values)
         else:
-            self._assay, self._own = assay.model_copy(update={"targets": None, "nonscored": ()}), True
+            changes = {"targets": None, "nonscored": (), "compound": compounds}
+            self._assay, self._own = assay.model_copy(update=changes), True
             self.feature_names_in_ = np.array(assay.features, dtype=object)
             self.n_features_in_ = len(assay.features)
             frame = self._frame(X, fitted=True)
@@ -197,8 +208,15 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         return Path(self.weights if self.weights is not None else self._folder.name)
 
     def _trained(self) -> Trained:
-        model = self.recipe if isinstance(self.recipe, Recipe) else self._name
-        return open_trained(model, self._weights, Runtime.of(self.device), whole=False)
+        return open_trained(self._recipe(), self._weights, Runtime.of(self.device), whole=False)
+
+    def _recipe(self) -> Recipe:
+        if isinstance(self.recipe, Recipe):
+            return self.recipe
+        found = recipes_of(self.recipe)
+        if len(found) > 1:
+            raise UserError(f"{self.recipe}: stands for {len(found)} models; name one, or train them with moa.train")
+        return found[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

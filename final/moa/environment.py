@@ -19,6 +19,8 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,6 +107,23 @@ class Folders:
 def _holds_data(folder: Path) -> bool:
     """Whether a folder holds features to train on or to predict."""
     return any(next(folder.glob(f"{name}_features.*"), None) for name in ("train", "test"))
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Tell in one line which package is missing in the block, or in the decorated function, and what brings it.
+
+    Args:
+        extra: the package's extra, see pyproject.toml.
+
+    Raises:
+        UserError: a module cannot be found.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = (error.name or "?").split(".")[0]
+        raise UserError(f"the package {name} is missing; install what this needs: pip install 'moa[{extra}]'") from None
 
 
 def variable(name: str) -> str | None:

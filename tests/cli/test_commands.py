@@ -6,15 +6,22 @@ import sys
 
 import pandas as pd
 import pytest
+from typer.main import get_command
 
+from moa.cli import app
 from moa.environment import FINAL
 
 OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
-COMMANDS = (
-    *("", "data", "data check", "data synthesize", "data download", "models", "train", "predict", "compare"),
-    *("ablate", "bench"),
-    *("blend", "blend apply", "blend search", "kaggle", "kaggle package", "report", "weights", "weights merge"),
-)
+
+
+def names_of(command, name=""):
+    """The words of a command and of every command below it."""
+    yield name
+    for word, each in getattr(command, "commands", {}).items():
+        yield from names_of(each, f"{name} {word}".strip())
+
+
+COMMANDS = tuple(names_of(get_command(app)))
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +33,7 @@ def weights(weights_of):
 def test_help_reads_well_on_a_terminal_of_80_columns(command, moa_here, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     text = moa_here(*command.split(), "--help").stdout
+    assert len(COMMANDS) > 20 and "data check" in COMMANDS
     assert "Usage" in text and "Traceback" not in text
     assert max(map(len, text.splitlines())) <= 80 and "\N{HORIZONTAL ELLIPSIS}" not in text, "nothing is cut off"
 

@@ -1,5 +1,6 @@
 """Every command imports only what it uses: what needs no network answers at once."""
 
+import os
 import subprocess
 import sys
 
@@ -35,18 +36,20 @@ IMPORTS = {
 
 PROBE = f"""
 import atexit, sys
+sys.argv[0] = "moa"
 atexit.register(lambda: print("imported:", *sorted({set(HEAVY)} & {{name.split(".")[0] for name in sys.modules}})))
 from moa.cli import main
 main()
 """
 
 
-def imported(*arguments, **environment):
-    """The heavy packages that a command imports."""
+def run(*arguments, **environment):
+    """What a command prints, and the heavy packages that it imports."""
     command = [sys.executable, "-c", PROBE, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | environment)
     assert "Traceback" not in done.stderr, done.stderr
-    return set(done.stdout.splitlines()[-1].removeprefix("imported:").split())
+    *lines, last = done.stdout.splitlines()
+    return lines, set(last.removeprefix("imported:").split())
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def test_each_command_imports_what_it_uses(folders):
         words = command
         for name, folder in folders.items():
             words = words.replace(name, str(folder))
-        found[command] = imported(*words.split())
+        _, found[command] = run(*words.split())
     assert {command: names - IMPORTS[command] for command, names in found.items() if names - IMPORTS[command]} == {}
     assert "torch" in found[f"train {OLD} --data DATA --weights WEIGHTS --profile demo --device cpu"], (
         "the probe sees it"
@@ -69,5 +72,22 @@ def test_each_command_imports_what_it_uses(folders):
 
 def test_help_imports_nothing_heavy():
     """The modules of all commands are imported for any help text, so one command shows it for all."""
-    assert imported("--help") == set()
-    assert imported("train", "--help") == set()
+    assert run("--help")[1] == set()
+    assert run("train", "--help")[1] == set()
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("moa tr", ["train"]),
+        ("moa train simple-nn", [OLD, "simple-nn-new-cv"]),
+        ("moa blend apply b", ["best-lb", "best-cv"]),
+        ("moa predict --blend two-heads-", ["two-heads-v2"]),
+        ("moa train --profile d", ["demo"]),
+        ("moa ablate um", ["umap"]),
+    ],
+)
+def test_the_shell_completes_names_at_once(typed, expected):
+    place = str(typed.count(" "))
+    lines, packages = run(_MOA_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=place)
+    assert lines == expected and packages == set()

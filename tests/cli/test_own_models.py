@@ -72,7 +72,7 @@ def test_it_trains_and_predicts_as_it_is(kind, here):
         here("report", "--recipe", "my_model.py", "--profile", "demo")
         assert "My model" in Path("output/demo/report.html").read_text(encoding="utf-8")
         listed = here("models", "--recipe", "my_model.py").stdout
-        assert re.search(r"my-model\s+│ –", listed), "no published figures"
+        assert re.search(r"my-model\s+│\s+– │", listed), "no published figures"
 
 
 def test_settings_are_changed_and_kept(here):
@@ -110,6 +110,21 @@ def test_a_column_of_text_is_named(here):
         and "the column 'cp_dose' still holds text" in done.stderr
         and "Traceback" not in done.stderr
     )
+
+
+def test_every_command_that_takes_models_takes_files_of_ones_own():
+    from typer.main import get_command
+
+    from moa.cli import app
+
+    def commands(command, name=""):
+        yield name, command
+        for word, each in getattr(command, "commands", {}).items():
+            yield from commands(each, f"{name} {word}".strip())
+
+    taking = {name: {option.name for option in each.params} for name, each in commands(get_command(app))}
+    lacking = [name for name, options in taking.items() if "models" in options and not {"recipe", "own"} & options]
+    assert not lacking and {"train", "score", "compare", "blend search"} <= taking.keys()
 
 
 def test_weights_of_a_model_that_is_not_read_are_merged(here):

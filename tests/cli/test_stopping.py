@@ -43,29 +43,37 @@ def test_training_says_what_is_kept(number, status, name, data_dir, tmp_path):
 
 PROGRAM = """
 import os, signal, sys, typer
+from moa.cli import stopping
 from moa.cli.console import run
 from moa.cli.stopping import on_stop
 
 app = typer.Typer()
 
 @app.command()
-def work(number: int, ignored: bool = False):
+def work(number: int):
     on_stop("half of it is kept")
-    os.kill(os.getpid(), number)
-    print("went on")
+    try:
+        os.kill(os.getpid(), number)
+        print("went on")
+    finally:
+        os.kill(os.getpid(), number)
 
+stopping._ECHO_SECONDS = float(sys.argv.pop())
 run(app)
 """
 
 
 @pytest.mark.parametrize(("number", "status", "name"), SIGNALS, ids=lambda value: str(value))
 def test_the_line_is_all_that_is_printed(number, status, name):
-    done = subprocess.run([sys.executable, "-c", PROGRAM, str(int(number))], capture_output=True, text=True)
+    """Also where the signal comes twice, as from ``timeout``; later, a second one ends the process at once."""
+    command = [sys.executable, "-c", PROGRAM, str(int(number))]
+    done = subprocess.run([*command, "60"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (status, "") and done.stderr == f"stopped by {name}: half of it is kept\n"
+    assert subprocess.run([*command, "0"], capture_output=True).returncode == -number
 
 
 def test_a_signal_that_the_parent_ignores_stays_ignored():
     """A shell script starts a command in the background so that Ctrl-C does not reach it."""
-    command = f"trap '' INT; {sys.executable} -c '{PROGRAM}' {int(signal.SIGINT)}"
+    command = f"trap '' INT; {sys.executable} -c '{PROGRAM}' {int(signal.SIGINT)} 60"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "went on\n"), done.stderr

@@ -32,3 +32,15 @@ def test_the_first_of_two_writers_wins(tmp_path):
     store = ModelStore(tmp_path, "model")
     with pytest.raises(StoreError, match="other settings"):
         store.claim(store.claim({"settings": {"n": 1}}) or {"settings": {"n": 2}})
+
+
+def test_json_is_read_to_a_depth_that_no_file_of_ours_has(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[NaN, Infinity, 12345678901234567890123, "\\u00e9"]')
+    found = read_json(path)
+    assert np.isnan(found[0]) and found[1] == float("inf") and found[2:] == [12345678901234567890123, "é"]
+    for raw in (b"[" * 200_000, b"[" * 300 + b"]" * 300, b"\xff", b"", b'{"a": 1,}'):
+        path.write_bytes(raw)
+        with pytest.raises(StoreError, match="a.json: damaged .not JSON: ") as caught:
+            read_json(path)
+        assert "\n" not in str(caught.value)

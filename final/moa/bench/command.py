@@ -46,8 +46,8 @@ class Part:
 
 
 PARTS = {
-    "prediction": Part(prediction, 9),
-    "stage": Part(stage, 2),
+    "prediction": Part(prediction, 8),
+    "stage": Part(stage, 3),
     "roofline": Part(roofline, 1, "roofline"),
     "agreement": Part(agreement, 1, "agreement"),
     "epoch": Part(training_epoch, 4),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,18 +16,26 @@ from moa.cli.stopping import on_stop
 app = typer.Typer()
 
 
+def _names(incomplete: str) -> Iterator[str]:
+    from moa.jobs.claims import ABLATIONS
+
+    return (name for name in ABLATIONS if name.startswith(incomplete))
+
+
 @app.command()
 def ablate(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Names of ablations (see --list); default: all.", show_default=False),
+        typer.Argument(
+            help="Names of ablations (see --list); default: all.", show_default=False, autocompletion=_names
+        ),
     ] = None,
     data: DataDir = None,
     out_dir: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Folder for the table and for the weights of changed models.  [default: output/PROFILE/ablations]",
+            help="Folder for the table and for the weights of changed models.  [default: ablations in output/PROFILE]",
         ),
     ] = None,
     weights: Annotated[

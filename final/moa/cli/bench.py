@@ -25,11 +25,11 @@ def bench(
 ) -> None:
     """Time each part against a notebook of 2020: seconds, ratio, peak memory; writes csv tables and a figure.
 
-    **goals**, about ten minutes on two cores: *prediction* (preparing a test set, and the whole process from
+    **goals**, a quarter of an hour or more on two cores: *prediction* (preparing a test set, and the whole process from
     test_features.csv to submission.csv), *stage* (the epochs of 5 × 5 members), *roofline* (compared with the matrix
     products alone), *agreement* (both ways give the same numbers).
 
-    **growth**, about eighteen minutes: *epoch* (by rows and width), *ensemble* (by members), *rank* and *inference* (by
+    **growth**, twenty minutes or more: *epoch* (by rows and width), *ensemble* (by members), *rank* and *inference* (by
     rows), *tabnet* (compared with its library as it is).
 
     **gpu**: *stage* (5 × 10 members at once on a GPU), *roofline*, *three-stage* (the whole published training of the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,7 +33,8 @@ def compare(
 ) -> None:
     """Compare trained models with what the winners' own runs logged; exit with status 1 if one differs too much.
 
-    Needs the competition's data and any finished units, one fold for example. Nothing is trained or predicted.
+    Needs the competition's data and any finished units, one fold for example. Nothing is trained or predicted. On the
+    demo's data, whole models and blends are compared with the demo's figures in the README instead.
 
     **exact**: the log is of the run behind the published score, with our seeds and folds. Each unit (seed, fold) is
     compared with the mean of the winners' seeds in that fold, and the mean of all units with theirs. What differs by
@@ -45,6 +47,7 @@ def compare(
     """
     from moa.blending.catalogue import expand_models
     from moa.jobs.compare import compare_model
+    from moa.jobs.demo import is_demo
     from moa.training.layout import WeightsFolder
     from moa.training.selection import Selection
 
@@ -52,6 +55,8 @@ def compare(
     weights = weights or where.weights
     selection = Selection.of(seeds, folds, fold, stage, units)
     beyond, names = False, expand_models(models)
+    if is_demo(where.data):
+        beyond, names = _demo(names, where.data, weights), []
     for name in names:
         if len(names) > 1 and not WeightsFolder(weights).has(name):
             out.print(f"{name}: not trained in {weights}")
@@ -64,6 +69,27 @@ def compare(
             beyond |= each.beyond
     if beyond:
         raise typer.Exit(1)
+
+
+def _demo(names: list[str], data: Path, weights: Path) -> bool:
+    """Print the comparison with the README's demo; whether a figure is beyond its tolerance."""
+    from moa.jobs.demo import compare_demo
+
+    found, absent = compare_demo(names, data, weights)
+    table = number_table("The demo's OOF log losses", "model", "ours", "README", "difference", "allowed")
+    for each in found:
+        cells = (f"{each.ours:.5f}", f"{each.theirs:.5f}", f"{each.difference:+.5f}", f"±{each.tolerance:.5f}")
+        table.add_row(each.name, *cells, style="bold red" if each.beyond else None)
+    if found:
+        out.print(table)
+    if absent:
+        out.print(f"[yellow]not trained as a whole, so left out: {', '.join(absent)}[/yellow]")
+    beyond = [each.name for each in found if each.beyond]
+    if beyond:
+        out.print(f"[bold red]differs by more than machines do: {', '.join(beyond)}[/bold red]")
+    elif found:
+        out.print("[green]all within what machines differ by[/green]")
+    return bool(beyond)
 
 
 def _print(name: str, made: Comparison) -> None:

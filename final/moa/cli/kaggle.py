@@ -9,6 +9,7 @@ import typer
 
 from moa.cli.console import group, out
 from moa.cli.stopping import on_stop
+from moa.environment import needs
 
 app = group("Run training and both submissions on Kaggle, without internet, as its code competitions require.")
 
@@ -31,7 +32,9 @@ def kaggle_package(
 ) -> None:
     """Write data sets to attach and one folder per notebook, with all metadata, and list the commands to push them."""
     from moa.files import writing
-    from moa.kaggle.package import package
+
+    with needs("kaggle"):
+        from moa.kaggle.package import package
 
     on_stop(f"{folder} is incomplete; run the same command again")
     with out.status(f"writing {folder}"), writing(folder, kept="the folder is incomplete"):

@@ -25,6 +25,7 @@ from moa.cli.options import (
     Seeds,
     Units,
     Weights,
+    complete_models,
     folders,
     number_or_each,
 )
@@ -216,14 +217,16 @@ def predict(
     ] = None,
     blend: Annotated[
         str | None,
-        typer.Option(help="With --features: best-lb, best-cv, a YAML file, or a model."),
+        typer.Option(
+            help="With --features: best-lb, best-cv, a YAML file, or a model.", autocompletion=complete_models
+        ),
     ] = None,
     data: DataDir = None,
     weights: Weights = None,
     out_dir: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder to write.  [default: output/PROFILE/predictions; with --features, .../plates]"
+            "--out", help="Folder to write.  [default: predictions in output/PROFILE; with --features, plates]"
         ),
     ] = None,
     device: Device = "auto",

@@ -13,7 +13,7 @@ from moa.errors import UserError
 from moa.progress import console
 
 
-def _models(incomplete: str) -> Iterator[str]:
+def complete_models(incomplete: str) -> Iterator[str]:
     """Models, blends and "all", for a shell to complete."""
     from moa.blending.catalogue import BLENDS
     from moa.models.registry import recipes
@@ -21,7 +21,8 @@ def _models(incomplete: str) -> Iterator[str]:
     return (name for name in (*recipes(), *BLENDS, "all") if name.startswith(incomplete))
 
 
-def _blends(incomplete: str) -> Iterator[str]:
+def complete_blends(incomplete: str) -> Iterator[str]:
+    """Blends, for a shell to complete."""
     from moa.blending.catalogue import BLENDS
 
     return (name for name in BLENDS if name.startswith(incomplete))
@@ -38,15 +39,15 @@ DataDir = Annotated[
     typer.Option("--data", help="Folder of the data set.  [default: data; without data there, output/demo/data]"),
 ]
 Weights = Annotated[
-    Path | None, typer.Option("--weights", help="Folder of trained weights.  [default: output/PROFILE/weights]")
+    Path | None, typer.Option("--weights", help="Folder of trained weights.  [default: weights in output/PROFILE]")
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Folder for predictions and submissions.  [default: output/PROFILE/predictions]"),
+    typer.Option("--out", help="Folder for predictions and submissions.  [default: predictions in output/PROFILE]"),
 ]
 Predictions = Annotated[
     Path | None,
-    typer.Option("--predictions", help="Folder written by `moa predict`.  [default: output/PROFILE/predictions]"),
+    typer.Option("--predictions", help="Folder written by `moa predict`.  [default: predictions in output/PROFILE]"),
 ]
 Profile = Annotated[
     str | None,
@@ -86,7 +87,7 @@ Parts = Annotated[
         help="With --hold-out: the number of parts that compounds are spread over, or each.  [default: as the model]"
     ),
 ]
-MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=_models)
+MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=complete_models)
 Models = Annotated[list[str], MODELS]
 
 
@@ -104,14 +105,16 @@ OwnModels = Annotated[
     list[Path] | None,
     typer.Option(
         "--recipe",
-        help="Python file of models of your own, see `moa models new`; can be repeated.",
+        help="Python file of models of your own, see `moa models new`; can be repeated. Or set MOA_RECIPE.",
+        metavar="FILE",
         envvar="MOA_RECIPE",
+        show_envvar=False,
         callback=_own_models,
         show_default=False,
     ),
 ]
 Blends = Annotated[
-    list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=_blends)
+    list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=complete_blends)
 ]
 On = Annotated[
     str | None,

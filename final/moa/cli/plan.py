@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import out, plain_table
-from moa.cli.options import MODELS, Profile, Weights, folders
+from moa.cli.options import MODELS, OwnModels, Profile, Weights, folders
 
 app = typer.Typer()
 
@@ -19,6 +19,7 @@ def plan(
     gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, a worker each.")] = None,
     weights: Weights = None,
     profile: Profile = "kaggle",
+    own: OwnModels = None,
 ) -> None:
     """Simulate a run on a cluster: its wall time, how busy the workers are, and what limits it.
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from moa.cli.console import out, plain_table
 from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, shown_measures
-from moa.cli.options import DataDir, Profile, Weights, folders
+from moa.cli.options import DataDir, OwnModels, Profile, Weights, complete_models, folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,10 @@ app = typer.Typer()
 @app.command()
 def score(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Trained models or blends (best-lb, best-cv), or 'all': their OOF.")
+        list[str] | None,
+        typer.Argument(
+            help="Trained models or blends (best-lb, best-cv), or 'all': their OOF.", autocompletion=complete_models
+        ),
     ] = None,
     predictions: Annotated[
         list[Path] | None,
@@ -59,6 +62,7 @@ def score(
         ),
     ] = False,
     out_file: Annotated[Path | None, typer.Option("--out", help="Write the table to this csv file.")] = None,
+    recipe: OwnModels = None,
 ) -> None:
     """Score out-of-fold predictions of trained models, or files of predictions, beside baselines.
 

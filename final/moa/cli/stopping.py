@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ECHO_SECONDS = 2.0
 _UNCHANGED = "no file is left half-written; run the same command again"
 _text = _UNCHANGED
 
@@ -36,13 +37,18 @@ def on_stop(text: str) -> None:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise ``Stopped`` in this block when a signal asks the process to end; a second one ends it at once."""
+    """Raise ``Stopped`` in this block when a signal asks the process to end; a later one ends it at once."""
     on_stop(_UNCHANGED)
+    stopped: list[float] = []
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
-        raise Stopped(number)
+    def stop(number: int, frame: FrameType | None) -> None:
+        if not stopped:
+            stopped.append(time.monotonic())
+            raise Stopped(number)
+        # What starts commands, such as ``timeout`` and ``uv run``, often sends the same signal twice.
+        if time.monotonic() - stopped[0] >= _ECHO_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
     # A process that a script started in the background ignores Ctrl-C, and must go on doing so.
     before = {each: handler for each in _SIGNALS if (handler := signal.getsignal(each)) not in (None, signal.SIG_IGN)}

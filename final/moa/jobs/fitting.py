@@ -43,6 +43,7 @@ def fit_models(
     data: Dataset,
     columns: tuple[str, ...] = (),
     parts: int | Literal["each"] | None = None,
+    quiet: bool = False,
 ) -> dict[str, FittedModel]:
     """The models that can be trained on a data set, by name; what is changed for the data, and who cannot, is told.
 
@@ -51,6 +52,7 @@ def fit_models(
         configs: the settings asked for, by name.
         data: the data set.
         columns, parts: what folds hold out, see ``moa.jobs.train.train_models``.
+        quiet: do not tell what is changed.
 
     Raises:
         UserError: no model can; says why.
@@ -64,7 +66,7 @@ def fit_models(
         except UserError as error:
             refused.append(f"{model.name}: {error}")
             continue
-        for note in notes:
+        for note in () if quiet else notes:
             console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
         fitted[model.name] = FittedModel(model, config, scheme)
     if not fitted:

@@ -258,7 +258,9 @@ def _download_wheels(folder: Path, python: str) -> None:
         *(word for platform in PLATFORMS for word in ("--platform", platform)), "--dest", str(folder),
         *_pins(ADDITIONS),
     ]  # fmt: skip
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
     if done.returncode:
         raise UserError(f"pip has no wheels for Python {python}: {done.stdout.strip().splitlines()[-1]}")
 

@@ -113,7 +113,9 @@ class Session:
         print(f"installing {', '.join(sorted(wheels))}")
         options = ["--quiet", "--no-index", "--no-deps"]
         command = [sys.executable, "-m", "pip", "install", *options, *map(str, wheels.values())]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+        )
         if done.returncode:
             python = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise UserError(

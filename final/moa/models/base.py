@@ -100,7 +100,7 @@ class DataFacts:
     blind: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """A single model.
 
@@ -130,6 +130,9 @@ class Recipe:
     least_columns: int = 1
     adapt: Callable[[Any, DataFacts], tuple[ModelConfig, list[str]]] | None = None
     version: int = 2
+
+    def __repr__(self) -> str:
+        return f"<Recipe {self.name}>"
 
     @property
     def cv_rows(self) -> Literal["all", "treated"]:

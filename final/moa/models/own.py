@@ -43,8 +43,10 @@ def load_recipes(file: Path | str) -> list[Recipe]:
     if not isinstance(found, list | tuple) or not found or not all(isinstance(each, Recipe) for each in found):
         raise UserError(f"{file}: holds no list RECIPES of moa.models.base.Recipe; see `moa models new NAME`")
     for each in found:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", each.name):
-            raise UserError(f"{file}: '{shown(each.name)}' is no name of a model; use letters, digits and hyphens")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", each.name):
+            raise UserError(
+                f"{file}: '{shown(each.name)}' is no name of a model; use small letters, digits and hyphens"
+            )
         if each.name in package_recipes():
             raise UserError(f"{file}: '{each.name}' is a model of the package; give yours another name")
         register(each)

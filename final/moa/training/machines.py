@@ -30,7 +30,7 @@ def open_executor(on: str | None = None, device: str = "auto") -> Iterator[UnitE
         if (error.name or "").partition(".")[0] not in ("dask", "distributed"):
             raise
         raise UserError(
-            f"--on {on}: the package {error.name} is missing; install the extra: pip install -e '.[cluster]'"
+            f"--on {on}: the package {error.name} is missing; install what this needs: pip install 'moa[cluster]'"
         ) from None
     with open_cluster(on, device) as executor:
         yield executor

@@ -106,9 +106,11 @@ def test_a_wrong_file_is_reported_in_one_line(tmp_path, change, message):
 def test_missing_or_broken_file(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         load_blend(tmp_path / "none.yaml")
-    (tmp_path / "bad.yaml").write_text("members: [")
-    with pytest.raises(UserError, match="not YAML"):
-        load_blend(tmp_path / "bad.yaml")
+    for text in ("members: [", "[" * 100_000):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(UserError, match="not YAML") as caught:
+            load_blend(tmp_path / "bad.yaml")
+        assert "\n" not in str(caught.value)
 
 
 def test_weighted_mean_by_name_not_position():

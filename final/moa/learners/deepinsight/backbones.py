@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from moa.environment import PRETRAINED, pretrained_folder
+from moa.environment import PRETRAINED, needs, pretrained_folder
 from moa.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,12 +55,14 @@ class EfficientNet(BaseModel):
         """Name of the layer whose output is the last feature map."""
         return "bn2"
 
+    @needs("cnn")
     def build(self) -> nn.Module:
         """The untrained network with the ImageNet classifier."""
         import timm
 
         return timm.create_model(self.name, drop_rate=self.drop, drop_path_rate=self.drop_connect)
 
+    @needs("cnn")
     def files(self) -> dict[str, str]:
         """File names that the weights can have in a local folder, and the addresses they come from."""
         import timm
@@ -75,6 +77,7 @@ class EfficientNet(BaseModel):
             known[facts.url.rsplit("/", 1)[-1]] = facts.url
         return known
 
+    @needs("cnn")
     def downloads(self) -> list[Callable[[], State]]:
         """Ways to fetch the weights, in order of preference."""
         import timm
@@ -127,6 +130,7 @@ class ResNeSt(BaseModel):
             return None
         return f"resnest50_fast_{self.radix}s{self.cardinality}x{self.width}d"
 
+    @needs("cnn")
     def build(self) -> nn.Module:
         """The untrained network with the ImageNet classifier."""
         # Built from the class: the package's named functions would download weights and unpickle anything in them.
@@ -146,6 +150,7 @@ class ResNeSt(BaseModel):
             final_drop=self.final_drop,
         )
 
+    @needs("cnn")
     def files(self) -> dict[str, str]:
         """File names that the weights can have in a local folder, and the addresses they come from."""
         from resnest.torch.ablation import resnest_model_urls
@@ -156,6 +161,7 @@ class ResNeSt(BaseModel):
         file = published.rsplit("/", 1)[-1]
         return {file: f"https://github.com/zhanghang1989/ResNeSt/releases/download/weights_step1/{file}"}
 
+    @needs("cnn")
     def downloads(self) -> list[Callable[[], State]]:
         """Ways to fetch the weights, in order: the project's releases, then the address in the package."""
         from resnest.torch.ablation import resnest_model_urls

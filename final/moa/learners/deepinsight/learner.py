@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from moa.environment import needs
 from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.deepinsight.settings import CNNSettings
 from moa.learners.runtime import PRECISIONS, Runtime
@@ -51,7 +52,9 @@ class CNNLearner(CNNSettings):
 
         from moa.learners.common import unit_seed
         from moa.learners.deepinsight.backbones import build_network, load_pretrained
-        from moa.learners.deepinsight.lightning import train
+
+        with needs("cnn"):
+            from moa.learners.deepinsight.lightning import train
 
         feature_map = self.feature_map().fit(data.X.iloc[data.train])
         device = runtime.torch_device

@@ -75,7 +75,7 @@ class ClusterFile(BaseModel):
             raise UserError(
                 f"--on {path}: not found; give local, local:8, the address of a scheduler (tcp://HOST:8786) or a file"
             ) from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             raise UserError(f"{path}: cannot be read as YAML ({str(error).splitlines()[0]})") from None
         except ValidationError as error:
             first = error.errors()[0]

@@ -126,3 +126,40 @@ def test_training_loss_is_smoothed_and_validation_loss_is_not(tmp_path, monkeypa
     ]
     assert rows[0]["valid_loss"] == rows[1]["valid_loss"]
     assert abs(rows[0]["train_loss"] - rows[1]["train_loss"]) > 1e-3
+
+
+def drawn_in(folder, threads, monkeypatch):
+    """The start, and the rows, images and losses of the first epoch's steps, of a unit trained on so many threads."""
+    steps, before = [], torch.get_num_threads()
+    original = FoldModule.training_step
+
+    def spying(self, rows, number):
+        if not steps:
+            steps.append([value.clone() for value in self.network.state_dict().values()])
+        state = self._generator.get_state()
+        images = self._renderer(self.noise(self._data["train"][0], rows, self._generator))
+        self._generator.set_state(state)
+        loss = original(self, rows, number)
+        steps.append((rows.clone(), images, loss.detach()))
+        return loss
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FoldModule, "training_step", spying)
+        torch.set_num_threads(threads)
+        try:
+            unit_in(folder).fit(TINY.model_copy(update={"epochs": 1}))
+        finally:
+            torch.set_num_threads(before)
+    return steps
+
+
+def test_threads_draw_the_same_order_noise_and_start(tmp_path, monkeypatch):
+    """What differs between machines is rounding, which training amplifies; nothing is drawn in a race."""
+    one, again, two = (
+        drawn_in(tmp_path / f"{number}", threads, monkeypatch) for number, threads in enumerate((1, 1, 2))
+    )
+    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(one[0], again[0], two[0], strict=True))
+    assert len(one) == len(two) > 3
+    for (rows, images, loss), (_, _, same), (others, theirs, near) in zip(one[1:], again[1:], two[1:], strict=True):
+        assert torch.equal(rows, others) and torch.equal(images, theirs) and torch.equal(loss, same)
+        torch.testing.assert_close(loss, near, rtol=1e-3, atol=0)

@@ -1,0 +1,109 @@
+"""The demo's OOF log losses beside those in the README: does the code do on this machine what it did on ours?
+
+``demo.csv`` beside this file holds the README's figures, and how far another machine may be off. Rounding differs
+between processors and numbers of threads, and training amplifies it: a unit comes out again to the last bit on one
+machine, and not on another. A tolerance is twice the largest difference that was seen where one machine imitated others
+(other instruction sets, another number of threads), rounded up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from moa.blending.blend import BlendSpec, apply_blend, load_blend
+from moa.blending.catalogue import BLENDS
+from moa.data.dataset import Dataset, load_dataset
+from moa.data.synthetic import MARKER, is_synthetic
+from moa.errors import UserError
+from moa.files import read_json
+from moa.jobs.train import score_row
+from moa.metrics import log_loss
+from moa.models.registry import recipe
+from moa.training.layout import WeightsFolder
+from moa.training.trained import open_trained
+
+#: The data set of the README's figures; ``moa.data.synthetic`` writes these beside the data.
+DATA = {"rows": 2500, "test_rows": 400, "seed": 0, "world": 3}
+
+
+@dataclass(frozen=True)
+class DemoComparison:
+    """One model's or blend's OOF log loss, and the README's.
+
+    Attributes:
+        name: of the model or blend.
+        ours, theirs: log losses over the rows that the README counts.
+        tolerance: largest unremarkable difference.
+    """
+
+    name: str
+    ours: float
+    theirs: float
+    tolerance: float
+
+    @property
+    def difference(self) -> float:
+        """Ours minus the README's."""
+        return self.ours - self.theirs
+
+    @property
+    def beyond(self) -> bool:
+        """Whether they differ by more than machines do."""
+        return not abs(self.difference) <= self.tolerance
+
+
+def reference() -> pd.DataFrame:
+    """The README's figures: oof and tolerance, indexed by the name of the model or blend."""
+    return pd.read_csv(Path(__file__).with_suffix(".csv"), index_col="model")
+
+
+def is_demo(data: Path) -> bool:
+    """Whether a folder holds the data set that reproduce.sh makes for the demo."""
+    return is_synthetic(data) and {name: read_json(data / MARKER).get(name) for name in DATA} == DATA
+
+
+def compare_demo(names: Iterable[str], data: Path, weights: Path) -> tuple[list[DemoComparison], list[str]]:
+    """Compare models that are trained at demo size, and the blends all of whose members are among them.
+
+    Args:
+        names: of models.
+        data: folder of the demo's data.
+        weights: weights folder.
+
+    Returns:
+        a comparison for each model and blend, and the models that are not or not wholly trained.
+
+    Raises:
+        UserError: a model was trained with other settings than the demo's.
+    """
+    known, dataset = reference(), load_dataset(data, nonscored=False)
+    oofs, absent, found = {}, [], []
+    for name in names:
+        trained = open_trained(name, weights, whole=False) if WeightsFolder(weights).has(name) else None
+        if trained is None or trained.missing_units():
+            absent.append(name)
+            continue
+        profile = trained.store.manifest().profile
+        if profile != "demo":
+            raise UserError(
+                f"{weights / name}: trained with the profile {profile}; the figures are of the profile demo"
+            )
+        oofs[name] = trained.oof()
+        ours = float(score_row(recipe(name), dataset, oofs[name])["OOF, same rows"])
+        found.append(DemoComparison(name, ours, *known.loc[name, ["oof", "tolerance"]]))
+    for name, path in BLENDS.items():
+        spec = load_blend(path)
+        if all(member.model in oofs for member in spec.members):
+            ours = round(log_loss(*_blended(spec, oofs, dataset)), 5)
+            found.append(DemoComparison(name, ours, *known.loc[name, ["oof", "tolerance"]]))
+    return found, absent
+
+
+def _blended(spec: BlendSpec, oofs: dict[str, pd.DataFrame], dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Labels and blended OOF predictions of the treated rows."""
+    y = dataset.scored[dataset.treated]
+    return y, apply_blend(spec, {member.model: oofs[member.model].loc[y.index] for member in spec.members})
