@@ -1,6 +1,5 @@
 """The folders for Kaggle pass its client's checks, and their notebooks run in a directory laid out like Kaggle's."""
 
-import re
 import shutil
 import socket
 import subprocess
@@ -106,10 +105,13 @@ def test_the_submission_notebook_runs_as_packed(kaggle, packed, offline, tmp_pat
 
 
 def test_a_training_notebook_continues_where_the_attached_run_stopped(kaggle, packed, offline, tmp_path):
-    words = run(packed[0] / "kernels" / f"moa-train-{MEMBERS[0]}", kaggle, tmp_path, profile="demo", device="cpu")
-    assert set(re.findall(r"seed \d+ fold \d+ best", words)) == {"seed 940 fold 1 best"}, "trains this unit alone"
+    run(packed[0] / "kernels" / f"moa-train-{MEMBERS[0]}", kaggle, tmp_path, profile="demo", device="cpu")
     units = kaggle / "working" / "weights" / MEMBERS[0] / "nn"
-    assert len(list(units.glob("seed-*/fold-*/unit.json"))) == 6
+    before = kaggle / "input" / "moa-weights" / "weights" / MEMBERS[0] / "nn"
+    there = {path.relative_to(before): path.read_text() for path in before.glob("seed-*/fold-*/unit.json")}
+    here = {path.relative_to(units): path.read_text() for path in units.glob("seed-*/fold-*/unit.json")}
+    assert len(here) == 6 and there.items() <= here.items(), "they hold the seconds of their training"
+    assert {str(path.parent) for path in here.keys() - there.keys()} == {"seed-940/fold-1"}, "trains this unit alone"
     assert not (units / "seed-1513").is_symlink() and (units.parent / "predictions" / "oof.parquet").exists()
 
 
