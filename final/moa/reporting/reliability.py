@@ -1,0 +1,89 @@
+"""How far a blend's predictions of each mechanism can be trusted: its out-of-fold predictions of the training rows.
+
+Only the weights folder is read: it holds the out-of-fold predictions of every unit, and the training rows' labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from moa.blending.blend import BlendSpec, apply_blend
+from moa.features import TrainingEvidence
+from moa.metrics.ranking import column_areas
+from moa.progress import progress
+from moa.training.trained import open_trained
+
+#: Borders of the ranges of probability within which hits are counted, between 0 and 1.
+EDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Out-of-fold measures of a blend.
+
+    Attributes:
+        rows: treated training rows that all members cover.
+        members: names of the members.
+        table: one row per target: positives, roc_auc, average_precision; NaN where a measure is not defined.
+        counts: of each target and range of probability between ``EDGES``, the number of rows given such a probability;
+            shape (targets, ranges).
+        hits: how many of them carry the target, same shape.
+    """
+
+    rows: int
+    members: tuple[str, ...]
+    table: pd.DataFrame
+    counts: np.ndarray
+    hits: np.ndarray
+
+
+def reliability(
+    spec: BlendSpec, weights: Path, members: Sequence[str], evidence: TrainingEvidence
+) -> Reliability | None:
+    """Score a blend's out-of-fold predictions.
+
+    Args:
+        spec: the blend.
+        weights: the weights folder.
+        members: those that are trained.
+        evidence: labels of the training rows.
+
+    Returns:
+        the measures; None where the members' predictions share no row with the labels.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    with progress("reliability", len(members)) as bar:
+        for done, name in enumerate(members, 1):
+            tables[name] = open_trained(name, weights, whole=False).oof()
+            bar.update(done, name)
+    targets = list(next(iter(tables.values())).columns)
+    y = evidence.labels(targets)
+    rows = y.index
+    for table in tables.values():
+        rows = rows[rows.isin(table.index)]
+    if not len(rows):
+        return None
+    mixed = apply_blend(spec, {name: table.loc[rows] for name, table in tables.items()}, missing="renormalise")
+    return measured(y.loc[rows], mixed[targets], tuple(members))
+
+
+def measured(y: pd.DataFrame, p: pd.DataFrame, members: tuple[str, ...] = ()) -> Reliability:
+    """Measures of predictions.
+
+    Args:
+        y: 0/1 labels, shape (rows, targets).
+        p: probabilities of the same rows and targets, in the same order.
+        members: names of the members that made them.
+    """
+    table = column_areas(y, p)
+    table.insert(0, "positives", y.to_numpy(np.int64).sum(axis=0))
+    place = np.searchsorted(EDGES, p.to_numpy(np.float64), side="right")
+    ranges, positive = np.arange(len(EDGES) + 1), y.to_numpy() > 0
+    counts = np.stack([(place == each).sum(axis=0) for each in ranges], axis=1)
+    hits = np.stack([((place == each) & positive).sum(axis=0) for each in ranges], axis=1)
+    return Reliability(len(y), members, table, counts, hits)
