@@ -18,6 +18,9 @@ class FitCallback:
     def on_progress(self, done: int, total: int) -> None:
         """Called after each trial of TPE and after each target of the per-target weights."""
 
+    def on_trial(self, loss: float) -> None:
+        """Called after each trial of TPE with its log loss."""
+
 
 def fit_weights(
     method: str,
@@ -125,6 +128,7 @@ def tpe(
     def report(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         if callback is not None:
             callback.on_progress(trial.number + 1, trials)
+            callback.on_trial(trial.value)
 
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

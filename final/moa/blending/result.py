@@ -50,6 +50,7 @@ class SearchResult:
         best_single: the member with the lowest of these. It is chosen on the same rows, which makes it a hard baseline.
         n_rows: number of treated rows that the search used.
         simplex: whether the weights sum to 1.
+        trials: log loss over treated rows of each trial of TPE, in order; none where it was not run, or elsewhere.
     """
 
     methods: dict[str, MethodResult]
@@ -58,6 +59,7 @@ class SearchResult:
     best_single: str
     n_rows: int
     simplex: bool = True
+    trials: tuple[float, ...] = ()
 
     @property
     def first(self) -> MethodResult:
@@ -80,6 +82,11 @@ class SearchResult:
             for name, found in self.methods.items()
         }
         return pd.DataFrame(columns).rename_axis("model")
+
+    def history(self) -> pd.DataFrame:
+        """Each trial of TPE beside what other methods reach: columns "loss" and "slsqp" where both were run."""
+        table = pd.DataFrame({"loss": self.trials})
+        return table.assign(slsqp=self.methods["slsqp"].treated) if "slsqp" in self.methods else table
 
     def spec(self, name: str, title: str) -> BlendSpec:
         """The weights of the first method as a blend; members of weight 0 are left out.

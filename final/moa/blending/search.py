@@ -80,7 +80,10 @@ def search(
         found[method] = MethodResult(
             _named(weights, members), score, treated_to_all(score, *counts), nested, gain, interval, seconds
         )
-    return SearchResult(found, options.methods[0], singles, members.names[best], len(members.rows), options.simplex)
+    best_single = members.names[best]
+    return SearchResult(
+        found, options.methods[0], singles, best_single, len(members.rows), options.simplex, tuple(steps.trials)
+    )
 
 
 def _fits(method: str, options: SearchOptions) -> list[int | None]:
@@ -122,6 +125,7 @@ class _Steps(FitCallback):
 
     def __init__(self, bar: Bar):
         self._bar, self._done, self._note = bar, 0, ""
+        self.trials: list[float] = []
 
     def count(self, note: str) -> None:
         """Count a step that is finished."""
@@ -130,6 +134,9 @@ class _Steps(FitCallback):
 
     def on_progress(self, done: int, total: int) -> None:
         self._bar.update(self._done + done / total, self._note)
+
+    def on_trial(self, loss: float) -> None:
+        self.trials.append(loss)
 
     def close(self) -> None:
         """Show that all steps are done."""

@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from moa import __version__
-from moa.cli import ablations, bench, blends, compare, data, data_import, kaggle, models, plan, report, score, weights
+from moa.cli import (
+    ablations,
+    bench,
+    blends,
+    compare,
+    data,
+    data_import,
+    kaggle,
+    models,
+    notebooks,
+    plan,
+    report,
+    score,
+    weights,
+)
 from moa.cli.console import run
 from moa.cli.inference import inference_app
 
@@ -33,6 +47,7 @@ app.add_typer(kaggle.app, name="kaggle")
 app.add_typer(bench.app)
 app.add_typer(ablations.app)
 app.add_typer(plan.app)
+app.add_typer(notebooks.app)
 
 
 def _version(asked: bool) -> None:

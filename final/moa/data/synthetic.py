@@ -47,6 +47,8 @@ MARKER = "SYNTHETIC.json"
 #: Scored labels of the test rows, relative to the data folder.
 TRUTH = Path("truth") / "test_targets_scored.csv"
 LEAST_ROWS = 60
+#: The data set of the demo.
+DEMO = {"rows": 2500, "test_rows": 400, "seed": 0}
 
 CONTROL_SHARE, TEST_CONTROL_SHARE = 1866 / TRAIN_ROWS, 358 / TEST_ROWS
 # Increased whenever a change makes the same seed give other files.

@@ -123,3 +123,64 @@ def ablation(name: str) -> Ablation:
     if name not in ABLATIONS:
         raise UserError(f"ablation '{name}' is unknown; choose one of: {', '.join(ABLATIONS)}")
     return ABLATIONS[name]
+
+
+#: What the write-up says of each model, in our words, and the ablation that tests it; None: none does.
+WRITE_UP: dict[str, tuple[tuple[str, str | None], ...]] = {
+    "simple-nn-old-cv": (
+        ("gaussian ranks, factors, clusters and row statistics are enough for a strong single network", None),
+        ("a little label smoothing (0.001) in the training loss helps", "smoothing"),
+        ("folds by rows score better than folds by drugs, because drugs are seen in training", None),
+    ),
+    "simple-nn-new-cv": (
+        ("folds that hold out whole drugs tell how good a model is on new drugs", None),
+        ("the model is worth its place in the blend by being trained on other folds", None),
+    ),
+    "three-stage-nn-5fold": (
+        ("predictions of the nonscored targets help as inputs", "meta-features"),
+        (
+            "a third stage learns which targets occur together; in the winners' own runs it gains nothing in CV",
+            "stages",
+        ),
+        ("UMAP's coordinates help beside the factors", "umap"),
+        ("it is the best single model, and so has the largest weight in both blends", None),
+    ),
+    "three-stage-nn-10fold": (
+        ("ten folds are better than five: each model is trained on more rows", None),
+        ("its OOF predictions are the best of all, and so SLSQP gives it the largest weight", None),
+    ),
+    "two-stage-nn-tabnet": (
+        ("predictions of the nonscored targets help as inputs of TabNet", "meta-features"),
+        ("UMAP's coordinates help in the first stage", "umap"),
+        ("label smoothing helps, in training and to stop it", "smoothing"),
+        ("TabNet errs elsewhere than the other models, which pays in the blend", None),
+    ),
+    "two-heads": (
+        ("training on the nonscored targets first helps", None),
+        ("label smoothing (0.0005) helps", "smoothing"),
+        ("alternating frozen and unfrozen epochs improve the score; as published these see the validation rows", None),
+    ),
+    "two-heads-v2": (
+        ("with conditions, other components and smaller batches it is better than V1", "versions"),
+        ("it is used by Best CV alone", None),
+    ),
+    "deepinsight-efficientnet-b3": (
+        ("images of features let networks trained on photographs be used on tables", None),
+        ("swap noise keeps the network from overfitting", None),
+        ("it agrees least with the networks on tables, and gains most for the blend", None),
+    ),
+    "deepinsight-resnest-v1": (
+        ("a ResNeSt needs smaller images than the EfficientNet and scores better in CV", None),
+        ("it is used by Best CV alone", None),
+    ),
+    "deepinsight-resnest-v2": (
+        ("dropout before the head improves on V1", None),
+        ("it agrees least of all with the other models (0.70 in the mean)", None),
+        ("without the two CNNs the first-place blend falls from 0.01599 to 0.01607", None),
+    ),
+}
+
+
+def claims_of(model: str) -> tuple[tuple[str, str | None], ...]:
+    """What the write-up says of a model, and the name of the ablation that tests it; nothing for other models."""
+    return WRITE_UP.get(model, ())

@@ -17,7 +17,7 @@ import pandas as pd
 from moa.blending.blend import BlendSpec, apply_blend, load_blend
 from moa.blending.catalogue import BLENDS
 from moa.data.dataset import Dataset, load_dataset
-from moa.data.synthetic import MARKER, is_synthetic
+from moa.data.synthetic import DEMO, MARKER, is_synthetic
 from moa.errors import UserError
 from moa.files import read_json
 from moa.jobs.train import score_row
@@ -27,7 +27,7 @@ from moa.training.layout import WeightsFolder
 from moa.training.trained import open_trained
 
 #: The data set of the README's figures; ``moa.data.synthetic`` writes these beside the data.
-DATA = {"rows": 2500, "test_rows": 400, "seed": 0, "world": 3}
+DATA = {**DEMO, "world": 3}
 
 
 @dataclass(frozen=True)

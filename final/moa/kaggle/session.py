@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -91,6 +91,21 @@ class Session:
         if (profile, data, home.profile) == (None, None, "demo"):
             print(f"no data in {FINAL.parent / 'data'}: this is the demo, with synthetic data")
         return cls(home.data, Path(out or home.output), home.profile, None, Path(weights or home.weights))
+
+    def with_data(self) -> Session:
+        """At home, without any data: write the demo's synthetic data, as reproduce.sh does.
+
+        Returns:
+            this session, or one of those data.
+        """
+        if self.on_kaggle or self.profile != "demo" or self.data != FINAL.parent / "data":
+            return self
+        from moa.data.synthetic import DEMO, synthesize  # needs packages that Kaggle's image may lack
+
+        folder = self.out / "data"
+        print(f"writing synthetic data: {folder}")
+        synthesize(folder, **DEMO)
+        return replace(self, data=folder)
 
     @property
     def on_kaggle(self) -> bool:

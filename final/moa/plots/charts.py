@@ -49,7 +49,7 @@ def learning_curves(
             axes.set_ylim(top.min() * 0.9, np.quantile(top, 0.75) * 1.2)
         axes.set(title=plain_text(stage), xlabel="epoch", ylabel="log loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _style(axes)
+        style(axes)
         axes.legend(labelcolor=INK, frameon=False)
     return figure
 
@@ -123,7 +123,7 @@ def score_dots(scores: pd.DataFrame) -> Figure:
     axes.set_ylim(len(scores) - 0.4, -0.6)
     axes.set(xlabel="OOF log loss, treated rows (lower is better)")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    _style(axes, grid="x")
+    style(axes, grid="x")
     figure.legend(loc="outside upper right", ncols=3, frameon=False, labelcolor=INK)  # wider than the axes
     return figure
 
@@ -144,7 +144,7 @@ def target_scatter(targets: pd.DataFrame, value: str, label: str, level: float |
         axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.scatter(known["positives"], known[value], s=18, alpha=0.65, color=SERIES[0], linewidth=0)
     axes.set(xscale="log", xlabel="positive rows of the target", ylabel=label)
-    _style(axes)
+    style(axes)
     _round_steps(axes)
     return figure
 
@@ -165,7 +165,7 @@ def calibration_curve(curve: pd.DataFrame) -> Figure:
     axes.vlines(shown["predicted"], shown["low"].clip(lower=ends[0]), shown["high"], color=SERIES[0], alpha=0.4)
     axes.plot(shown["predicted"], shown["observed"], color=SERIES[0], marker="o", markersize=4)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="predicted", ylabel="observed")
-    _style(axes)
+    style(axes)
     return figure
 
 
@@ -191,7 +191,7 @@ def histogram(groups: dict[str, pd.Series], label: str, unit: str, bins: int = 4
             label=f"{plain_text(name)} ({len(group):,})",
         )
     axes.set(xscale="log", xlabel=label, ylabel=unit)
-    _style(axes, grid="y")
+    style(axes, grid="y")
     _round_steps(axes)
     axes.legend(frameon=False, labelcolor=INK)
     return figure
@@ -227,7 +227,7 @@ def stacked_bars(cost: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(models)), map(plain_text, models))
     axes.set_ylim(len(models) - 0.4, -0.6)
     axes.set(xlabel=f"training time, {unit}")
-    _style(axes, grid="x")
+    style(axes, grid="x")
     return figure
 
 
@@ -248,7 +248,7 @@ def weight_bars(weights: pd.DataFrame) -> Figure:
     axes.set_yticks(position, weights.index.map(plain_text))
     axes.set_ylim(len(weights) - 0.4, -0.6)
     axes.set(xlabel="weight")
-    _style(axes, grid="x")
+    style(axes, grid="x")
     figure.legend(loc="outside upper right", ncols=4, frameon=False, labelcolor=INK)  # wider than the axes
     return figure
 
@@ -270,7 +270,7 @@ def gain_intervals(gains: pd.DataFrame) -> Figure:
     axes.set_ylim(len(gains) - 0.4, -0.6)
     axes.set(xlabel="nested gain in log loss over the best single model, with its interval (right is better)")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    _style(axes, grid="x")
+    style(axes, grid="x")
     return figure
 
 
@@ -280,7 +280,7 @@ def _round_steps(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _style(axes: Axes, grid: str = "both") -> None:
+def style(axes: Axes, grid: str = "both") -> None:
     """Light frame and grid, text in the colour of the page's text."""
     axes.set_axisbelow(True)
     axes.grid(axis=grid, color=GRID, linewidth=0.6)

@@ -130,6 +130,28 @@ class Runner:
             UnitsFailed: some units failed on a cluster; later stages are not begun.
         """
         plan = self.plan(selection, until)
+        self._claim(data)
+        for stage, wanted in plan:
+            if not all(self.trained.store.has_unit(stage.name, *unit) for unit in wanted):
+                self._train_stage(stage, data, wanted)
+
+    def fit_features(self, data: Dataset) -> None:
+        """Fit and store the features of the first stage, if they are not there, and train nothing.
+
+        Args:
+            data: the data set.
+
+        Raises:
+            StoreError: as ``train_units``.
+        """
+        self._claim(data)
+        first = next(iter(self.trained.stages.values()))
+        if not self.trained.store.layout.stage(first.name).exists():
+            with self._here(first.name):
+                prepare_stage(self.trained, first, data, list(first.seeds[:1]), self.watch.quiet)
+
+    def _claim(self, data: Dataset) -> None:
+        """Record what is trained on which data, or check that it is what the weights folder was begun with."""
         hold_out = self.trained.hold_out
         self.trained.store.claim(
             {
@@ -147,9 +169,6 @@ class Runner:
         self.trained.check_recipe()
         with self._here("familiarity"):
             self._describe_training(data)
-        for stage, wanted in plan:
-            if not all(self.trained.store.has_unit(stage.name, *unit) for unit in wanted):
-                self._train_stage(stage, data, wanted)
 
     def plan(
         self, selection: Selection | None = None, until: str | None = None

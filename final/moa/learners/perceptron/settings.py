@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from moa.data.sizes import BATCH, WIDTH
+
+if TYPE_CHECKING:
+    from moa.learners.perceptron.network import Perceptron
 
 
 class MLPSettings(BaseModel):
@@ -37,3 +41,15 @@ class MLPSettings(BaseModel):
     weight_decay: float = 1e-5
     smoothing: float = 0.0
     target_clip: tuple[float, float] | None = None
+
+    def network(self, n_inputs: int, n_targets: int, linear: Callable[..., Any]) -> Perceptron:
+        """The untrained network; a subclass of one's own returns another ``Perceptron`` here.
+
+        Args:
+            n_inputs, n_targets: widths.
+            linear: makes a linear layer of (inputs, outputs); a stored network is read into layers that draw no initial
+                weights.
+        """
+        from moa.learners.perceptron.network import BLOCKS
+
+        return BLOCKS[self.block](n_inputs, n_targets, hidden=self.hidden, dropout=self.dropout, linear=linear)

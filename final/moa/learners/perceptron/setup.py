@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from moa.learners.base import FoldData
 from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, steps_per_epoch, to_device
 from moa.learners.dropout import seed_dropout
-from moa.learners.perceptron.network import BLOCKS, Perceptron
+from moa.learners.perceptron.network import Perceptron
 from moa.learners.perceptron.settings import MLPSettings
 
 
@@ -19,7 +19,7 @@ def build(
     settings: MLPSettings, n_inputs: int, n_targets: int, linear: Callable[..., nn.Linear] = nn.Linear
 ) -> Perceptron:
     """The untrained network; its linear layers initialise themselves from torch's global generator."""
-    return BLOCKS[settings.block](n_inputs, n_targets, hidden=settings.hidden, dropout=settings.dropout, linear=linear)
+    return settings.network(n_inputs, n_targets, linear)
 
 
 def start(

@@ -1,0 +1,81 @@
+"""The package's own source, to be read in a notebook: it is shown as it runs, and never copied."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from typing import Any
+
+from moa.models.base import Recipe, Stage
+
+
+class Source:
+    """A text that a notebook shows as coloured Python.
+
+    Args:
+        text: the source.
+    """
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        from pygments import highlight
+        from pygments.formatters import HtmlFormatter
+        from pygments.lexers import PythonLexer
+
+        # Colours are written into the elements, and the font is named: pages made of a notebook have styles of their
+        # own, under which code would be set in the font of text.
+        form = HtmlFormatter(noclasses=True, nobackground=True, prestyles="font-family: monospace; font-size: 12px")
+        return highlight(self.text, PythonLexer(), form)
+
+
+def source(*things: Any) -> Source:
+    """The source of functions and classes, coloured as code; a comment says which file each is in."""
+    parts = []
+    for thing in dict.fromkeys(map(_plain, things)):
+        try:
+            lines, start = inspect.getsourcelines(thing)
+        except (OSError, TypeError):  # a class that was defined in a notebook has no file
+            parts.append(f"# {thing.__qualname__}: defined in this notebook")
+            continue
+        parts.append(f"# {thing.__module__}, line {start}\n{''.join(lines)}")
+    return Source("\n\n".join(parts))
+
+
+def recipe_source(model: Recipe) -> Source:
+    """The recipe of a model: its settings, the steps of its features, and its stages."""
+    stages = _plain(model.stages)
+    module = sys.modules[stages.__module__]
+    names = ("features", "unit_features", "nonscored_features", "tabnet_features", "predictions_alone")
+    steps = [getattr(module, name) for name in names if hasattr(module, name)]
+    return source(type(model.config), *steps, stages)
+
+
+def learner_parts(stage: Stage) -> list[Any]:
+    """What is trained in a stage: the functions and classes of its network, for `source`."""
+    learner = stage.learner
+    package = type(learner).__module__.rsplit(".", 1)[0]
+    if package == "moa.learners.perceptron":
+        from moa.learners.perceptron.network import BLOCKS
+
+        return [BLOCKS[learner.block]]
+    if package == "moa.learners.two_heads":
+        from moa.learners.two_heads.network import TwoHeads
+
+        return [TwoHeads]
+    if package == "moa.learners.deepinsight":
+        from moa.learners.deepinsight import backbones
+
+        return [type(learner.backbone), backbones.build_network]
+    return [type(learner)]
+
+
+def _plain(thing: Any) -> Any:
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    return inspect.unwrap(thing) if callable(thing) else thing

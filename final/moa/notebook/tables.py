@@ -1,0 +1,284 @@
+"""Tables and small printed facts of the notebooks: what they run on, scores by target, agreement, claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from moa.data.dataset import Dataset
+from moa.data.schema import TRAIN_ROWS
+from moa.data.synthetic import is_synthetic
+from moa.data.table_files import read_table
+from moa.jobs.ablation import in_words
+from moa.jobs.claims import claims_of
+from moa.kaggle.session import Session
+from moa.metrics import column_log_loss, log_loss, prediction_correlation, prevalence_baseline
+from moa.metrics.ranking import column_areas
+from moa.models.registry import recipes
+from moa.plots.charts import calibration_curve
+from moa.reporting.scores import calibration_table
+from moa.training.layout import WeightsFolder
+
+#: Targets in a table of the best and the worst.
+TEN = 10
+
+
+def runs_on(session: Session, data: Dataset | None = None) -> None:
+    """Print what a notebook runs on: real or synthetic data, and which profile."""
+    rows = "" if data is None else f", {len(data.features):,} training and {len(data.test):,} test rows"
+    if is_synthetic(session.data):
+        print(f"data: SYNTHETIC, {session.data}{rows}")
+        print("      drawn by `moa data synthesize`: scores here say nothing about the competition")
+    else:
+        whole = data is None or (data.schema.of_competition and len(data.features) == TRAIN_ROWS)
+        print(f"data: {'real' if whole else 'real, but not the whole competition'}, {session.data}{rows}")
+    if session.profile == "demo":
+        print("profile: demo, small networks and few seeds and folds; `kaggle` has the published settings")
+    else:
+        print(f"profile: {session.profile}, the published settings")
+
+
+def groups_of(data: Dataset) -> dict[str, list[str]]:
+    """Names of the features by group, such as genes and cells."""
+    return {group.name: list(group.columns) for group in data.schema.groups}
+
+
+def rows_by_kind(data: Dataset) -> dict[str, pd.Series]:
+    """Counts of training rows by treatment and by each condition, and of treated rows by number of mechanisms."""
+    treated = data.treated
+    found = {"treatment": treated.map({True: "treated", False: "control"}).value_counts()}
+    for condition in data.schema.conditions:
+        values = data.features[condition.column]
+        found[condition.name] = values.value_counts().sort_index().head(8)
+    found["mechanisms of a row"] = data.scored[treated].sum(axis=1).value_counts().sort_index()
+    return found
+
+
+def drug_sizes(data: Dataset, edges: tuple[int, ...] = (1, 2, 6, 7, 19)) -> pd.DataFrame:
+    """How many drugs have how many treated rows, and how many of them have a scored mechanism.
+
+    Args:
+        data: the data set, with its drugs.
+        edges: least rows of each kind of drug.
+
+    Returns:
+        a row per kind of drug: "drugs", "rows" and "with a mechanism".
+    """
+    drugs = data.drugs[data.treated]
+    labelled = data.scored.loc[drugs.index].any(axis=1).groupby(drugs).any()
+    sizes = drugs.value_counts()
+    kinds = pd.cut(sizes, [*edges, np.inf], right=False, labels=[_range(*each) for each in pairwise((*edges, None))])
+    table = pd.DataFrame({"rows": sizes, "labelled": labelled.reindex(sizes.index)}).groupby(kinds, observed=True)
+    found = table.agg(drugs=("rows", "size"), rows=("rows", "sum"), labelled=("labelled", "sum"))
+    return found.rename(columns={"labelled": "with a mechanism"}).rename_axis("rows of a drug")
+
+
+def _range(low: int, high: int | None) -> str:
+    """A range of numbers of rows, in words; ``high`` is not in it."""
+    if high is None:
+        return f"{low} or more"
+    return str(low) if high == low + 1 else f"{low} to {high - 1}"
+
+
+def target_pairs(data: Dataset, number: int = TEN, least: int = 5) -> pd.DataFrame:
+    """The pairs of scored targets that share the largest part of their rows.
+
+    Args:
+        data: the data set.
+        number: of pairs.
+        least: rows that a pair must share.
+
+    Returns:
+        a row per pair: "one", "other", "shared rows" and "of all their rows".
+    """
+    y = data.scored.to_numpy(dtype=np.int64)
+    both, counts = y.T @ y, y.sum(axis=0)
+    share = both / np.maximum(counts[:, None] + counts - both, 1)
+    share[(both < least) | np.tri(len(counts), dtype=bool)] = 0
+    places = np.argsort(-share, axis=None, kind="stable")[:number]
+    one, other = np.unravel_index(places[share.ravel()[places] > 0], share.shape)
+    names = data.scored.columns
+    return pd.DataFrame(
+        {
+            "one": names[one],
+            "other": names[other],
+            "shared rows": both[one, other],
+            "of all their rows": [f"{value:.0%}" for value in share[one, other]],
+        }
+    )
+
+
+def strongest(data: Dataset, number: int = 3) -> pd.Series:
+    """The mechanism of each training row that has one of the most frequent.
+
+    Args:
+        data: the data set.
+        number: how many mechanisms.
+
+    Returns:
+        names indexed by sig_id; only the rows that carry one.
+    """
+    found = pd.Series(dtype=object)
+    for name in data.scored.sum().nlargest(number).index:
+        rows = data.scored.index[data.scored[name] > 0].difference(found.index)
+        found = pd.concat([found, pd.Series(name, rows)])
+    return found
+
+
+def per_target(data: Dataset, oof: pd.DataFrame) -> pd.DataFrame:
+    """Scores of each target that has a positive among the treated rows covered.
+
+    Args:
+        data: the data set.
+        oof: out-of-fold predictions, shape (rows, targets).
+
+    Returns:
+        a row per target: "positives", "log loss", "prevalence" (the log loss of predicting it), "gain" (the share of
+        that which the model saves), "ROC-AUC" and "AP"; the largest gain first.
+    """
+    y, p = _treated(data, oof)
+    areas = column_areas(y, p)
+    table = pd.DataFrame(
+        {
+            "positives": y.sum(),
+            "log loss": column_log_loss(y, p),
+            "prevalence": column_log_loss(y, prevalence_baseline(y, y.index)),
+            "ROC-AUC": areas["roc_auc"],
+            "AP": areas["average_precision"],
+        }
+    )
+    table = table[table["positives"] > 0]
+    table.insert(3, "gain", 1 - table["log loss"] / table["prevalence"])
+    return table.rename_axis("target").sort_values("gain", ascending=False)
+
+
+def targets_best_and_worst(data: Dataset, oof: pd.DataFrame, number: int = TEN) -> pd.DataFrame:
+    """The targets with the largest and the smallest gains over their prevalence; columns as in `per_target`."""
+    table = per_target(data, oof)
+    number = min(number, len(table) // 2)
+    formats = {"log loss": "{:.5f}", "prevalence": "{:.5f}", "gain": "{:.1%}", "ROC-AUC": "{:.3f}", "AP": "{:.3f}"}
+    found = pd.concat({"best": table.head(number), "worst": table.tail(number)}, names=["", "target"])
+    return found.assign(**{name: found[name].map(form.format) for name, form in formats.items()})
+
+
+def calibration(data: Dataset, oof: pd.DataFrame) -> Figure:
+    """Observed rate by predicted probability, over all cells of the treated rows.
+
+    Args:
+        data: the data set.
+        oof: out-of-fold predictions, shape (rows, targets).
+    """
+    return calibration_curve(calibration_table(*_treated(data, oof)))
+
+
+def every_oof(weights: Path, data: Dataset) -> dict[str, pd.DataFrame]:
+    """OOF predictions of the treated rows by every trained model of a weights folder, by the model's title."""
+    folder, found = WeightsFolder(weights), {}
+    for name, model in recipes().items():
+        path = folder.model(name).prediction("oof")
+        if folder.has(name) and path.exists():
+            found[model.title] = _treated(data, read_table(path))[1]
+    return found
+
+
+def agreement(title: str, oof: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Correlations of a model's OOF predictions with those of others, on the rows that each pair shares.
+
+    Args:
+        title: of the model.
+        oof: its predictions, shape (rows, targets).
+        others: of other models, by title; an entry of the model's own title is left out.
+
+    Returns:
+        a row per other model: "probabilities" and "ranks", each the mean of target-wise correlations.
+    """
+    found = {}
+    for other, table in others.items():
+        rows = oof.index.intersection(table.index)
+        if other == title or not len(rows):
+            continue
+        pair = {title: oof.loc[rows], other: table.loc[rows]}
+        ranks = {name: each.rank() for name, each in pair.items()}
+        found[other] = [prediction_correlation(each).iloc[0, 1] for each in (pair, ranks)]
+    return pd.DataFrame.from_dict(found, orient="index", columns=["probabilities", "ranks"])
+
+
+def pairs(oofs: Mapping[str, pd.DataFrame]) -> dict[str, pd.Series]:
+    """Correlation by target of each pair of models, on the rows that both predict; by the names of the pair."""
+    found = {}
+    for one, other in combinations(oofs, 2):
+        rows = oofs[one].index.intersection(oofs[other].index)
+        found[f"{one} – {other}"] = oofs[one].loc[rows].corrwith(oofs[other].loc[rows]).dropna()
+    return found
+
+
+def members(data: Dataset, oofs: Mapping[str, pd.DataFrame], weights: pd.Series) -> pd.DataFrame:
+    """What a blend is made of: weight, OOF log loss, and mean correlation with the other members.
+
+    Args:
+        data: the data set.
+        oofs: OOF predictions of treated rows, shape (rows, targets), by title; those without a weight are left out.
+        weights: by the model's name.
+
+    Returns:
+        a row per member, indexed by title: "weight", "log loss", "correlation" and "rank correlation".
+    """
+    titles = {recipes()[name].title: weight for name, weight in weights.items()}
+    chosen = {title: table for title, table in oofs.items() if title in titles}
+    if not chosen:
+        return pd.DataFrame(columns=["weight", "log loss", "correlation", "rank correlation"])
+    rows = None
+    for table in chosen.values():
+        rows = table.index if rows is None else rows.intersection(table.index)
+    chosen = {title: table.loc[rows] for title, table in chosen.items()}
+    ranks = {title: table.rank() for title, table in chosen.items()}
+    means = [prediction_correlation(each)["mean_with_others"] for each in (chosen, ranks)]
+    y = data.scored.loc[rows]
+    return pd.DataFrame(
+        {
+            "weight": pd.Series(titles).reindex(list(chosen)),
+            "log loss": {title: log_loss(y, table) for title, table in chosen.items()},
+            "correlation": means[0],
+            "rank correlation": means[1],
+        }
+    ).rename_axis("member")
+
+
+def claims(model: str, session: Session) -> pd.DataFrame:
+    """What the write-up claims of a model, and what the ablations say where `moa ablate` has been run.
+
+    Args:
+        model: its name.
+        session: the tables of ablations are looked for in its ``ablations`` folder.
+
+    Returns:
+        a row per claim, and per measured variant: "the write-up", "measured here".
+    """
+    path = session.out / "ablations" / "ablations.csv"
+    measured = pd.read_csv(path) if path.exists() else None
+    rows = []
+    for claim, ablation in claims_of(model):
+        here = "not measured" if ablation is None else f"not yet: moa ablate {ablation}"
+        if measured is not None and ablation is not None:
+            title = recipes()[model].title
+            part = in_words(measured[(measured["ablation"] == ablation) & (measured["model"] == title)])
+            here = "; ".join(_measured(row) for _, row in part.iterrows()) or here
+        rows.append((claim, here))
+    return pd.DataFrame(rows, columns=["the write-up", "measured here"]).style.hide(axis="index")
+
+
+def _measured(row: pd.Series) -> str:
+    """A variant of an ablation in a few words."""
+    interval = f", {row['95 % interval']}" if row["95 % interval"] else ""
+    return f"{row['variant']}: {row['OOF log loss']} ({row['difference']}{interval})"
+
+
+def _treated(data: Dataset, oof: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Labels and predictions of the treated rows covered."""
+    rows = oof.index[data.treated.loc[oof.index].to_numpy(dtype=bool)]
+    return data.scored.loc[rows], oof.loc[rows].astype(np.float32)

@@ -1,0 +1,106 @@
+"""Charts of how alike models are, and of what a blend makes of that.
+
+As in ``moa.plots.charts``, each function returns a matplotlib Figure and changes no global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from moa.plots.charts import GRID, INK, SERIES, plain_text, style
+
+
+def correlation_bars(correlations: pd.DataFrame) -> Figure:
+    """Correlations of one model with others, of probabilities and of ranks.
+
+    Args:
+        correlations: one row per other model, a column for each kind of correlation.
+    """
+    figure = Figure(figsize=(7, 0.9 + 0.36 * len(correlations)), layout="constrained")
+    axes = figure.subplots()
+    position = np.arange(len(correlations))
+    height = 0.8 / correlations.shape[1]
+    for number, (kind, colour) in enumerate(zip(correlations, SERIES, strict=False)):
+        shift = (number - (correlations.shape[1] - 1) / 2) * height
+        axes.barh(position + shift, correlations[kind], height=height, color=colour, label=plain_text(kind))
+    axes.set_yticks(position, correlations.index.map(plain_text))
+    axes.set_ylim(len(correlations) - 0.4, -0.6)
+    axes.set(xlabel="correlation of OOF predictions, mean over targets", xlim=(min(0.0, correlations.min().min()), 1))
+    style(axes, grid="x")
+    figure.legend(loc="outside upper right", ncols=2, frameon=False, labelcolor=INK)
+    return figure
+
+
+def target_correlations(correlations: Mapping[str, pd.Series], bins: int = 30) -> Figure:
+    """How the correlation between pairs of models differs between targets: a line from the 10 % to the 90 % quantile
+    for each pair, a dot at the median.
+
+    Args:
+        correlations: correlation by target, by the name of a pair.
+        bins: the most pairs that are drawn; those that are least alike.
+    """
+    table = pd.DataFrame({name: each.quantile([0.1, 0.5, 0.9]) for name, each in correlations.items()}).T
+    table = table.sort_values(0.5).head(bins)
+    figure = Figure(figsize=(7.5, 0.9 + 0.26 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    position = np.arange(len(table))
+    axes.hlines(position, table[0.1], table[0.9], color=SERIES[0], linewidth=3, alpha=0.35)
+    axes.scatter(table[0.5], position, s=32, color=SERIES[0], zorder=2)
+    axes.set_yticks(position, [plain_text(name) for name in table.index], fontsize=8)
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.set(xlabel="correlation by target: median, and the middle 80 % of targets")
+    style(axes, grid="x")
+    return figure
+
+
+def weight_and_diversity(members: pd.DataFrame) -> Figure:
+    """The weight of each member by how unlike the others it is; dots are larger the lower its log loss.
+
+    Args:
+        members: one row per member, indexed by title: columns "weight", "correlation" (mean with the others) and
+            "log loss".
+    """
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    loss = members["log loss"]
+    size = 40 + 200 * (loss.max() - loss) / ((loss.max() - loss.min()) or 1)
+    axes.scatter(members["correlation"], members["weight"], s=size, color=SERIES[0], alpha=0.65, linewidth=0)
+    for name, row in members.iterrows():
+        place = (row["correlation"], row["weight"])
+        axes.annotate(plain_text(name), place, (0, 9), textcoords="offset points", ha="center", fontsize=8, color=INK)
+    low, high = members["correlation"].min(), members["correlation"].max()
+    margin = 0.25 * ((high - low) or 0.1)
+    axes.set(
+        xlim=(low - margin, high + margin), ylim=(0, members["weight"].max() * 1.2 or 1),
+        xlabel="mean correlation with the other members (left: less alike)", ylabel="weight",
+    )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    style(axes)
+    return figure
+
+
+def search_history(losses: pd.DataFrame) -> Figure:
+    """The loss of each trial of a search, the best until then, and what other methods reach.
+
+    Args:
+        losses: one row per trial, in order: column "loss", and a column for each other method, constant, by its name.
+    """
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    trials = np.arange(1, len(losses) + 1)
+    axes.scatter(trials, losses["loss"], s=6, color=GRID, label="trial")
+    axes.plot(trials, losses["loss"].cummin(), color=SERIES[0], drawstyle="steps-post", label="best so far")
+    for name, colour in zip(losses.columns.drop("loss"), SERIES[1:], strict=False):
+        axes.axhline(losses[name].iloc[0], color=colour, linewidth=1, linestyle=(0, (4, 3)), label=plain_text(name))
+    low = min(losses.min().min(), losses["loss"].min())
+    top = float(losses["loss"].quantile(0.9))
+    axes.set_ylim(low - 0.08 * (top - low), top + 0.05 * (top - low) if top > low else low + 1e-6)
+    axes.set(xlabel="trial", ylabel="log loss of the blend")
+    style(axes)
+    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    return figure

@@ -1,0 +1,135 @@
+"""Charts of a data set: how often targets are, which conditions there are, and what a treatment changes.
+
+As in ``moa.plots.charts``, each function returns a matplotlib Figure and changes no global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from moa.plots.charts import GRID, INK, SERIES, plain_text, style
+
+#: Rows of a chart that draws rows one by one.
+SAMPLE = 4000
+
+
+def short(name: object, letters: int = 34) -> str:
+    """A name that fits beside a chart."""
+    text = plain_text(str(name).replace("_", " "))
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
+
+
+def class_counts(labels: pd.DataFrame, most: int = 12) -> Figure:
+    """Positive rows of each target: all of them in order, and the most frequent by name.
+
+    Args:
+        labels: 0/1, shape (rows, targets).
+        most: number of targets that are named.
+    """
+    counts = labels.sum().sort_values(ascending=False)
+    figure = Figure(figsize=(9.5, 0.8 + 0.22 * most), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(np.arange(1, len(counts) + 1), counts.clip(lower=0.5), color=SERIES[0])
+    left.set(xlabel="targets, the most frequent first", ylabel="positive rows", yscale="log")
+    style(left)
+    named = counts.head(most)[::-1]
+    right.barh([short(name) for name in named.index], named, color=SERIES[0], height=0.7)
+    right.set(xlabel="positive rows")
+    style(right, grid="x")
+    return figure
+
+
+def bars(panels: dict[str, pd.Series], unit: str) -> Figure:
+    """Counts side by side, a panel each, such as of rows by condition.
+
+    Args:
+        panels: counts indexed by what is counted, by the panel's title.
+        unit: name of what is counted.
+    """
+    figure = Figure(figsize=(2.6 * len(panels), 2.6), layout="constrained")
+    for axes, (title, counts) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
+        axes.bar([short(name, 14) for name in counts.index], counts, color=SERIES[0], width=0.65)
+        axes.set(title=plain_text(title), ylabel=unit)
+        style(axes, grid="y")
+    return figure
+
+
+def distributions(features: pd.DataFrame, treated: pd.Series, columns: Sequence[str], bins: int = 50) -> Figure:
+    """Densities of some columns, treated rows against controls, a panel for each.
+
+    Args:
+        features: shape (rows, features), indexed by sig_id.
+        treated: True for treated rows, same index.
+        columns: the columns to draw.
+        bins: number of bins.
+    """
+    figure = Figure(figsize=(2.6 * len(columns), 2.6), layout="constrained")
+    mask = treated.to_numpy(dtype=bool)
+    for axes, column in zip(np.atleast_1d(figure.subplots(1, len(columns))), columns, strict=True):
+        values = features[column].to_numpy(dtype=float)
+        edges = np.linspace(*np.quantile(values, [0.001, 0.999]), bins + 1)
+        for rows, label, colour in ((mask, "treated", SERIES[0]), (~mask, "control", SERIES[1])):
+            if rows.any():
+                shown = values[rows].clip(edges[0], edges[-1])
+                axes.hist(shown, edges, density=True, alpha=0.55, color=colour, label=label)
+        axes.set(title=plain_text(column), yticks=[])
+        style(axes, grid="x")
+    figure.axes[0].legend(frameon=False, labelcolor=INK, fontsize=8)
+    return figure
+
+
+def shift(features: pd.DataFrame, treated: pd.Series, groups: dict[str, Sequence[str]]) -> Figure:
+    """How far treatment moves and spreads each feature: standard deviation of treated rows by that of controls.
+
+    Args:
+        features: shape (rows, features), indexed by sig_id.
+        treated: True for treated rows, same index.
+        groups: columns by the name of their group.
+    """
+    figure = Figure(figsize=(5, 3.6), layout="constrained")
+    axes = figure.subplots()
+    mask = treated.to_numpy(dtype=bool)
+    ends = []
+    for (name, columns), colour in zip(groups.items(), SERIES, strict=False):
+        spread = [features.loc[rows, list(columns)].std() for rows in (~mask, mask)]
+        axes.scatter(*spread, s=9, alpha=0.6, color=colour, linewidth=0, label=plain_text(name))
+        ends += [np.nanmin(spread), np.nanmax(spread)]
+    line = [min(ends), max(ends)]
+    axes.plot(line, line, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set(xlabel="standard deviation of controls", ylabel="of treated rows")
+    style(axes)
+    axes.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
+def correlation_blocks(features: pd.DataFrame, groups: dict[str, Sequence[str]], most: int = 90) -> Figure:
+    """Correlations between features, groups side by side; of large groups columns at even distances.
+
+    Args:
+        features: shape (rows, features).
+        groups: columns by the name of their group.
+        most: columns of a group that are drawn.
+    """
+    chosen, ends = [], [0]
+    for columns in groups.values():
+        step = max(1, len(columns) // most)
+        chosen += list(columns)[::step][:most]
+        ends.append(len(chosen))
+    values = np.corrcoef(features[chosen].to_numpy(dtype=float), rowvar=False)
+    figure = Figure(figsize=(5.6, 4.8), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none")
+    for end in ends[1:-1]:
+        axes.axhline(end - 0.5, color=INK, linewidth=0.8)
+        axes.axvline(end - 0.5, color=INK, linewidth=0.8)
+    middles = [(a + b) / 2 for a, b in zip(ends, ends[1:], strict=False)]
+    axes.set_xticks(middles, [plain_text(name) for name in groups])
+    axes.set_yticks(middles, [plain_text(name) for name in groups], rotation=90, va="center")
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.spines[:].set_color(GRID)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="correlation")
+    return figure
