@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from moa.plots.charts import GRID, INK, SERIES, plain_text, style
 
@@ -31,10 +32,13 @@ def class_counts(labels: pd.DataFrame, most: int = 12) -> Figure:
         most: number of targets that are named.
     """
     counts = labels.sum().sort_values(ascending=False)
+    present = counts[counts > 0]
     figure = Figure(figsize=(9.5, 0.8 + 0.22 * most), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(np.arange(1, len(counts) + 1), counts.clip(lower=0.5), color=SERIES[0])
-    left.set(xlabel="targets, the most frequent first", ylabel="positive rows", yscale="log")
+    left.plot(np.arange(1, len(present) + 1), present, color=SERIES[0])
+    left.set(xlabel=f"the {len(present)} of {len(counts)} targets with a positive", ylabel="positive rows")
+    left.set(yscale="log", ylim=(0.8, None))
+    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     style(left)
     named = counts.head(most)[::-1]
     right.barh([short(name) for name in named.index], named, color=SERIES[0], height=0.7)
@@ -77,6 +81,7 @@ def distributions(features: pd.DataFrame, treated: pd.Series, columns: Sequence[
                 shown = values[rows].clip(edges[0], edges[-1])
                 axes.hist(shown, edges, density=True, alpha=0.55, color=colour, label=label)
         axes.set(title=plain_text(column), yticks=[])
+        axes.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
         style(axes, grid="x")
     figure.axes[0].legend(frameon=False, labelcolor=INK, fontsize=8)
     return figure
