@@ -70,13 +70,13 @@ def weight_and_diversity(members: pd.DataFrame) -> Figure:
     loss = members["log loss"]
     size = 40 + 200 * (loss.max() - loss) / ((loss.max() - loss.min()) or 1)
     axes.scatter(members["correlation"], members["weight"], s=size, color=SERIES[0], alpha=0.65, linewidth=0)
-    for name, row in members.iterrows():
-        place = (row["correlation"], row["weight"])
-        axes.annotate(plain_text(name), place, (0, 9), textcoords="offset points", ha="center", fontsize=8, color=INK)
+    for number, (name, row) in enumerate(members.sort_values("correlation").iterrows()):
+        place, shift = (row["correlation"], row["weight"]), (0, 10 if number % 2 else -16)  # neighbours keep apart
+        axes.annotate(plain_text(name), place, shift, textcoords="offset points", ha="center", fontsize=8, color=INK)
     low, high = members["correlation"].min(), members["correlation"].max()
-    margin = 0.25 * ((high - low) or 0.1)
+    margin, top = 0.25 * ((high - low) or 0.1), members["weight"].max() or 1.0
     axes.set(
-        xlim=(low - margin, high + margin), ylim=(0, members["weight"].max() * 1.2 or 1),
+        xlim=(low - margin, high + margin), ylim=(-0.15 * top, 1.2 * top),
         xlabel="mean correlation with the other members (left: less alike)", ylabel="weight",
     )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(5))
