@@ -65,9 +65,9 @@ def learner_parts(stage: Stage) -> list[Any]:
 
         return [BLOCKS[learner.block]]
     if package == "moa.learners.two_heads":
-        from moa.learners.two_heads.network import TwoHeads
+        from moa.learners.two_heads import network
 
-        return [TwoHeads]
+        return [network.TwoHeads, network.Dense]
     if package == "moa.learners.deepinsight":
         from moa.learners.deepinsight import backbones
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from moa.learners.perceptron.learner import MLPLearner
-from moa.learners.perceptron.network import three_fc
+from moa.learners.perceptron.network import Perceptron, SeededDropout, three_fc, weight_norm
 from moa.learners.perceptron.setup import optimizer
 from moa.learners.perceptron.training import logits
 from support.perceptrons import make_unit
@@ -23,6 +23,26 @@ def test_training_is_reproducible_and_leaves_the_global_generator_alone():
     torch.manual_seed(6)
     second = make_unit().fit(SMALL)
     assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
+
+
+class OneLayer(MLPLearner):
+    """A network of one's own."""
+
+    def network(self, n_inputs, n_targets, linear):
+        first, last = linear(n_inputs, self.hidden), linear(self.hidden, n_targets)
+        return Perceptron(
+            nn.BatchNorm1d(n_inputs), SeededDropout(0.0), weight_norm(first), nn.LeakyReLU(),
+            nn.BatchNorm1d(self.hidden), SeededDropout(0.25), weight_norm(last),
+        )  # fmt: skip
+
+
+def test_a_subclass_trains_a_network_of_its_own_alone_and_batched():
+    unit, learner = make_unit(), OneLayer(**SMALL.model_dump())
+    alone, (X, _) = unit.fit(learner), unit.valid()
+    assert "6.bias" in alone.tensors and "10.bias" not in alone.tensors
+    batched = learner.fit_batched([unit.data] * 2, [unit.seed, unit.seed + 1], [0, 0], CPU, [None, None])
+    one, other = (learner.predict(fitted, X, CPU) for fitted in (alone, batched[0]))
+    assert np.abs(one - other).max() < 1e-3 < np.abs(one - one.mean(axis=0)).max()
 
 
 def test_it_learns_and_keeps_the_epoch_of_the_lowest_validation_loss():
