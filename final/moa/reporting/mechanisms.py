@@ -67,7 +67,7 @@ def mechanism_data(found: Scores) -> dict[str, Any]:
                 "auc": rounded(areas[0].loc[target, "roc_auc"]),
                 "ap": rounded(areas[0].loc[target, "average_precision"]),
                 "by": [
-                    rounded([each.losses[target], *area.loc[target, ["roc_auc", "average_precision"]]], 4)
+                    [rounded(each.losses[target], 5), *rounded(area.loc[target, ["roc_auc", "average_precision"]])]
                     for each, area in zip(predictions, areas, strict=True)
                 ],
                 "curve": _curve(y[[target]], p[[target]]),
@@ -98,7 +98,10 @@ def _places(p: pd.DataFrame) -> np.ndarray:
 def _curve(y: pd.DataFrame, p: pd.DataFrame) -> list[list[float | None]]:
     """The bins of one target's calibration: predicted, observed, rows, low, high."""
     table = calibration_table(y, p)
-    return [rounded(row) for row in table[["predicted", "observed", "cells", "low", "high"]].to_numpy()]
+    return [
+        [rounded(row.predicted), rounded(row.observed), int(row.cells), rounded(row.low), rounded(row.high)]
+        for row in table.itertuples()
+    ]
 
 
 class _Wells:
