@@ -89,6 +89,6 @@ def test_other_rows_in_the_place_of_the_test_file(rows, weights, data_dir, datas
     folder = predict_model(NAME, tmp_path, weights, tmp_path / "out", Runtime())
     found = pd.read_csv(folder / "submission.csv", index_col="sig_id")
     assert list(found.index) == list(test["sig_id"] if rows == "another order" else chosen["sig_id"])
-    assert ("sample_submission.csv has other rows" in capsys.readouterr().err) == (rows != "another order")
+    assert ("sample_submission.csv: has other rows" in capsys.readouterr().err) == (rows != "another order")
     whole = open_trained(NAME, weights).predict(dataset.test)
     np.testing.assert_allclose(found, whole.loc[found.index], rtol=1e-4, atol=1e-7)

@@ -62,7 +62,7 @@ def stage(sizes: Sizes, runtime: Runtime) -> pd.DataFrame:
     return labelled(table, "stage, a member's epoch", "", rows, members, sizes.hidden)
 
 
-class TimedExecutor:
+class TimedExecutor(LocalExecutor):
     """Runs units on this machine, and adds up how long that takes.
 
     Units that run at the same time are counted once: their own times, added up, would be longer.
@@ -72,6 +72,7 @@ class TimedExecutor:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.seconds = 0.0
 
     def run(
@@ -79,7 +80,7 @@ class TimedExecutor:
     ) -> Iterator[UnitResult]:
         """Train units of one stage; see ``moa.training.executors.UnitExecutor``."""
         started = time.perf_counter()
-        yield from LocalExecutor().run(inputs, units, callback)
+        yield from super().run(inputs, units, callback)
         self.seconds += time.perf_counter() - started
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from moa.cli.console import group, out
+from moa.cli.console import group, out, text_table
 from moa.cli.stopping import on_stop
 from moa.environment import needs
 
@@ -42,9 +43,43 @@ def kaggle_package(
     for command in commands:
         typer.echo(command)
     out.print(
-        "Run these in order. For a data set that is already on Kaggle, run `kaggle datasets version -m MESSAGE` with "
-        "the same options instead. Download the outputs of training kernels with `kaggle kernels output`, and merge "
-        "them into one weights folder with `moa weights merge`."
+        f"Run these in order, or let `moa kaggle push {folder} --wait` do it, which also knows what is on Kaggle "
+        "already. Download the outputs of training kernels with `kaggle kernels output`, and merge them into one "
+        "weights folder with `moa weights merge`."
     )
     if not weights and not pretrained:
         out.print("[yellow]The training kernels of the CNNs attach moa-pretrained: make it with --pretrained.[/yellow]")
+
+
+@app.command("push")
+def kaggle_push(
+    folder: Annotated[Path, typer.Argument(help="Folder that `moa kaggle package` wrote.")],
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Push each kernel when those it needs have ended, until all have.")
+    ] = False,
+    at_once: Annotated[int, typer.Option(min=1, help="Kernels with a GPU that Kaggle runs at a time.")] = 2,
+) -> None:
+    """Push data sets and kernels in order. What is on Kaggle already, with the same content, is not pushed again.
+
+    Without --wait it pushes the kernels that need no other, and ends; the same command later pushes the next ones.
+    """
+    with needs("kaggle"):
+        from moa.data.kaggle_client import KaggleClient
+        from moa.kaggle.push import HOURS, find, push, quota
+
+    on_stop(f"kernels that were pushed go on running on Kaggle; moa kaggle push {folder} --wait goes on waiting")
+    on_gpu = sum(kernel.gpu for kernel in find(folder).kernels)
+    client = KaggleClient()
+    out.print(f"{on_gpu} kernels with a GPU, of at most {HOURS} hours each, {at_once} at a time. {quota(client)}")
+    pushed = push(folder, wait, at_once, client, tell=lambda text: out.print(escape(text)))
+    table = text_table("", "kernel", "state", "reason")
+    for kernel in pushed.kernels:
+        waits = f"for {', '.join(kernel.needs)}" if kernel.state in ("waits", "to push") and kernel.needs else ""
+        table.add_row(escape(kernel.name), kernel.state, escape(kernel.why or waits))
+    out.print(table)
+    failed = [kernel for kernel in pushed.kernels if kernel.state == "failed"]
+    if failed:
+        out.print(f"[red]{len(failed)} failed; mend the reason, and run the same command again.[/red]")
+        raise typer.Exit(1)
+    if not pushed.finished:
+        out.print("Not all have ended: run the same command again, or with --wait.")

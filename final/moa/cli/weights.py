@@ -1,4 +1,4 @@
-"""``moa weights``: merge weights folders."""
+"""``moa weights``: merge weights folders, and fetch ImageNet weights."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from moa.cli.console import group, number_table, out
+from moa.cli.console import group, number_table, out, text_table
 from moa.cli.options import OwnModels
 from moa.cli.stopping import on_stop
 
-app = group("Merge weights that were trained in several places.")
+app = group("Merge weights that were trained in several places, or fetch the ImageNet weights of the CNNs.")
 
 
 @app.command("merge")
@@ -37,3 +37,18 @@ def weights_merge(
     for model in merged:
         if model.versions:
             out.print(f"[yellow]{escape(model.model)}: parts were trained by other versions: {model.versions}[/yellow]")
+
+
+@app.command("pretrained")
+def weights_pretrained(
+    folder: Annotated[Path, typer.Argument(help="Folder to fill; MOA_PRETRAINED names it to training.")],
+) -> None:
+    """Fetch the ImageNet weights that the CNNs start from. A download that was cut short goes on where it stopped."""
+    from moa.jobs.pretrained import fetch_all_pretrained
+
+    on_stop("what has come is kept; run the same command again to go on")
+    table = text_table("", "file", "MiB", "sha256", "from")
+    for file in fetch_all_pretrained(folder):
+        table.add_row(file.path.name, f"{file.size / 2**20:,.1f}", file.sha256[:16], file.address or "there before")
+    out.print(table)
+    out.print(f"Training finds them with: export MOA_PRETRAINED={escape(str(folder.absolute()))}")

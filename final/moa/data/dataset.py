@@ -90,6 +90,9 @@ class Dataset:
                 column of wells.csv, or a ``Metadata_`` column, with or without this prefix.
             rows: True for the rows wanted, indexed as ``features``.
 
+        Returns:
+            a column for each name, indexed by sig_id; only the rows wanted.
+
         Raises:
             UserError: a name is none of these.
         """
@@ -202,6 +205,9 @@ def load_dataset(
         schema: the assay; None: the folder's ``assay.json``, or the competition where there is none.
         groups: names of the feature groups to use; None: all. The others may be missing in the files.
 
+    Returns:
+        the tables, all indexed by sig_id, and what is known about them.
+
     Raises:
         DataError: lists all problems found.
         UserError: a group is unknown.
@@ -283,6 +289,9 @@ def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> 
         targets: names of the scored targets, which the sample submission must have.
         schema: columns that the test file must have.
 
+    Returns:
+        the rows to predict, indexed by sig_id.
+
     Raises:
         DataError: lists all problems found.
     """
@@ -294,7 +303,7 @@ def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> 
 
 
 def summary(data: Dataset) -> list[tuple[str, str]]:
-    """Row, target and drug counts for display, as (name, value)."""
+    """Counts of rows, targets and drugs of ``data``, for display, as (name, value)."""
     prevalence = data.scored.mean()
     facts = [
         ("assay", f"{data.schema.name}: {_measured(data.schema)}"),

@@ -50,6 +50,8 @@ from moa.training.merge import link_or_copy
 PYTHON = "3.12"
 #: Platform tags of wheels that run there.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64")
+#: Kaggle's name for two T4. Its torch has no instructions for the P100 (compute capability 6.0), which is also retired.
+GPU = "NvidiaTeslaT4"
 LICENSE_NAME = "apache-2.0"
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NOT_CODE = shutil.ignore_patterns("__pycache__", "*.pyc", ".ipynb_checkpoints", "*.ipynb", ".*")
@@ -91,6 +93,7 @@ class Kernel:
             "is_private": True,
             "enable_gpu": self.gpu,
             "enable_tpu": False,
+            **({"machine_shape": GPU} if self.gpu else {}),
             "enable_internet": False,
             "competition_sources": [SLUG],
             "dataset_sources": [f"{user}/{_checked(slug, 6)}" for slug in self.datasets],

@@ -35,7 +35,8 @@ def pick_device(name: str = "auto") -> torch.device:
     """The device of that name; "auto" takes the GPU where there is one.
 
     Raises:
-        UserError: "cuda" was asked for and there is none, or the name is unknown.
+        UserError: "cuda" was asked for and there is none, the name is unknown, or the installed torch has no
+            instructions for the GPU. Such a GPU is not passed over: on the processor it would take days.
     """
     import torch
 
@@ -45,7 +46,26 @@ def pick_device(name: str = "auto") -> torch.device:
         raise UserError(f"--device {name}: unknown; choose auto, cpu or cuda")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"--device {name}: no CUDA device is visible; use --device cpu")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda":
+        _check_capability(device)
+    return device
+
+
+def _check_capability(device: torch.device) -> None:
+    """torch finds GPUs that it cannot use, and fails at the first operation: Kaggle's P100, for one."""
+    import torch
+
+    known = [int(number) for name in torch.cuda.get_arch_list() for number in re.findall(r"sm_(\d+)", name)]
+    if not known:
+        return
+    major, minor = torch.cuda.get_device_capability(device)
+    if 10 * major + minor < min(known):
+        least = f"{min(known) // 10}.{min(known) % 10}"
+        raise UserError(
+            f"{torch.cuda.get_device_name(device)}: its compute capability is {major}.{minor}, and the installed torch "
+            f"needs {least} or more; choose another GPU (on Kaggle: GPU T4 x2), or --device cpu"
+        )
 
 
 #: Values of ``Runtime.precision``.

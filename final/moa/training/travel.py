@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moa.errors import UserError
+from moa.files import writing
 from moa.parallel import Streams
 from moa.training.layout import WeightsFolder
 
@@ -46,9 +47,10 @@ class Weights:
         if self.content not in _unpacked:
             folder = Path(tempfile.mkdtemp(prefix="moa-weights-"))
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            for name, content in self.files.items():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(content)
+            with writing(folder, sum(map(len, self.files.values())), kept="the worker can go on once there is room"):
+                for name, content in self.files.items():
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_bytes(content)
             _unpacked[self.content] = folder
         return _unpacked[self.content]
 

@@ -7,7 +7,7 @@ import torch
 
 from moa.errors import UserError
 from moa.learners import runtime as module
-from moa.learners.runtime import Runtime, multiplies_bfloat16
+from moa.learners.runtime import Runtime, multiplies_bfloat16, pick_device
 
 CUDA = Runtime(device="cuda")
 
@@ -66,6 +66,7 @@ def test_bfloat16_only_where_the_processor_gains(monkeypatch, capsys):
         assert not capsys.readouterr().err
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", list)
     assert Runtime.of("cuda", precision="bf16-mixed").precision == "bf16-mixed", "a GPU is another matter"
 
 
@@ -75,3 +76,26 @@ def test_the_processor_is_asked(monkeypatch):
     assert multiplies_bfloat16() == bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "amx_tile": False})
     assert not multiplies_bfloat16()
+
+
+@pytest.mark.parametrize(
+    ("capability", "builds", "refused"),
+    [
+        ((6, 0), ["sm_70", "sm_75", "sm_90", "sm_120"], True),
+        ((7, 5), ["sm_70", "sm_75", "sm_90", "sm_120"], False),
+        ((12, 1), ["sm_75", "sm_120", "compute_120"], False),
+        ((6, 0), ["sm_60", "sm_70"], False),
+        ((6, 0), [], False),
+    ],
+)
+@pytest.mark.parametrize("name", ["auto", "cuda", "cuda:0"])
+def test_a_gpu_too_old_for_torch_is_refused(monkeypatch, capability, builds, refused, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla P100-PCIE-16GB")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: builds)
+    if refused:
+        with pytest.raises(UserError, match=r"P100.* is 6\.0, and the installed torch needs 7\.0 .*T4 x2"):
+            pick_device(name)
+    else:
+        assert pick_device(name).type == "cuda"

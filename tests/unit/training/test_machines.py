@@ -34,7 +34,7 @@ def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
     monkeypatch.delattr(moa.training, "cluster", raising=False)
     for name in ("dask", "distributed"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=r"--on local: the package dask is missing.*pip install -e '.\[cluster\]'"):
+    with pytest.raises(UserError, match=r"--on local: the package dask is missing.*pip install 'moa\[cluster\]'"):
         with open_executor("local"):
             pass
 

@@ -198,11 +198,12 @@ def build_network(backbone: Backbone, n_targets: int, hidden: int = 512, pretrai
     return network
 
 
-def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[State, str]:
+def load_pretrained(backbone: Backbone, folder: Path | None = None, only: str | None = None) -> tuple[State, str]:
     """ImageNet weights of a backbone: from a local folder, else from the addresses of timm and resnest.
 
     Args:
         folder: local folder; None: the folder that MOA_PRETRAINED names, if it is set.
+        only: name of the file in that folder; None: any that is known, else from the addresses.
 
     Returns:
         The state, and where it came from: file name with its sha256, or "hub".
@@ -214,7 +215,7 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
     files = backbone.files()
     if not files:
         raise UserError(f"there are no ImageNet weights for this {backbone.kind}: train it with pretrained=False")
-    names = [f"{backbone.name}.safetensors", f"{backbone.name}.pth", *files]
+    names = [only] if only else [f"{backbone.name}.safetensors", f"{backbone.name}.pth", *files]
     for path in [folder / name for name in names] if folder else []:
         if path.is_file():
             state, checksum = _read(path)
@@ -232,8 +233,8 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None) -> tuple[Sta
     where = f"{folder}" if folder else f"the folder that {PRETRAINED} names"
     raise UserError(
         f"ImageNet weights of {backbone.name} are not in a local folder and cannot be downloaded "
-        f"({'; '.join(problems)}): download {address} and put it into {where} as {name}, or train from scratch with "
-        "pretrained=False"
+        f"({'; '.join(problems)}): run `moa weights pretrained DIR` where there is internet, or "
+        f"download {address} and put it into {where} as {name}, or train from scratch with pretrained=False"
     )
 
 

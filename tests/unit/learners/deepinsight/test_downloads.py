@@ -1,0 +1,135 @@
+"""ImageNet weights are fetched from a server of the test's own, which can lose connections and know no ranges."""
+
+import re
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from moa.cli import app
+from moa.errors import UserError
+from moa.files import sha256
+from moa.jobs.pretrained import pretrained_backbones
+from moa.learners.deepinsight.backbones import EfficientNet
+from moa.learners.deepinsight.downloads import fetch_pretrained
+from support.tiny_cnn import TINY_EFFICIENTNET, TINY_RESNEST
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``content`` at every path.
+
+    Attributes:
+        most: bytes that an answer sends before the connection is lost; None: all.
+        ranges: whether a part can be asked for.
+        sent: bytes sent in each answer.
+    """
+
+    daemon_threads = True
+    content, most, ranges = b"", None, True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.sent = []
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server_port}/weights"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, first = self.server, 0
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if asked and server.ranges:
+            first = int(asked[1])
+        size = len(server.content)
+        if first >= size:
+            self.send_error(416)
+            return
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
+        self.send_header("Content-Length", str(size - first))
+        self.end_headers()
+        part = server.content[first:][: server.most]
+        server.sent.append(len(part))
+        self.wfile.write(part)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A server of the small network's weights, whose file names the network knows."""
+    torch.manual_seed(5)
+    save_file(TINY_EFFICIENTNET.build().state_dict(), tmp_path / "published.safetensors")
+    with Server() as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        server.content = (tmp_path / "published.safetensors").read_bytes()
+        files = {"test_efficientnet.safetensors": server.address}
+        monkeypatch.setattr(EfficientNet, "files", lambda self: files)
+        yield server
+        server.shutdown()
+
+
+def test_the_file_arrives_whole_and_is_not_fetched_again(tmp_path, server):
+    seen = []
+    fetched = fetch_pretrained(TINY_EFFICIENTNET, tmp_path / "new" / "folder", lambda *facts: seen.append(facts))
+    assert fetched.path.read_bytes() == server.content and fetched.sha256 == sha256(tmp_path / "published.safetensors")
+    assert seen[-1] == ("test_efficientnet.safetensors", len(server.content), len(server.content))
+    assert fetched.address == server.address and [path.name for path in fetched.path.parent.iterdir()] == [
+        "test_efficientnet.safetensors"
+    ]
+    assert fetch_pretrained(TINY_EFFICIENTNET, fetched.path.parent).address == "" and len(server.sent) == 1
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_lost_connection_is_told_and_the_next_call_goes_on(tmp_path, server, ranges):
+    server.most, server.ranges = len(server.content) // 2, ranges
+    with pytest.raises(UserError, match=r"cannot be downloaded .*run this again"):
+        fetch_pretrained(TINY_EFFICIENTNET, tmp_path / "w")
+    assert not (tmp_path / "w" / "test_efficientnet.safetensors").exists()
+    server.most = None
+    assert fetch_pretrained(TINY_EFFICIENTNET, tmp_path / "w").path.read_bytes() == server.content
+    rest = len(server.content) - len(server.content) // 2
+    assert server.sent[-1] == (rest if ranges else len(server.content))
+
+
+def test_a_part_longer_than_the_file_is_fetched_anew(tmp_path, server):
+    (tmp_path / ".test_efficientnet.safetensors.part").write_bytes(server.content + b"more")
+    assert fetch_pretrained(TINY_EFFICIENTNET, tmp_path).path.read_bytes() == server.content
+
+
+def test_what_is_no_weights_is_refused_and_removed(tmp_path, server):
+    server.content = b"<html>sign in</html>"
+    with pytest.raises(UserError, match="is not a file of weights"):
+        fetch_pretrained(TINY_EFFICIENTNET, tmp_path / "w")
+    assert not list((tmp_path / "w").iterdir())
+    torch.save(load_file(tmp_path / "published.safetensors") | {"conv_stem.weight": torch.zeros(1)}, tmp_path / "other")
+    server.content = (tmp_path / "other").read_bytes()
+    with pytest.raises(UserError, match="is not a file of weights|differs"):
+        fetch_pretrained(TINY_EFFICIENTNET, tmp_path / "w")
+
+
+def test_a_network_without_published_weights_is_told(tmp_path):
+    with pytest.raises(UserError, match="there are no ImageNet weights for this resnest"):
+        fetch_pretrained(TINY_RESNEST, tmp_path)
+
+
+def test_published_models_need_two_files():
+    assert [backbone.kind for backbone in pretrained_backbones()] == ["efficientnet", "resnest"]
+    for backbone in pretrained_backbones():
+        assert all(address.startswith("https://") for address in backbone.files().values())
+
+
+def test_command_lists_the_files(tmp_path, server, monkeypatch):
+    monkeypatch.setattr("moa.jobs.pretrained.pretrained_backbones", lambda: [TINY_EFFICIENTNET])
+    result = CliRunner().invoke(app, ["weights", "pretrained", str(tmp_path / "w")])
+    assert result.exit_code == 0, result.output
+    words = "".join(result.output.split())
+    assert "test_efficientnet.safetensors" in words and sha256(tmp_path / "published.safetensors")[:16] in words
+    assert f"MOA_PRETRAINED={tmp_path / 'w'}" in words
