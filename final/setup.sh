@@ -1,6 +1,6 @@
 # Sourced by reproduce.sh and tests/run.sh from the repository's root: a virtual environment with the pinned packages.
-# PYTHON chooses the interpreter, VENV the folder of the environment. What is there already is used again. What
-# follows names further files of pinned packages: set_up cluster installs requirements-cluster.txt too.
+# PYTHON chooses the interpreter, VENV the folder of the environment. What is there already is used again. Arguments of
+# set_up are further files of pinned packages.
 VENV="${VENV:-.venv}"
 
 find_python() {
@@ -17,7 +17,7 @@ find_python() {
 }
 
 set_up() {
-    local python stamp extra
+    local python stamp file name
     if [ ! -x "$VENV/bin/python" ]; then
         python="$(find_python)" || return 2
         echo "Setting up $VENV with $python"
@@ -31,14 +31,14 @@ set_up() {
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable . || return 2
         echo "$stamp" >"$VENV/.requirements"
     fi
-    for extra in "$@"; do
-        extra="requirements-$extra.txt"
-        stamp="$(cat requirements.txt "$extra" | cksum)"
-        if [ "$(cat "$VENV/.$extra" 2>/dev/null)" != "$stamp" ]; then
-            echo "Installing $extra"
+    for file in "$@"; do
+        name=".${file//\//-}"
+        stamp="$(cat requirements.txt "$file" | cksum)"
+        if [ "$(cat "$VENV/$name" 2>/dev/null)" != "$stamp" ]; then
+            echo "Installing $file"
             "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-                --constraint requirements.txt -r "$extra" || return 2
-            echo "$stamp" >"$VENV/.$extra"
+                --constraint requirements.txt -r "$file" || return 2
+            echo "$stamp" >"$VENV/$name"
         fi
     done
     PATH="$(cd "$VENV/bin" && pwd):$PATH"

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . final/setup.sh
-set_up cluster
+set_up tests/requirements.txt
 ruff check final tests
 ruff format --check final tests
 lint-imports --no-cache --no-logo

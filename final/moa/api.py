@@ -1,7 +1,7 @@
 """The package as functions: ``import moa``, then ``moa.train``, ``moa.load``, ``moa.predict``, ``moa.score`` and more.
 
 Folders default to those of the command line: data in ``data``, results in ``output/PROFILE`` below the working folder.
-A model is given by name, as a blend ("best-lb", "best-cv" or a YAML file), or as a file of one's own
+A model is given by name, as a blend ("best-lb", "best-cv" or a YAML file), or as a file of your own
 (``my_model.py``). Mistakes raise ``moa.errors.UserError`` with one line that says what to do.
 """
 
@@ -115,7 +115,8 @@ def load(
     """Open a trained model, or the trained members of a blend.
 
     Args:
-        model: see the module.
+        model: its name ("simple-nn-old-cv"), a blend's name ("best-lb") or YAML file, or a file of your own
+            ("my_model.py").
         weights: weights folder; None: ``output/PROFILE/weights``.
         profile: "kaggle" or "demo", for the default folder; None: as the command line finds it.
         device: "auto", "cpu" or "cuda".
@@ -158,7 +159,7 @@ def train(
     """Train what is not trained yet; units that are finished are kept, and a run that was stopped continues.
 
     Args:
-        models: one or several, see the module; a blend stands for its members, "all" for all models.
+        models: one or several, each as for ``moa.load``; a blend stands for its members, "all" for all models.
         data: folder of the data set; None: ``data``, or the demo's.
         weights: weights folder to fill; None: ``output/PROFILE/weights``.
         profile: "kaggle" (published settings) or "demo"; None: "kaggle" for any data but the demo's.
@@ -167,8 +168,11 @@ def train(
         folds: only the first so many folds.
         fold: only this fold.
         stage: only this stage.
-        groups, hold_out, parts: feature groups to use, what folds hold out, and in how many parts, for assays of one's
-            own; see ``moa.jobs.train.train_models``.
+        groups: train on these feature groups alone, such as ["genes"]; None: all.
+        hold_out: what folds hold out: "compound", columns such as "compound,week", or "rows", each model's own folds;
+            None: "rows" for the competition's columns, else "compound".
+        parts: with ``hold_out``, the number of parts that compounds are spread over, or "each" for one part for each;
+            None: as the model has folds.
         device: "auto", "cpu" or "cuda".
         on: where units run, as in ``moa train --on``; None: on this machine.
 
@@ -229,8 +233,11 @@ def predict(
 
     Args:
         features: rows as in ``test_features.csv``; see ``Model.predict``.
-        model: see the module.
-        weights, profile, device, precision: as in ``moa.load``.
+        model: as for ``moa.load``.
+        weights: weights folder; None: ``output/PROFILE/weights``.
+        profile: "kaggle" or "demo", for the default folder.
+        device: "auto", "cpu" or "cuda".
+        precision: as in ``moa predict --precision``.
         quiet: show no progress.
 
     Returns:
@@ -259,7 +266,9 @@ def score(
         predictions: names of trained models or blends, whose out-of-fold predictions are scored on ``data``; or
             probabilities, shape (rows, targets), indexed by sig_id, one table or several by name.
         truth: 0/1 labels, shape (rows, targets), indexed by sig_id; needed where tables are given.
-        data, weights, profile: folders, as in ``moa.train``; not used where ``truth`` is given.
+        data: folder of the data set, as in ``moa.train``; not used where ``truth`` is given.
+        weights: weights folder, likewise.
+        profile: "kaggle" or "demo", likewise.
         by: "well", "treatment", "target", "seed" or a column that is known of the rows, as in ``moa score --by``.
         baselines: add prevalence, nearest neighbours where the features are known, and shuffled labels.
 
@@ -300,8 +309,10 @@ def report(
 
     Args:
         out: folder for the page; None: ``output/PROFILE``.
-        data, weights, predictions: folders, as ``moa report`` takes them; None: the defaults.
-        profile: for the default folders.
+        data: folder of the data set; None: ``data``, or the demo's.
+        weights: weights folder; None: ``output/PROFILE/weights``.
+        predictions: folder that ``moa predict`` wrote; None: ``output/PROFILE/predictions``.
+        profile: "kaggle" or "demo", for the default folders.
         blends: YAML files of further blends.
 
     Returns:

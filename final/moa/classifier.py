@@ -92,7 +92,17 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(str(error)) from error
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities: shape (rows, classes) for labels, which sum to 1; (rows, targets) for several targets."""
+        """Probabilities of the classes or targets.
+
+        Args:
+            X: shape (rows, columns), the columns of ``fit``.
+
+        Returns:
+            for labels shape (rows, classes), which sum to 1; for several targets (rows, targets).
+
+        Raises:
+            ValueError: the columns are not those of ``fit``, or a value is missing; the message says which.
+        """
         check_is_fitted(self)
         try:
             frame = self._frame(X, fitted=True)
@@ -107,7 +117,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         return np.where(total > 0, found / np.where(total > 0, total, 1), 1 / len(self.classes_))
 
     def predict(self, X: Any) -> np.ndarray:
-        """The likeliest label of each row, shape (rows,); for several targets 0/1, shape (rows, targets)."""
+        """The likeliest label of each row of ``X``, shape (rows,); for several targets 0/1, shape (rows, targets)."""
         found = self.predict_proba(X)
         if self._multilabel:
             return (found > 0.5).astype(np.int64)

@@ -45,7 +45,7 @@ class WriteError(UserError, OSError):
         free: room that is left in bytes.
         partly: whether ``needed`` is only what was written before the room ended.
         kept: what is kept, in words.
-        errno: the operating system's number of the reason.
+        errno: the operating system's number of the reason, given as ``number``.
     """
 
     def __init__(

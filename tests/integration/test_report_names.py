@@ -10,6 +10,7 @@ from moa.data.table_files import write_table
 from moa.plots.images import class_panels
 from moa.reporting import write_report
 from moa.reporting.page import svg
+from support.browser import chromium
 from support.report_pages import Page, fake
 
 SCRIPT, IMAGE = "<script>alert(1)</script>", '"><img src=x onerror=alert(2)>'
@@ -20,7 +21,7 @@ BLEND = "<svg onload=alert(4)> $\\frac$"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def folder(tmp_path_factory):
     """A report on data, drugs, models and a blend with such names."""
     folder = tmp_path_factory.mktemp("names")
     data, predictions = folder / "data", folder / "predictions"
@@ -39,7 +40,13 @@ def page(tmp_path_factory):
     (predictions / "own.yaml").write_text(
         f"name: own\ntitle: '{BLEND}'\nmembers: [{{model: '{MODEL}', weight: 1.0}}]\n", encoding="utf-8"
     )
-    return Page(write_report(data, folder / "weights", predictions, folder).read_text(encoding="utf-8"))
+    write_report(data, folder / "weights", predictions, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
 def test_names_are_text(page):
@@ -47,8 +54,27 @@ def test_names_are_text(page):
     for name in (SCRIPT, IMAGE, MATH, MODEL, BLEND):
         assert name in words, name
     assert SCRIPT in " ".join(page.table("drugs", 1).index)
-    assert not {"script", "img"} & set(page.tags)
-    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert "img" not in page.tags and len(page.scripts) == 1
+    page.check_self_contained()
+
+
+def test_names_in_data_are_text(page):
+    data = page.data["mechanisms.js"]
+    found = {each["name"]: each for each in data["mechanisms"]}
+    assert {SCRIPT, IMAGE, MATH} <= set(found) and {MODEL, BLEND} & set(data["predictions"])
+    assert all(name.endswith(SCRIPT) for name, *_ in found[SCRIPT]["carriers"])
+    raw = page.text.split('id="data-mechanisms.js">')[1].split("</script>")[0]
+    assert not set("<>&'") & set(raw), "as the browser's parser sees it"
+
+
+def test_names_are_text_in_a_browser(folder):
+    with chromium() as browser:
+        browser.open(folder / "report.html")
+        browser.one("#mechanisms input[type=search]").send_keys("<script>")
+        (line,) = (each for each in browser.all("#mechanisms tr.item button") if each.text == SCRIPT)
+        line.click()
+        assert SCRIPT in browser.one("#mechanisms td.open").text
+        assert not browser.all("td.open img, td.open script") and browser.errors() == []
 
 
 def test_dollars_in_a_figure_are_dollars():

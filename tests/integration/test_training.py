@@ -14,7 +14,7 @@ from moa.models.registry import recipe
 from moa.training.runner import Runner
 from moa.training.selection import Selection
 from moa.training.trained import open_trained
-from support import TESTS, array_job
+from support import array_job
 from support.demo import copy_models
 from support.weights import files
 
@@ -79,11 +79,12 @@ def test_jobs_of_an_array_share_a_store_and_its_units(data_dir, tmp_path):
 
     Both make the manifest, the shared fits, the stages' descriptions, and every unit of the first stage.
     """
-    script, jobs = TESTS / "support" / "array_job.py", (0, 1)
+    # Imported and not run as a script: the recipe must have its file, whose source is kept in the manifest.
+    script, jobs = "from support import array_job; array_job.main()", (0, 1)
     shared, alone = tmp_path / "shared" / "weights", tmp_path / "alone"
     running = [
         subprocess.Popen(
-            [sys.executable, script, shared, data_dir, str(fold), str(job), str(len(jobs))],
+            [sys.executable, "-c", script, shared, data_dir, str(fold), str(job), str(len(jobs))],
             stderr=subprocess.PIPE, text=True,
         )
         for job, fold in enumerate(jobs)

@@ -47,7 +47,8 @@ def train(weights, data, selection):
     )
 
 
-if __name__ == "__main__":
+def main():
+    """Train as the command line says: the weights' folder, the data's, the fold, number of this job, number of jobs."""
     weights, data, fold, job, jobs = sys.argv[1:]
     ready = Path(weights).parent / "ready"
     ready.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,9 @@
 """A report's page taken apart, and planted weights and predictions to report on."""
 
+import base64
+import hashlib
+import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,12 +16,13 @@ from moa.models.registry import recipe
 
 
 class Page(HTMLParser):
-    """The cells of the tables of each section, and every attribute of the page."""
+    """The cells of the tables of each section, the data of its views, and every attribute of the page."""
 
     def __init__(self, text):
         super().__init__()
         self.text, self.sections, self.attributes, self.words, self.tags = text, {}, [], {}, []
-        self._section, self._cell = None, None
+        self.scripts, self.data = [], {}
+        self._section, self._cell, self._script = None, None, None
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -32,13 +37,23 @@ class Page(HTMLParser):
             self.sections[self._section][-1].append([])
         elif tag in ("td", "th"):
             self._cell = ""
+        elif tag == "script":
+            self._script = dict(attrs)
 
     def handle_endtag(self, tag):
+        if tag == "script":
+            self._script = None
         if tag in ("td", "th"):
             self.sections[self._section][-1][-1].append(self._cell)
             self._cell = None
 
     def handle_data(self, data):
+        if self._script is not None:
+            if self._script.get("type") == "application/json":
+                self.data[self._script["id"].removeprefix("data-")] = json.loads(data)
+            else:
+                self.scripts.append(data)
+            return
         if self._cell is not None:
             self._cell += data
         if self._section:
@@ -47,6 +62,20 @@ class Page(HTMLParser):
     def table(self, section, number=0):
         head, *rows = self.sections[section][number]
         return pd.DataFrame(rows, columns=head).set_index(head[0])
+
+    def check_self_contained(self):
+        """Nothing comes from outside of the page, and no script runs but its own one, which the browser is told."""
+        markup = re.sub(r"<script.*?</script>", "", self.text, flags=re.DOTALL)
+        assert not re.search(r"https?:|@import|url\((?!#)", self.text) and "//" not in markup
+        for tag, name, value in self.attributes:
+            assert not name.startswith("on"), (tag, name)
+            if name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+                assert value.startswith(("#", "data:")), value
+        (policy,) = (value for _, name, value in self.attributes if name == "content" and "default-src" in value)
+        (script,) = self.scripts
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert policy.startswith("default-src 'none'") and f"script-src 'sha256-{digest}'" in policy
+        assert not re.search(r"\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|fetch|import)\b", script)
 
 
 def fake(y, seed):

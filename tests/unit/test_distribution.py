@@ -25,7 +25,8 @@ PARTS = {
 
 
 def pins():
-    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
+    texts = [(ROOT / name).read_text() for name in ("requirements.txt", "tests/requirements.txt")]
+    lines = (line.split("#")[0].strip() for text in texts for line in text.splitlines())
     found = [Requirement(line) for line in lines if line]
     return {each.name.lower(): each for each in found if each.marker is None or each.marker.evaluate()}
 

@@ -9,14 +9,15 @@ import torch
 
 from moa.errors import UserError
 from moa.parallel import Here, Processes, one_thread
-from support.pieces import die, die_once, fail, prepared, process_and_square
+from support.pieces import die, die_once, fail, prepared, prepared_together, process_and_square
 
 
 @pytest.mark.parametrize(("streams", "processes"), [(Here(), 1), (Processes(1), 1), (Processes(2, patience=-1), 2)])
-def test_every_piece_is_computed_once_on_what_its_process_prepared(streams, processes):
-    found = dict(streams.stream(prepared, process_and_square, range(12)))
+def test_every_piece_is_computed_once_on_what_its_process_prepared(streams, processes, tmp_path):
+    together = partial(prepared_together, tmp_path, processes, os.getpid())
+    found = dict(streams.stream(together, process_and_square, range(100)))
     assert {number: (state, square) for number, (_, state, square) in found.items()} == {
-        number: ("state", number**2) for number in range(12)
+        number: ("state", number**2) for number in range(100)
     }
     others = {process for process, *_ in found.values()} - {os.getpid()}
     assert len(others) == (processes if processes > 1 else 0)

@@ -272,8 +272,9 @@ def predict(
     folder per model.
 
     **moa predict --features my.csv --blend best-lb** predicts new plates: probabilities, the most likely mechanisms of
-    each sample, and a warning for samples that are far outside the training data. The file may be a laboratory's own:
-    GCT, GCTX, profiles or AnnData; its genes are matched to the model's.
+    each sample, a warning for samples that are far outside the training data, and a page (plate.html) with the plate
+    map, the spread between members, their reliability, replicates, and the nearest training compounds. The file may be
+    a laboratory's own: GCT, GCTX, profiles or AnnData; its genes are matched to the model's.
     """
     from moa.blending.catalogue import plate_blend
     from moa.errors import UserError
@@ -311,10 +312,17 @@ def predict(
         found = predict_plates(
             features, spec, weights, out_dir, top, rows_at_a_time, runtime, executor, kind, fill_missing, options
         )
+    page = None
+    if found.explained is not None:
+        from moa.reporting.plates import PlateRun, write_plate_page
+
+        about = (features.name, spec, found.rows, found.far, found.absent, found.files, found.explained)
+        page = write_plate_page(PlateRun(*about), weights, found.folder)
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")
     if found.far is None:
         out.print("[yellow]these weights cannot tell how familiar samples are; train again to add that[/yellow]")
     elif found.far:
         out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see {found.files[-1]}[/yellow]")
-    out.print(f"{found.rows:,} samples: wrote {', '.join(found.files)} to {found.folder}")
+    written = [*found.files, *([page.name] if page else [])]
+    out.print(f"{found.rows:,} samples: wrote {', '.join(written)} to {found.folder}")

@@ -146,7 +146,7 @@ class Assay(Part):
     # -- columns ------------------------------------------------------------------------------------------------------
 
     def columns(self, group: str) -> list[str]:
-        """Columns of the feature group of that name; empty if there is no such group."""
+        """Columns of the feature ``group`` of that name; empty if there is no such group."""
         return [column for each in self.groups if each.name == group for column in each.columns]
 
     @property
@@ -207,7 +207,7 @@ class Assay(Part):
         return self.strict and self.name == _COMPETITION
 
     def only(self, groups: Sequence[str]) -> Assay:
-        """The same assay with some of its feature groups; the columns of the others may be in the files, unused.
+        """The same assay with some of its feature ``groups``; the columns of the others may be in the files, unused.
 
         Raises:
             UserError: a group is unknown or named twice, or none is named.

@@ -51,6 +51,7 @@ class Dataset:
         identities: gene or cell line behind each feature, as ``moa.data.feature_names.read_identities`` has them; None
             where that is not known.
         wells: what wells.csv says of training and test rows, any columns; None: there is no such file.
+        compounds: as ``drugs``, also where no fold needs them; None where train_drug.csv is missing or has an error.
     """
 
     features: pd.DataFrame
@@ -64,6 +65,7 @@ class Dataset:
     metadata: pd.DataFrame = field(default_factory=pd.DataFrame)
     wells: pd.DataFrame | None = None
     identities: pd.DataFrame | None = None
+    compounds: pd.Series | None = None
 
     @property
     def treated(self) -> pd.Series:
@@ -87,6 +89,9 @@ class Dataset:
             names: "compound", "dose" and others that ``moa.data.wells.describe_rows`` knows, a condition's column, a
                 column of wells.csv, or a ``Metadata_`` column, with or without this prefix.
             rows: True for the rows wanted, indexed as ``features``.
+
+        Returns:
+            a column for each name, indexed by sig_id; only the rows wanted.
 
         Raises:
             UserError: a name is none of these.
@@ -147,6 +152,16 @@ class _Reader:
         table = self.read(TRAIN_DRUG, (SIG_ID, "drug_id"))
         return check_drugs(TRAIN_DRUG, self._plain(TRAIN_DRUG, table), features, self.problems)
 
+    def compounds(self, features: pd.DataFrame | None) -> pd.Series | None:
+        """The compound of each row where nothing depends on it; None where that is not known for certain."""
+        if features is None or not has_table(self.folder, TRAIN_DRUG):
+            return None
+        problems = Problems()
+        table, _ = read_table(find_table(self.folder, TRAIN_DRUG), (SIG_ID, "drug_id"), problems)
+        if table is not None:
+            table, _ = set_aside(TRAIN_DRUG, table, (SIG_ID, "drug_id"), problems)
+        return check_drugs(TRAIN_DRUG, table, features, problems)
+
     def wells(self) -> pd.DataFrame | None:
         """The table of wells, by sig_id; None where there is none."""
         if not has_table(self.folder, WELLS):
@@ -190,6 +205,9 @@ def load_dataset(
         schema: the assay; None: the folder's ``assay.json``, or the competition where there is none.
         groups: names of the feature groups to use; None: all. The others may be missing in the files.
 
+    Returns:
+        the tables, all indexed by sig_id, and what is known about them.
+
     Raises:
         DataError: lists all problems found.
         UserError: a group is unknown.
@@ -203,6 +221,7 @@ def load_dataset(
     scored = reader.labels(TRAIN_SCORED, train)
     others = reader.labels(TRAIN_NONSCORED, train) if nonscored and schema.n_nonscored != 0 else None
     drug = reader.drugs(train) if drugs else None
+    compounds = reader.compounds(train) if drug is None else drug
     sample = reader.sample(test, None if scored is None else list(scored))
     if train is not None and test is not None:
         problems.ids(TEST_FEATURES, test.index.intersection(train.index), f"is in {TRAIN_FEATURES} too")
@@ -219,7 +238,9 @@ def load_dataset(
     reader.finish()
     metadata = pd.concat(reader.metadata)
     test = train.iloc[:0] if test is None else test
-    return Dataset(train, scored, others, test, drug, sample, reader.hashes, schema, metadata, wells, identities)
+    return Dataset(
+        train, scored, others, test, drug, sample, reader.hashes, schema, metadata, wells, identities, compounds
+    )
 
 
 def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
@@ -268,6 +289,9 @@ def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> 
         targets: names of the scored targets, which the sample submission must have.
         schema: columns that the test file must have.
 
+    Returns:
+        the rows to predict, indexed by sig_id.
+
     Raises:
         DataError: lists all problems found.
     """
@@ -279,7 +303,7 @@ def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> 
 
 
 def summary(data: Dataset) -> list[tuple[str, str]]:
-    """Row, target and drug counts for display, as (name, value)."""
+    """Counts of rows, targets and drugs of ``data``, for display, as (name, value)."""
     prevalence = data.scored.mean()
     facts = [
         ("assay", f"{data.schema.name}: {_measured(data.schema)}"),

@@ -82,7 +82,16 @@ class Folds(BaseModel):
 
 
 def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int) -> pd.Series:
-    """K folds over shuffled rows, without regard to labels."""
+    """K folds over shuffled rows, without regard to labels.
+
+    Args:
+        y: any table of the rows, indexed by sig_id.
+        n_splits: number of folds.
+        seed: seed of the shuffle.
+
+    Returns:
+        fold numbers 0 … n_splits-1, indexed like ``y``.
+    """
     import numpy as np
     import pandas as pd
     from sklearn.model_selection import KFold
@@ -98,6 +107,15 @@ def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = 
 
     Without shuffling, the library breaks ties with numpy's global generator. Here a generator seeded with ``seed``
     breaks them, which gives the folds of a notebook that seeds numpy and splits with nothing drawn between.
+
+    Args:
+        y: 0/1 targets, shape (rows, targets), indexed by sig_id.
+        n_splits: number of folds.
+        seed: of the shuffle or of the ties.
+        shuffle: shuffle the rows first.
+
+    Returns:
+        fold numbers 0 … n_splits-1, indexed like ``y``.
     """
     import numpy as np
     import pandas as pd
@@ -122,6 +140,18 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     largest first and equal ones by first appearance, which decides the random draws. The test set has drugs that are
     not in the training data, so folds that hold out whole drugs measure what the leaderboard measures. Drugs with many
     rows are assumed to be in the test set too; their rows are stratified one by one.
+
+    Args:
+        y: 0/1 targets, shape (rows, targets), indexed by sig_id.
+        drugs: drug_id of these rows, indexed by sig_id.
+        n_splits: number of folds.
+        seed: of the draws.
+
+    Returns:
+        fold numbers 0 … n_splits-1, indexed like ``y``.
+
+    Raises:
+        UserError: a row has no drug_id.
     """
     import pandas as pd
 

@@ -10,7 +10,22 @@ from typing import Any
 
 from moa.features.stored import STORED, TRUSTED_TYPES
 
-__all__ = ["TRUSTED_TYPES", *STORED]
+__all__ = [
+    "TRUSTED_TYPES",
+    "ConditionCodes",
+    "Familiarity",
+    "GaussianRank",
+    "KMeansOneHot",
+    "Log10",
+    "LogScaler",
+    "NotControls",
+    "OneHotConditions",
+    "RawInputs",
+    "RowStatistics",
+    "TTestSelector",
+    "TreatedRows",
+    "UMAPEmbedding",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -46,7 +46,7 @@ class KMeansOneHot(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """0/1, shape (rows, n_clusters)."""
+        """The cluster of each row of ``X``, shape (rows, columns), as 0/1, shape (rows, n_clusters)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return np.eye(self.n_clusters)[pairwise_distances_argmin(X, self.centers_)]

@@ -65,12 +65,19 @@ class OneHotConditions(_Conditions):
     """
 
     def transform(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Float 0/1 columns in the order of ``get_feature_names_out``; shape (rows, levels of all conditions)."""
+        """The rows of ``X`` as 0/1, float64, in the order of ``get_feature_names_out``.
+
+        Returns:
+            shape (rows, levels of all conditions).
+
+        Raises:
+            UserError: a value is none of the levels.
+        """
         codes = self._codes(X)
         return np.hstack([np.eye(len(levels))[codes[:, i]] for i, levels in enumerate(self.levels.values())])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names such as "cp_time_24" and "cp_dose_D2"."""
+        """Names such as "cp_time_24" and "cp_dose_D2", one for each column of ``transform``."""
         names = [f"{column}_{level}" for column, levels in self.levels.items() for level in levels]
         return np.array(names, dtype=object)
 
@@ -84,7 +91,7 @@ class ConditionCodes(_Conditions):
     """
 
     def transform(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Positions as floats, shape (rows, conditions)."""
+        """Position among the levels of each value of ``X``, float64, shape (rows, conditions)."""
         return self._codes(X).astype(np.float64)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

@@ -60,14 +60,14 @@ class Familiarity(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """Distance, and share in [0, 1] of training rows that are nearer; shape (rows, 2)."""
+        """Distance of each row of ``X``, and the share in [0, 1] of training rows that lie nearer; shape (rows, 2)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         distance = self._distance(X)
         return np.column_stack([distance, np.interp(distance, self.distances_, _QUANTILES)])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """The names "distance" and "share_nearer"."""
+        """The names "distance" and "share_nearer" of the two columns."""
         return np.array(["distance", "share_nearer"], dtype=object)
 
     def _learn(self, X: np.ndarray) -> Familiarity:

@@ -28,7 +28,7 @@ class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """
 
     def fit(self, X: Any, y: Any = None) -> LogScaler:
-        """Learn the column minima and the one maximum from the training rows, shape (rows, features)."""
+        """Learn the column minima and the one maximum from the training rows ``X``, shape (rows, features)."""
         values = validate_data(self, X, dtype=np.float64)
         self.minimum_ = values.min(axis=0)
         largest = float(self._log(values).max())
@@ -36,7 +36,7 @@ class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Scaled values in [0, 1], float64, same shape."""
+        """The values of ``X``, shape (rows, features), scaled to [0, 1]; float64, same shape."""
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, reset=False)
         return np.minimum(self._log(np.maximum(values, self.minimum_)) / self.largest_, 1.0)

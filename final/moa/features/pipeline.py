@@ -25,22 +25,22 @@ Selector = Callable[[list[str]], list[str]]
 
 
 def named(*columns: str) -> Selector:
-    """Select exactly these columns."""
+    """Select exactly these ``columns``."""
     return lambda available: list(columns)
 
 
 def starting(*prefixes: str) -> Selector:
-    """Select the columns that start with any of the prefixes, in the frame's order."""
+    """Select the columns that start with any of the ``prefixes``, in the frame's order."""
     return lambda available: [column for column in available if column.startswith(prefixes)]
 
 
 def excluding(*columns: str) -> Selector:
-    """Select all columns except these."""
+    """Select all columns except these ``columns``."""
     return lambda available: [column for column in available if column not in columns]
 
 
 def positions(start: int, stop: int | None) -> Selector:
-    """Select by position in the current frame, like ``frame.columns[start:stop]``."""
+    """Select by position in the current frame: from ``start`` up to, not including, ``stop``; None: to the end."""
     return lambda available: available[start:stop]
 
 
@@ -101,7 +101,7 @@ class Step:
 
 
 def drop(name: str, columns: Selector) -> Step:
-    """A step that removes columns."""
+    """A step of that ``name`` that removes the ``columns`` that a selector gives."""
     return Step(name, None, columns, output="drop")
 
 
@@ -171,7 +171,16 @@ class FeaturePipeline:
         self.dtype = np.dtype(dtype)
 
     def fit(self, train: pd.DataFrame, y: np.ndarray | None = None, fits: Fits | None = None) -> FeaturePipeline:
-        """Fit all steps on ``train``, those for "train+test" included; arguments as in ``fit_transform``."""
+        """Fit all steps on ``train`` alone, those for "train+test" included.
+
+        Args:
+            train: shape (rows, columns), indexed by sig_id.
+            y: labels for supervised selectors: 0/1, shape (rows,).
+            fits: fits the transformers and keeps the fits; None keeps them in memory.
+
+        Raises:
+            UserError: a step takes a column that is not there, or text.
+        """
         self._fit(train, None, fits, y, None)
         return self
 
@@ -186,20 +195,30 @@ class FeaturePipeline:
         """Fit all steps and transform both frames.
 
         Args:
-            train, test: frames with the same columns, indexed by sig_id. Columns that no step before ``keep_treated``
-                uses may be missing (NaN) in control rows.
+            train: shape (rows, columns), indexed by sig_id. Columns that no step before ``keep_treated`` uses may be
+                missing (NaN) in control rows.
+            test: other rows with the same columns.
             fits: fits the transformers and keeps the fits; None keeps them in memory.
             y: labels for supervised selectors: 0/1, shape (len(train),).
             on_step: called before each step with its name, the number of steps done and the total.
 
         Returns:
             the transformed train and test frames, of type ``dtype``.
+
+        Raises:
+            UserError: a step takes a column that is not there, or text.
         """
         train, test = self._fit(train, test, fits, y, on_step)
         return _numbers(train, self.dtype), _numbers(test, self.dtype)
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Transform rows by the fitted steps.
+
+        Args:
+            frame: shape (rows, columns), indexed by sig_id; it must have the ``input_columns_``, and may have others.
+
+        Returns:
+            shape (rows, features), of type ``dtype``; where a step drops controls, only the other rows.
 
         Raises:
             UserError: a column that the pipeline was fitted with is missing.
@@ -229,7 +248,12 @@ class FeaturePipeline:
 
     @classmethod
     def restore(cls, description: dict[str, Any], fits: Fits) -> FeaturePipeline:
-        """Rebuild a fitted pipeline from its ``describe`` and the stored fits."""
+        """Rebuild a fitted pipeline.
+
+        Args:
+            description: what its ``describe`` gave.
+            fits: where its fits are kept.
+        """
         self = cls([], description["dtype"])
         self.input_columns_ = description["input_columns"]
         self.feature_names_ = description["feature_names"]

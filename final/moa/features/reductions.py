@@ -12,6 +12,13 @@ def factor_analysis(n_components: int, random_state: int) -> FactorAnalysis:
     """Factor analysis as in 2020: the algorithm and defaults have not changed since, and are written out here.
 
     The randomized decomposition draws from ``random_state``, so the published seeds matter.
+
+    Args:
+        n_components: number of factors.
+        random_state: seed of the decomposition.
+
+    Returns:
+        the unfitted transformer.
     """
     from sklearn.decomposition import FactorAnalysis
 
@@ -28,6 +35,13 @@ def pca(n_components: int, random_state: int) -> PCA:
     ones, and they depend on ``random_state``. The one table for which "auto" was exact in 2020, 100 components of 100
     columns, has the same result with the randomized decomposition. The signs of components may differ from those of
     2020, which does not affect any model.
+
+    Args:
+        n_components: number of components.
+        random_state: seed of the decomposition.
+
+    Returns:
+        the unfitted transformer.
     """
     from sklearn.decomposition import PCA
 

@@ -74,7 +74,7 @@ class TTestSelector(TransformerMixin, BaseEstimator):
         return self.support_
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """The columns that are kept, shape (rows, kept)."""
+        """The columns of ``X`` that are kept, shape (rows, kept)."""
         return validate_data(self, X, reset=False, dtype=np.float64)[:, self.get_support()]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

@@ -52,7 +52,7 @@ class RowStatistics(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """For each statistic, its value over each group, then over all columns.
+        """For each statistic, its value over each group of columns of ``X``, then over all columns.
 
         Returns:
             shape (rows, statistics × (groups + 1)); with a single group (rows, statistics).

@@ -23,6 +23,7 @@ STORED = {
     "RawInputs": "moa.features.conditions",
     "RowStatistics": "moa.features.statistics",
     "TTestSelector": "moa.features.selection",
+    "TrainingEvidence": "moa.features.evidence",
     "TreatedRows": "moa.features.conditions",
     "UMAPEmbedding": "moa.features.umap",
 }

@@ -47,7 +47,8 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
     Args:
         n_components: number of dimensions of the embedding.
         random_state: seed of the fit.
-        n_neighbors, min_dist: see umap-learn.
+        n_neighbors: number of neighbours of each row.
+        min_dist: least distance of rows in the embedding, see umap-learn.
         keep_fitted: ``transform`` returns the fitted embedding of fitted rows; False: it embeds them like new rows, as
             umap-learn does where fitted and new rows are transformed together.
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from moa.blending.blend import BlendSpec, apply_blend
+from moa.blending.explained import Explained, packed, unpacked
 from moa.blending.submission import submission
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
@@ -35,6 +36,8 @@ FAR = 0.999
 STRONGEST = 5
 PROBABILITIES, RANKED, SAMPLES = "probabilities", "ranked", "samples"
 TABLES = (PROBABILITIES, RANKED, SAMPLES)
+#: What the page about the first samples needs besides; not a table of the results.
+EXPLAINED = "explained"
 _PART = "part.json"
 
 
@@ -48,7 +51,8 @@ class FoundPart:
         problems: of its rows, with their places in the whole file.
         notes: on columns that are set aside.
         unusual: counts of unusual values.
-        tables: parquet files by name; empty where the rows were only checked.
+        tables: parquet files by name; empty where the rows were only checked. ``EXPLAINED`` is there for the first
+            parts alone.
     """
 
     ids: list[str]
@@ -83,8 +87,8 @@ class Plates:
         names = {} if identities is None else display_names(first.schema.values, identities)
         self._names = [names.get(feature, feature) for feature in first.schema.values]
 
-    def predict(self, part: pd.DataFrame, schema: Assay) -> dict[str, pd.DataFrame]:
-        """The three tables of some rows."""
+    def predict(self, part: pd.DataFrame, schema: Assay, explained: int = 0) -> dict[str, pd.DataFrame]:
+        """The three tables of some rows, and what the first ``explained`` of them are explained from."""
         predictions = {name: model.predict(part, quiet=True) for name, model in self._models.items()}
         mixed = apply_blend(self._spec, predictions, missing="renormalise")
         probabilities = submission(mixed, part, list(mixed.columns), schema)
@@ -105,29 +109,35 @@ class Plates:
         ranked = rank_mechanisms(probabilities[treated], self._prevalence, self._top)
         ranked["strongest_features"] = ""
         ranked.loc[ranked["rank"] == 1, "strongest_features"] = strongest[treated]
-        return {
+        tables = {
             PROBABILITIES: probabilities.astype(np.float32).reset_index(),
             RANKED: ranked,
             SAMPLES: samples.rename_axis(SIG_ID).reset_index(),
         }
+        if explained:
+            first, columns = part.index[:explained], list(mixed.columns)
+            members = {name: table.loc[first, columns] for name, table in predictions.items()}
+            tables[EXPLAINED] = packed(members, part.loc[first, list(schema.features)])
+        return tables
 
 
-def predict_part(name: str, schema: Assay, plates: Plates, item: tuple[Part, bool]) -> FoundPart:
+def predict_part(name: str, schema: Assay, plates: Plates, item: tuple[Part, bool, int]) -> FoundPart:
     """Check the rows of a part, and predict them.
 
     Args:
         name: of the file, for messages.
         schema: columns that the file must have.
         plates: predicts.
-        item: the part, and whether to predict it; False: the file has an error already, and this part is only checked.
+        item: the part; whether to predict it (False: the file has an error already, and this part is only checked);
+            and the number of its first rows that are explained.
     """
-    part, wanted = item
+    part, wanted, explained = item
     parsed = parse_part(part, name, schema)
     rows = parsed.rows
     found = FoundPart([] if rows is None else list(rows.index), 0, parsed.problems, parsed.notes, parsed.unusual)
     if rows is None or not wanted:
         return found
-    tables = plates.predict(rows, schema)
+    tables = plates.predict(rows, schema, explained)
     far = int(tables[SAMPLES]["warning"].ne("").sum())
     return replace(found, far=far, tables={name: _packed(table) for name, table in tables.items()})
 
@@ -217,6 +227,24 @@ class PartsFolder:
             for name, content in found.tables.items():
                 (temporary / f"{name}.parquet").write_bytes(content)
             write_json(temporary / _PART, {"digest": digest, "far": found.far})
+
+    def explained(self, parts: Iterable[int], members: Sequence[str], most: int) -> Explained | None:
+        """What the first ``most`` samples are explained from; None where nothing of it was kept."""
+        folders = [folder for folder in map(self._folder, parts) if (folder / f"{EXPLAINED}.parquet").exists()]
+        if not folders:
+            return None
+
+        def first(name: str) -> pd.DataFrame:
+            files = (pyarrow.parquet.read_table(folder / f"{name}.parquet") for folder in folders)
+            return pa.concat_tables(files).to_pandas()
+
+        stored = first(EXPLAINED).iloc[:most]
+        samples = first(SAMPLES).iloc[: len(stored)].set_index(SIG_ID)
+        probabilities = first(PROBABILITIES).iloc[: len(stored)].set_index(SIG_ID)
+        found, features = unpacked(stored.set_index(samples.index), members, list(probabilities))
+        ranked = first(RANKED)
+        strongest = ranked[ranked["rank"] == 1].set_index(SIG_ID)["strongest_features"]
+        return Explained(samples, probabilities, found, features, strongest.reindex(samples.index).fillna(""))
 
     def join(self, parts: Iterable[int], kind: Literal["csv", "parquet"]) -> list[str]:
         """Write the tables of all parts, in their order, and remove the parts; returns the names of the files."""

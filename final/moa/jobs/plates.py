@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from typing import Literal
 import pandas as pd
 
 from moa.blending.blend import BlendSpec, effective_weights
+from moa.blending.explained import Explained
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
 from moa.data.importers.options import ImportOptions
@@ -28,7 +29,7 @@ from moa.data.schema import SIG_ID
 from moa.errors import DataError, UserError
 from moa.files import digest, ensure_writable
 from moa.jobs.laboratory_files import as_features_file
-from moa.jobs.plate_parts import TABLES, FoundPart, PartsFolder, Plates, predict_part
+from moa.jobs.plate_parts import EXPLAINED, TABLES, FoundPart, PartsFolder, Plates, predict_part
 from moa.learners.runtime import Runtime
 from moa.parallel import Here, Streams
 from moa.progress import Bar, console, progress
@@ -40,6 +41,8 @@ from moa.training.travel import weights_for
 #: Few enough that a file of one plate's thousands of rows keeps several cores busy.
 ROWS_AT_A_TIME = 2048
 MOST_PROBLEMS = 20
+#: Samples that are explained on the page: a competition's test file, or ten plates. Their tables are held in memory.
+MOST_EXPLAINED = 4096
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class PlateResult:
         rows: number of samples predicted.
         far: number of samples far outside the training data; None if the weights do not describe the training data.
         absent: members of the blend that are not trained.
+        explained: what the page about the first samples is made from, at most ``MOST_EXPLAINED``.
     """
 
     folder: Path
@@ -61,6 +65,7 @@ class PlateResult:
     rows: int
     far: int | None
     absent: list[str]
+    explained: Explained | None = field(default=None, compare=False, repr=False)
 
 
 def predict_plates(
@@ -110,7 +115,7 @@ def predict_plates(
     schema = _shared_schema(models)
     with as_features_file(features, models[0], Path(out), fill_missing, options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
-        settings = (spec.model_dump(mode="json"), top, rows_at_a_time, runtime.precision, runtime.device)
+        settings = (spec.model_dump(mode="json"), top, rows_at_a_time, runtime.precision, runtime.device, EXPLAINED)
         folder = PartsFolder(out, digest(sent.content, *settings))
         prepare = partial(Plates, sent, trained, spec, top, executor.place(runtime))
         with progress(f"predict {features.name}, MiB", size) as bar:
@@ -124,6 +129,7 @@ def predict_plates(
         if run.problems:
             raise DataError(run.report())
         with progress(f"join {features.name}", len(TABLES)) as bar:
+            explained = folder.explained(range(run.parts), trained, MOST_EXPLAINED)
             files = folder.join(range(run.parts), kind or ("parquet" if run.parquet and source == features else "csv"))
             bar.update(len(TABLES))
     notes = run.notes if source == features else []  # of a laboratory's file everything is told already
@@ -131,7 +137,7 @@ def predict_plates(
         console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
     described = any(model.familiarity() is not None for model in models)
     absent = [name for name in names if name not in trained]
-    return PlateResult(Path(out), files, run.rows, run.far if described else None, absent)
+    return PlateResult(Path(out), files, run.rows, run.far if described else None, absent, explained)
 
 
 def _shared_schema(models: list[Trained]) -> Assay:
@@ -177,8 +183,8 @@ class _Run:
         self._waiting: dict[int, tuple[Part, FoundPart]] = {}
         self._seen, self._read = SeenIds(), 0.0
 
-    def missing_parts(self) -> Iterator[tuple[Part, bool]]:
-        """The parts that are not there yet, and whether to predict them; a file with an error is only checked."""
+    def missing_parts(self) -> Iterator[tuple[Part, bool, int]]:
+        """The parts that are not there yet, as ``predict_part`` takes them; a file with an error is only checked."""
         given = 0
         for part in read_parts(self._features, self._rows_at_a_time):
             self.parquet = part.parquet
@@ -187,7 +193,8 @@ class _Run:
                 continue
             self._given[given] = (replace(part, content=b""), part.digest)
             given += 1
-            yield part, not self.problems
+            before = part.number * self._rows_at_a_time  # at least as many rows as there are
+            yield part, not self.problems, max(0, MOST_EXPLAINED - before)
 
     def receive(self, number: int, found: FoundPart) -> None:
         """Keep the part that was given out with that number."""

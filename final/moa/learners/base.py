@@ -112,11 +112,23 @@ class Learner(Protocol):
             runtime: device and other conditions that are not hyper-parameters.
             initial: the finished unit to start from, where the stage names one.
             callback: receives each epoch.
+
+        Returns:
+            what prediction needs, and the learning curve.
         """
         ...
 
     def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
-        """Probabilities, float32, shape (rows, targets)."""
+        """Probabilities of the targets.
+
+        Args:
+            fitted: what ``fit`` returned; its history may be missing.
+            X: shape (rows, features), the same columns as in ``fit``.
+            runtime: device and other conditions.
+
+        Returns:
+            float32, shape (rows, targets).
+        """
         ...
 
 
@@ -124,11 +136,11 @@ class BatchedLearner(Learner, Protocol):
     """A learner that can train several units of a stage as one batched network, which pays on a GPU."""
 
     def batch_key(self, data: FoldData) -> Hashable:
-        """Units of equal keys can be trained together."""
+        """Units whose ``data`` give equal keys can be trained together."""
         ...
 
     def unit_bytes(self, data: FoldData) -> int:
-        """Memory that training one unit takes, without the tables, in bytes."""
+        """Memory that training one unit on ``data`` takes, without the tables, in bytes."""
         ...
 
     def fit_batched(
@@ -139,5 +151,16 @@ class BatchedLearner(Learner, Protocol):
         runtime: Runtime,
         callbacks: Sequence[EpochCallback | None],
     ) -> list[Fitted]:
-        """Train the units together; one result per unit, equal to ``fit``'s up to the rounding of sums."""
+        """Train several units together; the arguments hold one entry for each unit.
+
+        Args:
+            data: inputs, targets and rows.
+            seeds: model seeds.
+            folds: numbers of the folds, from 0.
+            runtime: device and other conditions.
+            callbacks: receive each epoch.
+
+        Returns:
+            one result for each unit, equal to ``fit``'s up to the rounding of sums.
+        """
         ...

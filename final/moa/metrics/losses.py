@@ -33,6 +33,9 @@ def align(frame: pd.DataFrame, index: pd.Index, columns: pd.Index, what: str) ->
         columns: wanted target names.
         what: the table's name in error messages.
 
+    Returns:
+        the same cells, shape (len(index), len(columns)).
+
     Raises:
         UserError: a row or column is missing, unexpected or duplicated.
     """
@@ -46,6 +49,10 @@ def align(frame: pd.DataFrame, index: pd.Index, columns: pd.Index, what: str) ->
 def check_probabilities(frame: pd.DataFrame, what: str) -> None:
     """Check that every cell is a probability.
 
+    Args:
+        frame: shape (rows, targets), indexed by sig_id.
+        what: the table's name in error messages.
+
     Raises:
         UserError: a cell is missing, infinite or outside [0, 1]; names the first such cell.
     """
@@ -56,6 +63,10 @@ def check_probabilities(frame: pd.DataFrame, what: str) -> None:
 
 def check_labels(frame: pd.DataFrame, what: str) -> None:
     """Check that every cell is 0 or 1.
+
+    Args:
+        frame: shape (rows, targets), indexed by sig_id.
+        what: the table's name in error messages.
 
     Raises:
         UserError: names the first cell that is not.
@@ -83,6 +94,9 @@ def cell_log_loss(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
     Args:
         positive: bool labels, any shape.
         probability: float64 probabilities of the same shape; clipped to [1e-15, 1 - 1e-15].
+
+    Returns:
+        losses in nats, float64, same shape.
     """
     probability = np.clip(probability, CLIP, 1.0 - CLIP)
     return -np.log(np.where(positive, probability, 1.0 - probability))  # one logarithm per cell
@@ -108,13 +122,29 @@ def column_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
 
 
 def row_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
-    """Log loss of each row, mean over targets, shape (rows,); arguments and errors as in `column_log_loss`."""
+    """Log loss of each row, natural logarithm, mean over targets; errors as in `column_log_loss`.
+
+    Args:
+        y_true: 0/1 labels, shape (rows, targets), indexed by sig_id.
+        y_pred: probabilities of the same rows and targets, in any order; clipped to [1e-15, 1 - 1e-15].
+
+    Returns:
+        shape (rows,), indexed by sig_id.
+    """
     losses = [losses.mean(axis=1) for losses in _cell_losses(y_true, y_pred)]
     return pd.Series(np.concatenate(losses), index=y_true.index, name="log_loss")
 
 
 def log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> float:
-    """The competition's metric: mean over targets of `column_log_loss`, over exactly the rows given."""
+    """The competition's metric: mean over targets of `column_log_loss`, over exactly the rows given.
+
+    Args:
+        y_true: 0/1 labels, shape (rows, targets), indexed by sig_id.
+        y_pred: probabilities of the same rows and targets, in any order; clipped to [1e-15, 1 - 1e-15].
+
+    Returns:
+        the loss in nats.
+    """
     return float(column_log_loss(y_true, y_pred).mean())
 
 
@@ -125,6 +155,9 @@ def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd
         y_true: 0/1 labels of all rows, shape (rows, targets).
         y_pred: probabilities; control rows may be missing, treated rows may not.
         treated: True for a treated row, False for a control; exactly the rows of ``y_true``.
+
+    Returns:
+        the loss in nats.
 
     Raises:
         UserError: as in `column_log_loss`, or a treated row has no prediction.
@@ -137,13 +170,34 @@ def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd
 
 
 def treated_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd.Series) -> float:
-    """Log loss over the treated rows only; arguments and errors as in `competition_log_loss`."""
+    """Log loss over the treated rows only; errors as in `competition_log_loss`.
+
+    Args:
+        y_true: 0/1 labels of all rows, shape (rows, targets).
+        y_pred: probabilities; control rows may be missing, treated rows may not.
+        treated: True for a treated row, False for a control; exactly the rows of ``y_true``.
+
+    Returns:
+        the loss in nats.
+    """
     treated = align_treated(treated, y_true.index)
     return log_loss(y_true.loc[treated.to_numpy()], _treated_predictions(y_pred, treated))
 
 
 def treated_to_all(loss: float, n_treated: int, n_all: int) -> float:
-    """Log loss over all rows, from that over treated rows: a control predicted 0 adds nothing (1e-15)."""
+    """Log loss over all rows, from that over treated rows: a control predicted 0 adds nothing (1e-15).
+
+    Args:
+        loss: over the treated rows.
+        n_treated: number of treated rows.
+        n_all: number of all rows.
+
+    Returns:
+        the loss in nats.
+
+    Raises:
+        UserError: there are no treated rows, or more than rows.
+    """
     if not 0 < n_treated <= n_all:
         raise UserError(f"expected 0 < treated rows <= all rows, got {n_treated} and {n_all}")
     return loss * n_treated / n_all
@@ -158,6 +212,9 @@ def prevalence_baseline(y_train: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
 
     Returns:
         Probabilities, float64, shape (len(index), targets).
+
+    Raises:
+        UserError: ``y_train`` has no rows.
     """
     if y_train.empty:
         raise UserError("targets: no rows to take the prevalence of")
@@ -178,6 +235,9 @@ def prediction_correlation(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFr
     Returns:
         Shape (models, models + 1): the symmetric matrix and a last column ``mean_with_others`` (NaN for one model).
         Targets for which either prediction is constant are left out; NaN where none is left.
+
+    Raises:
+        UserError: there are no predictions, or their rows or targets differ.
     """
     if not predictions:
         raise UserError("no predictions to correlate")
@@ -214,6 +274,9 @@ def bootstrap_interval(
         groups: one label per row, such as its drug, if rows of a group are alike; shape (rows,).
         replicates: number of draws.
         seed: of the draws.
+
+    Returns:
+        the lower and the upper end.
     """
     codes = np.arange(len(values)) if groups is None else pd.factorize(groups)[0]
     sums, sizes = np.bincount(codes, values), np.bincount(codes)

@@ -83,7 +83,15 @@ def column_areas(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.DataFrame:
 
 
 def micro_areas(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> tuple[float, float]:
-    """ROC-AUC and average precision over all cells; arguments as in `column_areas`."""
+    """ROC-AUC and average precision over all cells (row, target).
+
+    Args:
+        y_true: 0/1 labels, shape (rows, targets).
+        y_pred: scores of the same rows and targets, in any order.
+
+    Returns:
+        both, in [0, 1]; NaN where there is no positive or no negative cell.
+    """
     auc, precision = areas(*(values.reshape(-1, 1) for values in _arrays(y_true, y_pred)))
     return float(auc[0]), float(precision[0])
 
@@ -95,7 +103,8 @@ def top_hits(y_true: pd.DataFrame, y_pred: pd.DataFrame, k: int) -> pd.Series:
     score is then as good as guessing, and no better for the order of the columns.
 
     Args:
-        y_true, y_pred: as in `column_areas`.
+        y_true: 0/1 labels, shape (rows, targets).
+        y_pred: scores of the same rows and targets, in any order.
         k: number of targets.
 
     Returns:
@@ -149,7 +158,14 @@ def measures(y_true: pd.DataFrame, y_pred: pd.DataFrame, probabilities: bool = T
 
 
 def mean_measures(found: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of several results of `measures` over the same rows, such as of the draws of a control."""
+    """The mean of several results of `measures` over the same rows, such as of the draws of a control.
+
+    Args:
+        found: results of `measures`.
+
+    Returns:
+        the same keys.
+    """
     counts = {name: found[0][name] for name in ("rows", "labelled", "left_out")}
     return counts | pd.DataFrame(found)[list(MEASURES)].mean().to_dict()
 

@@ -149,7 +149,7 @@ class Recipe:
         return self.published.cv_text if self.published else "–"
 
     def configure(self, profile: str = "kaggle", overlay: Mapping[str, Any] | None = None) -> ModelConfig:
-        """The configuration of a profile, with further fields replaced by ``overlay``.
+        """The configuration of a ``profile`` ("kaggle" or "demo"), with further fields replaced by ``overlay``.
 
         Raises:
             UserError: no such profile, or the overlay has settings that the model lacks, or values that it refuses.
@@ -164,13 +164,25 @@ class Recipe:
             raise wrong_settings(self.name, self.config, error) from None
 
     def needs(self, config: ModelConfig, schema: Assay = COMPETITION) -> dict[str, bool]:
-        """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``."""
+        """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``.
+
+        Args:
+            config: the settings.
+            schema: the assay of the data.
+
+        Returns:
+            "drugs" and "nonscored", each True or False.
+        """
         return needs_of(self.stages(config, schema))
 
     def fit_to(self, config: ModelConfig, facts: DataFacts) -> tuple[ModelConfig, list[str]]:
         """The settings for a data set: what it cannot have is left out, and sizes shrink (``moa.data.sizes``).
 
         On the competition's data, unless its nonscored labels are empty, they stay what they are.
+
+        Args:
+            config: the settings to begin with.
+            facts: what the data set has.
 
         Returns:
             the settings, and what was changed, each in one line.

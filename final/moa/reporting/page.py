@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
+import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jinja2
-import matplotlib
 import numpy as np
 import pandas as pd
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from moa.plots.charts import GRID, INK, SERIES
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Format of log losses: five digits, as on the leaderboard.
 LOSS = ".5f"
-TEMPLATE = Path(__file__).with_name("page.html")
-#: Colours of the figures and the page's CSS variables that replace them, for light and dark mode.
-_COLOURS = {INK: "var(--ink)", GRID: "var(--line)", **{c: f"var(--series-{i})" for i, c in enumerate(SERIES, 1)}}
+_FOLDER = Path(__file__).parent
+TEMPLATE, STYLE = _FOLDER / "page.html", _FOLDER / "page.css"
+#: The page's own scripts: what all pages share, then the views by the file that draws them.
+_SHARED = "page.js"
+_SCRIPTS = {"mechanisms": "mechanisms.js", **dict.fromkeys(("map", "wells", "replicates", "predicted"), "plates.js")}
 #: Keep text as text, in the page's font; make ids inside a figure depend only on its content.
 _SVG = {"svg.fonttype": "none", "svg.hashsalt": "moa"}
 
@@ -126,7 +132,26 @@ class Details:
     kind: str = "details"
 
 
-Block = Text | Table | Figures | Details
+@dataclass(frozen=True)
+class View:
+    """A part of the page that its own script draws from data.
+
+    Attributes:
+        name: of the function that draws it, see ``_SCRIPTS``.
+        data: JSON values; None: those of the first view of the same script.
+    """
+
+    name: str
+    data: Mapping[str, Any] | None = None
+    kind: str = "view"
+
+    @property
+    def script(self) -> str:
+        """File of the function."""
+        return _SCRIPTS[self.name]
+
+
+Block = Text | Table | Figures | Details | View
 
 
 @dataclass(frozen=True)
@@ -157,15 +182,64 @@ class Card:
     note: str = ""
 
 
-def render(title: str, banner: Text, facts: Sequence[str], cards: Sequence[Card], sections: Sequence[Section]) -> str:
-    """The page as HTML, without external files, fonts or scripts."""
+FOOTER = (
+    "Log loss: mean over the targets of the binary log loss, probabilities clipped to [1e-15, 1 − 1e-15]; lower is "
+    "better. Control rows have no mechanism and are predicted 0."
+)
+
+
+def render(
+    title: str,
+    banner: Text,
+    facts: Sequence[str],
+    cards: Sequence[Card],
+    sections: Sequence[Section],
+    footer: str = FOOTER,
+) -> str:
+    """The page as HTML, without external files or fonts; it forbids the browser all requests and foreign scripts."""
     count = iter(range(10**6))
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["svg"] = lambda figure: Markup(svg(figure, f"f{next(count)}"))
+    environment.filters["json"] = lambda data: htmlsafe_json_dumps(data, dumps=_json)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(title=title, banner=banner, facts=facts, cards=cards, sections=sections)
+    script = _script([view.script for view in views(sections)])
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return template.render(
+        title=title,
+        banner=banner,
+        facts=facts,
+        cards=cards,
+        sections=sections,
+        footer=footer,
+        style=Markup(STYLE.read_text(encoding="utf-8")),
+        script=Markup(script),
+        digest=digest,
+    )
+
+
+def views(sections: Sequence[Section]) -> Iterator[View]:
+    """The views of a page, in order."""
+    for section in sections:
+        yield from (block for block in section.blocks if isinstance(block, View))
+
+
+def _script(files: Sequence[str]) -> str:
+    """The page's script: what is shared, then each of the files once."""
+    names = dict.fromkeys([_SHARED, *files])
+    return "\n" + "".join((_FOLDER / name).read_text(encoding="utf-8") for name in names) + "page.start();\n"
+
+
+def _json(data: Any, **options: Any) -> str:
+    return json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def rounded(value: Any, digits: int = 3) -> Any:
+    """A number, or several, with so many significant digits, for JSON; None where it is not defined."""
+    if np.ndim(value):
+        return [rounded(each, digits) for each in value]
+    return float(f"{value:.{digits}g}") if np.isfinite(value) else None
 
 
 def svg(figure: Figure, prefix: str) -> str:
@@ -175,6 +249,12 @@ def svg(figure: Figure, prefix: str) -> str:
         figure: drawn with the colours of `moa.plots.charts`.
         prefix: added to the ids inside the figure to make them unique on the page.
     """
+    import matplotlib
+
+    from moa.plots.charts import GRID, INK, SERIES
+
+    # The page's CSS variables, for light and dark mode.
+    colours = {INK: "var(--ink)", GRID: "var(--line)", **{c: f"var(--series-{i})" for i, c in enumerate(SERIES, 1)}}
     stream = io.StringIO()
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context(_SVG):
@@ -184,7 +264,7 @@ def svg(figure: Figure, prefix: str) -> str:
     text = re.sub(r'\s(xmlns(:xlink)?|version)="[^"]*"', "", text)
     text = re.sub(r'<svg ([^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', r'<svg \1style="max-width:\2pt"', text, count=1)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    for colour, variable in _COLOURS.items():
+    for colour, variable in colours.items():
         text = text.replace(colour, variable)
     return text.strip()
 

@@ -195,9 +195,17 @@ class Scores:
 
     @cached_property
     def reference(self) -> Prediction:
-        """The prediction shown in detail: the best blend with at least two members, else the best model."""
+        """The prediction shown in detail: the best blend with at least two members, else the best model.
+
+        One that covers less than a third of the rows that another one covers tells too little: while folds are missing,
+        the members of a blend may share few rows.
+        """
+        enough = max(map(self.coverage, self.models.values())) / 3
         several = [blend for name, blend in self.blends.items() if len(self.weights(self.inputs.blends[name])) > 1]
-        return min(several or self.models.values(), key=lambda prediction: prediction.loss / prediction.baseline)
+        groups = (
+            [each for each in group if self.coverage(each) >= enough] for group in (several, self.models.values())
+        )
+        return min(next(filter(None, groups)), key=lambda prediction: prediction.loss / prediction.baseline)
 
     # -- scores -------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bar
 from moa.reporting.details import calibration, drugs, targets
 from moa.reporting.inputs import ModelResult
 from moa.reporting.measures import measures
+from moa.reporting.mechanisms import mechanisms
 from moa.reporting.networks import networks
 from moa.reporting.page import LOSS, Block, Figures, Section, Table, Text
 from moa.reporting.scores import Prediction, Scores
@@ -245,6 +246,7 @@ MakeSection = Callable[[Scores], Section | list[Section] | None]
 SECTIONS: tuple[MakeSection, ...] = (
     scores,
     measures,
+    mechanisms,
     blends,
     correlations,
     curves,

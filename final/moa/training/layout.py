@@ -5,6 +5,7 @@ Layout::
     shared/<key>.skops                      fitted transformers, named by what they were fitted on
     <model>/manifest.json                   settings, data, schema, package versions
     <model>/training.json                   prevalence of the targets, key of the fitted familiarity
+    <model>/evidence.json                   key of the training rows' labels and compounds
     <model>/seconds.json                    seconds of the work that is no unit
     <model>/<stage>/stage.json              targets, folds, the feature pipeline
     <model>/<stage>/seed-S/fold-F/          one unit: weights.safetensors, oof.parquet, unit.json
@@ -73,7 +74,7 @@ class WeightsFolder:
         yield from sorted(self.shared.glob(_FITS))
         for name in self.models():
             model = self.model(name)
-            yield from (path for path in (model.manifest, model.training) if path.exists())
+            yield from (path for path in (model.manifest, model.training, model.evidence) if path.exists())
             yield from (model.stage(stage) for stage in model.stages())
             for unit in model.units():
                 yield from sorted(path for path in model.unit(unit).iterdir() if path.is_file())
@@ -94,6 +95,11 @@ class ModelFolder:
     def training(self) -> Path:
         """Facts about the training data."""
         return self.path / "training.json"
+
+    @property
+    def evidence(self) -> Path:
+        """Labels and compounds of the training data, which predictions are explained by."""
+        return self.path / "evidence.json"
 
     def stage(self, name: str) -> Path:
         """Description of a stage."""

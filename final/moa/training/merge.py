@@ -63,6 +63,7 @@ def merge_weights(
             versions = part.claim()
             part.take_stages()
             part.take_training_facts()
+            part.take_evidence()
             taken = 0
             for unit in part.units:
                 try:
@@ -131,6 +132,15 @@ class _Part:
         if not self.store.fits.path(facts.familiarity).exists():
             self._take_fit(facts.familiarity)
         write_json(self.store.layout.training, facts.to_json())
+
+    def take_evidence(self) -> None:
+        """Take what predictions are explained by, of the first part that has it with compounds, else of the first."""
+        found, there = self.source.evidence(), self.store.evidence()
+        if found is None or (there is not None and (there.compounds or not found.compounds)):
+            return
+        if not self.store.fits.path(found.evidence).exists():
+            self._take_fit(found.evidence)
+        write_json(self.store.layout.evidence, found.to_json())
 
     def _take_fit(self, key: str) -> None:
         source, path = self.source.fits.path(key), self.store.fits.path(key)

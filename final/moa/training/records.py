@@ -80,6 +80,18 @@ class TrainingRecord(Record):
     identities: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
+class EvidenceRecord(Record):
+    """``evidence.json``: what predictions of new samples are explained by.
+
+    Attributes:
+        evidence: key of the fitted ``moa.features.TrainingEvidence``.
+        compounds: number of compounds in it; 0 where the training data do not name them.
+    """
+
+    evidence: Digest
+    compounds: Count
+
+
 class SecondsRecord(Record):
     """``seconds.json``: seconds of the work that is no unit, by what it was."""
 

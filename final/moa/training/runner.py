@@ -22,11 +22,13 @@ import pandas as pd
 from moa.data.assay import COMPETITION, Assay
 from moa.data.dataset import Dataset
 from moa.data.holdout import HoldOut
-from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
+from moa.data.schema import COMPOUND, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
+from moa.data.wells import describe_rows
 from moa.errors import WriteError
-from moa.features import Familiarity
-from moa.files import create_json
+from moa.features import Familiarity, TrainingEvidence
+from moa.features.evidence import evidence_table
+from moa.files import create_json, write_json
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Stage, needs_of
 from moa.models.source import code_of
@@ -174,6 +176,7 @@ class Runner:
     def _describe_training(self, data: Dataset) -> None:
         """Store what predictions of new samples are compared with; the same for all models of one data set."""
         store = self.trained.store
+        self._keep_evidence(data)
         if store.layout.training.exists():
             return
         treated = data.features[data.treated]
@@ -184,6 +187,19 @@ class Runner:
         if data.identities is not None and not data.schema.of_competition:
             facts["identities"] = data.identities.reindex(data.schema.values, fill_value="").to_dict("index")
         create_json(store.layout.training, facts)
+
+    def _keep_evidence(self, data: Dataset) -> None:
+        """Store the labels and compounds that predictions are explained by; weights that lack them are given them."""
+        store, known = self.trained.store, self.trained.store.evidence()
+        compounds = describe_rows(data.features, data.schema, data.compounds, data.wells).get(COMPOUND)
+        treated = data.treated
+        named = compounds is not None and bool(compounds[treated].notna().any())
+        if known is not None and (known.compounds or not named):
+            return
+        table = evidence_table(data.features[treated], compounds if named else None, list(data.schema.values))
+        with progress(f"{self.model.name} evidence", quiet=self.watch.quiet):
+            found, key = store.fits.fit(TrainingEvidence(), table, data.scored[treated].to_numpy(np.uint8))
+        write_json(store.layout.evidence, {"evidence": key, "compounds": len(found.names_)})
 
     def _train_stage(self, stage: Stage, data: Dataset, wanted: list[tuple[int, int]]) -> None:
         store = self.trained.store

@@ -30,6 +30,7 @@ from moa.training import fits
 from moa.training.layout import UnitKey, WeightsFolder
 from moa.training.records import (
     FIRST_RECIPE,
+    EvidenceRecord,
     ManifestRecord,
     SecondsRecord,
     StageRecord,
@@ -181,6 +182,10 @@ class ModelStore:
     def training_facts(self) -> TrainingRecord | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
         return read_record(self.layout.training, TrainingRecord) if self.layout.training.exists() else None
+
+    def evidence(self) -> EvidenceRecord | None:
+        """What predictions are explained by; None where it was not stored, as by version 0.2."""
+        return read_record(self.layout.evidence, EvidenceRecord) if self.layout.evidence.exists() else None
 
     def seconds(self) -> dict[str, float]:
         """Seconds of the work that is no unit, by what it was: a stage's features, predictions."""

@@ -19,7 +19,7 @@ from moa.data.assay import Assay
 from moa.data.feature_names import competition_features
 from moa.data.holdout import HoldOut
 from moa.errors import StoreError, UserError, in_words, shown
-from moa.features import Familiarity
+from moa.features import Familiarity, TrainingEvidence
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Stage
@@ -222,6 +222,11 @@ class Trained:
         """Share of treated training rows that carry a target, by target; None as in ``familiarity``."""
         facts = self.store.training_facts()
         return pd.Series(facts.prevalence) if facts else None
+
+    def evidence(self) -> TrainingEvidence | None:
+        """Labels and compounds of the training rows; None where the weights have no such fit."""
+        record = self.store.evidence()
+        return self.store.fits.load(record.evidence) if record else None
 
     def identities(self) -> pd.DataFrame | None:
         """Gene or cell line behind each feature, as ``moa.data.feature_names.read_identities``; None if not known."""

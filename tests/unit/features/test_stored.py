@@ -59,3 +59,10 @@ def test_tables_of_another_width_are_refused(x):
         transformer.fit(x, y)
         with pytest.raises(ValueError, match="39 features"):
             transformer.transform(x[:, :39])
+
+
+def test_the_package_exports_every_class_whose_fits_are_stored():
+    import moa.features
+    from moa.features.stored import STORED
+
+    assert set(moa.features.__all__) == {"TRUSTED_TYPES", *STORED}

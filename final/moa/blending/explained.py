@@ -1,0 +1,50 @@
+"""What the predictions of new samples are explained from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Samples with what a page about them needs, all tables in the order of ``samples``.
+
+    Attributes:
+        samples: as the table ``samples``, indexed by sig_id.
+        probabilities: of the blend, shape (samples, targets).
+        members: of each member that is trained, by its name; same shape.
+        features: the features that the models were trained on, conditions included; shape (samples, features).
+        strongest: the features furthest from the training mean in words, shape (samples,); empty for controls.
+    """
+
+    samples: pd.DataFrame
+    probabilities: pd.DataFrame
+    members: Mapping[str, pd.DataFrame]
+    features: pd.DataFrame
+    strongest: pd.Series
+
+
+def packed(members: Mapping[str, pd.DataFrame], features: pd.DataFrame) -> pd.DataFrame:
+    """Members' predictions and the features in one table, to be stored; numbers as float32."""
+    numbers = features.select_dtypes("number").astype(np.float32)
+    features = features.drop(columns=numbers.columns).astype("string").join(numbers)[list(features)]
+    parts = [features.add_prefix("x:")]
+    for place, table in enumerate(members.values()):
+        parts.append(table.astype(np.float32).add_prefix(f"{place}:"))
+    return pd.concat(parts, axis=1)
+
+
+def unpacked(
+    stored: pd.DataFrame, members: Sequence[str], targets: Sequence[str]
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """What ``packed`` made into one table: members' predictions by name, and the features."""
+    found = {
+        name: stored[[f"{place}:{target}" for target in targets]].set_axis(list(targets), axis=1)
+        for place, name in enumerate(members)
+    }
+    features = [column for column in stored if column.startswith("x:")]
+    return found, stored[features].rename(columns=lambda name: name.removeprefix("x:"))

@@ -1,0 +1,118 @@
+"""What predictions of new samples are explained by: the labels of the training rows, and the compounds among them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from moa.data.schema import COMPOUND, SIG_ID
+from moa.features.stored import stored
+
+#: Compounds nearest to a sample.
+NEAREST = 5
+_LONGEST_NAME = 120
+
+
+@stored
+class TrainingEvidence(BaseEstimator):
+    """Labels of the training rows, and the median profile of each compound among them.
+
+    With the labels, the out-of-fold predictions of any models of a weights folder can be scored without the data set.
+    With the medians, the training compounds most like a new sample are found. A median is stored as its direction, in
+    float16, and its length; the cosine with another profile then has three correct digits.
+
+    Args:
+        most: largest number of median values stored. Of more compounds those with a label are kept, and of these the
+            ones with most rows.
+
+    Attributes:
+        ids_: sig_id of the training rows as UTF-8, shape (rows,).
+        positives_: pairs (row, target) that carry a label, shape (labels, 2).
+        names_: names of the compounds, shape (compounds,); cut after 120 characters.
+        rows_: training rows of each compound, shape (compounds,).
+        labels_: pairs (compound, target): a row of the compound carries the label; shape (labels, 2).
+        directions_: median profiles, scaled to length 1, float16, shape (compounds, features).
+        lengths_: of the medians, shape (compounds,).
+        left_out_: number of compounds that are not kept.
+    """
+
+    def __init__(self, most: int = 2**22):
+        self.most = most
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> TrainingEvidence:
+        """Learn from treated training rows.
+
+        Args:
+            X: text columns sig_id and, where compounds are known, compound; then the features, shape (rows, features).
+                Rows without a compound count for none.
+            y: 0/1 labels of the same rows, shape (rows, targets).
+        """
+        labels = np.asarray(y) > 0
+        self.ids_ = np.char.encode(X[SIG_ID].to_numpy(dtype=str), "utf-8")
+        self.positives_ = np.argwhere(labels).astype(np.int32)
+        values = X.drop(columns=[SIG_ID, COMPOUND], errors="ignore").to_numpy(np.float64)
+        known = X[COMPOUND] if COMPOUND in X else pd.Series(pd.NA, X.index, dtype="string")
+        codes, names = pd.factorize(known, sort=True)
+        rows = np.bincount(codes[codes >= 0], minlength=len(names))
+        carried = np.zeros((len(names), labels.shape[1]), bool)
+        np.logical_or.at(carried, codes[codes >= 0], labels[codes >= 0])
+        kept = np.lexsort((np.arange(len(names)), -rows, ~carried.any(axis=1)))
+        kept = np.sort(kept[: self.most // max(values.shape[1], 1)])
+        self.left_out_ = len(names) - len(kept)
+        self.names_ = np.array([str(name)[:_LONGEST_NAME] for name in names[kept]], dtype=str)
+        self.rows_ = rows[kept].astype(np.int32)
+        self.labels_ = np.argwhere(carried[kept]).astype(np.int32)
+        medians = np.zeros((len(kept), values.shape[1]))
+        order = np.argsort(codes, kind="stable")
+        ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
+        for place, code in enumerate(kept):
+            medians[place] = np.median(values[order[ends[code] : ends[code + 1]]], axis=0)
+        self.lengths_ = np.linalg.norm(medians, axis=1)
+        self.directions_ = _directions(medians).astype(np.float16)
+        return self
+
+    def labels(self, targets: list[str]) -> pd.DataFrame:
+        """The labels of the training rows, uint8, indexed by sig_id; shape (rows, targets).
+
+        Args:
+            targets: names, in the order of ``y``.
+        """
+        table = np.zeros((len(self.ids_), len(targets)), np.uint8)
+        table[self.positives_[:, 0], self.positives_[:, 1]] = 1
+        return pd.DataFrame(table, pd.Index(np.char.decode(self.ids_, "utf-8").astype(object), name=SIG_ID), targets)
+
+    def nearest(self, values: np.ndarray, count: int = NEAREST) -> tuple[np.ndarray, np.ndarray]:
+        """The compounds whose median profiles have the highest cosine with each sample, the nearest first.
+
+        Args:
+            values: features in the order of the fit, shape (rows, features).
+            count: compounds per sample; all where there are fewer.
+
+        Returns:
+            places in ``names_`` and cosines, each of shape (rows, count).
+        """
+        cosine = _directions(np.asarray(values, np.float64)).astype(np.float32) @ self.directions_.T.astype(np.float32)
+        cosine = np.clip(cosine, -1, 1)
+        order = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
+        return order, np.take_along_axis(cosine, order, axis=1)
+
+
+def _directions(values: np.ndarray) -> np.ndarray:
+    """Rows of length 1; a row of zeros stays as it is."""
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    return values / np.where(length > 0, length, 1)
+
+
+def evidence_table(features: pd.DataFrame, compounds: pd.Series | None, columns: list[str]) -> pd.DataFrame:
+    """The table that `TrainingEvidence` is fitted on.
+
+    Args:
+        features: treated training rows, indexed by sig_id.
+        compounds: of these rows, where they are known.
+        columns: the features to compare by.
+    """
+    known = {SIG_ID: features.index.to_numpy(dtype=str).astype(object)}
+    if compounds is not None:
+        known[COMPOUND] = compounds.reindex(features.index).astype("string").to_numpy(dtype=object)
+    return pd.concat([pd.DataFrame(known), features[columns].reset_index(drop=True)], axis=1)

@@ -1,0 +1,237 @@
+"""What the page about new plates shows, as JSON values: wells, ranked mechanisms, evidence, replicates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moa.blending.explained import Explained
+from moa.data.assay import Assay
+from moa.data.csv_files import METADATA
+from moa.data.wells import COMPOUND, DOSE, PLATE, TIME, TREATMENT, WELL, describe_rows
+from moa.features import TrainingEvidence
+from moa.reporting.page import rounded
+from moa.reporting.reliability import EDGES, Reliability
+from moa.reporting.replicates import replicate_agreement
+
+#: Mechanisms and compounds that are listed for a well.
+RANKED, NEAREST = 10, 5
+#: Texts of a well, such as its compound, are cut after so many characters.
+_LONGEST = 80
+_ROWS_AT_A_TIME = 1024
+_POSITION = re.compile(r"([A-Za-z]{1,2})[ _-]?0*([1-9][0-9]?)")
+
+
+@dataclass(frozen=True)
+class PlateInputs:
+    """What the page is made from.
+
+    Attributes:
+        explained: the samples.
+        schema: of the models.
+        titles: of the members by name, in the order of the blend.
+        prevalence: share of positive treated training rows by target; None where the weights do not know it.
+        evidence: of the training data; None where the weights lack it.
+        reliability: out-of-fold measures; None where they cannot be had.
+    """
+
+    explained: Explained
+    schema: Assay
+    titles: Mapping[str, str]
+    prevalence: pd.Series | None = None
+    evidence: TrainingEvidence | None = None
+    reliability: Reliability | None = None
+
+
+def known_wells(explained: Explained, schema: Assay) -> pd.DataFrame:
+    """What the file says of the wells, as ``moa.data.wells.describe_rows`` has it; column names in any case.
+
+    Of columns that differ in case alone the one that is written like ours counts, else the first.
+    """
+    described = explained.samples.filter(regex=f"^{METADATA}").rename(columns=lambda name: name.removeprefix(METADATA))
+    found = {}
+    for name in (PLATE, WELL, COMPOUND, DOSE, TIME, TREATMENT):
+        same = sorted((column for column in described if column.lower() == name), key=lambda column: column != name)
+        if same and described[same[0]].notna().any():
+            found[name] = described[same[0]].replace("", np.nan)
+    return describe_rows(explained.features, schema, None, pd.DataFrame(found, explained.samples.index))
+
+
+def position(well: object) -> tuple[int, int] | None:
+    """Row and column of a well such as A07 or AB3, from 0; None where it is no such name."""
+    found = _POSITION.fullmatch(str(well).strip())
+    if not found:
+        return None
+    row = 0
+    for letter in found[1].upper():
+        row = 26 * row + ord(letter) - ord("A") + 1
+    return row - 1, int(found[2]) - 1
+
+
+def plate_data(inputs: PlateInputs) -> dict[str, Any]:
+    """All that the page's views show.
+
+    Returns:
+        "targets", "prevalence"; "members" (titles); "reliability" (rows, share, edges, and by target positives, auc,
+        ap, counts, hits; None where it is missing); "compounds" (name, training rows and mechanisms of those that are
+        nearest to some well; None where they are missing); "plates"; "treatments" (name, wells, correlation, chance,
+        same, first, mean); and "wells". Of a well: id, control, plate, well, row and column, compound, dose, time,
+        treatment, distance, share (of training rows that are nearer), warning, strongest features; its most likely
+        targets with their probability and the members' lowest and highest one; its nearest compounds with cosines.
+        Targets, plates, treatments and compounds are places in their lists.
+    """
+    explained = inputs.explained
+    targets = list(explained.probabilities.columns)
+    known = known_wells(explained, inputs.schema)
+    treated = inputs.schema.is_treated(explained.features).to_numpy()
+    values = explained.features[list(inputs.schema.values)].to_numpy(np.float64)
+    chosen, low, high = _ranked(explained)
+    treatment = known[TREATMENT].where(treated) if TREATMENT in known else pd.Series(np.nan, known.index, dtype=object)
+    agreement = replicate_agreement(values, treatment, explained.probabilities)
+    near, compounds = _nearest(values, treated, inputs.evidence, len(targets))
+    plates = [] if PLATE not in known else list(known[PLATE].dropna().unique())
+    lists = {"plate": dict(zip(plates, range(len(plates)), strict=True)),
+             "treatment": dict(zip(agreement.index, range(len(agreement)), strict=True))}  # fmt: skip
+    wells = _wells(explained, known, treated, treatment, lists)
+    p = explained.probabilities.to_numpy(np.float64)
+    for number, well in enumerate(wells):
+        if treated[number]:
+            best = chosen[number]
+            well |= {"moa": best.tolist(), "p": rounded(p[number, best])}
+            if len(explained.members) > 1:
+                well |= {"low": rounded(low[number]), "high": rounded(high[number])}
+            well |= near[number]
+    place = {target: number for number, target in enumerate(targets)}
+    mean = explained.probabilities.groupby(treatment.to_numpy()).mean()
+    return {
+        "targets": [str(target) for target in targets],
+        "prevalence": None if inputs.prevalence is None else rounded(inputs.prevalence.reindex(targets)),
+        "members": [inputs.titles.get(name, name) for name in explained.members],
+        "reliability": _reliability(inputs.reliability, targets),
+        "compounds": compounds,
+        "plates": [str(plate)[:_LONGEST] for plate in plates],
+        "treatments": [
+            {
+                "name": str(row.Index)[:_LONGEST],
+                "wells": int(row.wells),
+                "correlation": rounded(row.correlation),
+                "chance": rounded(row.chance),
+                "same": rounded(row.same_first),
+                "first": place[row.first],
+                "mean": rounded(mean.loc[row.Index, row.first]),
+            }
+            for row in agreement.itertuples()
+        ],
+        "wells": wells,
+    }
+
+
+def _ranked(explained: Explained) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The most likely targets of each sample, and the members' lowest and highest probability of each."""
+    values = explained.probabilities.to_numpy()
+    chosen = np.argsort(-values, axis=1, kind="stable")[:, :RANKED]
+    columns = list(explained.probabilities.columns)
+    each = np.stack(
+        [np.take_along_axis(table[columns].to_numpy(), chosen, axis=1) for table in explained.members.values()]
+    )
+    return chosen, each.min(axis=0), each.max(axis=0)
+
+
+def _wells(
+    explained: Explained,
+    known: pd.DataFrame,
+    treated: np.ndarray,
+    treatment: pd.Series,
+    lists: dict[str, dict[Any, int]],
+) -> list[dict[str, Any]]:
+    """What is known of each sample besides its predictions; what is not known is left out."""
+    samples, rows = explained.samples, []
+    columns = {
+        name: known[name].to_numpy(dtype=object) for name in (PLATE, WELL, COMPOUND, DOSE, TIME) if name in known
+    }
+    places = treatment.to_numpy(dtype=object)
+    for number, sig_id in enumerate(samples.index):
+        row: dict[str, Any] = {"id": str(sig_id)}
+        for name, column in columns.items():
+            value = column[number]
+            if pd.isna(value):
+                continue
+            if name == PLATE:
+                row["plate"] = lists["plate"][value]
+            else:
+                row[name] = _short(value)
+        # A treatment is written with the unit of its dose.
+        named, before = str(known[TREATMENT].iloc[number]) if TREATMENT in known else "", f"{row.get(COMPOUND)} @ "
+        if named.startswith(before):
+            row[DOSE] = named.removeprefix(before)[:_LONGEST]
+        if WELL in row and (found := position(row[WELL])):
+            row["row"], row["column"] = found
+        if not treated[number]:
+            row["control"] = 1
+        elif places[number] in lists["treatment"]:
+            row["treatment"] = lists["treatment"][places[number]]
+        for name, column in (("distance", "distance"), ("share", "share_nearer")):
+            if pd.notna(value := samples[column].iloc[number]):
+                row[name] = rounded(value, 4)
+        if warning := samples["warning"].iloc[number]:
+            row["warning"] = str(warning)
+        if strongest := explained.strongest.iloc[number]:
+            row["strongest"] = str(strongest)
+        rows.append(row)
+    return rows
+
+
+def _short(value: object) -> str:
+    """A value in words; a number that was read as text, such as 24.0, as a number."""
+    try:
+        return f"{float(value):g}"
+    except (TypeError, ValueError):
+        return str(value)[:_LONGEST]
+
+
+def _nearest(
+    values: np.ndarray, treated: np.ndarray, evidence: TrainingEvidence | None, targets: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    """The nearest training compounds of each treated sample, and those compounds."""
+    found: list[dict[str, Any]] = [{} for _ in values]
+    if evidence is None or not len(evidence.names_) or evidence.directions_.shape[1] != values.shape[1]:
+        return found, None
+    place: dict[int, int] = {}
+    rows = np.flatnonzero(treated)
+    for start in range(0, len(rows), _ROWS_AT_A_TIME):
+        part = rows[start : start + _ROWS_AT_A_TIME]
+        compounds, cosine = evidence.nearest(values[part], NEAREST)
+        for row, names, alike in zip(part, compounds.tolist(), cosine, strict=True):
+            found[row] = {"near": [place.setdefault(name, len(place)) for name in names], "cosine": rounded(alike)}
+    labels = np.zeros((len(evidence.names_), targets), bool)
+    labels[evidence.labels_[:, 0], evidence.labels_[:, 1]] = True
+    return found, [
+        {
+            "name": str(evidence.names_[compound]),
+            "rows": int(evidence.rows_[compound]),
+            "moa": np.flatnonzero(labels[compound]).tolist(),
+        }
+        for compound in place
+    ]
+
+
+def _reliability(found: Reliability | None, targets: list[str]) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    places = found.table.index.get_indexer(targets)
+    table = found.table.loc[targets]
+    return {
+        "rows": found.rows,
+        "share": rounded(found.share),
+        "edges": list(EDGES),
+        "positives": table["positives"].astype(int).tolist(),
+        "auc": rounded(table["roc_auc"]),
+        "ap": rounded(table["average_precision"]),
+        "counts": found.counts[places].tolist(),
+        "hits": found.hits[places].tolist(),
+    }

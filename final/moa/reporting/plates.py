@@ -1,0 +1,190 @@
+"""The page about new plates: one self-contained HTML file beside the tables of `moa predict --features`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from moa.blending.blend import BlendSpec, effective_weights
+from moa.blending.explained import Explained
+from moa.files import replacing
+from moa.models.registry import recipes
+from moa.reporting.page import Block, Card, Details, Section, Table, Text, View, render
+from moa.reporting.plate_data import PlateInputs, plate_data
+from moa.reporting.reliability import reliability
+from moa.training.trained import Trained, open_trained
+
+PAGE = "plate.html"
+FOOTER = (
+    "A mechanism that no training compound has cannot be predicted. Controls have none and are predicted 0. "
+    "Features furthest from the training mean are given in standard deviations of the training wells."
+)
+#: What a page says where the weights lack something, and how to add it.
+LACKING = (
+    "These weights hold no labels and compounds of their training data, so nearest training compounds and the "
+    "out-of-fold reliability are missing. Run `moa train` again with the same data and weights: it trains nothing that "
+    "is there, and adds them."
+)
+NO_COMPOUNDS = "The training data of these weights name no compounds, so there are no nearest ones."
+
+
+@dataclass(frozen=True)
+class PlateRun:
+    """One run of `moa predict --features`.
+
+    Attributes:
+        source: name of the features file.
+        spec: the blend.
+        rows: number of samples predicted.
+        far: number of samples far outside the training data; None where the weights cannot tell.
+        absent: members that are not trained.
+        files: names of the tables.
+        explained: the samples that the page is about.
+    """
+
+    source: str
+    spec: BlendSpec
+    rows: int
+    far: int | None
+    absent: Sequence[str]
+    files: Sequence[str]
+    explained: Explained
+
+
+def write_plate_page(run: PlateRun, weights: Path, out: Path) -> Path:
+    """Write ``OUT/plate.html``, which needs no other files and no network.
+
+    Args:
+        run: what was predicted.
+        weights: the weights folder it was predicted from.
+        out: folder of the tables.
+
+    Returns:
+        Path of the page.
+    """
+    members = list(run.explained.members)
+    models = [open_trained(name, weights, whole=False) for name in members]
+    evidence = next((found for model in models if (found := model.evidence()) is not None), None)
+    prevalence = next((found for model in models if (found := model.prevalence()) is not None), None)
+    measured = None if evidence is None else reliability(run.spec, weights, members, evidence)
+    titles = {name: known.title for name, known in recipes().items()}
+    inputs = PlateInputs(run.explained, models[0].schema, titles, prevalence, evidence, measured)
+    data = plate_data(inputs)
+    path = Path(out) / PAGE
+    sections = _sections(run, inputs, data, models)
+    page = render(f"New plates: {run.source}", _banner(run), _facts(run, data), _cards(run, data), sections, FOOTER)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _facts(run: PlateRun, data: dict) -> list[str]:
+    wells = data["wells"]
+    controls = sum("control" in well for well in wells)
+    facts = [f"{run.rows:,} samples", f"{len(data['targets']):,} mechanisms", run.spec.title]
+    if controls:
+        facts.insert(1, f"{controls:,} controls")
+    if data["plates"]:
+        facts.insert(1, f"{len(data['plates']):,} plate{'s' if len(data['plates']) > 1 else ''}")
+    return facts
+
+
+def _banner(run: PlateRun) -> Text:
+    shown = len(run.explained.samples)
+    words = []
+    if shown < run.rows:
+        words.append(f"This page covers the first {shown:,} of {run.rows:,} samples; the tables hold all.")
+    if run.absent:
+        words.append(f"Not trained, so left out of the blend: {', '.join(run.absent)}.")
+    if run.far:
+        lie = "1 sample lies" if run.far == 1 else f"{run.far:,} samples lie"
+        words.append(f"{lie} far outside the training data: distrust the predictions.")
+    plain = "Each prediction stands beside its evidence: the members' spread, their reliability, and what is alike."
+    return Text(" ".join(words), "warn") if words else Text(plain)
+
+
+def _cards(run: PlateRun, data: dict) -> list[Card]:
+    first = [well for well in data["wells"] if "p" in well]
+    cards = [Card("Samples", f"{run.rows:,}", run.source)]
+    if first:
+        best = max(first, key=lambda well: well["p"][0])
+        cards.append(Card("Highest probability", f"{best['p'][0]:.2f}", data["targets"][best["moa"][0]]))
+        common = pd.Series([well["moa"][0] for well in first]).value_counts()
+        words = f"{data['targets'][common.index[0]]}, most often the most likely"
+        cards.append(Card("Mechanisms in first place", f"{len(common):,}", words))
+    compared = [each for each in data["treatments"] if each["chance"] is not None]
+    if compared:
+        share = np.mean([each["correlation"] > each["chance"] for each in compared])
+        cards.append(Card("Percent replicating", f"{share:.0%}", f"of {len(compared):,} treatments with replicates"))
+    if run.far is not None:
+        cards.append(Card("Far outside", f"{run.far:,}", "samples unlike the training data"))
+    return cards
+
+
+def _sections(run: PlateRun, inputs: PlateInputs, data: dict, models: Sequence[Trained]) -> list[Section]:
+    placed = any("row" in well for well in data["wells"])
+    sections = []
+    if placed:
+        sections.append(
+            Section("map", "Plate map", "Choose what the wells show. Choose a well for all that is known of it.",
+                    [View("map", data)], "Map")
+        )  # fmt: skip
+    notes: list[Block] = []
+    if inputs.evidence is None:
+        notes.append(Text(LACKING, "warn"))
+    elif data["compounds"] is None:
+        notes.append(Text(NO_COMPOUNDS))
+    if not placed:
+        notes.append(Text("The file names no plates and wells (columns Metadata_plate and Metadata_well), so there is "
+                          "no plate map."))  # fmt: skip
+    lead = (
+        "The most likely mechanism of each sample. Choose a sample for its ranked mechanisms, their spread between the "
+        "members, how often such a prediction was right out of fold, and the training compounds that are most alike."
+    )
+    sections.append(Section("wells", "Samples", lead, [*notes, View("wells", None if placed else data)]))
+    lead = "Mechanisms that are the most likely ones of a sample, and how reliable the blend was on the training data."
+    sections.append(Section("predicted", "Mechanisms", lead, [View("predicted")]))
+    sections.append(_replicates(data))
+    sections.append(_about(run, models))
+    return sections
+
+
+def _replicates(data: dict) -> Section:
+    lead = (
+        "Wells of the same compound at the same dose. Correlation is the median Pearson correlation of their features "
+        "over all pairs; chance is what 95 % of as many wells of different treatments stay below."
+    )
+    if data["treatments"]:
+        return Section("replicates", "Replicates", lead, [View("replicates")])
+    none = "No two samples are known to have the same compound and dose (columns Metadata_compound and Metadata_dose)."
+    return Section("replicates", "Replicates", "", [Text(none)])
+
+
+def _about(run: PlateRun, models: Sequence[Trained]) -> Section:
+    used = effective_weights(run.spec, [model.model.name for model in models], "renormalise")
+    rows = [
+        (
+            model.model.title,
+            used.get(model.model.name, 0.0),
+            len(model.units(model.last)),
+            model.store.manifest().profile,
+        )
+        for model in models
+    ]
+    table = Table.of(
+        pd.DataFrame(rows, columns=["member", "weight", "networks", "profile"]), {"weight": ".4f", "networks": "d"}
+    )
+    words = (
+        "The spread of a prediction is the lowest and the highest probability among the members. Out of fold means: "
+        "predicted by networks that were trained without that row. Nearest compounds are those whose median training "
+        "profile has the highest cosine with the sample's features. A sample is far outside the training data where "
+        "99.9 % of the training samples are nearer to it."
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in models[0].store.manifest().versions.items())
+    beside = Text(f"Tables beside this page: {', '.join(run.files)}.")
+    blocks: list[Block] = [table, beside, *([Details("Versions", [Text(versions)])] if versions else [])]
+    return Section("about", "How this was made", words, blocks)
