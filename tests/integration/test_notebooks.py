@@ -6,13 +6,13 @@ import runpy
 
 import nbformat
 import pandas as pd
-import papermill
 import pytest
 
 from moa.blending.blend import load_blend
 from moa.data.table_files import read_table
 from moa.environment import FINAL
 from moa.models import winners
+from support.notebooks import run
 
 TRAINING = sorted(FINAL.glob("*/Training/*.ipynb"))
 
@@ -36,15 +36,6 @@ def test_notebooks_are_what_their_pages_say():
     assert set(rendered) == set(FINAL.rglob("*.ipynb"))
     stale = [name_of(path) for path, text in rendered.items() if path.read_text(encoding="utf-8") != text]
     assert stale == [], "run: python final/notebooks/render.py"
-
-
-def run(path, folder, **parameters):
-    """Execute a notebook; returns the outputs of its code cells as text and their types."""
-    papermill.execute_notebook(path, folder / "out.ipynb", cwd=path.parent, progress_bar=False, parameters=parameters)
-    cells = json.loads((folder / "out.ipynb").read_text())["cells"]
-    outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
-    lines = [[*output.get("text", []), *output.get("data", {}).get("text/plain", [])] for output in outputs]
-    return "".join(map("".join, lines)), [kind for output in outputs for kind in output.get("data", {})]
 
 
 @pytest.mark.parametrize("path", TRAINING, ids=name_of)
