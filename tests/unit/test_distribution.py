@@ -21,6 +21,7 @@ PARTS = {
     "kaggle": ("kaggle/", "data/download.py"),
     "assay": ("data/importers/", "metrics/retrieval.py"),
     "cluster": ("training/cluster/",),
+    "notebooks": ("notebook/",),
 }
 
 

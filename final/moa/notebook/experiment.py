@@ -162,7 +162,10 @@ class Experiment:
             print("nothing is changed: edit `settings` or `own` above, and the difference is shown here")
             return None
         if not WeightsFolder(self.plain_weights).has(self.base.name):
-            print(f"{self.base.name} is not trained in {self.plain_weights}, so there is nothing to compare with")
+            print(
+                f"{self.base.name} is not trained in {self.plain_weights}: run this notebook once with nothing changed, "
+                "and then this cell compares with it"
+            )
             return None
         base = open_trained(self.base, self.plain_weights, whole=False).oof()
         y = data.scored[data.treated]
