@@ -163,8 +163,8 @@ class Experiment:
             return None
         if not WeightsFolder(self.plain_weights).has(self.base.name):
             print(
-                f"{self.base.name} is not trained in {self.plain_weights}: run this notebook once with nothing changed, "
-                "and then this cell compares with it"
+                f"{self.base.name} is not trained in {self.plain_weights}: run this notebook once with nothing "
+                "changed, and then this cell compares with it"
             )
             return None
         base = open_trained(self.base, self.plain_weights, whole=False).oof()

@@ -40,7 +40,8 @@ def notebooks() -> dict[str, Path]:
     first = "simple-nn-old-cv"
     training.sort(key=lambda path: (path.stem != first, path.stem))
     blends = [FINAL / "Best LB" / "final-best-lb.ipynb", *sorted((FINAL / "Best CV").glob("*.ipynb"), reverse=True)]
-    found = {path.stem: path for path in (FINAL / "eda.ipynb", *training, *blends) if path.exists()}
+    last = FINAL / "Your assay" / "your-assay.ipynb"
+    found = {path.stem: path for path in (FINAL / "eda.ipynb", *training, *blends, last) if path.exists()}
     if not found:
         raise UserError(f"{FINAL}: holds no notebooks; run this from a checkout of the repository")
     return found

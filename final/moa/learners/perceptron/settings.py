@@ -46,7 +46,8 @@ class MLPSettings(BaseModel):
         """The untrained network; a subclass of one's own returns another ``Perceptron`` here.
 
         Args:
-            n_inputs, n_targets: widths.
+            n_inputs: number of columns of the inputs.
+            n_targets: number of targets.
             linear: makes a linear layer of (inputs, outputs); a stored network is read into layers that draw no initial
                 weights.
         """
