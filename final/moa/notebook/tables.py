@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from moa.data.dataset import Dataset
 from moa.data.schema import TRAIN_ROWS
@@ -249,7 +250,7 @@ def members(data: Dataset, oofs: Mapping[str, pd.DataFrame], weights: pd.Series)
     ).rename_axis("member")
 
 
-def claims(model: str, session: Session) -> pd.DataFrame:
+def claims(model: str, session: Session) -> Styler:
     """What the write-up claims of a model, and what the ablations say where `moa ablate` has been run.
 
     Args:
@@ -257,7 +258,7 @@ def claims(model: str, session: Session) -> pd.DataFrame:
         session: the tables of ablations are looked for in its ``ablations`` folder.
 
     Returns:
-        a row per claim, and per measured variant: "the write-up", "measured here".
+        a row per claim, as a notebook shows it: "the write-up", "measured here".
     """
     path = session.out / "ablations" / "ablations.csv"
     measured = pd.read_csv(path) if path.exists() else None
@@ -269,7 +270,8 @@ def claims(model: str, session: Session) -> pd.DataFrame:
             part = in_words(measured[(measured["ablation"] == ablation) & (measured["model"] == title)])
             here = "; ".join(_measured(row) for _, row in part.iterrows()) or here
         rows.append((claim, here))
-    return pd.DataFrame(rows, columns=["the write-up", "measured here"]).style.hide(axis="index")
+    table = pd.DataFrame(rows, columns=["the write-up", "measured here"])
+    return table.style.hide(axis="index").set_properties(**{"text-align": "left"})
 
 
 def _measured(row: pd.Series) -> str:
