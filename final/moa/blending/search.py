@@ -80,10 +80,9 @@ def search(
         found[method] = MethodResult(
             _named(weights, members), score, treated_to_all(score, *counts), nested, gain, interval, seconds
         )
-    best_single = members.names[best]
-    return SearchResult(
-        found, options.methods[0], singles, best_single, len(members.rows), options.simplex, tuple(steps.trials)
-    )
+    trials = tuple(steps.trials[: options.tpe_trials])  # those on all rows come first, then those of nested folds
+    name = members.names[best]
+    return SearchResult(found, options.methods[0], singles, name, len(members.rows), options.simplex, trials)
 
 
 def _fits(method: str, options: SearchOptions) -> list[int | None]:

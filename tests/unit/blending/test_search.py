@@ -74,6 +74,9 @@ def test_tpe_through_search():
     assert found.first.treated < found.singles.max()
     nested = search(oofs, y, treated, methods=["tpe"], tpe_trials=20, folds=2, bootstrap=10, nested_tpe=True)
     assert np.isfinite(nested.first.gain)
+    history = nested.history()["loss"]
+    assert len(history) == 20 and history.min() == pytest.approx(nested.first.treated, abs=1e-6)
+    assert "slsqp" not in nested.history()
 
 
 def test_copies_gain_nothing(data):
