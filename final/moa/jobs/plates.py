@@ -113,6 +113,8 @@ def predict_plates(
     ensure_writable(Path(out))
     models = [open_trained(name, weights, runtime) for name in trained]
     schema = _shared_schema(models)
+    for model in models:
+        model.evidence()  # the page needs it at the end: what is wrong with it is told before the work
     with as_features_file(features, models[0], Path(out), fill_missing, options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
         settings = (spec.model_dump(mode="json"), top, rows_at_a_time, runtime.precision, runtime.device, EXPLAINED)
