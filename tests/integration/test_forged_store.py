@@ -119,7 +119,7 @@ FORGERIES = {
     "steps that skip columns": (lambda f: f.edit_step(inputs=["x\x1b[31m"]), r"needs column 'x\\x1b\[31m'"),
     "a column twice": (
         lambda f: f.edit(f.stage, lambda s: s["pipeline"]["input_columns"].append("g-0")),
-        "'g-0' is there twice",
+        "'g-0' occurs twice",
     ),
     "a type of columns that executes": (
         lambda f: f.edit(f.stage, lambda s: s["pipeline"].update(dtype="object")),

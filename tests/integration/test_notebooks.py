@@ -3,13 +3,13 @@
 import json
 
 import pandas as pd
-import papermill
 import pytest
 
 from moa.blending.blend import load_blend
 from moa.data.table_files import read_table
 from moa.environment import FINAL
 from moa.models import winners
+from support.notebooks import run
 
 TRAINING = sorted(FINAL.glob("*/Training/*.ipynb"))
 
@@ -24,15 +24,6 @@ def test_notebooks_are_kept_clean_and_short(path):
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert code and all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
     assert sum(len(cell["source"]) for cell in cells) <= 120, "a notebook is at most a page long"
-
-
-def run(path, folder, **parameters):
-    """Execute a notebook; returns the outputs of its code cells as text and their types."""
-    papermill.execute_notebook(path, folder / "out.ipynb", cwd=path.parent, progress_bar=False, parameters=parameters)
-    cells = json.loads((folder / "out.ipynb").read_text())["cells"]
-    outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
-    lines = [[*output.get("text", []), *output.get("data", {}).get("text/plain", [])] for output in outputs]
-    return "".join(map("".join, lines)), [kind for output in outputs for kind in output.get("data", {})]
 
 
 @pytest.mark.parametrize("path", TRAINING, ids=name_of)

@@ -53,6 +53,21 @@ def data_synthesize(
     out.print(f"{folder}: synthetic data, {rows:,} training and {test_rows:,} test rows")
 
 
+@app.command("synthesize-plate")
+def data_synthesize_plate(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    compounds: Annotated[int, typer.Option(help="Number of compounds, each at six doses.")] = 48,
+    mechanisms: Annotated[int, typer.Option(help="Number of mechanisms.")] = 12,
+    seed: Annotated[int, typer.Option(help="Seed of the random generator.")] = 0,
+) -> None:
+    """Make up an L1000 plate as a laboratory's files, to try `moa data import` with: a GCT file and mechanisms."""
+    from moa.data.synthetic_plate import synthesize_plate
+
+    with out.status(f"writing a plate to {folder}"):
+        plate, table = synthesize_plate(folder, compounds, mechanisms, seed)
+    out.print(f"made up {plate} and {table.name}; now run: moa data import {plate} --moa {table} --out DIR")
+
+
 @app.command("shuffle")
 def data_shuffle(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")],

@@ -10,7 +10,8 @@ never touched.
 - components, factors and dimensions of a feature group: at most a quarter of the rows, and never more than the group
   has columns;
 - clusters of rows: at most one for ten rows;
-- columns to select: at most all.
+- columns to select: at most all;
+- a network that reads another's predictions alone: left out unless there are ten compounds for each of its inputs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from pydantic import BaseModel
 from moa.data.assay import Assay, FeatureGroup
 
 LEAST_BATCH = 8
+#: Independent examples that each input of a network needs, where its inputs are another network's predictions alone.
+EXAMPLES_AN_INPUT = 10
 Config = TypeVar("Config", bound=BaseModel)
 Value = TypeVar("Value")
 #: Name of the group that the settings published for viabilities hold for.
@@ -74,6 +77,20 @@ def setting_of(group: FeatureGroup, genes: Value, cells: Value) -> Value:
 def components(group: FeatureGroup, genes: int, cells: int) -> int:
     """Number of components or factors of a group, never more than it has columns; see ``setting_of``."""
     return min(setting_of(group, genes, cells), len(group.columns))
+
+
+def can_correct(predictions: int, examples: int) -> bool:
+    """Whether a network that reads another's predictions alone has enough to learn from.
+
+    Rows of a compound are alike, and where compounds are held out whole, all its rows were predicted by the same units.
+    With few compounds such a network learns by heart what was predicted for each of them. Ten examples for each input
+    is the usual rule of thumb for a model fitted to so few columns; the competition has 16 compounds for each.
+
+    Args:
+        predictions: number of predictions that are read.
+        examples: compounds, or rows where compounds are not known.
+    """
+    return examples >= EXAMPLES_AN_INPUT * predictions
 
 
 def shrink(config: Config, assay: Assay, rows: int) -> tuple[Config, list[str]]:

@@ -80,7 +80,9 @@ def facts_of(model: Recipe, data: Dataset, held_out: bool = False) -> DataFacts:
     """What of a data set a model's settings depend on; ``held_out``: its folds hold out whole compounds."""
     rows = len(data.features) if model.rows == "all" else int(data.treated.sum())
     nonscored = data.schema.n_nonscored != 0 and (data.nonscored is None or bool(data.nonscored.to_numpy().any()))
-    return DataFacts(data.schema, rows, nonscored, held_out or not data.schema.of_competition)
+    compounds = None if data.drugs is None else data.drugs[data.treated].nunique()
+    blind = held_out or not data.schema.of_competition
+    return DataFacts(data.schema, rows, nonscored, blind, compounds, data.scored.shape[1])
 
 
 def _scheme(

@@ -105,7 +105,7 @@ def predict_plates(
     names = [member.model for member in spec.members if member.weight > 0]
     trained = [name for name in names if WeightsFolder(weights).has(name)]
     if not trained:
-        raise UserError(f"{weights}: holds trained weights of no member of {spec.name} ({', '.join(names)})")
+        raise UserError(f"{weights}: holds no trained weights of any member of {spec.name} ({', '.join(names)})")
     effective_weights(spec, trained, "renormalise")
     runtime = runtime or Runtime.of()
     if executor is None:

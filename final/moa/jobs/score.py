@@ -234,14 +234,15 @@ def _baselines(case: Case, nearest: list[tuple[str, pd.DataFrame]]) -> list[_Ent
 
 def _neighbours(case: Case, k: int) -> list[tuple[str, pd.DataFrame]]:
     """Nearest neighbours with the folds of each prediction; each kind of folds once."""
-    chosen = {each.scheme: each.groups for each in case.predictions} or {case.scheme: case.groups}
-    chosen = {scheme: groups for scheme, groups in chosen.items() if groups is not None}
+    chosen = {each.scheme: (each.groups, each.apart) for each in case.predictions} or {case.scheme: (case.groups, ())}
+    chosen = {scheme: (groups, apart) for scheme, (groups, apart) in chosen.items() if groups is not None}
     found = []
-    for scheme, groups in chosen.items() if case.features is not None else ():
+    for scheme, (groups, columns) in chosen.items() if case.features is not None else ():
         with progress("nearest neighbours, %", 100) as bar:
             groups = groups.reindex(case.features.index)
+            apart = case.known[list(columns)].reindex(case.features.index).astype("string") if columns else None
             votes = neighbour_votes(
-                case.features, case.labels, groups, k, lambda share, bar=bar: bar.update(round(100 * share))
+                case.features, case.labels, groups, k, lambda share, bar=bar: bar.update(round(100 * share)), apart
             )
         found.append((f"{k}-NN, {scheme}", votes.reindex(case.y.index)))
     return found

@@ -23,6 +23,8 @@ from moa.training.layout import WeightsFolder
 if TYPE_CHECKING:
     from moa.training.trained import Trained
 
+#: What is known of rows beside the columns of wells.csv: see ``_learnable``.
+LEARNABLE = "learnable"
 #: Names of files that say less than the folder they lie in.
 _PLAIN = {"oof", "test", "submission", "probabilities"}
 
@@ -38,6 +40,7 @@ class Prediction:
             features are not known.
         scheme: what ``groups`` are, in words.
         seeds: makes the out-of-fold predictions of each seed; None for a file.
+        apart: columns of what is known of the rows that are held out with the compounds, such as "week".
     """
 
     name: str
@@ -45,6 +48,7 @@ class Prediction:
     groups: pd.DataFrame | None = None
     scheme: str = ""
     seeds: Callable[[], dict[int, pd.DataFrame]] | None = None
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
     treated = dataset.features.index[dataset.treated]
     y = dataset.scored.loc[treated]
     predictions = [_out_of_fold(open_trained(name, weights), y, data) for name in found]
+    known = known.assign(**{LEARNABLE: _learnable(y, predictions[0], known)})
     return Case(y, y.mean(), y, dataset.features.loc[treated, list(dataset.schema.values)], known, predictions)
 
 
@@ -117,7 +122,25 @@ def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
         return {seed: pd.concat(tables) for seed, tables in parts.items()}
 
     folds = held_out_folds(trained.store, stage.name, units)
-    return Prediction(trained.model.name, table, folds, f"folds {stage.folds.label}", by_seed)
+    apart = trained.hold_out.columns[1:] if trained.hold_out else ()
+    return Prediction(trained.model.name, table, folds, f"folds {stage.folds.label}", by_seed, apart)
+
+
+def _learnable(y: pd.DataFrame, prediction: Prediction, known: pd.DataFrame) -> pd.Series:
+    """Whether a row shares a mechanism with the rows that it was predicted from: "yes" or "no"; missing without any.
+
+    A mechanism of one compound cannot be learned where that compound is held out. Without these rows a score says how
+    well a model tells mechanisms that it could know. The folds are those of the first seed.
+    """
+    held = prediction.groups.iloc[:, :1].reindex(y.index)
+    held = held.join(known[[name for name in prediction.apart if name in known]].reindex(y.index).astype("string"))
+    codes = np.column_stack([pd.factorize(held[column])[0] for column in held])
+    labels, found = y.to_numpy().astype(bool), np.zeros(len(y), bool)
+    for own in np.unique(codes, axis=0):
+        rows = (codes == own).all(axis=1)
+        found[rows] = (labels[rows] & labels[(codes != own).all(axis=1)].any(axis=0)).any(axis=1)
+    words = pd.Series(np.where(found, "yes", "no"), y.index)
+    return words.where(labels.any(axis=1) & (codes[:, 0] >= 0))
 
 
 def read_files(files: Sequence[Path], data: Path | None, truth: Path | None = None, wells: Path | None = None) -> Case:
@@ -236,7 +259,7 @@ def _read_numbers(path: Path) -> pd.DataFrame:
         raise DataError(problems)
     table = table.set_index(SIG_ID)
     if not table.index.is_unique:
-        raise UserError(f"{path}: row {table.index[table.index.duplicated()][0]!r} is there twice")
+        raise UserError(f"{path}: row {table.index[table.index.duplicated()][0]!r} occurs twice")
     return table.select_dtypes("number")
 
 

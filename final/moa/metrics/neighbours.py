@@ -23,6 +23,7 @@ def neighbour_votes(
     groups: pd.DataFrame | pd.Series,
     k: int = 5,
     on_part: Callable[[float], None] | None = None,
+    apart: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Predict each row from the ``k`` rows of other groups whose features have the highest cosine with its own.
 
@@ -37,6 +38,8 @@ def neighbour_votes(
             is no label: such a row is everyone's neighbour, and has no prediction in that column.
         k: number of neighbours; fewer where fewer rows are left.
         on_part: called with the share of the rows that is done.
+        apart: columns, such as the week in which a plate was made, whose value a neighbour must not share either, shape
+            (rows, columns); None: none.
 
     Returns:
         float32, shape (rows with a label in any column, targets), in the order of ``features``.
@@ -50,6 +53,7 @@ def neighbour_votes(
     codes = np.stack([pd.factorize(groups[column])[0] for column in groups], axis=1)  # -1: no label
     codes, times = np.unique(codes, axis=1, return_counts=True)  # many models split all seeds alike
     unit = _unit_rows(features)
+    others = [] if apart is None else [pd.factorize(apart.loc[features.index, name])[0] for name in apart]
     labels = y.loc[features.index].to_numpy(np.float32)
     wanted = np.flatnonzero((codes >= 0).any(axis=1))
     found = np.zeros((len(wanted), labels.shape[1]), np.float32)
@@ -57,6 +61,8 @@ def neighbour_votes(
     for start in range(0, len(wanted), step):
         rows = wanted[start : start + step]
         similar = unit[rows] @ unit.T
+        for code in others:
+            similar[code[rows][:, None] == code[None, :]] = -np.inf
         for column, count in zip(codes.T, times, strict=True):
             votes = _votes(similar, column[rows], column, labels, k)
             found[start : start + step] += votes * (count * (column[rows] >= 0))[:, None]

@@ -92,12 +92,16 @@ class DataFacts:
         rows: training rows that the model uses.
         nonscored: whether any row has a nonscored target.
         blind: whether training may see nothing of a validation fold; see ``moa.training.trained.Trained.blind``.
+        compounds: number of compounds of the treated rows; None: not known.
+        targets: number of scored targets.
     """
 
     assay: Assay
     rows: int
     nonscored: bool
     blind: bool = False
+    compounds: int | None = None
+    targets: int = 0
 
 
 @dataclass(frozen=True, repr=False)

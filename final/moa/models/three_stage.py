@@ -10,7 +10,7 @@ from typing import Annotated
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, components
+from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, can_correct, components
 from moa.features.condition_steps import encode_conditions, keep_treated
 from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
 from moa.features.reductions import factor_analysis
@@ -26,6 +26,7 @@ class ThreeStageConfig(ModelConfig):
         stage1_split_seed: seed of the folds of stage 1, otherwise as those of stage 3.
         gene_umap, cell_umap: dimensions of the UMAP embeddings; 0 in either: no UMAP.
         meta_features: False leaves out the first stage.
+        correction: False leaves out the last stage.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
@@ -39,6 +40,7 @@ class ThreeStageConfig(ModelConfig):
     rank_seed: int = 123
     meta_rank_seed: int = 0
     meta_features: bool = True
+    correction: bool = True
     stage1: MLPLearner = MLPLearner(dropout=(0.15, 0.3, 0.25), epochs=15, pct_start=0.2, target_clip=(0.0005, 0.9995))
     stage2: MLPLearner = MLPLearner(dropout=(0.15, 0.3, 0.25), epochs=25, pct_start=0.2)
     stage3: MLPLearner = MLPLearner(
@@ -98,7 +100,7 @@ def _rank_predictions(config: ThreeStageConfig, earlier: str) -> Step:
 
 
 def stages(config: ThreeStageConfig, schema: Assay) -> tuple[Stage, ...]:
-    """Three stages; without meta-features the first is left out.
+    """Three stages; without meta-features the first is left out, without correction the last.
 
     Each stage splits by its own targets. The original split stages 1 and 3 by targets that were clipped already, so
     that their folds are not stratified.
@@ -118,19 +120,26 @@ def stages(config: ThreeStageConfig, schema: Assay) -> tuple[Stage, ...]:
         config.stage3,
         uses=("stage2",),
     )
-    return (first, second, third) if config.meta_features else (second, third)
+    return (*([first] if config.meta_features else []), second, *([third] if config.correction else []))
 
 
 def left_out(config: ThreeStageConfig) -> tuple[str, ...]:
-    """The settings of stage 1 where there is none."""
-    return () if config.meta_features else ("stage1",)
+    """The settings of stages 1 and 3 where they are left out."""
+    return (*(() if config.meta_features else ("stage1",)), *(() if config.correction else ("stage3",)))
 
 
 def adapt(config: ThreeStageConfig, facts: DataFacts) -> tuple[ThreeStageConfig, list[str]]:
-    """Without a nonscored positive stage 1 has nothing to learn."""
-    if facts.nonscored or not config.meta_features:
-        return config, []
-    return config.model_copy(update={"meta_features": False}), ["no row has a nonscored target: stage 1 is left out"]
+    """Without a nonscored positive stage 1 has nothing to learn, and stage 3 needs many compounds."""
+    notes, changes = [], {}
+    if config.meta_features and not facts.nonscored:
+        changes["meta_features"] = False
+        notes.append("no row has a nonscored target: stage 1 is left out")
+    examples = facts.rows if facts.compounds is None else facts.compounds
+    if config.correction and not facts.assay.of_competition and not can_correct(facts.targets, examples):
+        changes["correction"] = False
+        what = "rows" if facts.compounds is None else "compounds"
+        notes.append(f"{examples:,} {what} are too few to correct {facts.targets} predictions: stage 3 is left out")
+    return config.model_copy(update=changes), notes
 
 
 DEMO = {

@@ -65,9 +65,11 @@ def _neighbours(found: Scores) -> dict[str, dict[str, float]]:
     for label, model in reversed(models.items()):
         title = f"{_NEIGHBOURS} nearest neighbours, folds {label}"
         with progress(f"{title}, %", 100) as bar:
-            folds = model.folds.reindex(features.index)
+            folds, held = model.folds.reindex(features.index), getattr(model.stages[-1].folds, "columns", ())
+            others = [name for name in held[1:] if name in found.inputs.known]
+            apart = found.inputs.known[others].reindex(features.index).astype("string")
             votes = neighbour_votes(
-                features, found.y, folds, _NEIGHBOURS, lambda share, bar=bar: bar.update(round(100 * share))
+                features, found.y, folds, _NEIGHBOURS, lambda share, bar=bar: bar.update(round(100 * share)), apart
             )
         lines[title] = measure(found.y.loc[votes.index], votes, probabilities=False)
     return lines

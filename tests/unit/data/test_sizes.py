@@ -66,6 +66,16 @@ def test_stages_without_nonscored_targets_are_left_out():
         assert found[0].starts_from is None and not found[0].uses
 
 
+@pytest.mark.parametrize("compounds, rows, left_out", [(119, 5000, True), (120, 200, False), (None, 119, True)])
+def test_stage_3_needs_ten_compounds_for_each_prediction_that_it_reads(compounds, rows, left_out):
+    """With few compounds it learns their predictions by heart; rows count where compounds are not known."""
+    plain, model = assay(genes=300), recipe("three-stage-nn-5fold")
+    facts = DataFacts(plain, rows, nonscored=False, compounds=compounds, targets=12)
+    config, notes = model.fit_to(model.configure("kaggle"), facts)
+    assert [stage.name for stage in model.stages(config, plain)] == ["stage2", "stage3"][: 1 if left_out else 2]
+    assert any("are too few to correct 12 predictions: stage 3 is left out" in note for note in notes) == left_out
+
+
 def test_the_competition_without_nonscored_positives_loses_these_stages_too():
     config, notes = fitted("three-stage-nn-5fold", 21_948, COMPETITION, nonscored=False)
     assert config == recipe("three-stage-nn-5fold").configure("kaggle", {"meta_features": False}) and len(notes) == 1

@@ -1,5 +1,7 @@
 """Scores of a small case: which rows they are over, what they are beside, and treatments."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,6 +57,16 @@ def test_a_table_has_the_model_and_what_it_is_compared_with(case):
     assert np.isnan(shown["log_loss"]) and shown["accuracy"] == near["accuracy"] > 0.5
     assert table.loc["shuffled labels", "roc_auc_macro"] == pytest.approx(0.5, abs=0.1)
     assert list(score(case, baselines=False).table["prediction"]) == ["model"] and not found.notes
+
+
+def test_what_is_held_out_with_the_compounds_is_kept_from_the_neighbours_too(case):
+    """A week is left out of a fold's training rows: rows of it are no neighbours, whatever their fold."""
+    week = pd.DataFrame({"week": np.repeat(["1", "2"], 60)}, case.y.index)
+    model = replace(case.predictions[0], apart=("week",))
+    found = lines(score(replace(case, known=case.known.join(week), predictions=[model]))).loc[f"5-NN, {FOLDS}"]
+    near = neighbour_votes(case.features, case.y, model.groups, 5, apart=week)
+    assert found["accuracy"] == measures(case.y, near, probabilities=False)["accuracy"]
+    assert not near.equals(neighbour_votes(case.features, case.y, model.groups, 5))
 
 
 def test_models_are_compared_on_the_rows_that_all_cover(case):
@@ -175,3 +187,24 @@ def test_what_is_left_out_of_a_treatment_is_told(case):
         "5 wells of no known treatment are left out",
         "1 treatments have wells with different labels: a label of any well counts",
     ]
+
+
+def test_rows_whose_mechanism_no_training_row_had_can_be_scored_apart(case):
+    """Drugs 4, 9, 14 and 19 have mechanism e; in the first seed's folds each part holds five drugs, one of each."""
+    from moa.jobs.score_inputs import _learnable
+
+    model, week = case.predictions[0], pd.DataFrame({"week": "1"}, case.y.index)
+    assert _learnable(case.y, model, week).eq("yes").all()
+    week.loc[case.y["e"] == 1] = "2"  # all of mechanism e, in one week
+    apart = replace(model, apart=("week",))
+    found = _learnable(case.y, apart, week)
+    # The others are all of week 1: nothing is left to learn them from either, but from week 2, which lacks them.
+    assert found.eq("no").all()
+    week.loc[case.known["compound"] == "drug 3"] = "2"
+    found = _learnable(case.y, apart, week)
+    assert found[case.y["d"] == 1].eq("yes").all() and found[case.y["d"] == 0].eq("no").all()
+    unlabelled = case.y.copy()
+    unlabelled.iloc[0] = 0
+    assert pd.isna(_learnable(unlabelled, model, week).iloc[0])
+    table = score(replace(case, known=case.known.assign(learnable=found)), by="learnable", baselines=False).table
+    assert list(table["learnable"]) == ["no", "yes"] and list(table["rows"]) == [96, 24]

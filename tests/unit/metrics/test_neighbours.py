@@ -52,6 +52,16 @@ def test_labels_of_a_rows_own_group_do_not_reach_it(rows):
     assert not before.equals(after)
 
 
+def test_rows_that_share_what_is_held_out_besides_are_no_neighbours(rows):
+    features, y, compounds = rows
+    week = pd.DataFrame({"week": np.arange(60) % 3}, features.index)
+    before = neighbour_votes(features, y, compounds, apart=week)
+    of_week = week["week"] == 1
+    after = neighbour_votes(features, y.mask(of_week, 1 - y), compounds, apart=week)
+    pd.testing.assert_frame_equal(before[of_week], after[of_week])
+    assert not before[~of_week].equals(after[~of_week])
+
+
 def test_several_folds_give_the_mean_and_rows_without_a_fold_are_everyones_neighbours(rows):
     features, y, _ = rows
     rng = np.random.default_rng(1)

@@ -55,6 +55,7 @@ THREE_STAGE = {
     "rank_seed": 123,
     "meta_rank_seed": 0,
     "meta_features": True,
+    "correction": True,
     **under("stage1", THREE_FC | {"epochs": 15, "target_clip": CLIPPED}),
     **under("stage2", THREE_FC | {"epochs": 25, "target_clip": None}),
     **under("stage3", THREE_FC | {"epochs": 25, "target_clip": CLIPPED, "hidden": 1024}),
