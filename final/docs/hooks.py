@@ -16,4 +16,14 @@ def _commands() -> str:
     """Every command with its arguments and options, as Markdown below the page's title."""
     command = [sys.executable, "-m", "typer", "moa.cli", "utils", "docs", "--name", "moa"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return re.sub(r"^#", "##", re.sub(r"^# .*\n", "", text, count=1), flags=re.MULTILINE)
+    summaries = dict(re.findall(r"^#+ `(.+?)`\n\n(.+?)$", text, flags=re.MULTILINE))
+    lines, above = [], ""
+    for line in text.splitlines():
+        if heading := re.fullmatch(r"#+ `(.+)`", line):
+            above = heading[1]
+        name = re.match(r"\* `([^-`]+)`: ", line)
+        below = f"{above} {name[1]}" if name else ""
+        if below in summaries:  # typer cuts what it says of a command in the list of a group
+            line = f"* [`{name[1]}`](#{below.replace(' ', '-')}): {summaries[below]}"
+        lines.append(line)
+    return re.sub(r"^#", "##", "\n".join(lines[1:]), flags=re.MULTILINE)

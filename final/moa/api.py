@@ -135,7 +135,7 @@ def load(
     known = WeightsFolder(folder)
     trained = [name for name in names if known.has(name)] if len(names) > 1 else names
     if not trained:
-        raise UserError(f"{folder}: holds trained weights of no member of {spec.name} ({', '.join(names)})")
+        raise UserError(f"{folder}: holds no trained weights of any member of {spec.name} ({', '.join(names)})")
     return Model(spec, {name: open_trained(name, folder, runtime) for name in trained})
 
 

@@ -94,7 +94,7 @@ def ensure_writable(folder: Path) -> None:
     """
     there = _there(folder)
     if not there.is_dir():
-        raise WriteError(folder, f"{there} is no folder", number=errno.ENOTDIR)
+        raise WriteError(folder, f"{there} is not a folder", number=errno.ENOTDIR)
     if not os.access(there, os.W_OK | os.X_OK):
         read_only = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY
         number = errno.EROFS if read_only else errno.EACCES

@@ -78,7 +78,7 @@ def test_a_comparison_with_the_winners_fits():
 
 
 def test_benchmarks_fit():
-    row = {"part": "csv to submission, a process", "growth": "rows", "rows": 64_000, "way": "moa, csv seen before"}
+    row = {"part": "csv to submission, as a process", "growth": "rows", "rows": 64_000, "way": "moa, csv seen before"}
     table = pd.DataFrame([{**row, "seconds_min": 123.456, "peak_mib": 12345.6, "ratio": 1.234}])
     assert "123.5" in printed(shown("prediction, 8m36s", table))
     line = {"what": "training step, 2 members at a time", "gflop": 123.4567, "product_ms": 1234.5, "moa_ms": 1234.5}

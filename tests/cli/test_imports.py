@@ -25,6 +25,7 @@ IMPORTS = {
     "train nope": set(),
     f"train {OLD} --data DATA --weights WEIGHTS --profile demo --device cpu": NETWORK,
     f"predict {OLD} --data DATA --weights WEIGHTS --out OUT/predictions --device cpu": NETWORK,
+    f"predict --features DATA/test_features.csv --blend {OLD} --weights WEIGHTS --out OUT/plates --device cpu": NETWORK,
     "train all --device nope": {"torch"},
     "blend apply nope": TABLES,
     "blend apply best-lb --data DATA --predictions OUT/predictions --out OUT": TABLES,

@@ -49,8 +49,8 @@ def test_a_file_to_begin_with_is_whole(kind, here):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["My Model"], "'My Model' is no name of a model"),
-        (["../x"], "'../x' is no name"),
+        (["My Model"], "'My Model' is not a valid model name"),
+        (["../x"], "'../x' is not a valid"),
         (["two-heads"], "'two-heads' is a model of the package"),
         (["my-model", "--kind", "forest"], "--kind forest: choose one of: logistic, lightgbm, perceptron"),
     ],

@@ -49,6 +49,23 @@ def test_training_says_what_is_kept(number, status, name, data_dir, tmp_path):
     assert errors.splitlines()[-1] == expected and "Traceback" not in errors
 
 
+def test_workers_of_this_machine_leave_ctrl_c_to_the_driver(data_dir, tmp_path):
+    """They are in the same group, as on a terminal: none prints a traceback, and none goes on."""
+    pytest.importorskip("distributed", reason="needs the extra 'cluster'")
+    options = ["--data", data_dir, "--weights", tmp_path, "--profile", "demo", "--device", "cpu"]
+    process = start("train", MODEL, *options, "--on", "local:1")
+    wait_for(f"{MODEL}/nn/seed-*/fold-*/unit.json", tmp_path, process)
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 130 and not output and "Traceback" not in errors, errors
+    assert errors.splitlines()[-1].startswith("stopped by Ctrl-C: finished units are kept in")
+    deadline = time.monotonic() + 60
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:  # they end a moment later
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
+
+
 PROGRAM = """
 import os, signal, sys, typer
 from moa.cli import stopping

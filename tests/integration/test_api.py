@@ -113,7 +113,7 @@ def test_a_blend_is_one_model(place, scores, model, data):
         mixed, (first, second) = use(blend), [use(part) for part in parts]
         pd.testing.assert_frame_equal(mixed, (0.25 * first + 0.75 * second).loc[mixed.index], rtol=1e-4)
     assert set(blend.history()["model"]) == {"my-small", "any-table"}
-    with pytest.raises(UserError, match="no member of best-lb"):
+    with pytest.raises(UserError, match="no trained weights of any member of best-lb"):
         moa.load("best-lb", place / "weights")
 
 

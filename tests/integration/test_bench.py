@@ -29,7 +29,7 @@ def test_every_part_is_measured_both_ways(written):
     alone = "3-stage NN, all units"
     assert set(benchmarks["part"]) == {
         "preprocessing of a test set",
-        "csv to submission, a process",
+        "csv to submission, as a process",
         "stage, a member's epoch",
         "training epoch",
         "ensemble",

@@ -78,10 +78,13 @@ def test_nothing_is_fetched_from_the_network_to_read_it(built):
     assert not [f"{name}: {link}" for name, page in built.items() for link in page.loads if urlsplit(link).scheme]
 
 
-def test_the_reference_shows_commands_and_functions(built):
+def test_the_reference_shows_commands_and_functions(built, site):
     assert {"moa-train", "moa-data-import", "moa-kaggle-package"} <= built["commands.html"].anchors
     assert {"moa.train", "moa.load", "moa.predict", "moa.score", "moa.report"} <= built["python.html"].anchors
     assert "moa.models.base.Recipe" in built["building-blocks.html"].anchors
+    listed = {link.split("#")[1] for link in built["commands.html"].links if link.startswith("#moa-")}
+    assert {"moa-train", "moa-data-import"} <= listed, "typer's cut summaries are replaced"
+    assert "...</li>" not in (site / "commands.html").read_text(encoding="utf-8")
 
 
 def test_links_of_the_readme_lead_somewhere(built):

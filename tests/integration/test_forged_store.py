@@ -17,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from moa.data.table_files import read_table
 from moa.errors import StoreError
 from moa.features import LogScaler
-from moa.files import read_json, sha256
+from moa.files import read_json, sha256, write_json
 from moa.training import fits
 from moa.training.layout import WeightsFolder
 from moa.training.merge import merge_weights
@@ -70,6 +70,11 @@ class Forger:
         path.write_bytes(raw)
         self.edit(self.unit / "unit.json", lambda unit: unit["sha256"].update({name: sha256(path)}))
 
+    def evidence(self, payload):
+        """A fit that predictions are explained by."""
+        write_json(self.model / "evidence.json", {"evidence": "0" * 20, "compounds": 1})
+        (self.weights / "shared" / f"{'0' * 20}.skops").write_bytes(hashlib.sha256(payload).digest() + payload)
+
     def fit(self, payload):
         """A shared fit in place of one that the stage uses."""
         key = next(step["key"] for step in read_json(self.stage)["pipeline"]["steps"] if step["key"])
@@ -114,7 +119,7 @@ FORGERIES = {
     "steps that skip columns": (lambda f: f.edit_step(inputs=["x\x1b[31m"]), r"needs column 'x\\x1b\[31m'"),
     "a column twice": (
         lambda f: f.edit(f.stage, lambda s: s["pipeline"]["input_columns"].append("g-0")),
-        "'g-0' is there twice",
+        "'g-0' occurs twice",
     ),
     "a type of columns that executes": (
         lambda f: f.edit(f.stage, lambda s: s["pipeline"].update(dtype="object")),
@@ -175,6 +180,15 @@ FORGERIES = {
     "a fit that executes": (lambda f: f.fit(SYSTEM), "holds types that are not trusted.*system"),
     "a fit that is no zip": (lambda f: f.fit(b"PK"), "holds no fit that can be read"),
     "a fit of another kind": (lambda f: f.fit(skops.io.dumps(LogScaler())), "does not fit this version of the model"),
+    "evidence that leads out": (
+        lambda f: write_json(f.model / "evidence.json", {"evidence": "../../x", "compounds": 1}),
+        "evidence.json: not as.*evidence",
+    ),
+    "evidence that executes": (
+        lambda f: f.evidence(SYSTEM),
+        "holds types that are not trusted.*system",
+    ),
+    "evidence of another kind": (lambda f: f.evidence(skops.io.dumps(LogScaler())), "holds no evidence"),
     "a familiarity that leads out": (
         lambda f: f.edit(f.model / "training.json", lambda t: t.update(familiarity="../../x")),
         "training.json: not as.*familiarity",
@@ -187,7 +201,7 @@ def test_a_forged_file_is_refused_in_one_line(name, weights, data, tmp_path, moa
     monkeypatch.chdir(tmp_path)
     forge, message = FORGERIES[name]
     forge(Forger(weights))
-    if "familiarity" in name:  # only plates are compared with the training data
+    if "familiarity" in name or "evidence" in name:  # only plates are compared with the training data
         arguments = ["--features", data / "test_features.csv", "--blend", MODEL]
     else:
         arguments = [MODEL, "--data", data]
@@ -208,6 +222,7 @@ def test_a_forged_file_is_refused_in_one_line(name, weights, data, tmp_path, moa
         lambda f: f.edit_unit(sha256={str(f.weights.parent / "secret"): sha256(f.weights.parent / "secret")}),
         lambda f: f.edit_step(key="../../secret"),
         lambda f: f.edit(f.model / "training.json", lambda t: t.update(familiarity="../../secret")),
+        lambda f: write_json(f.model / "evidence.json", {"evidence": "../../secret", "compounds": 1}),
     ],
 )
 def test_a_merge_takes_nothing_from_outside(forge, weights, tmp_path):

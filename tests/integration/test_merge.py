@@ -28,7 +28,7 @@ def parts(weights, tmp_path):
     units = {"first": ["seed-940/fold-*"], "second": ["seed-1513/fold-*", "seed-940/fold-0"]}
     for name, patterns in units.items():
         copy_models(weights, tmp_path / name)
-        for file in ("manifest.json", "training.json", "nn/stage.json"):
+        for file in ("manifest.json", "training.json", "evidence.json", "nn/stage.json"):
             path = weights / MODEL / file
             copy = tmp_path / name / path.relative_to(weights)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,8 @@ def test_parts_become_the_whole(weights, parts, tmp_path):
     pd.testing.assert_frame_equal(merged.oof(), whole.oof())
     pd.testing.assert_series_equal(merged.prevalence(), whole.prevalence())
     assert (merged.familiarity().distances_ == whole.familiarity().distances_).all()
+    assert merged.evidence().labels(merged.targets).equals(whole.evidence().labels(whole.targets))
+    assert len(merged.evidence().names_) == len(whole.evidence().names_) > 100
     assert not list(target.rglob("*.tmp"))
     units = len(whole.last.units())
     assert [(model.taken, model.there) for model in merge_weights(parts, target)] == [(0, units + 1)]
@@ -54,6 +56,16 @@ def test_parts_become_the_whole(weights, parts, tmp_path):
     assert [(model.taken, model.there) for model in linked] == [(units, 0)]
     assert all(path.is_symlink() for path in (tmp_path / "links").rglob("weights.safetensors"))
     pd.testing.assert_frame_equal(open_trained(MODEL, tmp_path / "links").oof(), whole.oof())
+
+
+def test_what_explains_predictions_is_taken_from_the_part_that_has_it(weights, parts, tmp_path):
+    (parts[0] / MODEL / "evidence.json").unlink()  # as version 0.2 left it
+    merge_weights(parts, tmp_path / "whole")
+    found = open_trained(MODEL, tmp_path / "whole", whole=False).evidence()
+    assert list(found.names_) == list(open_trained(MODEL, weights).evidence().names_)
+    (parts[1] / MODEL / "evidence.json").unlink()
+    merge_weights(parts, tmp_path / "none")
+    assert open_trained(MODEL, tmp_path / "none", whole=False).evidence() is None
 
 
 def edit(path, **changes):

@@ -79,7 +79,7 @@ def after_the_demo(patched, shared_folder):
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             beginning = folder.with_name("the-demo")
-            beginning.mkdir()
+            beginning.mkdir(exist_ok=True)
             run_the_demo(beginning)
             files_of_a_laboratory(beginning)
             beginning.rename(folder)

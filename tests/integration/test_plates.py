@@ -146,7 +146,7 @@ def test_what_is_wrong_is_reported_by_its_line_in_the_whole_file_and_nothing_is_
         with pytest.raises(UserError, match=expected):
             predict_plates(file, SPEC, weights, tmp_path / "out", runtime=Runtime())
     assert not list((tmp_path / "out").glob("*.csv"))
-    with pytest.raises(UserError, match="no member of two"):
+    with pytest.raises(UserError, match="of any member of two"):
         predict_plates(path, SPEC, tmp_path, tmp_path / "out")
 
 

@@ -143,7 +143,7 @@ def test_a_folder_is_looked_at_before_the_work(tmp_path, monkeypatch):
     ensure_writable(tmp_path / "a" / "b")
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match="file is no folder"):
+    with pytest.raises(WriteError, match="file is not a folder"):
         ensure_writable(tmp_path / "file" / "b")
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(WriteError, match="writing there is not allowed; .* give a folder"):

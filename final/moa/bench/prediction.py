@@ -78,7 +78,7 @@ def _processes(place: Workspace, sizes: Sizes, runtime: Runtime) -> pd.DataFrame
     check_agreement("prediction", before, exact)
     check_agreement(f"prediction, {ROUNDED}", before, near, 0.02)
     return labelled(
-        compared(times, peaks), "csv to submission, a process", "", sizes.test_file_rows, place.members, sizes.hidden
+        compared(times, peaks), "csv to submission, as a process", "", sizes.test_file_rows, place.members, sizes.hidden
     )
 
 

@@ -17,7 +17,7 @@ app = typer.Typer()
 def bench(
     part: Annotated[
         list[str] | None,
-        typer.Option(help="What to measure, see below; may be given several times. Default: goals and growth."),
+        typer.Option(help="What to measure, see below; can be repeated. Default: goals and growth."),
     ] = None,
     size: Annotated[str, typer.Option(help="full: the competition's size; quick: tiny, only to see it run.")] = "full",
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the tables and the figure.")] = Path("benchmarks"),

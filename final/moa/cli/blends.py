@@ -52,7 +52,7 @@ def blend_search(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="slsqp, tpe or per-target; may be given several times. The weights of the first one are written.  "
+            help="slsqp, tpe or per-target; can be repeated. The weights of the first one are written.  "
             "[default: slsqp]"
         ),
     ] = None,

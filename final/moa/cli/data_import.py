@@ -29,7 +29,7 @@ def data_import(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder to write.")],
     wells: Annotated[
         list[Path] | None,
-        typer.Option(help="Plate map to join on plate and well, whatever its columns are called; may be repeated."),
+        typer.Option(help="Plate map to join on plate and well, whatever its columns are called; can be repeated."),
     ] = None,
     moa: Annotated[
         Path | None,
@@ -44,7 +44,7 @@ def data_import(
     control: Annotated[
         str | None,
         typer.Option(
-            help="How vehicle controls are told: COLUMN=VALUE, COLUMN=VALUE,VALUE, or the name of a compound.",
+            help="How vehicle controls are recognised: COLUMN=VALUE, COLUMN=VALUE,VALUE, or the name of a compound.",
             rich_help_panel=FIELDS,
         ),
     ] = None,
@@ -52,7 +52,7 @@ def data_import(
     gene_symbol: Annotated[str | None, _column("--gene-symbol", "gene symbols (a row field)")] = None,
     metadata: Annotated[
         list[str] | None,
-        typer.Option(help="A column that is no feature; may be repeated.", metavar="COLUMN", rich_help_panel=FIELDS),
+        typer.Option(help="A column that is not a feature; can be repeated.", metavar="COLUMN", rich_help_panel=FIELDS),
     ] = None,
     plate_pattern: Annotated[
         str | None,
@@ -65,7 +65,7 @@ def data_import(
         str,
         typer.Option(
             help="3: log2 expression, made into robust z-scores; 4, 5: z-scores; raw: profiles to standardise; "
-            "normalised; auto: told by the values.",
+            "normalised; auto: recognised by the values.",
             rich_help_panel=VALUES,
         ),
     ] = "auto",
@@ -78,12 +78,17 @@ def data_import(
         ),
     ] = "auto",
     clip: Annotated[
-        float, typer.Option(help="Clip z-scores made here to ± this; 0: do not.", min=0, rich_help_panel=VALUES)
+        float,
+        typer.Option(
+            help="Clip the z-scores that are made here to ± this value; 0: no clipping.", min=0, rich_help_panel=VALUES
+        ),
     ] = 10.0,
     genes: Annotated[
         str, typer.Option(help="Of L1000 files with inferred genes: landmark, or all.", rich_help_panel=VALUES)
     ] = "landmark",
-    layer: Annotated[str | None, typer.Option(help="Layer of an .h5ad file, not X.", rich_help_panel=VALUES)] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Layer of an .h5ad file to read instead of X.", rich_help_panel=VALUES)
+    ] = None,
     most_missing: Annotated[
         float,
         typer.Option(
@@ -105,7 +110,7 @@ def data_import(
         str, typer.Option(help="What stands between several mechanisms of a compound.", rich_help_panel=LABELS)
     ] = "|",
     least_compounds: Annotated[
-        int, typer.Option(help="Keep the targets that so many compounds have.", min=1, rich_help_panel=LABELS)
+        int, typer.Option(help="Keep targets that at least this many compounds have.", min=1, rich_help_panel=LABELS)
     ] = 2,
     unannotated: Annotated[
         str,
@@ -124,7 +129,7 @@ def data_import(
     ] = None,
     group: Annotated[
         str | None,
-        typer.Option(help="Name of the features' group, where the file tells none.", rich_help_panel=MODEL),
+        typer.Option(help="Name of the features' group, where the file names none.", rich_help_panel=MODEL),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the assay.  [default: that of the folder]", rich_help_panel=MODEL)

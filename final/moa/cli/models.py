@@ -75,7 +75,7 @@ def list_models(ctx: typer.Context, recipe: OwnModels = None) -> None:
 def new_model(
     name: Annotated[str, typer.Argument(help="Name of the model, such as my-model.")],
     kind: Annotated[
-        str, typer.Option(help="logistic, lightgbm or perceptron: what the file begins with.", autocompletion=_kinds)
+        str, typer.Option(help="What the file starts from: logistic, lightgbm or perceptron.", autocompletion=_kinds)
     ] = "logistic",
     folder: Annotated[Path, typer.Option("--out", help="Folder for the file.")] = Path(),
 ) -> None:
@@ -232,13 +232,14 @@ def predict(
     device: Device = "auto",
     top: Annotated[int, typer.Option(help="With --features: number of mechanisms to rank per sample.", min=1)] = 10,
     rows_at_a_time: Annotated[
-        int, typer.Option(help="With --features: rows of a part; fewer need less memory.", min=1)
+        int, typer.Option(help="With --features: rows in each part; smaller parts need less memory.", min=1)
     ] = 2048,
     on: On = None,
     fill_missing: Annotated[
         float | None,
         typer.Option(
-            help="Value of features that the file lacks, such as 0.  [default: refuse it]", rich_help_panel=LABORATORY
+            help="Value of features that the file lacks, such as 0.  [default: such files are refused]",
+            rich_help_panel=LABORATORY,
         ),
     ] = None,
     wells: Annotated[
@@ -248,7 +249,7 @@ def predict(
     level: Annotated[
         str | None,
         typer.Option(
-            help="What the file holds, as for `moa data import`.  [default: told by its values]",
+            help="What the file holds, as for `moa data import`.  [default: recognised by its values]",
             rich_help_panel=LABORATORY,
         ),
     ] = None,

@@ -28,7 +28,8 @@ def complete_blends(incomplete: str) -> Iterator[str]:
     return (name for name in BLENDS if name.startswith(incomplete))
 
 
-def _profiles(incomplete: str) -> Iterator[str]:
+def complete_profiles(incomplete: str) -> Iterator[str]:
+    """Profiles, for a shell to complete."""
     from moa.environment import PROFILES
 
     return (name for name in PROFILES if name.startswith(incomplete))
@@ -54,7 +55,7 @@ Profile = Annotated[
     typer.Option(
         help="kaggle: published settings; demo: minutes on two CPU cores.  [default: kaggle; without data in "
         "data, demo]",
-        autocompletion=_profiles,
+        autocompletion=complete_profiles,
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", show_default=True)]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import out, plain_table
-from moa.cli.options import MODELS, OwnModels, Profile, Weights, folders
+from moa.cli.options import MODELS, OwnModels, Weights, complete_profiles, folders
 
 app = typer.Typer()
 
@@ -16,9 +16,11 @@ app = typer.Typer()
 def plan(
     models: Annotated[list[str] | None, MODELS] = None,
     workers: Annotated[str, typer.Option(help="Numbers of workers, one CPU core each.")] = "1,8,64",
-    gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, a worker each.")] = None,
+    gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, one worker for each.")] = None,
     weights: Weights = None,
-    profile: Profile = "kaggle",
+    profile: Annotated[
+        str, typer.Option(help="Settings: kaggle (published) or demo.", autocompletion=complete_profiles)
+    ] = "kaggle",
     own: OwnModels = None,
 ) -> None:
     """Simulate a run on a cluster: its wall time, how busy the workers are, and what limits it.

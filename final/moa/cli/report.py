@@ -22,7 +22,7 @@ def report(
     blend: Annotated[
         list[Path] | None,
         typer.Option(
-            help="YAML file of a further blend, as written by `moa blend search --out`; may be given several times. "
+            help="YAML file of a further blend, as written by `moa blend search --out`; can be repeated. "
             "Those in the folder of predictions are included anyway."
         ),
     ] = None,

@@ -30,7 +30,7 @@ def score(
     ] = None,
     predictions: Annotated[
         list[Path] | None,
-        typer.Option(help="File of predictions, csv or parquet with sig_id; may be given several times."),
+        typer.Option(help="File of predictions, csv or parquet with sig_id; can be repeated."),
     ] = None,
     truth: Annotated[
         Path | None,

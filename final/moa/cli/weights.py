@@ -46,7 +46,7 @@ def weights_pretrained(
     """Fetch the ImageNet weights that the CNNs start from. A download that was cut short goes on where it stopped."""
     from moa.jobs.pretrained import fetch_all_pretrained
 
-    on_stop("what has come is kept; run the same command again to go on")
+    on_stop("what has come is kept; run the same command again to continue")
     table = text_table("", "file", "MiB", "sha256", "from")
     for file in fetch_all_pretrained(folder):
         table.add_row(file.path.name, f"{file.size / 2**20:,.1f}", file.sha256[:16], file.address or "there before")

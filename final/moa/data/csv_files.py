@@ -45,7 +45,7 @@ def read_bytes(path: Path, problems: Problems) -> tuple[bytes | None, str]:
 def _missing(path: Path) -> str:
     """What to say of a file that is not there."""
     if path.is_symlink():
-        return f"{path}: a link to {os.readlink(path)}, which leads nowhere; mend the link or remove it"
+        return f"{path}: a link to {os.readlink(path)}, which points to nothing; repair the link or remove it"
     packed = sorted(path.parent.glob("*.zip")) if path.parent.is_dir() else []
     if packed:
         return f"{path}: missing; unpack {packed[0].name}, which lies beside it, in {path.parent}"
@@ -205,7 +205,7 @@ def parse_csv(raw: bytes, name: str, text_columns: list[str], problems: Problems
         shown = ", ".join(f"line {row.number + before} has {row.actual_columns} values" for row in ragged[:SHOWN])
         more = f" and {len(ragged) - SHOWN} more" if len(ragged) > SHOWN else ""
         problems.append(
-            f"{name}: {shown}{more}: expected {ragged[0].expected_columns}, one a column (is the file cut short?)"
+            f"{name}: {shown}{more}: expected {ragged[0].expected_columns}, one per column (is the file cut short?)"
         )
         return None
     table = _without_blank_lines(name, table, problems)
@@ -227,7 +227,7 @@ def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.T
     if blank:
         shown = ", ".join(f"line {row + problems.first_line}" for row in sorted(blank)[:SHOWN])
         more = f" and {len(blank) - SHOWN} more" if len(blank) > SHOWN else ""
-        problems.append(f"{name}: {shown}{more}: blank; expected {table.num_columns} values, one a column")
+        problems.append(f"{name}: {shown}{more}: blank; expected {table.num_columns} values, one per column")
         return None
     return table.slice(0, rows)
 

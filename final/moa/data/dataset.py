@@ -311,7 +311,7 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
         ("test rows", f"{len(data.test):,}, treated {data.test_treated.sum():,}"),
         (
             "scored targets",
-            f"{data.scored.shape[1]}, {data.scored.to_numpy().sum() / len(data.scored):.2f} positives a row",
+            f"{data.scored.shape[1]}, {data.scored.to_numpy().sum() / len(data.scored):.2f} positives per row",
         ),
         (
             "prevalence of scored targets",

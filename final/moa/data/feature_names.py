@@ -65,12 +65,12 @@ def read_identities(path: Path) -> pd.DataFrame:
     except ValueError as error:  # pandas and UnicodeDecodeError
         raise UserError(f"{path}: not a csv file that can be read ({str(error).splitlines()[0]})") from None
     if FEATURE not in table:
-        raise UserError(f"{path}: line 1: missing column '{FEATURE}'; expected one row a feature")
+        raise UserError(f"{path}: line 1: missing column '{FEATURE}'; expected one row for each feature")
     twice = table[FEATURE][table[FEATURE].duplicated()]
     if len(twice):
         raise UserError(
             f"{path}: column '{FEATURE}', line {twice.index[0] + 2}: '{twice.iloc[0]}' is named above already; "
-            "keep one row a feature"
+            "keep one row for each feature"
         )
     table = table.set_index(FEATURE)
     others = [column for column in table if column not in IDENTITY]

@@ -67,7 +67,7 @@ def search_weights(
             absent.append(name)
     if len(tables) < 2:
         raise UserError(
-            f"{predictions}: holds OOF predictions of {', '.join(tables) or 'no model asked for'}; a blend needs at "
+            f"{predictions}: holds OOF predictions of {', '.join(tables) or 'no model was named'}; a blend needs at "
             f"least two, so run `moa predict {' '.join(names)}` first"
         )
     dataset = load_dataset(data, drugs=whole_drugs or options.mixed == "comparable", nonscored=False)
@@ -105,7 +105,7 @@ def blend_submission(
     }
     if not present:
         raise UserError(
-            f"{predictions}: holds predictions of no member of {spec.name}; run `moa predict {spec.name}` first"
+            f"{predictions}: holds no predictions of any member of {spec.name}; run `moa predict {spec.name}` first"
         )
     absent = [member.model for member in spec.members if member.model not in present]
     mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")

@@ -105,7 +105,7 @@ def predict_plates(
     names = [member.model for member in spec.members if member.weight > 0]
     trained = [name for name in names if WeightsFolder(weights).has(name)]
     if not trained:
-        raise UserError(f"{weights}: holds trained weights of no member of {spec.name} ({', '.join(names)})")
+        raise UserError(f"{weights}: holds no trained weights of any member of {spec.name} ({', '.join(names)})")
     effective_weights(spec, trained, "renormalise")
     runtime = runtime or Runtime.of()
     if executor is None:
@@ -113,6 +113,8 @@ def predict_plates(
     ensure_writable(Path(out))
     models = [open_trained(name, weights, runtime) for name in trained]
     schema = _shared_schema(models)
+    for model in models:
+        model.evidence()  # the page needs it at the end: what is wrong with it is told before the work
     with as_features_file(features, models[0], Path(out), fill_missing, options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
         settings = (spec.model_dump(mode="json"), top, rows_at_a_time, runtime.precision, runtime.device, EXPLAINED)

@@ -259,7 +259,7 @@ def _read_numbers(path: Path) -> pd.DataFrame:
         raise DataError(problems)
     table = table.set_index(SIG_ID)
     if not table.index.is_unique:
-        raise UserError(f"{path}: row {table.index[table.index.duplicated()][0]!r} is there twice")
+        raise UserError(f"{path}: row {table.index[table.index.duplicated()][0]!r} occurs twice")
     return table.select_dtypes("number")
 
 

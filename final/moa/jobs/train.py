@@ -174,7 +174,7 @@ def _training_runtime(runtime: Runtime, model: Recipe, config: ModelConfig) -> R
     """The runtime of one model; refuses options of CNN training for other models."""
     given = {name for name in runtime.model_fields_set if name != "device"}
     if any(given - stage.learner.training_options for stage in model.stages(config, COMPETITION)):
-        raise UserError(f"{model.name} is no CNN and takes no options of CNN training; train it without them")
+        raise UserError(f"{model.name} is not a CNN, so options of CNN training do not apply; train it without them")
     if isinstance(runtime.tensorboard, Path):
         return runtime.replace(tensorboard=runtime.tensorboard / model.name)
     return runtime

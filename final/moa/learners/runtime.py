@@ -142,7 +142,7 @@ class Runtime(BaseModel):
             values["precision"] = "32-true"
             console.print(
                 "--precision bf16-mixed: this processor has no bfloat16 instructions (AVX512-BF16, AMX or Arm's BF16), "
-                f"so float32 is used, which is faster here; {INSISTING} insists",
+                f"so float32 is used, which is faster here; {INSISTING} forces it",
                 style="yellow",
                 highlight=False,
                 soft_wrap=True,

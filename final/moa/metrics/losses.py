@@ -323,7 +323,7 @@ def _check_cells(
 
 def _unique(labels: pd.Index, what: str, kind: str) -> None:
     if not labels.is_unique:
-        raise UserError(f"{what}: {kind} {labels[labels.duplicated()][0]!r} is there twice")
+        raise UserError(f"{what}: {kind} {labels[labels.duplicated()][0]!r} occurs twice")
 
 
 def _same_labels(have: pd.Index, want: pd.Index, what: str, kind: str) -> None:

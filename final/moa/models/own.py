@@ -45,7 +45,7 @@ def load_recipes(file: Path | str) -> list[Recipe]:
     for each in found:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", each.name):
             raise UserError(
-                f"{file}: '{shown(each.name)}' is no name of a model; use small letters, digits and hyphens"
+                f"{file}: '{shown(each.name)}' is not a valid model name; use small letters, digits and hyphens"
             )
         if each.name in package_recipes():
             raise UserError(f"{file}: '{each.name}' is a model of the package; give yours another name")

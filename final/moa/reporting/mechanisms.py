@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from moa.data.wells import COMPOUND, DOSE, TIME
-from moa.metrics.ranking import column_areas
+from moa.progress import Bar, progress
 from moa.reporting.page import Section, View, rounded
 from moa.reporting.scores import Prediction, Scores, calibration_table
 
@@ -42,10 +42,26 @@ def mechanism_data(found: Scores) -> dict[str, Any]:
         "missed" and "false".
     """
     reference = found.reference
-    y, p = reference.y, reference.table
-    predictions = [reference, *(each for each in found.everything.values() if each is not reference)]
-    areas = [column_areas(each.y, each.table) for each in predictions]
     named = _Wells(found, reference)
+    predictions = [reference, *(each for each in found.everything.values() if each is not reference)]
+    with progress("mechanisms", len(predictions) + len(named.targets)) as bar:
+        measured = []
+        for each in predictions:
+            measured.append(each.areas.assign(loss=each.losses)[["loss", "roc_auc", "average_precision"]].to_numpy())
+            bar.update(len(measured), each.title)
+        rows = _rows(found, named, measured, bar)
+    return {
+        "predictions": [each.title for each in predictions],
+        "top": TOP,
+        "compounds": named.known,
+        "mechanisms": rows,
+    }
+
+
+def _rows(found: Scores, named: _Wells, measured: list[np.ndarray], bar: Bar) -> list[dict[str, Any]]:
+    """What is shown of each target; ``measured``: log loss, AUC and AP of each prediction, shape (targets, 3)."""
+    reference = found.reference
+    y, p = reference.y, reference.table
     place = _places(p)
     labels, values = y.to_numpy() > 0, p.to_numpy(np.float64)
     rows = []
@@ -64,12 +80,9 @@ def mechanism_data(found: Scores) -> dict[str, Any]:
                 "baseline": rounded(facts["baseline"], 5),
                 "log_loss": rounded(facts["log_loss"], 5),
                 "gain": rounded(facts["gain"]),
-                "auc": rounded(areas[0].loc[target, "roc_auc"]),
-                "ap": rounded(areas[0].loc[target, "average_precision"]),
-                "by": [
-                    rounded([each.losses[target], *area.loc[target, ["roc_auc", "average_precision"]]], 4)
-                    for each, area in zip(predictions, areas, strict=True)
-                ],
+                "auc": rounded(measured[0][column, 1]),
+                "ap": rounded(measured[0][column, 2]),
+                "by": [[rounded(each[column, 0], 5), *rounded(each[column, 1:])] for each in measured],
                 "curve": _curve(y[[target]], p[[target]]),
                 "carriers": named.carriers(positive, rank, probability),
                 "hits": [int((rank[positive] == 1).sum()), int((rank[positive] <= TOP).sum())],
@@ -79,12 +92,8 @@ def mechanism_data(found: Scores) -> dict[str, Any]:
                 "false": named.wells(false, column, place, values, -1),
             }
         )
-    return {
-        "predictions": [each.title for each in predictions],
-        "top": TOP,
-        "compounds": named.known,
-        "mechanisms": rows,
-    }
+        bar.update(len(measured) + len(rows))
+    return rows
 
 
 def _places(p: pd.DataFrame) -> np.ndarray:
@@ -98,7 +107,10 @@ def _places(p: pd.DataFrame) -> np.ndarray:
 def _curve(y: pd.DataFrame, p: pd.DataFrame) -> list[list[float | None]]:
     """The bins of one target's calibration: predicted, observed, rows, low, high."""
     table = calibration_table(y, p)
-    return [rounded(row) for row in table[["predicted", "observed", "cells", "low", "high"]].to_numpy()]
+    return [
+        [rounded(row.predicted), rounded(row.observed), int(row.cells), rounded(row.low), rounded(row.high)]
+        for row in table.itertuples()
+    ]
 
 
 class _Wells:

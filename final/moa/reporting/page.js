@@ -108,6 +108,10 @@ const page = (() => {
     }
     function left() {
       const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const phrase = wanted.join(" ");
+      const holds = (item) => haystack.get(item).includes(phrase);
+      // What holds the words as they stand; where nothing does, what holds each of them anywhere.
+      const found = items.some(holds) ? holds : (item) => wanted.every((word) => haystack.get(item).includes(word));
       const tests = chosen.map(([, node], i) => filters[i].options[Number(node.value)][1]);
       const column = columns.find((each) => each.key === key);
       // Items without a value come last, whichever way the others are sorted.
@@ -118,7 +122,7 @@ const page = (() => {
         return down ? -by : by;
       };
       return items
-        .filter((item) => wanted.every((word) => haystack.get(item).includes(word)) && tests.every((test) => test(item)))
+        .filter((item) => found(item) && tests.every((test) => test(item)))
         .sort(compare);
     }
     let found = [];

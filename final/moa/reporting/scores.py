@@ -62,9 +62,14 @@ class Prediction:
         return -(rate * np.log(known) + (1 - rate) * np.log1p(-known))
 
     @cached_property
+    def areas(self) -> pd.DataFrame:
+        """ROC-AUC and average precision by target, see `moa.metrics.ranking.column_areas`."""
+        return column_areas(self.y, self.table)
+
+    @property
     def aucs(self) -> pd.Series:
         """Area under the ROC curve by target; NaN where a target has no positive or no negative row."""
-        return column_areas(self.y, self.table)["roc_auc"]
+        return self.areas["roc_auc"]
 
     @cached_property
     def measures(self) -> dict[str, float]:

@@ -169,7 +169,7 @@ class _Part:
         checksums = self.source.unit_facts(*key).sha256
         lost = [name for name in NEEDED if name not in checksums]
         if lost:
-            raise StoreError(f"{self.source.layout.facts(key)}: names no checksum of {lost[0]}; copy this unit again")
+            raise StoreError(f"{self.source.layout.facts(key)}: lacks the checksum of {lost[0]}; copy this unit again")
         for name, expected in checksums.items():
             if not (source / name).exists() or sha256(source / name) != expected:
                 raise StoreError(f"{source / name}: missing or damaged (checksum differs); copy this unit again")

@@ -233,6 +233,6 @@ def _each_once(names: Iterable[str], what: str) -> Any:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{what} '{name}' is there twice")
+            raise ValueError(f"{what} '{name}' occurs twice")
         seen.add(name)
     return names

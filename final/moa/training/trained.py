@@ -226,7 +226,12 @@ class Trained:
     def evidence(self) -> TrainingEvidence | None:
         """Labels and compounds of the training rows; None where the weights have no such fit."""
         record = self.store.evidence()
-        return self.store.fits.load(record.evidence) if record else None
+        if record is None:
+            return None
+        found = self._read(lambda: self.store.fits.load(record.evidence), "evidence")
+        if not isinstance(found, TrainingEvidence):
+            raise StoreError(f"{self.store.fits.path(record.evidence)}: holds no evidence; delete it and train again")
+        return found
 
     def identities(self) -> pd.DataFrame | None:
         """Gene or cell line behind each feature, as ``moa.data.feature_names.read_identities``; None if not known."""

@@ -47,7 +47,7 @@ class Weights:
         if self.content not in _unpacked:
             folder = Path(tempfile.mkdtemp(prefix="moa-weights-"))
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            with writing(folder, sum(map(len, self.files.values())), kept="the worker can go on once there is room"):
+            with writing(folder, sum(map(len, self.files.values())), kept="the worker can continue once there is room"):
                 for name, content in self.files.items():
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     (folder / name).write_bytes(content)

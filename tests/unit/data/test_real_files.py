@@ -139,7 +139,7 @@ def test_a_packed_data_set_is_pointed_to(folder, tmp_path):
 def test_a_link_that_leads_nowhere_is_told(folder, name, loop):
     (folder / name).unlink()
     os.symlink(name if loop else "nothing.csv", folder / name)
-    expected = "cannot be read" if loop else "a link to nothing.csv, which leads nowhere"
+    expected = "cannot be read" if loop else "a link to nothing.csv, which points to nothing"
     with pytest.raises(DataError, match=f"{name}: {expected}"):
         load_dataset(folder, drugs=True)
 

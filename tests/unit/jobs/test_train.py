@@ -13,7 +13,7 @@ CNN, PERCEPTRON = recipe("deepinsight-resnest-v1"), recipe("simple-nn-old-cv")
 
 
 def test_options_of_cnn_training_are_refused_for_other_models(tmp_path):
-    with pytest.raises(UserError, match="simple-nn-old-cv is no CNN and takes no options of CNN training"):
+    with pytest.raises(UserError, match="simple-nn-old-cv is not a CNN, so options of CNN training do not apply"):
         train_models([CNN, PERCEPTRON], tmp_path, tmp_path, "demo", runtime=Runtime(devices=2))
     assert not any(tmp_path.iterdir())
 

@@ -87,7 +87,11 @@ def test_a_file_that_is_no_recipe(name, text, message, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("two-heads", "'two-heads' is a model of the package"), ("../x", "'../x' is no name"), ("", "'' is no name")],
+    [
+        ("two-heads", "'two-heads' is a model of the package"),
+        ("../x", "'../x' is not a valid"),
+        ("", "'' is not a valid"),
+    ],
 )
 def test_a_name_that_cannot_be_used(name, message, file):
     file.write_text(file.read_text().replace("my-small", name))

@@ -27,7 +27,7 @@ def test_models_stages_and_units_are_those_that_are_finished(tmp_path):
 def test_files_are_those_that_prediction_needs(tmp_path):
     folder = WeightsFolder(tmp_path)
     model, unit = folder.model("b"), UnitKey("nn", 2, 0)
-    needed = [folder.fit("0" * 20), model.manifest, model.training, model.stage("nn")]
+    needed = [folder.fit("0" * 20), model.manifest, model.training, model.evidence, model.stage("nn")]
     needed += [model.facts(unit), model.unit(unit) / "weights.safetensors"]
     others = [
         model.prediction("oof"),

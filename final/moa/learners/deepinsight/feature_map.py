@@ -33,7 +33,7 @@ class FeatureMap(TransformerMixin, BaseEstimator):
     threads would round differently and so give another map.
 
     Args:
-        resolution: pixels a side, or (height, width).
+        resolution: pixels per side, or (height, width).
         layout: "tsne" (published), "pca", "kernel_pca" or "umap".
         perplexity, max_iter: of t-SNE; perplexity must be below the number of features.
         random_state: seeds the layout; the same rows give the same map.
@@ -85,7 +85,7 @@ class FeatureMap(TransformerMixin, BaseEstimator):
     def _bin(self, resolution: int | tuple[int, int]) -> FeatureMap:
         self.shape_ = (resolution, resolution) if np.isscalar(resolution) else tuple(resolution)
         if min(self.shape_) < 1:
-            raise UserError(f"resolution {resolution} is too small: an image needs at least one pixel a side")
+            raise UserError(f"resolution {resolution} is too small: an image needs at least one pixel per side")
         # The first coordinate runs along the image's first axis, as published.
         self.rows_ = digitize(self.coordinates_[:, 0], self.shape_[0])
         self.cols_ = digitize(self.coordinates_[:, 1], self.shape_[1])

@@ -55,7 +55,7 @@ def fit_batched(
     first, device = data[0], runtime.torch_device
     counts = {setup.steps(learner, each) for each in data}
     if len(counts) > 1 or any(each.X is not first.X or each.y is not first.y for each in data):
-        raise ValueError("units trained together share their tables and their number of steps an epoch")
+        raise ValueError("units trained together share their tables and their number of steps per epoch")
     steps = counts.pop()
     X, y = setup.tables(learner, first, device, dtype)
     stack = Stack(learner, X.shape[1], y.shape[1], seeds, device, dtype)

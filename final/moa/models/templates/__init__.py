@@ -28,7 +28,9 @@ def write_template(name: str, kind: str = "logistic", folder: Path | str = ".") 
         UserError: the name cannot be used, the kind is unknown, or the file exists.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise UserError(f"'{shown(name)}' is no name of a model; use small letters, digits and hyphens, as in my-model")
+        raise UserError(
+            f"'{shown(name)}' is not a valid model name; use small letters, digits and hyphens, as in my-model"
+        )
     if name in package_recipes():
         raise UserError(f"'{name}' is a model of the package; give yours another name")
     if kind not in KINDS:

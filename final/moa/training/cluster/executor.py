@@ -248,7 +248,7 @@ class DaskExecutor:
             found = future.result()
             error = found if isinstance(found, UserError) else None
         elif future.status == "cancelled":
-            raise UserError("the scheduler is gone, or gave up the tasks; finished work is kept, run the command again")
+            raise UserError("the scheduler ended, or gave up the tasks; finished work is kept, run the command again")
         else:
             error = future.exception()
             if raising and not isinstance(error, KilledWorker):

@@ -162,6 +162,7 @@ def _connect(on: str, stack: ExitStack) -> tuple[Client, float]:
                 dashboard_address="127.0.0.1:0",
                 memory_limit=0,  # nothing is gained by ending a worker before the system does
                 silence_logs=logging.CRITICAL,
+                preload=["moa.training.cluster.ctrl_c"],
             )
         )
         return stack.enter_context(Client(cluster)), 300
