@@ -305,7 +305,7 @@ def report(
     profile: str | None = None,
     blends: Sequence[Path | str] = (),
 ) -> Path:
-    """Write ``report.html``: scores beside the published ones, blends, targets, drugs, CNN attributions, costs.
+    """Write ``report.html``: scores and published ones, every mechanism, blends, drugs, CNN attributions, costs.
 
     Args:
         out: folder for the page; None: ``output/PROFILE``.

@@ -32,7 +32,7 @@ def report(
     profile: Profile = None,
     recipe: OwnModels = None,
 ) -> None:
-    """Write report.html: our scores and the published ones, blends, targets, drugs, CNN attributions, costs."""
+    """Write report.html: scores and published ones, every mechanism, blends, drugs, CNN attributions, costs."""
     from moa.reporting import write_report
 
     where = folders(profile, data)

@@ -19,16 +19,19 @@ page.views.mechanisms = (root, data) => {
     // A mechanism that is far worse than prevalence would compress the rest: it is drawn at the edge.
     const low = Math.max(Math.min(0, ...values), -0.5);
     const high = measure.value === "gain" ? Math.max(0.1, ...values) : 1;
-    const most = Math.max(2, ...items.map((each) => each.positives));
-    const x = (value) => 44 + ((width - 60) * Math.log(value)) / Math.log(most);
+    const fewest = Math.min(...items.map((each) => each.positives));
+    const most = Math.max(2 * fewest, ...items.map((each) => each.positives));
+    const x = (value) => 48 + ((width - 66) * Math.log(value / fewest)) / Math.log(most / fewest);
     const y = (value) => 12 + (height - 48) * (1 - (Math.max(value, low) - low) / (high - low));
     const line = (value, kind) => svg("line", { class: kind, x1: 40, x2: width - 8, y1: y(value), y2: y(value) });
     const steps = [low, (low + high) / 2, high];
-    const ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000].filter((value) => value <= most);
+    const round = [2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
+    const between = round.filter((value) => value > 1.4 * fewest && value < most / 1.4);
+    const ticks = [fewest, ...between.filter((value, i) => width > 500 || between.length < 4 || i % 3 === 1), most];
     return svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `${name} by number of positive rows` },
       steps.map((value) => [line(value, "axis"), svg("text", { x: 36, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(2))]),
       level === null ? null : line(level, "guide"),
-      ticks.filter((value, i) => width > 500 || i % 3 === 0).map((value) => svg("text", { x: x(value), y: height - 20, "text-anchor": "middle" }, String(value))),
+      ticks.map((value) => svg("text", { x: x(value), y: height - 20, "text-anchor": "middle" }, String(value))),
       svg("text", { x: width / 2, y: height - 4, "text-anchor": "middle" }, `positive rows · ${name}`),
       items.map((each) =>
         tip(

@@ -232,7 +232,8 @@ def correlations(found: Scores) -> Section | None:
     many = len(frame) > 5
     return Section(
         "correlation", "Correlation",
-        "Pearson correlation over all cells of treated rows. Blending gains most from models with different errors.",
+        "Pearson correlation of two models’ predictions of treated rows, mean over targets. Blending gains most from "
+        "models with different errors.",
         [
             Figures(figures, column=460 if many else 340, least=440 if many else 260),
             Table.of(frame, formats, caption="Mean correlation with the other models"),
