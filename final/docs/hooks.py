@@ -21,7 +21,7 @@ def _commands() -> str:
     for line in text.splitlines():
         if heading := re.fullmatch(r"#+ `(.+)`", line):
             above = heading[1]
-        name = re.match(r"\* `([^-`]+)`: ", line)
+        name = re.match(r"\* `([^`-][^`]*)`: ", line)
         below = f"{above} {name[1]}" if name else ""
         if below in summaries:  # typer cuts what it says of a command in the list of a group
             line = f"* [`{name[1]}`](#{below.replace(' ', '-')}): {summaries[below]}"

@@ -1,6 +1,7 @@
 """A screen of an assay of its own, from the laboratory's table to predictions of a new plate and a report.
 
-600 wells, 300 features in three compartments, 40 compounds at 5 doses, no nonscored targets: every recipe takes it.
+600 wells, 300 features in three compartments, 40 compounds at 5 doses, no nonscored targets: every recipe takes it. The
+models are trained on profiles as csv; new plates come as csv and as AnnData.
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ from moa.learners.runtime import Runtime
 from moa.metrics.ranking import column_areas
 from moa.models.registry import recipe
 from moa.training.trained import open_trained
-from support.assays import cell_painting
+from support.assays import cell_painting, write_h5ad
 from support.screens import SMALL
 
 NAMES = list(SMALL)
@@ -29,6 +30,8 @@ def files(tmp_path_factory):
     folder, screen = tmp_path_factory.mktemp("screen"), cell_painting(wells=600 + NEW, plates=7)
     screen.table.iloc[:600].to_csv(folder / "screen.csv.gz", index=False)
     screen.table.iloc[600:].drop(columns="Metadata_moa").to_csv(folder / "new.csv", index=False)
+    new = screen.wells.iloc[600:].drop(columns="Metadata_moa").reset_index(drop=True)
+    write_h5ad(folder / "new.h5ad", screen.values.iloc[600:].reset_index(drop=True), new, "csr")
     return folder
 
 
@@ -79,7 +82,7 @@ def test_the_simple_nn_learns_mechanisms_of_compounds_that_it_has_not_seen(data,
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_new_plate_is_predicted_from_the_laboratorys_file(name, files, weights, moa_here):
-    out = files / f"out-{name}"
+    out = files / f"out-{name}-csv"
     done = moa_here("predict", "--features", files / "new.csv", name, "--weights", weights, "--out", out)
     assert f"{NEW} samples: wrote" in " ".join(done.stdout.split())
     found = pd.read_csv(out / "probabilities.csv", index_col="sig_id")
@@ -91,6 +94,22 @@ def test_a_new_plate_is_predicted_from_the_laboratorys_file(name, files, weights
     assert len(first) == NEW - NEW // 10 and first["strongest_features"].str.count("Texture_Feature").eq(5).all()
     assert not ranked.loc[ranked["rank"] > 1, "strongest_features"].any()
     assert not list(out.glob(".*")), "nothing is left of the converted file"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_new_plate_as_anndata_gives_the_same(name, files, weights, moa_here):
+    """The same wells as .h5ad, whose numbers are float32."""
+    tables = []
+    for kind in ("csv", "h5ad"):
+        out = files / f"out-{name}-{kind}"
+        if not (out / "samples.csv").exists():  # the csv may have been predicted by the test before
+            moa_here("predict", "--features", files / f"new.{kind}", name, "--weights", weights, "--out", out)
+        samples = pd.read_csv(out / "samples.csv", index_col="sig_id")
+        place = samples["Metadata_plate"].astype(str) + ":" + samples["Metadata_well"].astype(str)
+        tables.append(pd.read_csv(out / "probabilities.csv", index_col="sig_id").set_axis(place))
+    assert len(tables[0]) == NEW and (tables[1] > 0).any(axis=1).sum() == NEW - NEW // 10
+    differences = (tables[0] - tables[1].loc[tables[0].index]).abs().to_numpy()
+    assert np.median(differences) < 1e-3 and differences.mean() < 0.01
 
 
 def test_predictions_blends_and_the_report(files, data, weights, moa_here):

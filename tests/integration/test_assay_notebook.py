@@ -17,12 +17,12 @@ def test_it_goes_the_whole_way(real, tmp_path, monkeypatch):
         pytest.skip("needs a real plate of the field")
     if not real:
         monkeypatch.delenv("MOA_FIELD_DATA", raising=False)
-    words, kinds = run(NOTEBOOK, tmp_path, out=str(tmp_path), profile="demo", seeds=1, parts=3, device="cpu")
+    words, kinds = run(NOTEBOOK, tmp_path, out=str(tmp_path), profile="demo", seeds=1, parts=2, device="cpu")
     assert ("a public plate of LINCS" if real else "a plate made up here: plate.gct.gz") in words
     assert kinds.count("image/png") == 2, "strength of the wells, and learning curves"
     assert "robust z-scores of 1 plate against the plate's vehicle wells" in words
     scores = words[words.index("shuffled labels") - 400 :]
-    assert "5-NN, folds compound-3" in scores and "prevalence" in scores and "10.00" in scores
+    assert "5-NN, folds compound-2" in scores and "prevalence" in scores and "10.00" in scores
     ranked = pd.read_csv(tmp_path / "predictions" / "ranked.csv", keep_default_na=False)
     wells = pd.read_csv(tmp_path / "predictions" / "samples.csv", index_col="sig_id")
     treated = wells.index[wells["cp_type"] != "ctl_vehicle"]

@@ -55,6 +55,7 @@ NOT_HERE = {
     r"moa train all --on local": "best-lb is trained on this machine's workers",
     r"moa blend search best-cv --on local": "minutes",
     r"big\.parquet": "another machine",
+    r"weights/screen": "a training for each compound",
 }
 #: A CNN that trains in a second.
 TINY = {"pretrained": False, "resolution": 16, "layout": "pca", "hidden": 8, "epochs": 1, "batch_size": 64}
