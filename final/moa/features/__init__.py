@@ -23,6 +23,7 @@ __all__ = [
     "RawInputs",
     "RowStatistics",
     "TTestSelector",
+    "TrainingEvidence",
     "TreatedRows",
     "UMAPEmbedding",
 ]
