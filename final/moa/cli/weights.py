@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from moa.cli.console import group, number_table, out, text_table
+from moa.cli.console import group, number_table, out
 from moa.cli.options import OwnModels
 from moa.cli.stopping import on_stop
 
@@ -47,8 +47,8 @@ def weights_pretrained(
     from moa.jobs.pretrained import fetch_all_pretrained
 
     on_stop("what has come is kept; run the same command again to continue")
-    table = text_table("", "file", "MiB", "sha256", "from")
+    table = number_table("", "file", "MiB", "sha256", "state")
     for file in fetch_all_pretrained(folder):
-        table.add_row(file.path.name, f"{file.size / 2**20:,.1f}", file.sha256[:16], file.address or "there before")
+        table.add_row(file.path.name, f"{file.size / 2**20:,.1f}", file.sha256[:16], "fetched" if file.address else "there before")
     out.print(table)
     out.print(f"Training finds them with: export MOA_PRETRAINED={escape(str(folder.absolute()))}")

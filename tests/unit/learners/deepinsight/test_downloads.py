@@ -130,6 +130,6 @@ def test_command_lists_the_files(tmp_path, server, monkeypatch):
     monkeypatch.setattr("moa.jobs.pretrained.pretrained_backbones", lambda: [TINY_EFFICIENTNET])
     result = CliRunner().invoke(app, ["weights", "pretrained", str(tmp_path / "w")])
     assert result.exit_code == 0, result.output
-    words = "".join(result.output.split())
-    assert "test_efficientnet.safetensors" in words and sha256(tmp_path / "published.safetensors")[:16] in words
-    assert f"MOA_PRETRAINED={tmp_path / 'w'}" in words
+    assert "test_efficientnet.safetensors" in result.output and "fetched" in result.output
+    assert sha256(tmp_path / "published.safetensors")[:16] in result.output
+    assert f"MOA_PRETRAINED={tmp_path / 'w'}" in "".join(result.output.split())
