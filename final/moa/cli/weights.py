@@ -49,6 +49,7 @@ def weights_pretrained(
     on_stop("what has come is kept; run the same command again to continue")
     table = number_table("", "file", "MiB", "sha256", "state")
     for file in fetch_all_pretrained(folder):
-        table.add_row(file.path.name, f"{file.size / 2**20:,.1f}", file.sha256[:16], "fetched" if file.address else "there before")
+        state = "fetched" if file.address else "there before"
+        table.add_row(file.path.name, f"{file.size / 2**20:,.1f}", file.sha256[:16], state)
     out.print(table)
     out.print(f"Training finds them with: export MOA_PRETRAINED={escape(str(folder.absolute()))}")
