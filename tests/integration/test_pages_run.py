@@ -41,6 +41,7 @@ NOT_RUN = {
     "dask": "other machines",
     "moa weights pretrained": "network",
     "moa kaggle push": "network",
+    "moa notebooks": "minutes; tests of their own execute the notebooks and write their pages",
 }
 #: Slow commands, which are run where the README has them, and not again on other pages.
 ONCE = ("moa report", "moa train best-lb --on local", "moa predict best-lb", "moa score best-lb")
