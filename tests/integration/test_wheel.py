@@ -84,7 +84,7 @@ def test_it_declares_what_it_needs(wheel):
     (metadata,) = (packed.read(name).decode() for name in packed.namelist() if name.endswith("/METADATA"))
     assert "Requires-Dist: torch<2.13,>=2.4" in metadata and "Requires-Python: >=3.10" in metadata
     extras = {line.split()[1] for line in metadata.splitlines() if line.startswith("Provides-Extra")}
-    assert extras == {"assay", "cluster", "cnn", "dev", "docs", "kaggle"}
+    assert extras == {"assay", "cluster", "cnn", "dev", "docs", "kaggle", "notebooks"}
 
 
 def test_its_commands_run(environment):
