@@ -19,7 +19,7 @@ OVERLAYS = {
     "three-stage-nn-5fold": {"folds": {"n_splits": 2}, "stage2": {"epochs": 30}, "stage3": {"epochs": 30}},
     **{name: _SMALL for name in recipes() if name.startswith("deepinsight")},
 }
-#: The 10-fold model differs from the 5-fold one in the number of folds alone, the second ResNeSt from the first in a dropout.
+#: The 10-fold model differs from the 5-fold one in the number of folds alone, ResNeSt V2 from V1 in a dropout.
 NAMES = [name for name in recipes() if name not in ("three-stage-nn-10fold", "deepinsight-resnest-v2")]
 
 
