@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 import zipfile
 import zlib
-from contextlib import suppress
 from pathlib import Path
 
 from moa.data.kaggle_client import KaggleClient
@@ -21,7 +19,6 @@ from moa.progress import progress
 SLUG = "lish-moa"
 FILES = (TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_NONSCORED, TRAIN_DRUG, SAMPLE_SUBMISSION)
 PAGE = f"https://www.kaggle.com/competitions/{SLUG}"
-_POLL_SECONDS = 0.5
 _RULES = f"Kaggle refused the download (403): accept the competition's rules at {PAGE}/rules, then run it again"
 BY_HAND = f"or download the files by hand from {PAGE}/data"
 
@@ -53,20 +50,14 @@ def download(folder: Path) -> None:
 
 
 def _fetch(client: KaggleClient, target: Path) -> None:
-    with tempfile.TemporaryFile() as messages, progress(f"download {SLUG}") as bar:
-        process = client.start(["competitions", "download", SLUG, "-p", str(target)], messages)
-        try:
-            while process.poll() is None:
-                size = sum(path.stat().st_size for path in target.iterdir())
-                bar.update(0, f"{size / 2**20:,.0f} MiB")
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_POLL_SECONDS)
-        finally:
-            process.kill()  # where this command is stopped; does nothing to a client that has ended
-            process.wait()
-        messages.seek(0)
-        said = messages.read().decode("utf-8", errors="replace")
-    if process.returncode:
+    with progress(f"download {SLUG}") as bar:
+
+        def watch() -> None:
+            size = sum(path.stat().st_size for path in target.iterdir())
+            bar.update(0, f"{size / 2**20:,.0f} MiB")
+
+        status, said = client.run("competitions", "download", SLUG, "-p", str(target), watch=watch)
+    if status:
         raise client.problem(said, _RULES)
 
 

@@ -11,11 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import BinaryIO
 
 from moa.errors import UserError
 
 _SETTINGS = "https://www.kaggle.com/settings/api"
+_POLL_SECONDS = 0.5
 
 
 class KaggleClient:
@@ -36,23 +39,26 @@ class KaggleClient:
             raise UserError(self._words("the kaggle client is not installed: pip install kaggle", ", "))
         self.path = found
 
-    def start(self, arguments: list[str], messages: BinaryIO) -> subprocess.Popen:
-        """Start the client. It prints refusals of the server to stdout or to stderr, depending on its version."""
-        options = {"stdin": subprocess.DEVNULL, "stdout": messages, "stderr": subprocess.STDOUT}
-        try:
-            return subprocess.Popen([self.path, *arguments], **options)
-        except OSError as error:
-            text = f"{self.path}: cannot be run ({error.strerror}); reinstall it"
-            raise UserError(self._words(text, ", ")) from None
+    def run(self, *arguments: str, watch: Callable[[], None] | None = None) -> tuple[int, str]:
+        """Run the client to its end; it is ended where this command is stopped.
 
-    def run(self, *arguments: str) -> tuple[int, str]:
-        """Run the client to its end; returns its status and what it printed."""
+        Args:
+            arguments: its command line.
+            watch: called twice a second while it runs.
+
+        Returns:
+            its status, and what it printed: refusals of the server go to stdout or to stderr, depending on its version.
+        """
         with tempfile.TemporaryFile() as messages:
-            process = self.start(list(arguments), messages)
+            process = self._start(arguments, messages)
             try:
+                while watch is not None and process.poll() is None:
+                    watch()
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(_POLL_SECONDS)
                 status = process.wait()
             finally:
-                process.kill()  # where this command is stopped; does nothing to a client that has ended
+                process.kill()  # does nothing to a client that has ended
                 process.wait()
             messages.seek(0)
             return status, messages.read().decode("utf-8", errors="replace")
@@ -76,6 +82,14 @@ class KaggleClient:
             return UserError(self._words(self._credentials()))
         message = f"the kaggle client failed ({lines[-1] if lines else 'no message'}); try again"
         return UserError(self._words(message, ", "))
+
+    def _start(self, arguments: Sequence[str], messages: BinaryIO) -> subprocess.Popen:
+        options = {"stdin": subprocess.DEVNULL, "stdout": messages, "stderr": subprocess.STDOUT}
+        try:
+            return subprocess.Popen([self.path, *arguments], **options)
+        except OSError as error:
+            text = f"{self.path}: cannot be run ({error.strerror}); reinstall it"
+            raise UserError(self._words(text, ", ")) from None
 
     def _credentials(self) -> str:
         """What to do where Kaggle does not know who asks; clients before 2.0 know no tokens."""

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -39,7 +40,6 @@ class Item:
         name: "USER/SLUG", by which Kaggle knows it.
         gpu: whether it is a kernel that needs a GPU.
         needs: names of the kernels whose output it reads.
-        content: hash of its files.
         state: where it stands on Kaggle; "waits" for a kernel it needs.
         why: what went wrong, if it failed.
     """
@@ -48,9 +48,14 @@ class Item:
     name: str
     gpu: bool = False
     needs: tuple[str, ...] = ()
-    content: str = ""
     state: State = "to push"
     why: str = ""
+
+    @cached_property
+    def content(self) -> str:
+        """Hash of its files, which may be gigabytes: computed when it is first asked for."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        return digest([[str(path.relative_to(self.folder)), sha256(path)] for path in files])
 
 
 @dataclass
@@ -76,10 +81,10 @@ def find(folder: Path) -> Pushed:
     Raises:
         UserError: there are none, or their metadata cannot be read.
     """
-    datasets = [Item(path, name, content=_content(path)) for path, name, _ in _metadata(folder, "datasets")]
+    datasets = [Item(path, name) for path, name, _ in _metadata(folder, "datasets")]
     kernels = []
     for path, name, facts in _metadata(folder, "kernels"):
-        kernels.append(Item(path, name, bool(facts["enable_gpu"]), tuple(facts["kernel_sources"]), _content(path)))
+        kernels.append(Item(path, name, bool(facts["enable_gpu"]), tuple(facts["kernel_sources"])))
     if not kernels:
         raise UserError(f"{folder}: holds no kernels; write them first: moa kaggle package {folder} --user NAME")
     ordered: list[Item] = []
@@ -140,7 +145,7 @@ def push(
     with progress("kernels", len(pushed.kernels), even=False) as bar:
         while True:
             _look(client, pushed.kernels, tell)
-            _push_next(client, pushed.kernels, notes, at_once, wait, tell)
+            _push_next(client, pushed.kernels, notes, at_once, tell)
             running = [kernel.name for kernel in pushed.kernels if kernel.state == "running"]
             ended = sum(kernel.state in ("complete", "failed") for kernel in pushed.kernels)
             bar.update(ended, f"running: {', '.join(name.split('/')[-1] for name in running)}" if running else "")
@@ -178,9 +183,16 @@ def _metadata(folder: Path, kind: str) -> Iterator[tuple[Path, str, dict]]:
             raise UserError(f"{file}: cannot be read ({type(error).__name__}); package the folders again") from None
 
 
-def _content(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return digest([[str(path.relative_to(folder)), sha256(path)] for path in files])
+def _ask(client: KaggleClient, *words: str) -> str:
+    """What the client prints.
+
+    Raises:
+        UserError: it failed.
+    """
+    status, said = client.run(*words)
+    if status:
+        raise client.problem(said, _REFUSED)
+    return said
 
 
 def _push_dataset(
@@ -190,17 +202,13 @@ def _push_dataset(
     if not notes.has(item):
         there = client.run("datasets", "status", item.name)[0] == 0
         how = ("version", "-m", f"content {item.content[:12]}") if there else ("create",)
-        status, said = client.run("datasets", *how, "-p", str(item.folder), "--dir-mode", "zip")
-        if status:
-            raise client.problem(said, _REFUSED)
+        said = _ask(client, "datasets", *how, "-p", str(item.folder), "--dir-mode", "zip")
         if problem := re.search(r"(?:creation|version) error: (.+)", said):
             raise UserError(f"Kaggle does not take the data set {item.name}: {problem[1]}")
         notes.add(item)
         tell(f"{item.name}: {'new version' if there else 'created'}")
     while True:
-        status, said = client.run("datasets", "status", item.name)
-        if status:
-            raise client.problem(said, _REFUSED)
+        said = _ask(client, "datasets", "status", item.name)
         if "ready" in said.lower():
             item.state = "complete"
             return
@@ -210,9 +218,7 @@ def _push_dataset(
 
 
 def _state(client: KaggleClient, kernel: Item) -> State:
-    status, said = client.run("kernels", "status", kernel.name)
-    if status:
-        raise client.problem(said, _REFUSED)
+    said = _ask(client, "kernels", "status", kernel.name)
     found = re.search(r'has status "(?:\w+\.)?(\w+)"', said)
     word = found[1].lower() if found else ""
     if word == "complete":
@@ -242,9 +248,9 @@ def _hopeless(kernel: Item | None) -> bool:
 
 
 def _push_next(
-    client: KaggleClient, kernels: list[Item], notes: _Notes, at_once: int, wait: bool, tell: Callable[[str], None]
+    client: KaggleClient, kernels: list[Item], notes: _Notes, at_once: int, tell: Callable[[str], None]
 ) -> None:
-    """Push the kernels whose sources are complete, no more with a GPU than may run at a time if this call waits."""
+    """Push the kernels whose sources are complete, no more with a GPU than may run at a time."""
     complete = {kernel.name for kernel in kernels if kernel.state == "complete"}
     packed = {kernel.name for kernel in kernels}
     for kernel in kernels:
@@ -252,9 +258,7 @@ def _push_next(
             continue
         if kernel.gpu and sum(other.gpu and other.state == "running" for other in kernels) >= at_once:
             continue
-        status, said = client.run("kernels", "push", "-p", str(kernel.folder))
-        if status:
-            raise client.problem(said, _REFUSED)
+        said = _ask(client, "kernels", "push", "-p", str(kernel.folder))
         refused = re.search(r"Kernel push error: (.+)", said)
         if refused and "session count" in refused[1].lower():  # other kernels of this account use the GPUs
             return
