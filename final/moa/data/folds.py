@@ -125,7 +125,8 @@ def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = 
     if shuffle:
         splitter = MultilabelStratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
         folds = np.empty(len(y), dtype=np.int64)
-        for number, (_, valid) in enumerate(splitter.split(y.to_numpy(), y.to_numpy())):
+        labels = np.repeat(y.to_numpy(), 2 if y.shape[1] == 1 else 1, axis=1)  # the library refuses a single target
+        for number, (_, valid) in enumerate(splitter.split(labels, labels)):
             folds[valid] = number
     else:
         ratios = np.full(n_splits, 1 / n_splits)

@@ -64,7 +64,7 @@ class HoldOut(BaseModel):
         parts: number of parts that the values of the first column are spread over, so that each mechanism is in as many
             of them as possible; None: each value in turn.
         n_splits: number of folds that this gives in the data set.
-        seed: of the spreading.
+        seed: of the spreading; None: the seed of the model, so that each model seed has its own parts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,13 +72,12 @@ class HoldOut(BaseModel):
     columns: tuple[str, ...] = Field((COMPOUND,), min_length=1)
     parts: int | None = Field(None, ge=2)
     n_splits: int = Field(ge=1)
-    seed: int = 0
+    seed: int | None = 0
 
-    #: Not each model seed has its own split.
     @property
     def per_seed(self) -> bool:
-        """All model seeds share the folds."""
-        return False
+        """Whether each model seed has its own split."""
+        return self.seed is None
 
     @property
     def needs_drugs(self) -> bool:
@@ -91,18 +90,24 @@ class HoldOut(BaseModel):
         return f"{'+'.join(self.columns)}-{self.n_splits}"
 
     @classmethod
-    def of(cls, columns: tuple[str, ...], parts: int | None, data: Dataset, seed: int = 0) -> HoldOut:
+    def of(cls, columns: tuple[str, ...], parts: int | None, data: Dataset) -> HoldOut:
         """The scheme for a data set.
+
+        In parts, each model seed spreads the values anew: on a plate of few compounds a score depends more on the parts
+        than on the seed, so the mean of several seeds is the better estimate, and their spread an honest one. Where
+        further columns are left out, the number of folds follows from the parts, so all seeds share them.
 
         Raises:
             UserError: a column is not known, or there are too few values to hold out.
         """
         if len(set(columns)) < len(columns):
             raise UserError(f"--hold-out {','.join(columns)}: name each column once")
-        _, fold = _spread(columns, parts, seed, data)
-        return cls(columns=columns, parts=parts, n_splits=int(fold.max()) + 1, seed=seed)
+        _, fold = _spread(columns, parts, 0, data)
+        n_splits = int(fold.max()) + 1
+        drawn = len(columns) == 1 and parts == n_splits
+        return cls(columns=columns, parts=parts, n_splits=n_splits, seed=None if drawn else 0)
 
-    def assign(self, data: Dataset, index: pd.Index) -> Held:
+    def assign(self, data: Dataset, index: pd.Index, seed: int = 0) -> Held:
         """The folds of training rows.
 
         Treated rows are split by their own columns. Controls have no mechanism to be held out: they are spread over the
@@ -111,12 +116,13 @@ class HoldOut(BaseModel):
         Args:
             data: the data set, from whose treated rows alone the folds follow.
             index: sig_ids of the rows wanted, some or all of the training rows.
+            seed: the model's seed, used if the scheme has no seed.
         """
         import numpy as np
         import pandas as pd
 
         treated = data.treated
-        codes, fold = _spread(self.columns, self.parts, self.seed, data)
+        codes, fold = _spread(self.columns, self.parts, seed if self.seed is None else self.seed, data)
         compounds = data.facts(self.columns[:1], treated)[self.columns[0]]
         rows = pd.DataFrame(codes, compounds.index).assign(fold=fold, group=pd.factorize(compounds)[0])
         controls = pd.DataFrame(-1, data.features.index[~treated].sort_values(), rows.columns)
@@ -151,6 +157,8 @@ def _spread(columns: tuple[str, ...], parts: int | None, seed: int, data: Datase
     if parts is not None and parts < len(values):
         labels = data.scored[treated].groupby(first).max().loc[values]
         part = multilabel_folds(labels.astype("int8"), parts, seed, shuffle=True)
+        for empty in sorted(set(range(parts)) - set(part)):  # a draw may forget a part where there are few values
+            part[part.index[part == part.mode()[0]][-1]] = empty
     else:
         part = pd.Series(np.arange(len(values)), values)
     codes = [first.map(part).to_numpy(), *(pd.factorize(table[column], sort=True)[0] for column in columns[1:])]

@@ -39,13 +39,11 @@ def prepare_stage(
     X = _features(trained, stage, data, list(y.columns), quiet)
     y = y.loc[X.index]
     labelled = _labelled(data, X.index) if stage.unit_features else None
+    keys = {seed if stage.folds.per_seed else None: seed for seed in seeds}  # by key, a seed that splits
     if isinstance(stage.folds, HoldOut):
-        held = stage.folds.assign(data, X.index)
-        return StageInputs(X, y, {None: held.fold}, held, trained.blind, labelled)
-    keys = seeds if stage.folds.per_seed else seeds[:1]
-    splits = {
-        seed if stage.folds.per_seed else None: stage.folds.split(y, data.drugs, seed).to_numpy() for seed in keys
-    }
+        held = {key: stage.folds.assign(data, X.index, seed) for key, seed in keys.items()}
+        return StageInputs(X, y, {key: each.fold for key, each in held.items()}, held, trained.blind, labelled)
+    splits = {key: stage.folds.split(y, data.drugs, seed).to_numpy() for key, seed in keys.items()}
     return StageInputs(X, y, splits, None, trained.blind, labelled)
 
 

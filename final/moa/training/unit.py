@@ -33,7 +33,7 @@ class StageInputs:
         X: inputs of all training rows, float32, shape (rows, features), indexed by sig_id.
         y: 0/1 targets of the same rows, float32, shape (rows, targets), same index.
         folds: fold of each row, shape (rows,), by model seed; the key None holds for all seeds.
-        held: the folds where whole compounds are held out; ``folds`` has them too.
+        held: the folds where whole compounds are held out, by the keys of ``folds``, which has them too.
         blind: nothing of training may see the validation fold: the kept epoch is the last, or is chosen on some of the
             training rows.
         labelled: 1 for rows that have any mechanism of action, shape (rows,), for features that are fitted inside a
@@ -43,14 +43,15 @@ class StageInputs:
     X: pd.DataFrame
     y: pd.DataFrame
     folds: Mapping[int | None, np.ndarray]
-    held: Held | None = None
+    held: Mapping[int | None, Held] | None = None
     blind: bool = False
     labelled: np.ndarray | None = None
 
     def fold(self, seed: int, fold: int) -> FoldData:
         """The data of one unit: its training rows, and the rows that are predicted as OOF."""
-        fold_of_row = self.folds[seed] if seed in self.folds else self.folds[None]
-        train = self.held.train(fold) if self.held else np.flatnonzero(fold_of_row != fold)
+        key = self._key(seed)
+        fold_of_row = self.folds[key]
+        train = self.held[key].train(fold) if self.held else np.flatnonzero(fold_of_row != fold)
         return FoldData(self.X, self.y, train, np.flatnonzero(fold_of_row == fold))
 
     def inner(self, train: np.ndarray, seed: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,12 +59,16 @@ class StageInputs:
 
         Whole compounds are taken for the latter, where they are known, until they hold ``INNER_SHARE`` of the rows.
         """
-        groups = self.held.groups[train] if self.held else train
+        groups = self.held[self._key(seed)].groups[train] if self.held else train
         names, of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         order = np.random.default_rng([seed, fold]).permutation(len(names))
         count = int(np.searchsorted(np.cumsum(sizes[order]), INNER_SHARE * len(train))) + 1
         chosen = np.isin(of_row, order[: min(count, len(names) - 1)])
         return train[~chosen], train[chosen]
+
+    def _key(self, seed: int) -> int | None:
+        """The key of a seed's folds."""
+        return seed if seed in self.folds else None
 
 
 @dataclass(frozen=True)

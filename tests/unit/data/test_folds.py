@@ -30,8 +30,9 @@ def test_every_row_has_one_fold_of_even_size(labelled, scheme):
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_multilabel_folds_spread_each_label(labelled, shuffle):
-    y, _ = labelled
+@pytest.mark.parametrize("targets", [5, 1])
+def test_multilabel_folds_spread_each_label(labelled, targets, shuffle):
+    y = labelled[0].iloc[:, :targets]
     folds = multilabel_folds(y, 5, seed=0, shuffle=shuffle)
     positives = y.groupby(folds).sum()
     assert (positives.max() - positives.min() <= 2).all()

@@ -66,6 +66,27 @@ def test_compounds_of_a_mechanism_are_spread_over_the_parts():
     assert (by_mechanism == 2).all(), "each mechanism can be learned from its other compound"
 
 
+def test_each_model_seed_draws_its_own_parts():
+    data = screen()
+    scheme = HoldOut.of(("compound",), 5, data)
+    draws = [scheme.assign(data, data.features.index, seed) for seed in (0, 1, 1)]
+    assert scheme.per_seed and (draws[1].fold == draws[2].fold).all() and (draws[0].fold != draws[1].fold).any()
+    for columns, parts in ((("compound",), None), (("compound", "week"), 5)):
+        scheme = HoldOut.of(columns, parts, data)
+        one, other = (scheme.assign(data, data.features.index, seed) for seed in (0, 1))
+        assert not scheme.per_seed and (one.fold == other.fold).all()
+
+
+@pytest.mark.parametrize("compounds", range(3, 9))
+def test_no_part_is_empty_in_any_draw(compounds):
+    data = screen(compounds=compounds, wells=2)
+    for parts in range(2, compounds + 1):
+        scheme = HoldOut.of(("compound",), parts, data)
+        for seed in range(20):
+            held = scheme.assign(data, data.features.index[data.treated], seed)
+            assert set(held.fold) == set(range(parts)) and scheme.n_splits == parts
+
+
 def test_controls_are_spread_over_the_folds_by_rows():
     data = screen(controls=7)
     scheme = HoldOut.of(("compound",), 3, data)

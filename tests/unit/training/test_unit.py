@@ -81,7 +81,7 @@ def test_a_blind_unit_gives_its_learner_rows_of_whole_compounds_to_choose_the_ep
     rows = 203
     groups = np.arange(rows) // 7
     held = Held(groups % 5, (groups % 5)[:, None], groups)
-    inputs = dataclasses.replace(make_inputs(rows), folds={None: held.fold}, held=held, blind=True)
+    inputs = dataclasses.replace(make_inputs(rows), folds={None: held.fold}, held={None: held}, blind=True)
     learner = Remembering(oof=np.full((1, 5), 0.5))
     result = train_unit(inputs, dataclasses.replace(STAGE, learner=learner), 1, 3, None, Runtime())
     ((data, *_),) = learner.seen
