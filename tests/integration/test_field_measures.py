@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from moa.jobs.score import retrieve, score
+from moa.jobs.score import score
 from moa.jobs.score_inputs import Case, Prediction
+from moa.jobs.score_retrieval import retrieve
 from support.field_data import bbbc021, l1000_plate
 
 

@@ -82,8 +82,9 @@ def score(
     # Not before the options are checked, because these take seconds.
     from moa.data.schema import TRAIN_FEATURES
     from moa.data.tables import has_table
-    from moa.jobs.score import retrieve, score, write_scores
+    from moa.jobs.score import score, write_scores
     from moa.jobs.score_inputs import read_files, read_models
+    from moa.jobs.score_retrieval import retrieve
 
     where = folders(profile, data)
     if models:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from moa.data.wells import COMPOUND, TREATMENT
-from moa.environment import cache_folder
 from moa.errors import UserError
 from moa.files import replacing
-from moa.jobs.score_inputs import Case
+from moa.jobs.score_inputs import Case, common_rows
 from moa.jobs.score_treatments import by_treatment, grouped, treatment_details
 from moa.metrics import column_log_loss
 from moa.metrics.controls import shuffled_labels
 from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import MEASURES, column_areas, mean_measures, measures
-from moa.metrics.retrieval import LEVEL, retrieval
 from moa.progress import progress
 
 #: What ``by`` may name besides the columns that are known of the rows, such as dose and plate.
@@ -90,24 +89,22 @@ def score(case: Case, by: str = WELL, neighbours: int | None = None, baselines: 
     Raises:
         UserError: ``by`` names nothing that is known, or there is no row to score.
     """
-    case = _common_rows(case)
+    case = common_rows(case)
     whole, by = _parse(by, case)
-    nearest: list[tuple[str, pd.DataFrame]] = []
+    of, wells = case.known.get(TREATMENT), None
     if whole:
-        of = case.known.get(TREATMENT)
         case, wells = by_treatment(case)
-        if baselines:
-            nearest = _neighbours(case, neighbours or TREATMENT_NEIGHBOURS)
-            means = _neighbours(wells, neighbours or WELL_NEIGHBOURS)
-            nearest += [(name, grouped(table, of).mean().loc[case.y.index]) for name, table in means]
-    elif baselines:
-        nearest = _neighbours(case, neighbours or WELL_NEIGHBOURS)
+    nearest = partial(_nearest, case, wells, of, neighbours)
     models = [_Entry(each.name, MODEL, [(case.y, each.table)]) for each in case.predictions]
-    others = _baselines(case, nearest) if baselines else []
+    others = _baselines(case, nearest()) if baselines else []
     if by == TARGET:
         table = pd.concat([_by_target(entry) for entry in (*models, *others) if entry.kind != SHUFFLED])
     elif by == SEED:
-        table = pd.DataFrame([*_by_seed(case), *_lines(others, {"": case.y.index}, by)])
+        lines = list(_by_seed(case))
+        if baselines and (seeds := _own_folds(case)):  # a mean over seeds is a better prediction than one of them
+            others = [entry for entry in others if entry.kind != NEIGHBOURS]
+            lines += _neighbours_by_seed(case, {seed: nearest(seed) for seed in seeds})
+        table = pd.DataFrame([*lines, *_lines(others, {"": case.y.index}, by)])
     elif by == WELL:
         table = pd.DataFrame(_lines([*models, *others], {None: case.y.index}))
     else:
@@ -115,34 +112,6 @@ def score(case: Case, by: str = WELL, neighbours: int | None = None, baselines: 
     notes = [*case.notes, *_left_out(case.y)]
     details = treatment_details(case) if whole and case.predictions else None
     return Scores(table.reset_index(drop=True), by, "treatments" if whole else "wells", notes, details)
-
-
-def retrieve(case: Case) -> pd.DataFrame:
-    """Retrieval of mechanisms from the features, and from the predicted probabilities, by copairs.
-
-    Profiles are treatments: the median of their wells' features, and the mean of their probabilities.
-
-    Args:
-        case: what `moa.jobs.score_inputs` read; the compounds must be known.
-
-    Returns:
-        a row per source ("features", or a prediction's name) and mechanism; see `moa.metrics.retrieval.retrieval`.
-    """
-    if COMPOUND not in case.known:
-        raise UserError("--retrieval needs the compound of each row: train_drug.csv, or a column compound in wells.csv")
-    case, _ = by_treatment(_common_rows(case))
-    sources = {} if case.features is None else {"features": case.features.loc[case.y.index]}
-    sources |= {each.name: each.table for each in case.predictions}
-    tables = []
-    with progress("retrieval of mechanisms", len(sources)) as bar:
-        for done, (name, profiles) in enumerate(sources.items(), 1):
-            found = retrieval(profiles, case.y, case.known[COMPOUND], cache=cache_folder() / "copairs").reset_index()
-            found.insert(0, "source", name)
-            tables.append(found)
-            bar.update(done, name)
-    table = pd.concat(tables, ignore_index=True)
-    table["retrieved"] = table["corrected_p_value"] < LEVEL
-    return table
 
 
 def write_scores(path: Path, found: Scores, retrieved: pd.DataFrame | None = None) -> list[Path]:
@@ -162,7 +131,7 @@ def write_scores(path: Path, found: Scores, retrieved: pd.DataFrame | None = Non
     return list(tables)
 
 
-# -- rows and levels --------------------------------------------------------------------------------------------------
+# -- levels -----------------------------------------------------------------------------------------------------------
 
 
 def _parse(by: str, case: Case) -> tuple[bool, str]:
@@ -176,20 +145,6 @@ def _parse(by: str, case: Case) -> tuple[bool, str]:
     if len(rest) > 1:
         raise UserError(f"--by {by}: give one of {', '.join(rest)}, alone or with treatment")
     return TREATMENT in names, rest[0]
-
-
-def _common_rows(case: Case) -> Case:
-    """The case on the rows that all predictions cover."""
-    rows = case.y.index
-    for each in case.predictions:
-        rows = rows[rows.isin(each.table.index)]
-    if not len(rows):
-        names = ", ".join(each.name for each in case.predictions)
-        raise UserError(f"{names}: no row with a label is predicted by all; train or predict the same rows of each")
-    lost = len(case.y) - len(rows)
-    notes = [*case.notes, *([f"{lost:,} of {len(case.y):,} rows have no prediction, or not of each"] if lost else [])]
-    predictions = [replace(each, table=each.table.loc[rows, list(case.y.columns)]) for each in case.predictions]
-    return replace(case, y=case.y.loc[rows], predictions=predictions, notes=notes)
 
 
 def _levels(values: pd.Series) -> dict[object, pd.Index]:
@@ -232,10 +187,31 @@ def _baselines(case: Case, nearest: list[tuple[str, pd.DataFrame]]) -> list[_Ent
     return [*found, _Entry(name, SHUFFLED, [(labels, tables[0]) for labels in draws])]
 
 
-def _neighbours(case: Case, k: int) -> list[tuple[str, pd.DataFrame]]:
+def _nearest(
+    case: Case, wells: Case | None, of: pd.Series | None, k: int | None, seed: int | None = None
+) -> list[tuple[str, pd.DataFrame]]:
+    """Votes of nearest neighbours by name: of wells; of treatments, from their profiles and from those of their wells.
+
+    Args:
+        case: what is scored.
+        wells: where treatments are scored, the case of their wells; else None.
+        of: treatment of each well.
+        k: number of neighbours; None: as many as are usual.
+        seed: take its folds alone; None: the mean over the folds of all seeds.
+    """
+    if wells is None:
+        return _neighbours(case, k or WELL_NEIGHBOURS, seed)
+    means = _neighbours(wells, k or WELL_NEIGHBOURS, seed)
+    found = _neighbours(case, k or TREATMENT_NEIGHBOURS, seed)
+    return found + [(name, grouped(table, of).mean().reindex(case.y.index)) for name, table in means]
+
+
+def _neighbours(case: Case, k: int, seed: int | None = None) -> list[tuple[str, pd.DataFrame]]:
     """Nearest neighbours with the folds of each prediction; each kind of folds once."""
     chosen = {each.scheme: (each.groups, each.apart) for each in case.predictions} or {case.scheme: (case.groups, ())}
     chosen = {scheme: (groups, apart) for scheme, (groups, apart) in chosen.items() if groups is not None}
+    if seed is not None:
+        chosen = {name: (groups[[seed]], apart) for name, (groups, apart) in chosen.items() if seed in groups}
     found = []
     for scheme, (groups, columns) in chosen.items() if case.features is not None else ():
         with progress("nearest neighbours, %", 100) as bar:
@@ -274,12 +250,31 @@ def _by_seed(case: Case) -> Iterable[dict[str, object]]:
     for each in case.predictions:
         if each.seeds is None:
             raise UserError(f"--by seed: {each.name} is a file of predictions; only trained models have seeds")
-        line = {"prediction": each.name, "kind": MODEL}
-        found = {}
-        for seed, own in each.seeds().items():
-            rows = case.y.index[case.y.index.isin(own.index)]
-            found[str(seed)] = measures(case.y.loc[rows], own.loc[rows, list(case.y.columns)])
-        table = pd.DataFrame(found.values())[list(MEASURES)]
-        counts = {name: next(iter(found.values()))[name] for name in ("rows", "labelled", "left_out")}
-        found |= {"mean": counts | table.mean().to_dict(), "sd": counts | table.std().to_dict()}
-        yield from ({SEED: seed} | line | values for seed, values in found.items())
+        yield from _seed_lines(_Entry(each.name, MODEL, []), case.y, each.seeds())
+
+
+def _own_folds(case: Case) -> list[int]:
+    """The seeds of the predictions, where some of them do not share their folds."""
+    groups = [each.groups for each in case.predictions if each.groups is not None]
+    if not any(table.nunique(axis=1).max() > 1 for table in groups):
+        return []
+    return list(dict.fromkeys(seed for table in groups for seed in table))
+
+
+def _neighbours_by_seed(case: Case, nearest: dict[int, list[tuple[str, pd.DataFrame]]]) -> Iterable[dict[str, object]]:
+    """Measures of nearest neighbours with the folds of each seed alone."""
+    names = dict.fromkeys(name for found in nearest.values() for name, _ in found)
+    for name in names:
+        tables = {seed: dict(found)[name].dropna() for seed, found in nearest.items() if name in dict(found)}
+        yield from _seed_lines(_Entry(name, NEIGHBOURS, []), case.y, tables)
+
+
+def _seed_lines(entry: _Entry, y: pd.DataFrame, tables: dict[int, pd.DataFrame]) -> Iterable[dict[str, object]]:
+    found = {}
+    for seed, own in tables.items():
+        rows = y.index[y.index.isin(own.index)]
+        found[str(seed)] = measures(y.loc[rows], own.loc[rows, list(y.columns)], entry.probabilities)
+    table = pd.DataFrame(found.values())[list(MEASURES)]
+    counts = {name: next(iter(found.values()))[name] for name in ("rows", "labelled", "left_out")}
+    found |= {"mean": counts | table.mean().to_dict(), "sd": counts | table.std().to_dict()}
+    yield from ({SEED: seed} | entry.line | values for seed, values in found.items())

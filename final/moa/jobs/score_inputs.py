@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -233,6 +233,20 @@ def _beside_data(y: pd.DataFrame, data: Dataset, known: pd.DataFrame, notes: lis
         return Case(y, labels.mean(), pd.concat([labels, none]), rows, known, [], notes, groups, "training rows")
     notes = [*notes, "the rows are not all of the data folder, so nearest neighbours are left out"]
     return Case(y, labels.mean(), y, None, known.reindex(y.index), [], notes)
+
+
+def common_rows(case: Case) -> Case:
+    """The case on the rows that all predictions cover."""
+    rows = case.y.index
+    for each in case.predictions:
+        rows = rows[rows.isin(each.table.index)]
+    if not len(rows):
+        names = ", ".join(each.name for each in case.predictions)
+        raise UserError(f"{names}: no row with a label is predicted by all; train or predict the same rows of each")
+    lost = len(case.y) - len(rows)
+    notes = [*case.notes, *([f"{lost:,} of {len(case.y):,} rows have no prediction, or not of each"] if lost else [])]
+    predictions = [replace(each, table=each.table.loc[rows, list(case.y.columns)]) for each in case.predictions]
+    return replace(case, y=case.y.loc[rows], predictions=predictions, notes=notes)
 
 
 def _read_data(folder: Path, wells: Path | None) -> tuple[Dataset, pd.DataFrame]:

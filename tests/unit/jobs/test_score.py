@@ -165,6 +165,17 @@ def test_targets_and_seeds(case):
     assert set(both["rows"]) == {40} and len(both[both["prediction"] == "model"]) == 4
 
 
+def test_neighbours_have_the_folds_of_each_seed_where_seeds_do_not_share_them(case):
+    folds = case.predictions[0].groups
+    near = score(case, "seed").table.query("kind == 'neighbours'").set_index("seed")
+    assert list(near.index) == ["0", "1", "mean", "sd"] and set(near["prediction"]) == {f"5-NN, {FOLDS}"}
+    for seed in (0, 1):
+        alone = measures(case.y, neighbour_votes(case.features, case.y, folds[[seed]], 5), probabilities=False)
+        assert near.loc[str(seed), "roc_auc_micro"] == alone["roc_auc_micro"]
+    shared = replace(case, predictions=[replace(case.predictions[0], groups=folds[[0, 0]].set_axis([0, 1], axis=1))])
+    assert list(score(shared, "seed").table.query("kind == 'neighbours'")["seed"]) == [""]
+
+
 def test_what_cannot_be_scored_by_is_told(case):
     with pytest.raises(UserError, match="--by week: .*one of: well, treatment, target, seed, compound, dose, plate"):
         score(case, "week")
