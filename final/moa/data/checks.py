@@ -126,8 +126,9 @@ def check_features(
         return None
     table = table.set_index(SIG_ID)[list(columns)]
     numbers = {condition.column: condition.dtype for condition in schema.conditions if condition.dtype is not str}
-    others = {column: np.float64 for column in values if table[column].dtype != np.float64}
-    return table.astype(numbers | others)
+    types = table.dtypes
+    others = {column: np.float64 for column in values if types[column] != np.float64}
+    return table.astype(numbers | others).copy()  # one block instead of one for each column, which pandas is slow with
 
 
 def checked_features(

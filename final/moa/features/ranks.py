@@ -19,6 +19,8 @@ _LOWEST, _HIGHEST = special.ndtri([_BOUND - np.spacing(1), 1 - (_BOUND - np.spac
 
 # Columns processed at a time: few enough for a processor's cache.
 _COLUMNS_AT_A_TIME = 16
+# Cells of a table that is not worth several threads.
+_FEW_CELLS = 1 << 18
 
 
 @stored
@@ -63,7 +65,7 @@ class GaussianRank(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             step = high - low
             self.quantiles_[:, columns] = np.where(share >= 0.5, high - step * (1 - share), low + step * share)
 
-        _each_block(quantiles, X.shape[1])
+        _each_block(quantiles, X.shape)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -85,11 +87,19 @@ class GaussianRank(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             special.ndtri(block, out=block)
             result[:, columns] = np.clip(block, _LOWEST, _HIGHEST, out=block).T
 
-        _each_block(ranks, X.shape[1])
+        _each_block(ranks, X.shape)
         return result
 
 
-def _each_block(work: Callable[[slice], None], columns: int) -> None:
-    """Call ``work`` with slices of columns, in threads: sort, interp and ndtri release the interpreter lock."""
-    starts = range(0, columns, _COLUMNS_AT_A_TIME)
-    Parallel(n_jobs=-1, backend="threading")(delayed(work)(slice(i, i + _COLUMNS_AT_A_TIME)) for i in starts)
+def _each_block(work: Callable[[slice], None], shape: tuple[int, int]) -> None:
+    """Call ``work`` with slices of columns, in threads: sort, interp and ndtri release the interpreter lock.
+
+    Starting threads and waiting for them takes some 20 ms, which small tables do not.
+    """
+    rows, columns = shape
+    blocks = [slice(start, start + _COLUMNS_AT_A_TIME) for start in range(0, columns, _COLUMNS_AT_A_TIME)]
+    if rows * columns < _FEW_CELLS:
+        for block in blocks:
+            work(block)
+    else:
+        Parallel(n_jobs=-1, backend="threading")(delayed(work)(block) for block in blocks)
