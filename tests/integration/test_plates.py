@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from io import StringIO
+from io import BufferedReader, FileIO, StringIO
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from moa.blending.blend import BlendSpec
 from moa.blending.catalogue import plate_blend
 from moa.cli import app
+from moa.data import parts
 from moa.data.csv_files import read_csv
 from moa.data.dataset import read_features
 from moa.data.parts import parse_part, read_parts
@@ -118,6 +119,28 @@ def test_parts_of_any_size_are_the_whole(plate, tmp_path):
     cut = tmp_path / "cut.csv"
     cut.write_text(plate[0].read_text().rstrip("\n"))
     assert len(rows_of(cut, 45)) == 45
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_is_not_read_further_than_its_parts_need(kind, tmp_path, monkeypatch):
+    path = tmp_path / f"many.{kind}"
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(100_000, 8)))
+    frame = frame.rename(columns=lambda place: f"g-{place}").rename_axis("sig_id").reset_index()
+    frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path, row_group_size=2_000)
+    opened, read = parts._open, []
+
+    def counting(features):
+        class File(FileIO):
+            def readinto(self, buffer):
+                read.append(super().readinto(buffer))
+                return read[-1]
+
+        opened(features).close()
+        return BufferedReader(File(features))
+
+    monkeypatch.setattr(parts, "_open", counting)
+    assert next(read_parts(path, 1_000)) is not None
+    assert 0 < sum(read) < path.stat().st_size / 10
 
 
 def spoil(path, out, line, old, new):

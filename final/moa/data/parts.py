@@ -166,7 +166,8 @@ def _csv_parts(file: BinaryIO, features: Path, rows_at_a_time: int) -> Iterator[
 
 def _parquet_parts(file: BinaryIO, features: Path, rows_at_a_time: int) -> Iterator[Part]:
     try:
-        table = pyarrow.parquet.ParquetFile(file)
+        # Else the whole file is read ahead, and kept in memory to the end.
+        table = pyarrow.parquet.ParquetFile(file, pre_buffer=False, buffer_size=_MIB)
         # Without pandas' own metadata an index is a column like the others.
         schema = table.schema_arrow.remove_metadata()
         size, rows, done, number = file.seek(0, 2) / _MIB, max(table.metadata.num_rows, 1), 0, 0

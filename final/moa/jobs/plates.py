@@ -203,7 +203,7 @@ class _Run:
         part, digest = self._given.pop(number)
         if found.tables:
             self._folder.write(part, digest, found)
-        self._note(part, found)
+        self._note(part, replace(found, tables={}))  # it may wait for an earlier part
 
     def report(self) -> list[str]:
         """The problems, at most 20."""
