@@ -85,7 +85,8 @@ HoldOut = Annotated[
 Parts = Annotated[
     str | None,
     typer.Option(
-        help="With --hold-out: the number of parts that compounds are spread over, or each.  [default: as the model]"
+        help="With --hold-out: the number of parts that compounds are spread over, anew for each seed; or each.  "
+        "[default: as the model]"
     ),
 ]
 MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=complete_models)

@@ -62,8 +62,8 @@ def train_models(
         groups: names of the feature groups to train on; None: all.
         hold_out: what the folds hold out: "compound", columns with commas between them, or "rows" for each recipe's own
             folds; None: the recipe's own for the competition's data, compounds for any other whose compounds are known.
-        parts: with ``hold_out``, the number of parts that the compounds are spread over, or "each" for each in turn;
-            None: as many as the recipe has folds.
+        parts: with ``hold_out``, the number of parts that the compounds are spread over, anew for each seed, or "each"
+            for each in turn; None: as many as the recipe has folds.
 
     Returns:
         a row of scores per model, see ``score_row``; models that cannot be trained on these data are left out with a
