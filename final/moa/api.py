@@ -171,8 +171,8 @@ def train(
         groups: train on these feature groups alone, such as ["genes"]; None: all.
         hold_out: what folds hold out: "compound", columns such as "compound,week", or "rows", each model's own folds;
             None: "rows" for the competition's columns, else "compound".
-        parts: with ``hold_out``, the number of parts that compounds are spread over, anew for each seed, or "each" for one part for each;
-            None: as the model has folds.
+        parts: with ``hold_out``, the number of parts that compounds are spread over, anew for each seed, or "each" for
+            one part for each; None: as the model has folds.
         device: "auto", "cpu" or "cuda".
         on: where units run, as in ``moa train --on``; None: on this machine.
 
