@@ -96,18 +96,19 @@ def identities_of(folder: Path, schema: Assay) -> pd.DataFrame | None:
     return competition_features() if schema.of_competition else folder_features(folder)
 
 
-def display_names(features: Iterable[str], identities: pd.DataFrame | None = None) -> dict[str, str]:
+def display_names(features: Iterable[str], identities: pd.DataFrame | None) -> dict[str, str]:
     """Names for plots and reports: a gene's symbol or a cell line's name where known, otherwise the column's name.
 
     Args:
         features: column names.
-        identities: as ``read_identities`` returns it; None: those of the competition.
+        identities: as ``read_identities`` returns it, ``competition_features()`` for example; None: not known.
 
     Returns:
         a name for each of ``features``; names that would stand for two features get the column's name in brackets.
     """
-    table = competition_features() if identities is None else identities
-    known = table[SYMBOL].where(table[SYMBOL] != "", table[CELL_LINE])
+    if identities is None:
+        return {feature: feature for feature in features}
+    known = identities[SYMBOL].where(identities[SYMBOL] != "", identities[CELL_LINE])
     names = {feature: known.get(feature) or feature for feature in features}
     counts = pd.Series(list(names.values())).value_counts()
     return {

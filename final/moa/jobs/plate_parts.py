@@ -83,9 +83,7 @@ class Plates:
         self._usual = described[0].familiarity() if described else None
         self._prevalence = described[0].prevalence() if described else None
         first = next(iter(self._models.values()))
-        identities = first.identities()
-        names = {} if identities is None else display_names(first.schema.values, identities)
-        self._names = [names.get(feature, feature) for feature in first.schema.values]
+        self._names = list(display_names(first.schema.values, first.identities()).values())
 
     def predict(self, part: pd.DataFrame, schema: Assay, explained: int = 0) -> dict[str, pd.DataFrame]:
         """The three tables of some rows, and what the first ``explained`` of them are explained from."""

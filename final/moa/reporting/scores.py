@@ -254,8 +254,6 @@ class Scores:
     def names(self) -> dict[str, str]:
         """Gene symbol or cell line of each feature; the feature's own name where it is not known."""
         data = self.inputs.data
-        if data.identities is None:
-            return {feature: feature for feature in data.schema.features}
         return display_names(data.schema.features, data.identities)
 
     @cached_property

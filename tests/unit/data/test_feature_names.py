@@ -39,7 +39,9 @@ def test_a_copy_is_returned():
 
 
 def test_names_for_display(tmp_path):
-    assert display_names(["g-0", "c-0", "g_mean"]) == {"g-0": "AARS1", "c-0": "HEYA8_OVARY", "g_mean": "g_mean"}
+    found = display_names(["g-0", "c-0", "g_mean"], competition_features())
+    assert found == {"g-0": "AARS1", "c-0": "HEYA8_OVARY", "g_mean": "g_mean"}
+    assert display_names(["g-0"], None) == {"g-0": "g-0"}, "of another assay, whose features nobody named"
     (tmp_path / "features.csv").write_text("feature,symbol\n1_at,ABC\n2_at,ABC\n3_at,\n4_at,X\n")
     names = display_names(["1_at", "2_at", "3_at", "4_at"], folder_features(tmp_path))
     assert names == {"1_at": "ABC (1_at)", "2_at": "ABC (2_at)", "3_at": "3_at", "4_at": "X"}
