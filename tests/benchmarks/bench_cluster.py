@@ -3,9 +3,9 @@
     python tests/benchmarks/bench_cluster.py DATA --models all --on local:2
     python tests/benchmarks/bench_cluster.py DATA --models three-stage-nn-5fold two-heads simple-nn-old-cv --kill
 
-Prints the ratio of both after the cluster's start, and how far a plan from the recorded seconds of units is from the run.
-With ``--kill`` the models are trained once more, and a worker is killed (SIGKILL) in the middle of each of their stages.
-All weights folders must be the same byte for byte.
+Prints the ratio of both after the cluster's start, and how far a plan from the recorded seconds of units is from the
+run. With ``--kill`` the models are trained once more, and a worker is killed (SIGKILL) in the middle of each of their
+stages. All weights folders must be the same byte for byte.
 """
 
 from __future__ import annotations
