@@ -27,8 +27,7 @@ set_up() {
     stamp="$(cat requirements.txt pyproject.toml | cksum)"
     if [ "$(cat "$VENV/.requirements" 2>/dev/null)" != "$stamp" ]; then
         echo "Installing the pinned requirements (minutes, about 6 GB, the first time only)"
-        # Python compiles what is imported; all 20,000 files would take a minute.
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt || return 2
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt || return 2
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable . || return 2
         echo "$stamp" >"$VENV/.requirements"
     fi
@@ -37,7 +36,7 @@ set_up() {
         stamp="$(cat requirements.txt "$file" | cksum)"
         if [ "$(cat "$VENV/$name" 2>/dev/null)" != "$stamp" ]; then
             echo "Installing $file"
-            "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+            "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
                 --constraint requirements.txt -r "$file" || return 2
             echo "$stamp" >"$VENV/$name"
         fi
