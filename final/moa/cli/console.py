@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
+from typing import NoReturn
 
 import typer
 from rich import box
@@ -37,7 +41,20 @@ def run(command: typer.Typer) -> None:
         sys.exit(UserError.exit_code)
     except Stopped as stopped:
         _report(str(stopped), "yellow")
-        sys.exit(stopped.status)
+        _leave(stopped.status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End a process that was stopped, without the destructors of native libraries.
+
+    Threads of torch may be in the middle of their work. Where they are, its destructors abort the process now and then,
+    with a message of C++ and another status.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # it is closed already
+            stream.flush()
+    os._exit(status)
 
 
 def group(text: str) -> typer.Typer:

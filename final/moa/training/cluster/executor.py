@@ -310,6 +310,10 @@ class _Checkpoints:
                     found = client.run(tasks.checkpoints, self._known, workers=[worker], on_error="ignore")
                 except (OSError, TimeoutError, ValueError):  # the worker is gone
                     continue
+                except AttributeError:  # the client was closed meanwhile, and has no scheduler any more
+                    if client.status == "running":
+                        raise
+                    return
                 for key, files in (found.get(worker) or {}).items():
                     self._write(key, files)
 
