@@ -11,15 +11,11 @@ stages. All weights folders must be the same byte for byte.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 
@@ -33,40 +29,8 @@ from moa.learners.runtime import Runtime  # noqa: E402
 from moa.models.registry import recipe  # noqa: E402
 from moa.training.machines import open_executor  # noqa: E402
 from moa.training.runner import Runner  # noqa: E402
-from moa.training.watch import Watch, Watched  # noqa: E402
 from support import weights  # noqa: E402
-
-
-class Killing(Watch, Watched):
-    """Kills a worker in the middle of each stage; counts how often each unit began."""
-
-    quiet = True
-
-    def __init__(self, client):
-        self.client, self.begun, self.killed = client, Counter(), {}
-
-    @contextmanager
-    def stage(self, model, stage, total, done):
-        self.name = f"{model} {stage}"
-        yield self
-
-    def on_start(self, seed, fold):
-        self.begun[self.name, seed, fold] += 1
-
-    def on_epoch_end(self, seed, fold, epoch, epochs, row):
-        if self.name not in self.killed:
-            self.killed[self.name] = None
-            Thread(target=self._kill, args=(self.name,)).start()  # this thread receives the reports
-
-    def _kill(self, name):
-        processes = self.client.run(os.getpid, on_error="ignore")
-        self.killed[name] = processes[min(processes)]
-        os.kill(self.killed[name], signal.SIGKILL)
-
-    @property
-    def again(self) -> int:
-        """Number of units that were begun again."""
-        return sum(self.begun.values()) - len(self.begun)
+from support.killing import Killing, kill_one  # noqa: E402
 
 
 def main() -> None:
@@ -106,12 +70,11 @@ def kill_in_each_stage(models, asked, folder) -> None:
     """Train models one after another on workers that are killed."""
     data = load_dataset(asked.data, drugs=True, nonscored=True)
     with open_executor(asked.on, "cpu") as executor:
-        watch = Killing(executor.client)
+        watch = Killing(partial(kill_one, executor.client))
         for model in models:
             config = model.configure(asked.profile)
             Runner(model, folder, config, Runtime(), asked.profile, executor=executor, watch=watch).train(data)
-    for name, process in watch.killed.items():
-        print(f"{name}: killed worker {process}")
+    print(f"a worker was killed in each of: {', '.join(watch.killed)}")
     print(f"{len(watch.begun)} units, {watch.again} of them begun again", flush=True)
 
 

@@ -32,8 +32,8 @@ from moa.training.cluster import open_cluster
 from moa.training.machines import open_executor
 from moa.training.selection import Selection
 from moa.training.unit import StageInputs, Unit, UnitCallback, UnitsFailed, train_unit
-from moa.training.watch import Watch, Watched
 from support import TESTS, cluster_job, weights
+from support.killing import Killing, kill_one
 from support.perceptrons import make_inputs, training_units
 from support.pieces import note_and_square
 from support.process_learners import Failing
@@ -80,45 +80,21 @@ def alone(data_dir, tmp_path_factory):
     return folder
 
 
-def kill_one(address):
-    """Kill a worker process by its number; its nanny starts another."""
+def kill_worker(address):
+    """Kill a worker of the cluster at an address."""
     from distributed import Client
 
     with Client(address, set_as_default=False) as client:
-        numbers = client.run(os.getpid)
-        os.kill(numbers[min(numbers)], signal.SIGKILL)
-
-
-class Killing(Watch, Watched):
-    """Kills a worker in the middle of each stage; counts how often each unit began."""
-
-    quiet = True
-
-    def __init__(self, address):
-        self.address, self.begun, self.killed = address, Counter(), []
-
-    @contextmanager
-    def stage(self, model, stage, total, done):
-        self.name = stage
-        yield self
-
-    def on_start(self, seed, fold):
-        self.begun[self.name, seed, fold] += 1
-
-    def on_epoch_end(self, seed, fold, epoch, epochs, row):
-        if self.name not in self.killed:
-            self.killed.append(self.name)
-            Thread(target=kill_one, args=(self.address,)).start()  # this one receives the reports
+        kill_one(client)
 
 
 def test_a_worker_killed_in_each_stage_costs_its_units_alone(address, alone, data_dir, tmp_path):
-    watch = Killing(address)
+    watch = Killing(partial(kill_worker, address))
     cluster_job.train(tmp_path, data_dir, address, watch)
-    assert watch.killed == ["first", "second"]
+    assert watch.killed == [f"toy {stage}" for stage in ("first", "second")]
     assert weights.files(tmp_path) == weights.files(alone)
     assert set(watch.begun) == {(stage, 0, fold) for stage in watch.killed for fold in (0, 1)}
-    again = sum(watch.begun.values()) - len(watch.begun)
-    assert 1 <= again <= 3, "a unit for each kill, and perhaps one whose result was not fetched yet"
+    assert 1 <= watch.again <= 3, "a unit for each kill, and perhaps one whose result was not fetched yet"
 
 
 def test_a_driver_that_is_killed_goes_on_where_it_stopped(address, alone, data_dir, tmp_path):
@@ -211,7 +187,7 @@ def test_a_lost_worker_costs_its_pieces_alone(address, tmp_path):
         stream = executor.stream(partial(Path, tmp_path), note_and_square, range(20))
         number, result = next(stream)
         found = {number: result}
-        kill_one(address)
+        kill_worker(address)
         found |= dict(stream)
     assert found == {number: number**2 for number in range(20)}
     times = Counter(int(path.name.partition("-")[0]) for path in tmp_path.iterdir())
