@@ -37,7 +37,7 @@ def test_the_simple_nn_tells_mechanisms_of_held_out_compounds_of_an_l1000_plate(
     ours, near, chance = table.loc[NAME], table.loc["5-NN, folds compound-10"], table.loc["shuffled labels"]
     assert table["rows"].eq(249).all() and ours["labelled"] == 174
     assert near["roc_auc_micro"] == pytest.approx(0.62, abs=0.01)
-    assert near["average_precision_micro"] == pytest.approx(0.2, abs=0.02)
+    assert near["average_precision_micro"] == pytest.approx(0.21, abs=0.01)
     assert ours["roc_auc_micro"] > near["roc_auc_micro"] - 0.02, "four times the spread below what was measured"
     assert ours["average_precision_micro"] > max(
         near["average_precision_micro"] - 0.03, 2 * chance["average_precision_micro"]

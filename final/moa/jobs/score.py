@@ -96,15 +96,14 @@ def score(case: Case, by: str = WELL, neighbours: int | None = None, baselines: 
         case, wells = by_treatment(case)
     nearest = partial(_nearest, case, wells, of, neighbours)
     models = [_Entry(each.name, MODEL, [(case.y, each.table)]) for each in case.predictions]
-    others = _baselines(case, nearest()) if baselines else []
+    # A mean over seeds is a better prediction than one of them: single seeds stand beside single draws of the folds.
+    seeds = _own_folds(case) if baselines and by == SEED else []
+    others = _baselines(case, [] if seeds else nearest()) if baselines else []
     if by == TARGET:
         table = pd.concat([_by_target(entry) for entry in (*models, *others) if entry.kind != SHUFFLED])
     elif by == SEED:
-        lines = list(_by_seed(case))
-        if baselines and (seeds := _own_folds(case)):  # a mean over seeds is a better prediction than one of them
-            others = [entry for entry in others if entry.kind != NEIGHBOURS]
-            lines += _neighbours_by_seed(case, {seed: nearest(seed) for seed in seeds})
-        table = pd.DataFrame([*lines, *_lines(others, {"": case.y.index}, by)])
+        near = _neighbours_by_seed(case, {seed: nearest(seed) for seed in seeds})
+        table = pd.DataFrame([*_by_seed(case), *near, *_lines(others, {"": case.y.index}, by)])
     elif by == WELL:
         table = pd.DataFrame(_lines([*models, *others], {None: case.y.index}))
     else:
