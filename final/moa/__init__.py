@@ -9,6 +9,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from moa.version import __version__
+
 if TYPE_CHECKING:  # for editors and type checkers
     from moa.api import Model, load, predict, report, score, train
     from moa.classifier import MoAClassifier
@@ -18,7 +20,6 @@ if TYPE_CHECKING:  # for editors and type checkers
 # inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__version__ = "0.2.0"
 __all__ = ["Model", "MoAClassifier", "__version__", "load", "predict", "report", "score", "train"]
 
 

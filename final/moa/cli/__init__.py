@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from moa import __version__
 from moa.cli import (
     ablations,
     bench,
@@ -27,6 +26,7 @@ from moa.cli import (
 )
 from moa.cli.console import run
 from moa.cli.inference import inference_app
+from moa.version import __version__
 
 __all__ = ["app", "data_import", "inference_app", "main"]
 

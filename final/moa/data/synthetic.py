@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from moa import __version__
 from moa.data.schema import (
     CELLS,
     CONTROL,
@@ -41,6 +40,7 @@ from moa.data.synthetic_drugs import Drugs, draw_drugs
 from moa.data.synthetic_response import Response
 from moa.errors import UserError
 from moa.files import read_json, replacing, write_json
+from moa.version import __version__
 
 #: A file that marks a folder as a complete synthetic data set.
 MARKER = "SYNTHETIC.json"

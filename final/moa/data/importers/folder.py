@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moa import __version__
 from moa.data.assay import Assay, Control, FeatureGroup
 from moa.data.assay_files import ASSAY, save_assay
 from moa.data.feature_names import CELL_LINE, ENTREZ_ID, FEATURE, FEATURES_FILE, GROUP, PROBE_ID, SYMBOL
@@ -37,6 +36,7 @@ from moa.data.table_files import append_csv
 from moa.data.wells import COMPOUND, DOSE, TREATMENT, treatments
 from moa.errors import UserError
 from moa.files import replacing_folder, sha256, write_json
+from moa.version import __version__
 
 RECORD, SUMMARY = "import.json", "import.txt"
 _FILES = frozenset(

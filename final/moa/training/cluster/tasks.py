@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from distributed import get_client, get_worker
 
-import moa
+from moa import version
 from moa.errors import UserError
 from moa.files import digest, sha256, writing
 from moa.learners.base import EpochCallback
@@ -72,9 +72,9 @@ def hold(value: Any) -> Any:
 @cache
 def package() -> dict[str, str]:
     """What must be equal for equal numbers: versions, and a hash of this package's source."""
-    root = Path(moa.__file__).parent
+    root = Path(version.__file__).parent
     source = digest(*(f"{path.relative_to(root).as_posix()} {sha256(path)}" for path in sorted(root.rglob("*.py"))))
-    return {"moa": moa.__version__, **versions(), "source of moa": source}
+    return {"moa": version.__version__, **versions(), "source of moa": source}
 
 
 def facts(dask_worker: Any) -> dict[str, Any]:
