@@ -8,7 +8,7 @@ import pytest
 
 from moa.data.assay import COMPETITION
 from moa.data.feature_names import competition_features
-from moa.data.importers.for_model import read_for_model
+from moa.importing.for_model import read_for_model
 from support.assays import l1000_plate, write_gct, write_gctx
 
 GENES_ALONE = COMPETITION.model_copy(update={"groups": COMPETITION.groups[:1]})

@@ -12,11 +12,11 @@ import pytest
 from moa.data.assay import COMPETITION
 from moa.data.assay_files import load_assay
 from moa.data.feature_names import competition_features
-from moa.data.importers.folder import RECORD, SUMMARY
-from moa.data.importers.for_model import read_for_model
-from moa.data.importers.options import ImportOptions
-from moa.data.importers.pipeline import import_plates
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_SCORED, WELLS
+from moa.importing.folder import RECORD, SUMMARY
+from moa.importing.for_model import read_for_model
+from moa.importing.import_plates import import_plates
+from moa.importing.options import ImportOptions
 
 pytestmark = pytest.mark.skipif("MOA_FIELD_DATA" not in os.environ, reason="needs real plates of the field")
 FIELD = Path(os.environ.get("MOA_FIELD_DATA", "."))

@@ -9,8 +9,8 @@ import pytest
 
 import moa
 from moa.data.dataset import load_dataset
-from moa.data.importers.options import ImportOptions
-from moa.data.importers.pipeline import import_plates
+from moa.importing.import_plates import import_plates
+from moa.importing.options import ImportOptions
 from moa.jobs.train import train_models
 from moa.learners.runtime import Runtime
 from moa.models.registry import recipe, recipes

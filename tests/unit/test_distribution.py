@@ -19,7 +19,7 @@ BASE = [Requirement(each) for each in PROJECT["dependencies"]]
 PARTS = {
     "cnn": ("learners/deepinsight/", "bench/"),
     "kaggle": ("kaggle/", "data/download.py"),
-    "assay": ("data/importers/", "metrics/retrieval.py"),
+    "assay": ("importing/", "metrics/retrieval.py"),
     "cluster": ("training/cluster/",),
     "notebooks": ("notebook/",),
 }

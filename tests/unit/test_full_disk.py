@@ -198,7 +198,7 @@ ELSEWHERE = {
     ("bench/watched.py", "write_peak"): "a file of a benchmark",
     ("bench/workspace.py", None): "files of a benchmark, in a temporary folder",
     ("bench/notebook_inference.py", None): "the notebook of 2020 that is measured",
-    ("data/importers/folder.py", "_write_features"): "called within `replacing_folder`",
+    ("importing/folder.py", "_write_features"): "called within `replacing_folder`",
     ("kaggle/package.py", None): "called within `writing` by the command",
     ("training/merge.py", "link_or_copy"): "called within `replacing_folder` and `writing`",
     ("reporting/page.py", "svg"): "into memory",

@@ -143,8 +143,8 @@ def data_import(
 
     **moa data import profiles.csv.gz --wells platemap.csv --moa mechanisms.csv --out data/screen**
     """
-    from moa.data.importers.options import ImportOptions
-    from moa.data.importers.pipeline import import_plates
+    from moa.importing.import_plates import import_plates
+    from moa.importing.options import ImportOptions
 
     columns = {
         "plate": plate,

@@ -303,7 +303,7 @@ def predict(
     wanted = [*(models or []), *([blend] if blend else [])]
     if len(wanted) != 1:
         raise UserError(f"moa predict --features: name one blend or model with --blend, not {len(wanted)}")
-    from moa.data.importers.options import ImportOptions
+    from moa.importing.options import ImportOptions
     from moa.jobs.plates import predict_plates
     from moa.training.machines import open_executor
 

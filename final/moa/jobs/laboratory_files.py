@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from moa.data.csv_files import METADATA
-from moa.data.importers.options import ImportOptions
 from moa.data.parts import is_features_file
 from moa.data.table_files import write_table
 from moa.errors import UserError
+from moa.importing.options import ImportOptions
 from moa.progress import console
 from moa.training.trained import Trained
 
@@ -44,7 +44,7 @@ def as_features_file(
             raise UserError(f"{features.name}: has a sig_id already; options of a laboratory's file do not apply")
         yield features
         return
-    from moa.data.importers.for_model import read_for_model  # h5py and the readers take a second to import
+    from moa.importing.for_model import read_for_model  # h5py and the readers take a second to import
 
     rows = read_for_model([features], trained.schema, trained.identities(), options, fill_missing)
     for note in rows.notes:

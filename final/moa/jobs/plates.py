@@ -22,12 +22,12 @@ from moa.blending.blend import BlendSpec, effective_weights
 from moa.blending.explained import Explained
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
-from moa.data.importers.options import ImportOptions
 from moa.data.parts import Part, SeenIds, file_size, id_hashes, read_parts
 from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.errors import DataError, UserError
 from moa.files import digest, ensure_writable
+from moa.importing.options import ImportOptions
 from moa.jobs.laboratory_files import as_features_file
 from moa.jobs.plate_parts import EXPLAINED, TABLES, FoundPart, PartsFolder, Plates, predict_part
 from moa.learners.runtime import Runtime
@@ -86,7 +86,7 @@ def predict_plates(
     Args:
         features: csv (may be packed) or parquet with sig_id and the feature columns of the models' schema, in any
             order; at least one row. Or a laboratory's own file, such as GCT, GCTX or a profile table: its features are
-            matched to the models' by Entrez id, symbol or probe, see ``moa.data.importers.for_model``.
+            matched to the models' by Entrez id, symbol or probe, see ``moa.importing.for_model``.
         spec: members and weights; members that are not trained are left out, and the other weights are scaled up.
         weights: folder of trained weights.
         out: folder for the results; files appear there only when all rows are predicted.

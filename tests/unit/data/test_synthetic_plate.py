@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from moa.data.dataset import load_dataset
-from moa.data.importers.options import ImportOptions
-from moa.data.importers.pipeline import import_plates
 from moa.data.synthetic_plate import synthesize_plate
 from moa.errors import UserError
+from moa.importing.import_plates import import_plates
+from moa.importing.options import ImportOptions
 from moa.metrics.neighbours import neighbour_votes
 
 

@@ -1,0 +1,163 @@
+"""Which of dose, time and other columns models take as conditions, and the values of each well."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from moa.data.assay import Condition
+from moa.data.schema import CP_DOSE, CP_TIME, SIG_ID
+from moa.errors import UserError
+from moa.importing.design import Design
+from moa.importing.fields import find_column, plain_name
+from moa.importing.notes import Notes, counted, listed
+from moa.importing.options import ImportOptions
+from moa.importing.profiles import Profiles
+
+#: Dose or time is a condition by default only if this share of the treated wells has one.
+_MOST_HAVE = 0.9
+#: Names of plates that start with the batch they are of.
+_BATCH = r"^(week|batch|run|day|experiment|exp|set)[-_ ]?\d+(?=[-_ ])"
+_COLUMNS = {"dose": CP_DOSE, "time": CP_TIME}
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions of an assay and their values.
+
+    Attributes:
+        conditions: as ``Assay`` takes them.
+        table: their columns, indexed as the wells; numbers (NaN in controls) or text.
+        complete: true for wells that have all of them.
+    """
+
+    conditions: tuple[Condition, ...]
+    table: pd.DataFrame
+    complete: np.ndarray
+
+
+def choose_conditions(profiles: Profiles, design: Design, options: ImportOptions, notes: Notes) -> Conditions:
+    """Choose the conditions: those that the user names, or dose and time where they vary.
+
+    A dose is a number that models take as its logarithm; times, and doses given as words, are levels.
+
+    Raises:
+        UserError: a named condition is unknown.
+    """
+    wanted = options.conditions
+    names = ["dose", "time"] if wanted is None else [name for name in wanted if name != NONE]
+    table = pd.DataFrame(index=profiles.wells.index)
+    complete = np.ones(len(table), bool)
+    conditions: list[Condition] = []
+    for name in names:
+        values = _values(name, profiles, design)
+        treated = values[~design.controls]
+        if wanted is None and not _varies(name, treated, design, notes):
+            continue
+        if not treated.notna().any():
+            raise UserError(f"--conditions {name}: no treated well has a {name}")
+        column = _COLUMNS.get(name, plain_name(name))
+        if column in profiles.features.index or column in (SIG_ID, "cp_type"):
+            raise UserError(f"--conditions {name}: '{column}' is the name of another column; rename it in the file")
+        if pd.api.types.is_float_dtype(values) and name == "dose":
+            condition = Condition(name=name, column=column, numeric="log10")
+        else:
+            values = _levels(name, values, design, notes)
+            condition = Condition(name=name, column=column, levels=tuple(_ordered(values.dropna().unique())))
+        lacking = values.isna().to_numpy() & (~design.controls if condition.levels is None else True)
+        if lacking.any():
+            notes.dropped(
+                f"{counted(int(lacking.sum()), 'well')} without a {name} (--conditions none keeps them)",
+                table.index[lacking],
+            )
+            complete &= ~lacking
+        table[column] = values
+        conditions.append(condition)
+    return Conditions(tuple(conditions), table, complete)
+
+
+def _values(name: str, profiles: Profiles, design: Design) -> pd.Series:
+    if name in _COLUMNS:
+        words = design.table[f"{name}_level"]
+        return words if words.notna().any() else design.table[name]
+    return profiles.wells[find_column(profiles.wells.columns, name, "--conditions")]
+
+
+def _varies(name: str, treated: pd.Series, design: Design, notes: Notes) -> bool:
+    if name not in design.fields:
+        return False
+    values, share = treated.dropna().unique(), treated.notna().mean() if len(treated) else 0.0
+    if len(values) < 2:
+        if len(values):
+            notes.noted(f"{name}: {as_level(values[0])} in every treated well, so it is no condition of the models")
+        return False
+    if share < _MOST_HAVE:
+        notes.noted(
+            f"{name}: {1 - share:.0%} of the treated wells have none, so no condition; --conditions {name} takes it"
+        )
+        return False
+    return True
+
+
+def _levels(name: str, values: pd.Series, design: Design, notes: Notes) -> pd.Series:
+    """Values as text; a control without one gets that of its plate."""
+    text = values.map(as_level, na_action="ignore").astype(object)
+    lacking = text.isna() & design.controls
+    if lacking.any():
+        usual = text.groupby(design.table["plate"]).agg(
+            lambda each: each.mode().iloc[0] if each.notna().any() else np.nan
+        )
+        text = text.where(~lacking, design.table["plate"].map(usual))
+        notes.noted(f"{counted(int(lacking.sum()), 'control')} without a {name} get that of most wells of their plate")
+    return text
+
+
+def as_level(value: object) -> str:
+    """A level as text: 24.0 hours as "24"."""
+    return f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
+
+
+def _ordered(levels: np.ndarray) -> list[str]:
+    """Levels in the order of their numbers, if they are numbers, otherwise of the alphabet."""
+    try:
+        return sorted(levels, key=float)
+    except ValueError:
+        return sorted(levels)
+
+
+def batches(plates: pd.Series, pattern: str | None, notes: Notes) -> pd.DataFrame:
+    """Columns that the plates' names tell, such as the week of "Week10_40111".
+
+    Args:
+        plates: name of each well's plate.
+        pattern: regular expression with named groups; None: a word such as week, batch, run or day with a number.
+        notes: which columns were made is told.
+
+    Raises:
+        UserError: the pattern has no named group, or fits no plate.
+    """
+    guessed = pattern is None
+    if guessed:
+        found = plates.str.extract(_BATCH, flags=re.IGNORECASE)[0].str.lower().unique()
+        if len(found) != 1 or pd.isna(found[0]):
+            return pd.DataFrame(index=plates.index)
+        pattern = rf"(?i)^(?P<{found[0]}>{found[0]}[-_ ]?\d+)[-_ ]"
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"--plate-pattern {pattern}: not a regular expression ({error})") from None
+    if not expression.groupindex:
+        raise UserError(f"--plate-pattern {pattern}: has no named group; write one, such as (?P<week>Week[0-9]+)_")
+    table = plates.str.extract(expression)[list(expression.groupindex)]
+    if table.isna().all(axis=None):
+        raise UserError(f"--plate-pattern {pattern}: fits no plate, such as '{plates.iloc[0]}'")
+    shown = [f"{name}: {listed(table[name].dropna().unique())}" for name in table]
+    if guessed and all(table[name].nunique() < 2 for name in table):
+        return pd.DataFrame(index=plates.index)
+    note = notes.guessed if guessed else notes.noted
+    note("columns from the plates' names" + ("; --plate-pattern changes them" if guessed else ""), shown)
+    return table

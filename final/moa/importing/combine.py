@@ -1,0 +1,118 @@
+"""Several files as one: the features that all of them have, by name or by gene, and all their wells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from moa.data.feature_names import ENTREZ_ID, PROBE_ID, SYMBOL
+from moa.errors import UserError
+from moa.importing.design import FILE
+from moa.importing.formats import read_source
+from moa.importing.identities import align
+from moa.importing.notes import Notes, counted
+from moa.importing.options import ImportOptions
+from moa.importing.profiles import MISSING_NUMBER, Profiles
+from moa.importing.source import Source
+from moa.progress import progress
+
+#: Files of so many bytes are read within seconds.
+_SMALL = 4 << 20
+
+
+def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Profiles:
+    """Read files of any known format as one set of profiles.
+
+    Args:
+        files: at least one; their formats may differ.
+        options: how they are read.
+        notes: what was dropped and set aside is told.
+
+    Returns:
+        all wells; metadata has a column ``FILE`` with the name of each well's file. Missing values are NaN.
+
+    Raises:
+        UserError: a file cannot be read, or the files share no features.
+    """
+    if len({Path(path).resolve() for path in files}) < len(files):
+        raise UserError(f"{Path(files[0]).name}: a file is named twice; name each once")
+    parts, sources = [], [Source(path) for path in files]
+    with progress("read files", len(files), quiet=sum(source.size for source in sources) < _SMALL) as bar:
+        for number, source in enumerate(sources):
+            bar.update(number, source.name)
+            source.report = lambda share, what, done=number: bar.update(done + share, what)
+            part = read_source(source, options, notes)
+            part.wells.insert(0, FILE, source.name)
+            sources[number] = None  # its bytes are not needed any more
+            parts.append(part)
+        bar.update(len(files), "", log=False)
+    return with_missing_values(_combined(parts, notes), notes)
+
+
+def with_missing_values(profiles: Profiles, notes: Notes) -> Profiles:
+    """The profiles with NaN for -666 and for infinite values."""
+    values = profiles.values.to_numpy()
+    marked, infinite = values == MISSING_NUMBER, np.isinf(values)
+    if infinite.any():
+        features = profiles.values.columns[infinite.any(axis=0)]
+        notes.noted(f"{counted(int(infinite.sum()), 'infinite value')} count as missing, in features", features)
+    if not (marked.any() or infinite.any()):
+        return profiles
+    values = profiles.values.mask(marked | infinite)
+    return Profiles(values, profiles.wells, profiles.features, profiles.kind)
+
+
+def _combined(parts: list[Profiles], notes: Notes) -> Profiles:
+    if len(parts) == 1:
+        return parts[0]
+    first, aligned = parts[0], [parts[0]]
+    for part in parts[1:]:
+        if part.kind != first.kind:
+            raise UserError(
+                f"{_file(part)} holds {_kind(part)} and {_file(first)} {_kind(first)}; import each into its own folder"
+            )
+        if set(part.features.index) == set(first.features.index):
+            aligned.append(part.only(list(first.features.index)))
+            continue
+        # Files of one assay may name genes by probe, Entrez id or symbol.
+        aligned.append(align(part, first.features)[0])
+    shared = [name for name in first.features.index if all(name in part.features.index for part in aligned)]
+    if not shared:
+        raise UserError(
+            f"{_file(parts[1])} and {_file(first)} share no features (such as '{parts[1].features.index[0]}' and "
+            f"'{first.features.index[0]}'); import each into its own folder"
+        )
+    lost = {_file(part): len(part.features) - len(shared) for part in parts if len(part.features) > len(shared)}
+    if lost:
+        notes.dropped("features that are not in every file", [f"{count:,} of {name}" for name, count in lost.items()])
+    aligned = [_renamed(part.only(shared), aligned) for part in aligned]
+    return Profiles(
+        pd.concat([part.values for part in aligned]),
+        pd.concat([part.wells for part in aligned]),
+        aligned[0].features,
+        first.kind,
+    )
+
+
+def _renamed(part: Profiles, others: list[Profiles]) -> Profiles:
+    """The part with names of wells that no other file uses: the file's name comes before those that are used."""
+    if not any(
+        part.values.index.isin(other.values.index).any() for other in others if other.wells[FILE].iloc[0] != _file(part)
+    ):
+        return part
+    stem = _file(part).split(".")[0]
+    names = [f"{stem}:{name}" for name in part.values.index]
+    return Profiles(part.values.set_axis(names), part.wells.set_axis(names), part.features, part.kind)
+
+
+def _file(part: Profiles) -> str:
+    return str(part.wells[FILE].iloc[0])
+
+
+def _kind(part: Profiles) -> str:
+    if part.kind == "expression" and (part.features[[ENTREZ_ID, SYMBOL, PROBE_ID]] != "").any(axis=None):
+        return "genes"
+    return "profiles"

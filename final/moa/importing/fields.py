@@ -1,0 +1,146 @@
+"""Which column holds what: the names that CMap (L1000), pycytominer, JUMP and AnnData files use for a well's fields."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from moa.errors import UserError
+from moa.importing.notes import Notes, listed
+from moa.importing.options import FIELD_OPTIONS
+
+#: CellProfiler and pycytominer mark metadata; "Image_Metadata_Plate" and "Metadata_Plate" both mean "plate".
+_MARK = re.compile(r"^(?:(?:image|nuclei|cells|cytoplasm)_)?metadata_", re.IGNORECASE)
+MARKED = re.compile(r"^(?:[A-Za-z]+_)?Metadata_", re.IGNORECASE)
+
+#: Known names of each field, as ``plain_name`` writes them, the best first.
+KNOWN: dict[str, tuple[str, ...]] = {
+    "plate": (
+        *("det_plate", "rna_plate", "plate", "plate_id", "plateid", "plate_name", "assay_plate_barcode"),
+        *("plate_barcode", "barcode", "plate_dapi"),
+    ),
+    "well": (
+        *("det_well", "rna_well", "well", "well_id", "wellid", "well_name", "well_position", "wellposition"),
+        *("pert_well", "well_dapi", "plate_well", "position"),
+    ),
+    "compound": (
+        *("pert_iname", "cmap_name", "compound_name", "compound", "drug_name", "drug", "common_name", "molecule"),
+        *("product_name", "pert_name", "perturbation", "compound_id", "drug_id", "broad_sample", "pert_id", "broad_id"),
+        *("jcp2022", "inchikey", "smiles", "treatment"),
+    ),
+    "dose": (
+        *("pert_idose", "pert_dose", "dose", "dose_value", "dose_um", "concentration", "conc", "concentration_um"),
+        *("conc_um", "compound_concentration", "micromolar", "mmoles_per_liter", "cp_dose"),
+    ),
+    "dose_unit": ("pert_dose_unit", "dose_unit", "dose_units", "concentration_unit", "concentration_units"),
+    "time": (
+        *("pert_itime", "pert_time", "time", "time_h", "timepoint", "time_point", "hours", "treatment_time"),
+        *("incubation_time", "exposure_time", "cp_time"),
+    ),
+    "time_unit": ("pert_time_unit", "time_unit", "time_units"),
+    "control": (
+        *("control_type", "pert_type", "broad_sample_type", "sample_type", "well_type", "is_control", "control"),
+        *("well_role", "role", "cp_type"),
+    ),
+    "mechanism": ("moa", "moas", "mechanism_of_action", "mechanism", "mechanisms", "moa_name", "pert_moa"),
+    "cell_line": ("cell_id", "cell_line", "cell_iname", "cell_mfc_name", "cell", "cell_type"),
+    "identifier": (
+        *("pert_iname", "pert_id", "broad_id", "broad_sample", "pert_mfc_id", "inchikey14", "inchikey", "smiles"),
+        *("inchi_key", "pert_mfc_desc", "compound_name", "compound", "drug", "drug_name", "cmap_name", "jcp2022"),
+    ),
+}
+#: Words of metadata that are no field but are no feature either, where a table does not mark its metadata.
+ALSO_METADATA = frozenset(
+    (
+        *("sig_id", "id", "cid", "replicate", "replicates", "batch", "batch_id", "row", "col", "column", "site"),
+        *("imagenumber", "tablenumber", "objectnumber", "plate_map_name", "target", "targets", "solvent", "week"),
+        *(
+            "pert_id_vendor",
+            "x",
+            "y",
+            "n_cells",
+            "cell_count",
+            "count_cells",
+            "passage",
+            "donor",
+            "sample",
+            "sample_id",
+        ),
+    )
+)
+
+
+def plain_name(column: str) -> str:
+    """A column's name without the mark of metadata, in lower case, words joined by "_"."""
+    return re.sub(r"[^a-z0-9]+", "_", _MARK.sub("", str(column)).lower()).strip("_")
+
+
+def is_known(column: str) -> bool:
+    """Whether a column has a name that some field is known by."""
+    name = plain_name(column)
+    return name in ALSO_METADATA or any(name in names for names in KNOWN.values())
+
+
+def find_field(table: pd.DataFrame, field: str, notes: Notes | None = None) -> str | None:
+    """The column of a field, by its name: the best known name that has any value; None if there is none."""
+    names: dict[str, list[str]] = {}
+    for column in table:
+        names.setdefault(plain_name(column), []).append(column)
+    for known in KNOWN[field]:
+        columns = [column for column in names.get(known, ()) if table[column].notna().any()]
+        if columns:
+            if notes is not None and any(not table[columns[0]].equals(table[other]) for other in columns[1:]):
+                notes.guessed(f"{field} is in column '{columns[0]}', not in the others of that name", columns[1:])
+            return columns[0]
+    return None
+
+
+def choose_fields(wells: pd.DataFrame, stated: Mapping[str, str], notes: Notes) -> dict[str, str]:
+    """The column of each field: that which the user states, or else the one with a known name.
+
+    Args:
+        wells: metadata of wells.
+        stated: columns by field, from the options.
+        notes: which columns were taken is noted.
+
+    Returns:
+        columns by field, of those that were found.
+
+    Raises:
+        UserError: a stated column does not exist.
+    """
+    found: dict[str, str] = {}
+    for field in (name for name in KNOWN if name != "identifier"):
+        column = find_column(wells.columns, stated[field], FIELD_OPTIONS[field]) if field in stated else None
+        column = column or find_field(wells, field, notes)
+        if column:
+            found[field] = column
+    for field, owner in (("dose_unit", "dose"), ("time_unit", "time")):
+        # "10.0 um" needs no unit, and a unit belongs to the column that CMap puts it beside.
+        if owner in stated or plain_name(found.get(owner, "")).startswith("pert_i"):
+            found.pop(field, None)
+    taken = [f"{field} = {column}" for field, column in found.items() if field not in stated]
+    if taken:
+        notes.guessed(f"fields by the names of their columns: {', '.join(taken)}")
+    return found
+
+
+def find_column(columns: Iterable[str], name: str, option: str) -> str:
+    """The column of that name; "Metadata_" and the case of letters may be left out if only one column fits.
+
+    Raises:
+        UserError: there is no such column, or several.
+    """
+    columns = [str(column) for column in columns]
+    if name in columns:
+        return name
+    alike = [column for column in columns if plain_name(column) == plain_name(name)]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise UserError(f"{option} {name}: fits the columns {listed(alike)}; write the one you mean in full")
+    near = difflib.get_close_matches(name, columns, 3, 0.5) or columns
+    raise UserError(f"{option} {name}: no such column; there are {listed(near, 6)}")

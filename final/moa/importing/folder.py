@@ -1,0 +1,244 @@
+"""Write the data folder that every other command takes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moa.data.assay import Assay, Control, FeatureGroup
+from moa.data.assay_files import ASSAY, save_assay
+from moa.data.feature_names import CELL_LINE, ENTREZ_ID, FEATURE, FEATURES_FILE, GROUP, PROBE_ID, SYMBOL
+from moa.data.schema import (
+    CONTROL,
+    CP_TYPE,
+    SIG_ID,
+    TEST_FEATURES,
+    TRAIN_DRUG,
+    TRAIN_FEATURES,
+    TRAIN_SCORED,
+    WELLS,
+)
+from moa.data.table_files import append_csv
+from moa.data.wells import COMPOUND, DOSE, TREATMENT, treatments
+from moa.errors import UserError
+from moa.files import replacing_folder, sha256, write_json
+from moa.importing.choose_conditions import Conditions, as_level, batches
+from moa.importing.design import Design
+from moa.importing.fields import MARKED
+from moa.importing.mechanisms import Labels
+from moa.importing.normalise import Z_RANGE
+from moa.importing.notes import Notes, counted
+from moa.importing.options import ImportOptions
+from moa.importing.profiles import Profiles
+from moa.version import __version__
+
+RECORD, SUMMARY = "import.json", "import.txt"
+_FILES = frozenset(
+    (ASSAY, FEATURES_FILE, WELLS, RECORD, SUMMARY, TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_DRUG)
+)
+_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A folder that was written.
+
+    Attributes:
+        folder: its path.
+        counts: what it holds, as (name, value) for display.
+        notes: what was guessed, dropped and set aside.
+    """
+
+    folder: Path
+    counts: list[tuple[str, str]]
+    notes: Notes
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a folder that holds anything but an earlier import, before the work is done.
+
+    Raises:
+        UserError: it holds other files, or is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; --out names a folder")
+    others = sorted(path.name for path in folder.iterdir() if path.name not in _FILES) if folder.exists() else []
+    written = folder.exists() and any(folder.iterdir())
+    if others or (written and not (folder / RECORD).exists()):
+        held = f"such as {others[0]}" if others else "of another data set"
+        raise UserError(
+            f"{folder}: holds files that `moa data import` did not write, {held}; name another folder with --out"
+        )
+
+
+def write_folder(
+    folder: Path,
+    files: Sequence[Path],
+    profiles: Profiles,
+    design: Design,
+    conditions: Conditions,
+    labels: Labels,
+    options: ImportOptions,
+    notes: Notes,
+    z_scores: bool,
+) -> Imported:
+    """Write the folder at once: it is there as a whole, or as it was before.
+
+    Training rows are controls and wells with a known mechanism; others are rows to predict, unless
+    ``options.unannotated`` says otherwise.
+
+    Raises:
+        UserError: see ``check_target``.
+    """
+    check_target(folder)
+    named = labels.table.shape[1] > 0
+    train = labels.known | (options.unannotated == "train") if named else np.zeros(len(labels.known), bool)
+    test = ~train if options.unannotated == "test" or not named else np.zeros(len(train), bool)
+    left_out = int((~train & ~test).sum())
+    if left_out:
+        notes.dropped(f"{counted(left_out, 'well')} without a known mechanism")
+    elif named and test.any():
+        notes.aside(f"wells without a known mechanism are rows to predict ({TEST_FEATURES}), not training rows")
+    used = train | test
+    assay = _assay(folder, profiles, design, conditions, labels, options, z_scores, bool(train.any()))
+    wells = wells_table(profiles, design, options, notes)
+    counts = _counts(profiles, design, train, test, labels)
+    with replacing_folder(folder) as temporary:
+        save_assay(temporary, assay)
+        _features_table(profiles).to_csv(temporary / FEATURES_FILE, index=False)
+        wells[used].to_csv(temporary / WELLS)
+        front = conditions.table.copy()
+        if assay.control:
+            front.insert(0, CP_TYPE, design.table[CP_TYPE])
+        for name, rows in ((TRAIN_FEATURES, train), (TEST_FEATURES, test)):
+            if rows.any():
+                _write_features(temporary / name, front[rows], profiles.values[rows])
+        if train.any():
+            labels.table[train].rename_axis(SIG_ID).to_csv(temporary / TRAIN_SCORED)
+            if assay.compound:
+                compounds = design.table.loc[train, "compound"].rename("drug_id")
+                compounds.rename_axis(SIG_ID).to_csv(temporary / TRAIN_DRUG)
+        write_json(temporary / RECORD, _record(files, profiles, options, counts, notes))
+        (temporary / SUMMARY).write_text("\n".join([*(f"{a}: {b}" for a, b in counts), "", *notes.lines(10**6), ""]))
+        if folder.exists():
+            shutil.rmtree(folder)  # an earlier import; see check_target
+    return Imported(folder, counts, notes)
+
+
+def _assay(
+    folder: Path,
+    profiles: Profiles,
+    design: Design,
+    conditions: Conditions,
+    labels: Labels,
+    options: ImportOptions,
+    z_scores: bool,
+    trains: bool,
+) -> Assay:
+    groups = profiles.features[GROUP]
+    return Assay(
+        name=options.name or folder.resolve().name,
+        groups=tuple(
+            FeatureGroup(name=name, columns=tuple(groups.index[groups == name])) for name in dict.fromkeys(groups)
+        ),
+        conditions=conditions.conditions,
+        control=Control(column=CP_TYPE, values=(CONTROL,)) if design.controls.any() else None,
+        targets=tuple(labels.table.columns) or None,
+        compound=trains and "compound" in design.fields,
+        value_range=(-Z_RANGE, Z_RANGE) if z_scores else None,
+    )
+
+
+def wells_table(profiles: Profiles, design: Design, options: ImportOptions, notes: Notes) -> pd.DataFrame:
+    """Everything that is known about the wells: the fields, then all metadata of the files as ``Metadata_`` columns."""
+    table = design.table
+    unit = f" {design.dose_unit}" if design.dose_unit else ""
+    doses = table["dose"].map(lambda dose: f"{dose:g}{unit}", na_action="ignore").astype(object)
+    doses = doses.where(table["dose_level"].isna() | design.controls, table["dose_level"])
+    known = pd.DataFrame(
+        {
+            "plate": table["plate"],
+            "well": table["well"],
+            "compound": table["compound"],
+            "dose": table["dose"].where(table["dose_level"].isna(), table["dose_level"]),
+            "time": table["time"].where(table["time_level"].isna(), table["time_level"]),
+            TREATMENT: treatments(pd.DataFrame({COMPOUND: table["compound"], DOSE: doses})),
+            CP_TYPE: table[CP_TYPE],
+        }
+    ).rename_axis(SIG_ID)
+    extra = batches(table["plate"], options.plate_pattern, notes)
+    extra = extra.drop(columns=[column for column in extra if column in known])
+    metadata = profiles.wells.copy()
+    names: list[str] = []
+    for column in metadata:
+        name = column if MARKED.match(column) else f"Metadata_{column}"
+        while name in names:
+            name += "_2"
+        names.append(name)
+    return pd.concat([known, extra, metadata.set_axis(names, axis=1)], axis=1).rename_axis(SIG_ID)
+
+
+def _features_table(profiles: Profiles) -> pd.DataFrame:
+    table = profiles.features[[GROUP, ENTREZ_ID, SYMBOL, PROBE_ID, CELL_LINE]]
+    table = table[[column for column in table if column == GROUP or (table[column] != "").any()]]
+    return table.rename_axis(FEATURE).reset_index()
+
+
+def _write_features(path: Path, front: pd.DataFrame, values: pd.DataFrame) -> None:
+    with path.open("wb") as file:
+        for first in range(0, len(values), _AT_ONCE):
+            # Seven digits are more than any measurement has.
+            part = values.iloc[first : first + _AT_ONCE].astype(np.float32)
+            table = pd.concat([front.iloc[first : first + _AT_ONCE], part], axis=1)
+            append_csv(file, table.rename_axis(SIG_ID).reset_index(), header=not first)
+
+
+def _counts(
+    profiles: Profiles, design: Design, train: np.ndarray, test: np.ndarray, labels: Labels
+) -> list[tuple[str, str]]:
+    groups = profiles.features[GROUP].value_counts(sort=False)
+    treated = ~design.controls
+    counts = [
+        ("training wells", f"{train.sum():,}, treated {(train & treated).sum():,}"),
+        ("wells to predict", f"{test.sum():,}, treated {(test & treated).sum():,}"),
+        ("plates", f"{design.table['plate'].nunique():,}"),
+        (
+            "features",
+            f"{len(profiles.features):,} (" + ", ".join(f"{name} {count:,}" for name, count in groups.items()) + ")",
+        ),
+    ]
+    if "compound" in design.fields:
+        compounds = design.table["compound"]
+        counts.append(
+            ("compounds", f"{compounds[treated].nunique():,}, for training {compounds[train & treated].nunique():,}")
+        )
+    doses = design.table.loc[treated, "dose"].dropna().unique()
+    if len(doses):
+        unit = f" {design.dose_unit}" if design.dose_unit else ""
+        counts.append(("doses", f"{len(doses):,}, {as_level(min(doses))} to {as_level(max(doses))}{unit}"))
+    if labels.table.shape[1]:
+        positive = labels.table.to_numpy()[train & treated]
+        negatives = int((positive.sum(axis=1) == 0).sum())
+        counts.append(("targets", f"{positive.shape[1]:,}; {negatives:,} training wells have none of them"))
+    return counts
+
+
+def _record(
+    files: Sequence[Path], profiles: Profiles, options: ImportOptions, counts: list[tuple[str, str]], notes: Notes
+) -> dict[str, Any]:
+    tables = [*options.wells, *([options.moa] if options.moa else [])]
+    return {
+        "format": 1,
+        "version": __version__,
+        "files": [{"name": Path(path).name, "sha256": sha256(Path(path))} for path in (*files, *tables)],
+        "kind": profiles.kind,
+        "options": options.plain,
+        "counts": dict(counts),
+        "notes": notes.plain,
+    }

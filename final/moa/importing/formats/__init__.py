@@ -1,0 +1,38 @@
+"""One module a file format. A new format is one new file here: it is found by itself.
+
+A module has ``NAME`` (in messages), ``ORDER`` (formats with lower numbers are asked first), ``recognises(source)``,
+which looks at the first bytes of a ``Source``, and ``read(source, options, notes)``, which returns ``Profiles``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import lru_cache
+from types import ModuleType
+
+from moa.errors import UserError
+from moa.importing.notes import Notes
+from moa.importing.options import ImportOptions
+from moa.importing.profiles import Profiles
+from moa.importing.source import Source
+
+
+@lru_cache(maxsize=1)
+def formats() -> tuple[ModuleType, ...]:
+    """All formats, in the order in which they are asked."""
+    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    return tuple(sorted((module for module in modules if hasattr(module, "recognises")), key=lambda each: each.ORDER))
+
+
+def read_source(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
+    """Read a file of any known format.
+
+    Raises:
+        UserError: no format recognises it, or it is damaged.
+    """
+    for module in formats():
+        if module.recognises(source):
+            return module.read(source, options, notes)
+    known = ", ".join(module.NAME for module in formats())
+    raise UserError(f"{source.name}: none of the formats that can be read ({known})")

@@ -1,0 +1,45 @@
+"""Parquet tables with one row a well, as pycytominer and JUMP write them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from moa.data.tables import PARQUET
+from moa.importing.feature_columns import metadata_columns, profiles_of
+from moa.importing.notes import Notes
+from moa.importing.options import ImportOptions
+from moa.importing.parquet_files import read_frame
+from moa.importing.profiles import Profiles
+from moa.importing.source import Source
+
+NAME, ORDER = "parquet", 30
+_NESTED = (list, dict, np.ndarray)
+
+
+def recognises(source: Source) -> bool:
+    """Whether the file starts as a parquet file does."""
+    return source.head.startswith(PARQUET)
+
+
+def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
+    """Read the table.
+
+    Raises:
+        UserError: the file is damaged, or no table of profiles.
+    """
+    table = read_frame(source)
+    objects = [column for column in table if table[column].dtype == object]
+    nested = [column for column in objects if table[column].map(lambda cell: isinstance(cell, _NESTED)).any()]
+    if nested:
+        notes.aside(f"{source.name}: columns that hold lists", nested)
+        table = table.drop(columns=nested)
+    known = metadata_columns(table.columns, options)
+    for column in table:
+        if column in known or pd.api.types.is_numeric_dtype(table[column]):
+            continue
+        try:
+            table[column] = pd.to_numeric(table[column])  # text that is all numbers is numbers, as in a csv file
+        except (ValueError, TypeError):
+            continue
+    return profiles_of(source.name, table, options, notes, None)

@@ -1,0 +1,84 @@
+"""Import plates: from the laboratory's files to a data folder, or to the rows of a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moa.importing.choose_conditions import choose_conditions
+from moa.importing.combine import read_files
+from moa.importing.design import Design, design, with_places
+from moa.importing.folder import Imported, check_target, write_folder
+from moa.importing.join import join_wells
+from moa.importing.mechanisms import Labels, label_wells
+from moa.importing.merge_replicates import merge_replicates
+from moa.importing.missing import drop_constant, drop_missing, fill_missing
+from moa.importing.normalise import normalise, select_features
+from moa.importing.notes import Notes
+from moa.importing.options import ImportOptions
+from moa.importing.profiles import Profiles
+
+
+@dataclass(frozen=True)
+class Plates:
+    """Plates that can be compared with others: read, joined with their tables, normalised and complete.
+
+    Attributes:
+        profiles: without missing values.
+        design: what was done to the same wells.
+        z_scores: whether the values are z-scores of expression.
+    """
+
+    profiles: Profiles
+    design: Design
+    z_scores: bool
+
+
+def read_plates(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Plates:
+    """Read plates, find out what was done to their wells, and normalise them.
+
+    Args:
+        files: of any known format, one assay.
+        options: see ``ImportOptions``.
+        notes: what was guessed, dropped and set aside is added.
+
+    Raises:
+        UserError: a file or table is damaged, or the options do not fit it; one line with place and fix.
+    """
+    profiles = with_places(read_files(files, options, notes), options, notes)
+    for table in options.wells:
+        joined = join_wells(profiles.wells, table, options, notes)
+        profiles = Profiles(profiles.values, joined, profiles.features, profiles.kind)
+    profiles, wells = design(profiles, options, notes)
+    profiles, wells = drop_missing(profiles, wells, options.most_missing, notes)
+    profiles, z_scores = normalise(profiles, wells, options, notes)
+    profiles = fill_missing(profiles, wells.table["plate"], notes)
+    return Plates(profiles, wells, z_scores)
+
+
+def import_plates(files: Sequence[Path], out: Path, options: ImportOptions | None = None) -> Imported:
+    """Import plates into a data folder.
+
+    Args:
+        files: of any known format, one assay.
+        out: the folder; must not exist, be empty, or hold an earlier import, which is replaced.
+        options: None: the defaults.
+
+    Raises:
+        UserError: a file or table is damaged, or the options do not fit it; one line with place and fix.
+    """
+    options, notes = options or ImportOptions(), Notes()
+    check_target(Path(out))
+    plates = read_plates(files, options, notes)
+    profiles, wells = drop_constant(plates.profiles, notes), plates.design
+    if options.select_features:
+        profiles = select_features(profiles, notes)
+    if options.merge_replicates:
+        profiles, wells = merge_replicates(profiles, wells, notes)
+    conditions = choose_conditions(profiles, wells, options, notes)
+    keep = conditions.complete
+    profiles, wells = profiles.take(keep), wells.take(keep)
+    labels: Labels = label_wells(profiles.wells, wells, options, notes)
+    conditions = type(conditions)(conditions.conditions, conditions.table[keep], keep[keep])
+    return write_folder(Path(out), files, profiles, wells, conditions, labels, options, notes, plates.z_scores)

@@ -1,0 +1,149 @@
+"""What was done to each well: controls, positive controls, doses, times and plates, with the names files use."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moa.errors import UserError
+from moa.importing.design import FILE, design, well_name, with_places
+from moa.importing.fields import choose_fields, find_column, find_field, plain_name
+from moa.importing.notes import Notes
+from moa.importing.options import ImportOptions
+from moa.importing.profiles import Profiles, as_text
+
+
+def profiles_of(**columns):
+    wells = pd.DataFrame(columns, dtype=object).replace({None: np.nan})
+    wells.index = [f"w{number}" for number in range(len(wells))]
+    wells.insert(0, FILE, "plate.csv")
+    values = pd.DataFrame(np.arange(len(wells), dtype=float)[:, None], index=wells.index, columns=["f"])
+    return Profiles(values, wells, pd.DataFrame({"group": ["features"]}, index=["f"]), "profiles")
+
+
+def types(notes=None, control_values=(), stated=None, **columns):
+    options = ImportOptions(columns=stated or {}, control_values=control_values)
+    profiles, found = design(profiles_of(**columns), options, Notes() if notes is None else notes)
+    assert list(profiles.values.index) == list(found.table.index)
+    return found.table["cp_type"].tolist()
+
+
+def test_cmap():
+    found = types(
+        pert_type=["ctl_vehicle", "trt_cp", "trt_poscon", "ctl_untrt"], pert_iname=["DMSO", "a", "b", "UnTrt"]
+    )
+    assert found == ["ctl_vehicle", "trt_cp", "trt_poscon"]  # an untreated well is neither
+
+
+def test_pycytominer_and_jump():
+    assert types(
+        Metadata_pert_type=["control", "trt", "control", None],
+        Metadata_broad_sample=["DMSO", "BRD-1", "BRD-2", "BRD-3"],
+    ) == ["ctl_vehicle", "trt_cp", "trt_poscon", "trt_cp"]
+    assert types(
+        Metadata_control_type=["negcon", None, "poscon_cp"],
+        Metadata_pert_type=["control", "trt", "control"],
+        Metadata_pert_iname=["DMSO", "a", "b"],
+    ) == ["ctl_vehicle", "trt_cp", "trt_poscon"]
+
+
+def test_without_a_column_of_types_the_solvent_is_the_control():
+    notes = Notes()
+    assert types(notes, compound=["dmso", "taxol", "EMPTY", None]) == ["ctl_vehicle", "trt_cp"]
+    told = "\n".join(notes.lines())
+    assert "vehicle controls" in told and "1 empty well" in told and "1 well without a compound" in told
+
+
+def test_untreated_wells_are_controls_where_there_are_no_others():
+    assert types(compound=["untreated", "taxol"]) == ["ctl_vehicle", "trt_cp"]
+
+
+def test_stated_controls():
+    columns = {"compound": ["blank medium", "a"], "role": ["k", "p"]}
+    assert types(control_values=("Blank medium",), **columns) == ["ctl_vehicle", "trt_cp"]
+    assert types(control_values=("k",), stated={"control": "role"}, **columns) == ["ctl_vehicle", "trt_cp"]
+
+
+def test_the_dose_of_controls_is_left_out_and_doses_of_words_are_levels():
+    profiles = profiles_of(
+        pert_type=["ctl_vehicle", "trt_cp", "trt_cp"],
+        pert_idose=["DMSO", "10.0 um", "0.37 um"],
+        pert_itime=["24 h"] * 3,
+    )
+    _, found = design(profiles, ImportOptions(), Notes())
+    assert np.isnan(found.table["dose"].iloc[0]) and found.table["dose"].tolist()[1:] == [10, 0.37]
+    assert found.table["time"].tolist() == [24, 24, 24] and (found.dose_unit, found.time_unit) == ("µM", "h")
+    words = profiles_of(cp_type=["ctl_vehicle", "trt_cp"], cp_dose=["D1", "D2"])
+    _, found = design(words, ImportOptions(), Notes())
+    assert found.table["dose_level"].tolist()[1] == "D2" and found.table["dose"].isna().all()
+
+
+def test_units_beside_belong_to_pert_dose_and_not_to_pert_idose():
+    columns = {"pert_dose": ["10"], "pert_dose_unit": ["nm"], "pert_type": ["trt_cp"]}
+    assert design(profiles_of(**columns), ImportOptions(), Notes())[1].table["dose"].tolist() == [0.01]
+    columns["pert_idose"] = ["10 um"]
+    assert design(profiles_of(**columns), ImportOptions(), Notes())[1].table["dose"].tolist() == [10]
+
+
+def test_batches_of_a_compound_are_one_compound():
+    notes = Notes()
+    profiles = profiles_of(Metadata_broad_sample=["BRD-K76908866-001-06-8", "BRD-K76908866-003-01-1", "DMSO"])
+    _, found = design(profiles, ImportOptions(), notes)
+    assert found.table["compound"].tolist() == ["BRD-K76908866", "BRD-K76908866", "DMSO"]
+    assert "without the batch" in "\n".join(notes.lines())
+
+
+def test_each_file_is_a_plate_where_no_column_names_plates():
+    notes = Notes()
+    profiles = profiles_of(compound=["a", "b"])
+    assert design(profiles, ImportOptions(), notes)[1].table["plate"].tolist() == ["plate", "plate"]
+    assert "--plate" in "\n".join(notes.lines())
+
+
+def test_places():
+    names = ["A3", "a03", "A-03", " p24", "AA1", "well 7"]
+    assert [well_name(name) for name in names] == ["A03", "A03", "A03", "P24", "AA01", "well 7"]
+    profiles = profiles_of(Metadata_Row=["1", "B"], Metadata_Col=["3", "12"], compound=["a", "b"])
+    assert design(profiles, ImportOptions(), Notes())[1].table["well"].tolist() == ["A03", "B12"]
+
+
+def test_plates_and_places_of_names():
+    notes = Notes()
+    profiles = profiles_of(compound=["a", "b"])
+    names = ["LJP005_X1_B19:A03", "LJP005_X1_B19:P24"]
+    profiles = Profiles(profiles.values.set_axis(names), profiles.wells.set_axis(names), profiles.features, "profiles")
+    _, found = design(with_places(profiles, ImportOptions(), notes), ImportOptions(), notes)
+    assert found.table["plate"].tolist() == ["LJP005_X1_B19"] * 2 and found.table["well"].tolist() == ["A03", "P24"]
+    assert "those of the wells' names" in "\n".join(notes.lines())
+
+
+def test_single_cells_are_not_wells():
+    profiles = profiles_of(plate=["1"] * 10, well=["A01"] * 5 + ["A02"] * 5)
+    with pytest.raises(UserError, match="aggregate single cells or sites to wells first"):
+        design(profiles, ImportOptions(), Notes())
+
+
+def test_columns_that_differ_in_case_alone():
+    notes = Notes()
+    wells = pd.DataFrame({"Metadata_plate": ["x"], "Metadata_Plate": ["y"], "Metadata_PLATE": ["x"]})
+    assert find_field(wells, "plate", notes) == "Metadata_plate"
+    assert notes.lines() == [
+        "guessed: plate is in column 'Metadata_plate', not in the others of that name: Metadata_Plate, Metadata_PLATE"
+    ]
+    with pytest.raises(UserError, match="fits the columns Metadata_plate, Metadata_Plate, Metadata_PLATE"):
+        find_column(wells.columns, "plate", "--plate")
+    assert find_column(wells.columns, "Metadata_Plate", "--plate") == "Metadata_Plate"
+
+
+def test_fields_by_name():
+    wells = pd.DataFrame({"Image_Metadata_Plate_DAPI": ["1"], "pert_iname": [np.nan], "pert_id": ["x"], "DOSE": ["1"]})
+    assert plain_name("Image_Metadata_Plate_DAPI") == "plate_dapi"
+    found = choose_fields(wells, {}, Notes())
+    assert found == {"plate": "Image_Metadata_Plate_DAPI", "compound": "pert_id", "dose": "DOSE"}
+    assert choose_fields(wells, {"compound": "dose"}, Notes())["compound"] == "DOSE"
+
+
+def test_metadata_as_text():
+    assert as_text(pd.Series([24.0, np.nan, 3.0])).tolist()[0] == "24"
+    assert as_text(pd.Series([3.33, -666], dtype=np.float32)).fillna("").tolist() == ["3.33", ""]
+    assert as_text(pd.Series([b"a ", " b", "NaN", "-666", None])).fillna("").tolist() == ["a", "b", "", "", ""]
+    assert as_text(pd.Series([True, False])).tolist() == ["True", "False"]

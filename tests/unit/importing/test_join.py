@@ -1,0 +1,68 @@
+"""Tables of plates and wells are joined by what their columns hold."""
+
+import pandas as pd
+
+from moa.importing.join import join_wells
+from moa.importing.notes import Notes
+from moa.importing.options import ImportOptions
+
+WELLS = pd.DataFrame(
+    {
+        "Image_Metadata_Plate": ["Week1_1", "Week1_1", "Week1_2", "Week1_2"],
+        "Image_Metadata_Well": ["A01", "B12", "A01", "C03"],
+        "Metadata_Plate_Map_Name": ["M1", "M1", "M2", "M2"],
+    },
+    index=["a", "b", "c", "d"],
+    dtype=object,
+)
+
+
+def joined(tmp_path, text, wells=WELLS, **options):
+    (tmp_path / "map.csv").write_text(text)
+    notes = Notes()
+    return join_wells(wells, tmp_path / "map.csv", ImportOptions(**options), notes), "\n".join(notes.lines())
+
+
+def test_plate_and_well_whatever_they_are_called(tmp_path):
+    text = "Replicate,Barcode_X,Position_Y,Drug\n1,week1_1,a1,x\n1,Week1_1,B12,y\n2,Week1_2,A01,z\n2,Week1_9,A01,w\n"
+    table, told = joined(tmp_path, text)
+    assert table["Drug"].fillna("").tolist() == ["x", "y", "z", ""]
+    assert "'Barcode_X' = 'Image_Metadata_Plate' and 'Position_Y' = 'Image_Metadata_Well': 3 wells found" in told
+    assert "1 well of the files are not in it: d" in told and "1 row of it are of no well" in told
+
+
+def test_a_map_of_places_holds_for_every_plate(tmp_path):
+    table, told = joined(tmp_path, "well;Drug\nA01;x\nB12;y\nC03;z\n")
+    assert table["Drug"].tolist() == ["x", "y", "x", "z"] and "holds for each of the 2 plates" in told
+
+
+def test_a_table_of_plates(tmp_path):
+    table, _ = joined(tmp_path, "assay_plate\tcell\nWeek1_1\tA549\nWeek1_2\tU2OS\n")
+    assert table["cell"].tolist() == ["A549", "A549", "U2OS", "U2OS"]
+
+
+def test_the_name_of_the_plate_map(tmp_path):
+    table, told = joined(tmp_path, "plate_map_name,well_position,Drug\nM1,A01,x\nM1,B12,y\nM2,A01,z\nM2,C03,w\n")
+    assert table["Drug"].tolist() == ["x", "y", "z", "w"] and "'plate_map_name' = 'Metadata_Plate_Map_Name'" in told
+
+
+def test_numbers_of_plates_that_a_spreadsheet_made_fractions(tmp_path):
+    wells = WELLS.assign(Image_Metadata_Plate=["7", "7", "8", "8"])
+    table, _ = joined(tmp_path, "plate,well,Drug\n7.0,A01,x\n7.0,B12,y\n8.0,A01,z\n8.0,C03,w\n", wells)
+    assert table["Drug"].tolist() == ["x", "y", "z", "w"]
+
+
+def test_the_names_of_the_wells(tmp_path):
+    """Tables of instances beside LINCS files have them; other columns need not match."""
+    text = "inst_id\tdet_plate\tpert_iname\nb\tX\ty\na\tX\tx\nc\tX\tz\nq\tX\tw\n"
+    wells = WELLS.drop(columns=["Image_Metadata_Plate", "Image_Metadata_Well"])
+    table, told = joined(tmp_path, text, wells)
+    assert table["pert_iname"].fillna("").tolist() == ["x", "y", "z", ""] and table["det_plate"].iloc[0] == "X"
+    assert "'inst_id' = the names of the wells: 3 wells found" in told
+
+
+def test_equal_rows_do_no_harm_and_replaced_columns_are_told(tmp_path):
+    text = "plate,well,Metadata_Plate_Map_Name,note\nWeek1_1,A01,N,\nWeek1_1,A01,N,\n"
+    table, told = joined(tmp_path, text)
+    assert table["Metadata_Plate_Map_Name"].fillna("").tolist() == ["N", "", "", ""]
+    assert "its columns replace those of the files: Metadata_Plate_Map_Name" in told
