@@ -27,9 +27,9 @@ from moa.learners.runtime import Runtime, device_here
 from moa.models.base import Recipe
 from moa.models.own import load_recipes
 from moa.models.registry import recipe, register
-from moa.training.layout import WeightsFolder
-from moa.training.selection import Selection
-from moa.training.trained import Trained, open_trained
+from moa.weights.layout import WeightsFolder
+from moa.weights.selection import Selection
+from moa.weights.trained import Trained, open_trained
 
 #: A model: a name, a blend's name or file, a Python file of one's own, or a recipe.
 ModelName = str | Path | Recipe

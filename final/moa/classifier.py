@@ -25,8 +25,8 @@ from moa.jobs.fitting import fit_models, held_columns
 from moa.learners.runtime import Runtime
 from moa.models.base import Recipe
 from moa.training.runner import Runner
-from moa.training.trained import Trained, open_trained
-from moa.training.watch import Silent
+from moa.training.unit_progress import Silent
+from moa.weights.trained import Trained, open_trained
 
 #: Fewest training rows: below, no familiarity can be fitted.
 LEAST_ROWS = 10

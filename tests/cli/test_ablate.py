@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from moa.cli import app
 from moa.errors import UserError
-from moa.jobs.claims import ABLATIONS
+from moa.jobs.writeup_claims import ABLATIONS
 
 
 def test_the_command_lists_what_there_is_and_names_what_it_knows():

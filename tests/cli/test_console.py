@@ -14,9 +14,9 @@ from moa.blending.result import MethodResult, SearchResult
 from moa.cli import ablations, blends, compare
 from moa.cli.console import number_table, score_tables, text_table
 from moa.environment import FINAL
-from moa.jobs.claims import ABLATIONS
 from moa.jobs.compare import Comparison
 from moa.jobs.train import score_row
+from moa.jobs.writeup_claims import ABLATIONS
 from moa.models import winners
 from moa.models.registry import recipes
 

@@ -10,7 +10,7 @@ from moa.data.table_files import write_table
 from moa.jobs.train import score_row
 from moa.metrics import log_loss
 from moa.models.registry import recipe
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
 

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 
 from moa.jobs.ablation import run_ablations
-from moa.jobs.claims import ablation
+from moa.jobs.writeup_claims import ablation
 from moa.learners.runtime import Runtime
 from moa.metrics import log_loss
-from moa.training.selection import Selection
-from moa.training.trained import open_trained
+from moa.weights.selection import Selection
+from moa.weights.trained import open_trained
 from support.demo import copy_models
 
 

@@ -16,7 +16,7 @@ from moa.jobs.train import train_models
 from moa.learners.runtime import Runtime
 from moa.metrics.ranking import column_areas
 from moa.models.registry import recipe
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 from support.assays import cell_painting, write_h5ad
 from support.screens import SMALL
 

@@ -9,7 +9,7 @@ from moa.data.holdout import HoldOut
 from moa.jobs.fitting import fit_models
 from moa.models.registry import recipe
 from moa.training.runner import Runner
-from moa.training.selection import Selection
+from moa.weights.selection import Selection
 from support.screens import SMALL, screen
 
 #: In the 3-stage NN the inputs of stage 3 are predictions of models that were trained on other folds, as in any stack.
@@ -62,7 +62,7 @@ def test_perceptrons_keep_the_last_epoch_and_others_choose_one_inside_the_traini
     data = screen()
     for name in ("simple-nn-new-cv", "two-heads"):
         oof_of_first_fold(name, data, tmp_path, parts=3)
-    from moa.training.trained import open_trained
+    from moa.weights.trained import open_trained
 
     perceptron, two_heads = (open_trained(name, tmp_path, whole=False) for name in ("simple-nn-new-cv", "two-heads"))
     assert perceptron.hold_out.label == two_heads.hold_out.label == "compound-3"

@@ -14,8 +14,8 @@ from moa.files import read_json
 from moa.jobs.train import train_models
 from moa.learners.runtime import Runtime
 from moa.models.own import load_recipes
-from moa.training.merge import merge_weights
-from moa.training.trained import open_trained
+from moa.weights.merge import merge_weights
+from moa.weights.trained import open_trained
 from support import TESTS
 
 OWN = TESTS / "support" / "my_small.py"

@@ -23,15 +23,15 @@ from moa.data.folds import Folds
 from moa.errors import UserError
 from moa.jobs.ablation import run_ablations
 from moa.jobs.blend import search_weights
-from moa.jobs.claims import Ablation, Arm
 from moa.jobs.plates import predict_plates
+from moa.jobs.writeup_claims import Ablation, Arm
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage
 from moa.parallel import one_thread
 from moa.training.cluster import open_cluster
 from moa.training.machines import open_executor
-from moa.training.selection import Selection
 from moa.training.unit import StageInputs, Unit, UnitCallback, UnitsFailed, train_unit
+from moa.weights.selection import Selection
 from support import TESTS, cluster_job, weights
 from support.killing import Killing, kill_one
 from support.perceptrons import make_inputs, training_units

@@ -18,10 +18,10 @@ from moa.data.table_files import read_table
 from moa.errors import StoreError
 from moa.features import LogScaler
 from moa.files import read_json, sha256, write_json
-from moa.training import fits
-from moa.training.layout import WeightsFolder
-from moa.training.merge import merge_weights
-from moa.training.trained import open_trained
+from moa.weights import fitted_transformers as fits
+from moa.weights.layout import WeightsFolder
+from moa.weights.merge import merge_weights
+from moa.weights.trained import open_trained
 from support.stored import STORED, unpack_store
 
 MODEL, STAGE = "two-heads", "phase2"

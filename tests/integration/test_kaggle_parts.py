@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from moa.kaggle.session import Session
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 
 MODEL = "simple-nn-old-cv"
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from moa.cli import app
 from moa.errors import UserError
 from moa.files import read_json
-from moa.training.merge import merge_weights
-from moa.training.trained import open_trained
+from moa.weights.merge import merge_weights
+from moa.weights.trained import open_trained
 from support.demo import copy_models
 
 MODEL = "simple-nn-old-cv"

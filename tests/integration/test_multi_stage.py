@@ -6,8 +6,8 @@ import pytest
 from moa.errors import StoreError, UserError
 from moa.models.registry import recipe
 from moa.training.runner import Runner
-from moa.training.selection import Selection
-from moa.training.trained import open_trained
+from moa.weights.selection import Selection
+from moa.weights.trained import open_trained
 
 THREE, TABNET = "three-stage-nn-5fold", "two-stage-nn-tabnet"
 

@@ -18,7 +18,7 @@ from moa.jobs.plates import predict_plates
 from moa.learners.runtime import Runtime
 from moa.parallel import Here
 from moa.reporting.plates import LACKING, PlateRun, write_plate_page
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 from support.browser import DESK, PHONE, chromium
 from support.demo import copy_models
 from support.report_pages import Page

@@ -24,7 +24,7 @@ from moa.errors import DataError, UserError
 from moa.jobs.plates import predict_plates
 from moa.learners.runtime import Runtime
 from moa.parallel import Here, Processes
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]
 ALONE = plate_blend(MEMBERS[0]["model"])

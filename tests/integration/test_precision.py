@@ -8,7 +8,7 @@ from moa.cli import app
 from moa.data.table_files import read_table
 from moa.errors import UserError
 from moa.learners.runtime import Runtime
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 NAME = "simple-nn-old-cv"
 

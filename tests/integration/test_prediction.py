@@ -11,7 +11,7 @@ from moa.jobs.predict import predict_model
 from moa.learners.runtime import Runtime
 from moa.metrics import log_loss, prevalence_baseline
 from moa.models.registry import recipes
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 NAME = "simple-nn-old-cv"
 

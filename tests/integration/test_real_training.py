@@ -14,8 +14,8 @@ from moa.importing.options import ImportOptions
 from moa.jobs.train import train_models
 from moa.learners.runtime import Runtime
 from moa.models.registry import recipe, recipes
-from moa.training.selection import Selection
-from moa.training.trained import open_trained
+from moa.weights.selection import Selection
+from moa.weights.trained import open_trained
 from support.screens import SMALL
 
 pytestmark = pytest.mark.skipif("MOA_FIELD_DATA" not in os.environ, reason="needs real plates of the field")

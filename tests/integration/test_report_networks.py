@@ -22,7 +22,7 @@ from moa.reporting.networks import network_section, networks
 from moa.reporting.page import Table
 from moa.reporting.scores import Scores
 from moa.reporting.sections import blends, scores
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 CNN, NN = "deepinsight-resnest-v2", "simple-nn-old-cv"
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from moa.data.table_files import read_table
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 from support.demo import moa_quietly
 
 #: When to kill, one after another: as soon as so many files or folders of the pattern are in the model's folder.

@@ -16,10 +16,10 @@ from moa.errors import StoreError, UserError
 from moa.files import read_json
 from moa.learners.two_heads.settings import AFTER
 from moa.models.registry import recipe
-from moa.training.layout import WeightsFolder
-from moa.training.merge import merge_weights
 from moa.training.runner import Runner
-from moa.training.trained import open_trained
+from moa.weights.layout import WeightsFolder
+from moa.weights.merge import merge_weights
+from moa.weights.trained import open_trained
 from support.stored import STORED, unpack_store
 
 MODELS = ("two-heads", "two-stage-nn-tabnet")

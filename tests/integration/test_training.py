@@ -12,8 +12,8 @@ from moa.errors import StoreError, UserError
 from moa.files import read_json
 from moa.models.registry import recipe
 from moa.training.runner import Runner
-from moa.training.selection import Selection
-from moa.training.trained import open_trained
+from moa.weights.selection import Selection
+from moa.weights.trained import open_trained
 from support import array_job
 from support.demo import copy_models
 from support.weights import files

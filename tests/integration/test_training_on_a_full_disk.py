@@ -16,8 +16,8 @@ from moa.jobs.predict import predict_model
 from moa.jobs.train import train_models
 from moa.learners.runtime import Runtime
 from moa.models.own import load_recipes
-from moa.training.merge import merge_weights
-from moa.training.trained import open_trained
+from moa.weights.merge import merge_weights
+from moa.weights.trained import open_trained
 from support import TESTS
 
 CPU = Runtime.of("cpu")

@@ -4,7 +4,7 @@ import pytest
 
 from moa.learners.two_heads.settings import AFTER
 from moa.metrics import log_loss, prevalence_baseline
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 
 @pytest.mark.parametrize("name", ["two-heads", "two-heads-v2"])

@@ -15,7 +15,7 @@ from moa.features.pipeline import FeaturePipeline, Step, drop, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 from moa.training.runner import Runner
-from moa.training.selection import Selection
+from moa.weights.selection import Selection
 
 
 class Config(ModelConfig):

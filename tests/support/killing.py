@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import contextmanager
 from threading import Thread
 
-from moa.training.watch import Watch, Watched
+from moa.training.unit_progress import Watch, Watched
 
 
 def kill_one(client):

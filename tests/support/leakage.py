@@ -20,7 +20,7 @@ from moa.data.folds import Folds
 from moa.metrics import CLIP, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.training.runner import Runner
-from moa.training.selection import Selection
+from moa.weights.selection import Selection
 
 #: A fold is leaked if its loss lies this many standard deviations below that of the shuffles. By chance that happens
 #: once in thirty thousand; choosing the best epoch by the fold's own loss is worth about one standard deviation.

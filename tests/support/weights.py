@@ -1,7 +1,7 @@
 """Weights folders compared file by file."""
 
 from moa.files import read_json
-from moa.training.fits import array_hashes
+from moa.weights.fitted_transformers import array_hashes
 
 
 def files(folder):

@@ -5,7 +5,7 @@ import pytest
 
 from moa.errors import StoreError
 from moa.files import create_json, creating, digest, read_json, replacing, write_json
-from moa.training.store import ModelStore
+from moa.weights.store import ModelStore
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):

@@ -200,7 +200,7 @@ ELSEWHERE = {
     ("bench/notebook_inference.py", None): "the notebook of 2020 that is measured",
     ("importing/folder.py", "_write_features"): "called within `replacing_folder`",
     ("kaggle/package.py", None): "called within `writing` by the command",
-    ("training/merge.py", "link_or_copy"): "called within `replacing_folder` and `writing`",
+    ("weights/merge.py", "link_or_copy"): "called within `replacing_folder` and `writing`",
     ("reporting/page.py", "svg"): "into memory",
 }
 

@@ -23,7 +23,7 @@ from moa.data.dataset import read_features
 from moa.data.schema import TEST_FEATURES
 from moa.errors import UserError
 from moa.learners.runtime import INSISTING, Runtime, multiplies_bfloat16
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 ROUNDED = "bf16-mixed"
 #: The way whose processes find no parsed csv file in the cache.

@@ -23,7 +23,8 @@ from moa.learners.runtime import Runtime
 from moa.models.registry import recipe
 from moa.training.executors import LocalExecutor
 from moa.training.runner import Runner
-from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult
+from moa.training.unit import StageInputs, Unit, UnitCallback
+from moa.weights.units import UnitResult
 
 
 def stage(sizes: Sizes, runtime: Runtime) -> pd.DataFrame:

@@ -24,10 +24,10 @@ from moa.files import read_json, write_json
 from moa.learners.runtime import Runtime
 from moa.models.base import merge
 from moa.models.registry import recipe
-from moa.training.layout import UnitKey
 from moa.training.runner import Runner
-from moa.training.selection import Selection
-from moa.training.trained import Trained
+from moa.weights.layout import UnitKey
+from moa.weights.selection import Selection
+from moa.weights.trained import Trained
 
 #: The model that the workspace holds.
 MODEL = "simple-nn-new-cv"

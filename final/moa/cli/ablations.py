@@ -17,7 +17,7 @@ app = typer.Typer()
 
 
 def _names(incomplete: str) -> Iterator[str]:
-    from moa.jobs.claims import ABLATIONS
+    from moa.jobs.writeup_claims import ABLATIONS
 
     return (name for name in ABLATIONS if name.startswith(incomplete))
 
@@ -53,7 +53,7 @@ def ablate(
 
     A run that was stopped continues when the same command is run again.
     """
-    from moa.jobs.claims import ABLATIONS, ablation
+    from moa.jobs.writeup_claims import ABLATIONS, ablation
 
     chosen = [ablation(name) for name in dict.fromkeys(names or ABLATIONS)]
     if listing:
@@ -62,7 +62,7 @@ def ablate(
     from moa.jobs.ablation import in_words, run_ablations
     from moa.learners.runtime import Runtime, device_here
     from moa.training.machines import open_executor
-    from moa.training.selection import Selection
+    from moa.weights.selection import Selection
 
     where = folders(profile, data)
     out_dir = out_dir or where.output / "ablations"

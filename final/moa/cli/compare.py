@@ -48,8 +48,8 @@ def compare(
     from moa.blending.catalogue import expand_models
     from moa.jobs.compare import compare_model
     from moa.jobs.demo import is_demo
-    from moa.training.layout import WeightsFolder
-    from moa.training.selection import Selection
+    from moa.weights.layout import WeightsFolder
+    from moa.weights.selection import Selection
 
     where = folders(profile, data)
     weights = weights or where.weights

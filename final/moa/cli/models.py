@@ -169,7 +169,7 @@ def train(
     # Not before the names and options are checked, because these take seconds.
     from moa.jobs.train import TrainingIncomplete, train_models
     from moa.training.machines import open_executor
-    from moa.training.selection import Selection
+    from moa.weights.selection import Selection
 
     selection, where = Selection.of(seeds, folds, fold, stage, units), folders(profile, data)
     data, profile, weights = where.data, where.profile, weights or where.weights

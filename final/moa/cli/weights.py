@@ -23,8 +23,8 @@ def weights_merge(
 ) -> None:
     """Merge the outputs of several Kaggle sessions, array jobs or machines into one weights folder."""
     from moa.models.registry import recipes
-    from moa.training.merge import merge_weights
-    from moa.training.trained import open_trained
+    from moa.weights.merge import merge_weights
+    from moa.weights.trained import open_trained
 
     on_stop(f"what was merged is kept in {target}; run the same command again to continue")
     table = number_table(escape(f"{target}"), "model", "units taken", "there before", "still to train")

@@ -22,7 +22,7 @@ STORED = {
     "OneHotConditions": "moa.features.conditions",
     "RawInputs": "moa.features.conditions",
     "RowStatistics": "moa.features.statistics",
-    "TTestSelector": "moa.features.selection",
+    "TTestSelector": "moa.features.t_test",
     "TrainingEvidence": "moa.features.evidence",
     "TreatedRows": "moa.features.conditions",
     "UMAPEmbedding": "moa.features.umap",

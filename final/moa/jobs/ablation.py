@@ -1,7 +1,7 @@
 """Ablations: what a part of the solution is worth, measured by leaving it out and compared with the write-up's claim.
 
-An ablation is data (``moa.jobs.claims``): a claim, and arms that differ in one thing. Arms are trained by the same
-runner as everything else, each in its own folder, so that a run that was killed continues, and an arm that two
+An ablation is data (``moa.jobs.writeup_claims``): a claim, and arms that differ in one thing. Arms are trained by the
+same runner as everything else, each in its own folder, so that a run that was killed continues, and an arm that two
 ablations need is trained once. The honest OOF log losses are compared, on the treated rows that all arms of a
 comparison cover.
 """
@@ -20,14 +20,14 @@ from moa.data.synthetic import is_synthetic
 from moa.data.tables import has_table
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing
-from moa.jobs.claims import Ablation
+from moa.jobs.writeup_claims import Ablation
 from moa.learners.runtime import Runtime
 from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.models.registry import recipe
 from moa.progress import console
 from moa.training.executors import UnitExecutor
 from moa.training.runner import Runner
-from moa.training.selection import Selection
+from moa.weights.selection import Selection
 
 
 def run_ablations(

@@ -19,7 +19,7 @@ from moa.data.tables import has_table
 from moa.errors import UserError
 from moa.models.registry import recipe
 from moa.parallel import Streams
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 
 
 def search_weights(
@@ -50,7 +50,7 @@ def search_weights(
         UserError: a model asked for by its own name has no predictions, or the search refuses them.
     """
     from moa.blending.search import search  # this and open_trained need packages that a blend does without
-    from moa.training.trained import open_trained
+    from moa.weights.trained import open_trained
 
     options = options or SearchOptions()
     if whole_drugs is None:
@@ -79,7 +79,7 @@ def search_weights(
 
 def _scheme(name: str, weights: Path, schema: Assay) -> str:
     """The cross-validation scheme of a model's OOF, such as "drug-aware-5" or "compound-10"."""
-    from moa.training.trained import open_trained
+    from moa.weights.trained import open_trained
 
     model = recipe(name)
     if WeightsFolder(weights).has(name):

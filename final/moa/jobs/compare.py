@@ -1,8 +1,8 @@
 """Compare a trained model with what the winners' own runs logged on the competition's data.
 
 ``moa.models.winners`` has the logs and says which runs are ``exact``, ``sister`` or of ``one seed``, and
-``moa.jobs.spread`` which differences are unremarkable. Only an exact run is judged. Of the others, differences are
-shown: unit by unit for one seed, else between means over folds and seeds.
+``moa.jobs.chance_margins`` which differences are unremarkable. Only an exact run is judged. Of the others, differences
+are shown: unit by unit for one seed, else between means over folds and seeds.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from moa.data.schema import SIG_ID, TRAIN_SCORED
 from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import sha256
-from moa.jobs.spread import mean_margin, unit_margin
+from moa.jobs.chance_margins import mean_margin, unit_margin
 from moa.metrics import log_loss
 from moa.models import winners
 from moa.models.base import Stage
 from moa.models.registry import recipe
 from moa.models.winners import KINDS, Log
-from moa.training.layout import WeightsFolder
-from moa.training.selection import Selection
-from moa.training.store import first_difference
-from moa.training.trained import Trained, open_trained
+from moa.weights.layout import WeightsFolder
+from moa.weights.selection import Selection
+from moa.weights.store import first_difference
+from moa.weights.trained import Trained, open_trained
 
 _UNIT = ["seed", "fold"]
 

@@ -23,8 +23,8 @@ from moa.files import read_json
 from moa.jobs.train import score_row
 from moa.metrics import log_loss
 from moa.models.registry import recipe
-from moa.training.layout import WeightsFolder
-from moa.training.trained import open_trained
+from moa.weights.layout import WeightsFolder
+from moa.weights.trained import open_trained
 
 #: The data set of the README's figures; ``moa.data.synthetic`` writes these beside the data.
 DATA = {**DEMO, "world": 3}

@@ -12,7 +12,7 @@ from moa.data.table_files import write_table
 from moa.errors import UserError
 from moa.importing.options import ImportOptions
 from moa.progress import console
-from moa.training.trained import Trained
+from moa.weights.trained import Trained
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from statistics import fmean
 from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.models.base import Recipe
-from moa.training.layout import WeightsFolder
-from moa.training.store import ModelStore
+from moa.weights.layout import WeightsFolder
+from moa.weights.store import ModelStore
 
 _RECORDED = Path(__file__).with_name("recorded_seconds.csv")
 #: Share of the workers' time from which on their number is what limits a run.

@@ -27,8 +27,8 @@ from moa.data.schema import SIG_ID
 from moa.data.table_files import append_csv
 from moa.files import read_json, replacing, replacing_folder, write_json
 from moa.learners.runtime import Runtime
-from moa.training.trained import open_trained
-from moa.training.travel import Weights
+from moa.weights.for_workers import Weights
+from moa.weights.trained import open_trained
 
 #: Samples for which more than this share of the training samples is nearer to the training data get a warning.
 FAR = 0.999

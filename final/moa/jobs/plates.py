@@ -34,9 +34,9 @@ from moa.learners.runtime import Runtime
 from moa.parallel import Here, Streams
 from moa.progress import Bar, console, progress
 from moa.training.executors import LocalExecutor
-from moa.training.layout import WeightsFolder
-from moa.training.trained import Trained, open_trained
-from moa.training.travel import weights_for
+from moa.weights.for_workers import weights_for
+from moa.weights.layout import WeightsFolder
+from moa.weights.trained import Trained, open_trained
 
 #: Few enough that a file of one plate's thousands of rows keeps several cores busy.
 ROWS_AT_A_TIME = 2048

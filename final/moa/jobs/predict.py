@@ -20,8 +20,8 @@ from moa.errors import UserError
 from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
 from moa.progress import console
-from moa.training.layout import WeightsFolder
-from moa.training.trained import open_trained
+from moa.weights.layout import WeightsFolder
+from moa.weights.trained import open_trained
 
 
 def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runtime | None = None) -> Path:

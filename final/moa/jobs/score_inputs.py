@@ -18,10 +18,10 @@ from moa.data.tables import find_table, has_table, read_table
 from moa.data.wells import COMPOUND, WELLS, describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.metrics import check_labels, check_probabilities
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 
 if TYPE_CHECKING:
-    from moa.training.trained import Trained
+    from moa.weights.trained import Trained
 
 #: What is known of rows beside the columns of wells.csv: see ``_learnable``.
 LEARNABLE = "learnable"
@@ -89,7 +89,7 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
     Raises:
         UserError: a model asked for by its own name is not trained, or none is.
     """
-    from moa.training.trained import open_trained  # it needs torch, which files of predictions do not
+    from moa.weights.trained import open_trained  # it needs torch, which files of predictions do not
 
     dataset, known = _read_data(data, wells)
     found = [name for name in expand_models(names) if name in names or WeightsFolder(weights).has(name)]
@@ -103,7 +103,7 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
 
 
 def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
-    from moa.training.heldout import held_out_folds
+    from moa.weights.held_out_folds import held_out_folds
 
     stage = trained.last
     units = trained.units(stage)

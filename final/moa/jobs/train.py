@@ -24,9 +24,9 @@ from moa.models.base import ModelConfig, Recipe
 from moa.progress import progress
 from moa.training.executors import LocalExecutor, UnitExecutor
 from moa.training.runner import Runner
-from moa.training.selection import Selection
 from moa.training.unit import UnitsFailed
-from moa.training.watch import Board, Watch
+from moa.training.unit_progress import Board, Watch
+from moa.weights.selection import Selection
 
 #: The measures of a row of scores besides log loss, by name, and their headings.
 RANKING = {name: heading for name, heading in MEASURES.items() if name not in ("log_loss", "accuracy")}

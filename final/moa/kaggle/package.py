@@ -43,8 +43,8 @@ from moa.files import replacing, write_json
 from moa.kaggle.session import ADDITIONS, PRETRAINED_FILES
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.registry import recipes
-from moa.training.layout import WeightsFolder
-from moa.training.merge import link_or_copy
+from moa.weights.layout import WeightsFolder
+from moa.weights.merge import link_or_copy
 
 #: Python version of Kaggle's image; a notebook shows it with ``!python --version``.
 PYTHON = "3.12"

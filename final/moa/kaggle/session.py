@@ -22,7 +22,7 @@ from pathlib import Path
 
 from moa.environment import FINAL, PRETRAINED, Folders, kaggle_root, pretrained_folder
 from moa.errors import UserError
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 
 #: Packages that Kaggle's image lacks, or may have in a version that is too old; with the oldest version that works.
 ADDITIONS: dict[str, str | None] = {
@@ -170,7 +170,7 @@ class Session:
             )
         if train is None and len(folders) == 1:
             return folders[0]
-        from moa.training.merge import merge_weights  # only now are the missing packages installed
+        from moa.weights.merge import merge_weights  # only now are the missing packages installed
 
         if train is None:
             linked = Path(tempfile.mkdtemp(prefix="weights-"))

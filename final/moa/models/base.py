@@ -91,7 +91,7 @@ class DataFacts:
         assay: its columns.
         rows: training rows that the model uses.
         nonscored: whether any row has a nonscored target.
-        blind: whether training may see nothing of a validation fold; see ``moa.training.trained.Trained.blind``.
+        blind: whether training may see nothing of a validation fold; see ``moa.weights.trained.Trained.blind``.
         compounds: number of compounds of the treated rows; None: not known.
         targets: number of scored targets.
     """

@@ -19,8 +19,8 @@ from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline, Step
 from moa.features.stored import trust
 from moa.jobs.ablation import compare, in_words
-from moa.jobs.claims import Arm
 from moa.jobs.train import score_frame
+from moa.jobs.writeup_claims import Arm
 from moa.kaggle.session import Session
 from moa.learners.base import Learner
 from moa.learners.runtime import Runtime
@@ -29,10 +29,10 @@ from moa.models.registry import recipe
 from moa.notebook.live import LiveCurves
 from moa.notebook.steps import SeenStep, feature_steps
 from moa.notebook.tables import strongest
-from moa.training.layout import WeightsFolder
 from moa.training.runner import Runner
-from moa.training.selection import Selection
-from moa.training.trained import Trained, open_trained
+from moa.weights.layout import WeightsFolder
+from moa.weights.selection import Selection
+from moa.weights.trained import Trained, open_trained
 
 #: What a reader may swap: functions of a stage's name and its steps, or its learner.
 OWN = ("features", "learner")

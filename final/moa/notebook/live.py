@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from moa.plots.charts import learning_curves
-from moa.training.unit import UnitResult
-from moa.training.watch import Watch, Watched
+from moa.training.unit_progress import Watch, Watched
+from moa.weights.units import UnitResult
 
 #: Seconds between two drawings, of which each takes a few tenths.
 _EVERY = 3.0

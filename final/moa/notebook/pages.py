@@ -16,7 +16,7 @@ from moa.environment import FINAL, Folders
 from moa.errors import UserError, shown
 from moa.files import replacing
 from moa.progress import progress
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 
 #: Scripts that nbconvert would load from the network; the pages need none of them.
 _NO_SCRIPTS = {name: "" for name in ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url")}

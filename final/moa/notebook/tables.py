@@ -16,14 +16,14 @@ from moa.data.schema import TRAIN_ROWS
 from moa.data.synthetic import is_synthetic
 from moa.data.table_files import read_table
 from moa.jobs.ablation import in_words
-from moa.jobs.claims import claims_of
+from moa.jobs.writeup_claims import claims_of
 from moa.kaggle.session import Session
 from moa.metrics import column_log_loss, log_loss, prediction_correlation, prevalence_baseline
 from moa.metrics.ranking import column_areas
 from moa.models.registry import recipes
 from moa.plots.charts import calibration_curve
 from moa.reporting.scores import calibration_table
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 
 #: Targets in a table of the best and the worst.
 TEN = 10

@@ -26,7 +26,7 @@ def learning_curves(
     """Training and validation loss by epoch: mean and range over seeds and folds, one panel per stage.
 
     Args:
-        history: one row per epoch, as returned by ``moa.training.trained.Trained.history``.
+        history: one row per epoch, as returned by ``moa.weights.trained.Trained.history``.
         winners: validation losses to draw behind ours, as returned by ``moa.models.winners.curves``: a band over units,
             or one dot per unit where only its best epoch is known. Where they are means over batches, so are ours.
         panel: width and height of a panel, inches.

@@ -13,7 +13,7 @@ from moa.learners.deepinsight.fitted import FittedCNN
 from moa.learners.runtime import Runtime
 from moa.reporting.inputs import ModelResult
 from moa.reporting.scores import Scores
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 #: Number of the most common targets that are explained.
 CLASSES = 4

@@ -22,11 +22,11 @@ from moa.data.wells import WELLS, describe_rows, read_wells
 from moa.errors import UserError
 from moa.models.base import Recipe, Stage
 from moa.models.registry import recipes
-from moa.training.heldout import held_out_folds
-from moa.training.layout import UnitKey, WeightsFolder
-from moa.training.records import ManifestRecord
-from moa.training.store import ModelStore
-from moa.training.trained import stages_of
+from moa.weights.held_out_folds import held_out_folds
+from moa.weights.layout import UnitKey, WeightsFolder
+from moa.weights.records import ManifestRecord
+from moa.weights.store import ModelStore
+from moa.weights.trained import stages_of
 
 #: Columns that a row of a learning curve needs.
 CURVE = {"epoch", "train_loss", "valid_loss"}

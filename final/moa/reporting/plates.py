@@ -16,7 +16,7 @@ from moa.models.registry import recipes
 from moa.reporting.page import Block, Card, Details, Section, Table, Text, View, render
 from moa.reporting.plate_data import PlateInputs, plate_data
 from moa.reporting.reliability import reliability
-from moa.training.trained import Trained, open_trained
+from moa.weights.trained import Trained, open_trained
 
 PAGE = "plate.html"
 FOOTER = (

@@ -16,7 +16,7 @@ from moa.blending.blend import BlendSpec, effective_weights
 from moa.features import TrainingEvidence
 from moa.metrics.ranking import column_areas
 from moa.progress import progress
-from moa.training.trained import open_trained
+from moa.weights.trained import open_trained
 
 #: Borders of the ranges of probability within which hits are counted, between 0 and 1.
 EDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)

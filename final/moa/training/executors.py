@@ -29,7 +29,8 @@ from moa.learners.base import EpochCallback
 from moa.learners.runtime import Runtime
 from moa.parallel import Processes, Streams, one_thread
 from moa.training.processes import UnitProcesses
-from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult, train_batch, train_unit
+from moa.training.unit import StageInputs, Unit, UnitCallback, train_batch, train_unit
+from moa.weights.units import UnitResult
 
 ENGINES = ("sequential", "threads", "ensemble")
 #: Memory of a further process before it holds any data: Python, torch, pandas and scikit-learn.

@@ -20,7 +20,8 @@ from moa.learners.base import EpochCallback
 from moa.parallel import exit_when_closed, uninterrupted
 
 if TYPE_CHECKING:  # a process that is started must read what it is sent before it imports torch, see _start
-    from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult
+    from moa.training.unit import StageInputs, Unit, UnitCallback
+    from moa.weights.units import UnitResult
 
 _POLL_SECONDS = 0.2
 

@@ -34,11 +34,11 @@ from moa.models.base import ModelConfig, Recipe, Stage, needs_of
 from moa.models.source import code_of
 from moa.progress import progress
 from moa.training.executors import LocalExecutor, UnitExecutor
-from moa.training.selection import Selection
 from moa.training.stage_inputs import prepare_stage
-from moa.training.trained import Trained
 from moa.training.unit import Unit
-from moa.training.watch import Watch
+from moa.training.unit_progress import Watch
+from moa.weights.selection import Selection
+from moa.weights.trained import Trained
 
 #: Held while a runner fits features or predicts in this process, with all of its cores.
 _ALONE = Lock()

@@ -14,10 +14,10 @@ from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, digest
 from moa.models.base import Stage
 from moa.progress import progress
-from moa.training.description import describe_stage
-from moa.training.records import StageRecord
-from moa.training.trained import Trained
 from moa.training.unit import StageInputs
+from moa.weights.records import StageRecord
+from moa.weights.stage_description import describe_stage
+from moa.weights.trained import Trained
 
 
 def prepare_stage(

@@ -20,6 +20,7 @@ from moa.features.pipeline import FeaturePipeline, NoStore
 from moa.learners.base import EpochCallback, Fitted, FoldData
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage
+from moa.weights.units import UnitResult
 
 #: Share of the training rows that choose the epoch where the validation fold must not.
 INNER_SHARE = 1 / 8
@@ -87,33 +88,6 @@ class Unit:
     fold: int
     initial: Fitted | None
     runtime: Runtime
-
-
-@dataclass
-class UnitResult:
-    """What a unit leaves.
-
-    Attributes:
-        seed, fold: its identity within the stage.
-        fitted: the trained learner.
-        features: the pipeline that was fitted inside the unit; None where the stage has none.
-        oof: honest predictions of the validation rows, shape (n_valid, targets), indexed by sig_id.
-        seconds: wall time of the unit itself; of units trained as one batched network, an equal share of their time.
-        threads: threads that torch used; another number can change last digits.
-    """
-
-    seed: int
-    fold: int
-    fitted: Fitted
-    features: FeaturePipeline | None
-    oof: pd.DataFrame
-    seconds: float
-    threads: int
-
-    @property
-    def best_loss(self) -> float:
-        """Lowest validation loss of the history."""
-        return min((row["valid_loss"] for row in self.fitted.history), default=float("nan"))
 
 
 class UnitsFailed(UserError):

@@ -6,7 +6,7 @@ import pytest
 
 from moa.features import TrainingEvidence
 from moa.features.evidence import evidence_table
-from moa.training import fits
+from moa.weights import fitted_transformers as fits
 
 
 @pytest.fixture

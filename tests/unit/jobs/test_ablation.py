@@ -7,7 +7,7 @@ import pytest
 from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.jobs.ablation import compare
-from moa.jobs.claims import ABLATIONS, Arm
+from moa.jobs.writeup_claims import ABLATIONS, Arm
 from moa.metrics import log_loss
 from moa.models.registry import recipe
 

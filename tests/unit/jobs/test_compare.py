@@ -11,7 +11,7 @@ from moa.errors import UserError
 from moa.files import read_json, sha256, write_json
 from moa.jobs.compare import compare_model, winners_curves
 from moa.models import winners
-from moa.training.selection import Selection
+from moa.weights.selection import Selection
 from support.planted import fold_means, logged, plant
 
 OLD, NEW, FIVE, CNN = "simple-nn-old-cv", "simple-nn-new-cv", "three-stage-nn-5fold", "deepinsight-resnest-v2"

@@ -11,7 +11,7 @@ from moa.errors import UserError
 from moa.features import GaussianRank
 from moa.features.pipeline import FeaturePipeline, Step, drop, named
 from moa.features.reductions import pca
-from moa.jobs.claims import ABLATIONS, WRITE_UP
+from moa.jobs.writeup_claims import ABLATIONS, WRITE_UP
 from moa.kaggle.session import Session
 from moa.models.registry import package_recipes, recipe
 from moa.notebook.experiment import Experiment

@@ -24,7 +24,8 @@ from moa.learners.runtime import Runtime
 from moa.training.cluster import tasks
 from moa.training.cluster.tasks import Again, Task
 from moa.training.executors import batches
-from moa.training.unit import StageInputs, Unit, UnitCallback, UnitResult, UnitsFailed
+from moa.training.unit import StageInputs, Unit, UnitCallback, UnitsFailed
+from moa.weights.units import UnitResult
 
 State, Item, Result = TypeVar("State"), TypeVar("Item"), TypeVar("Result")
 #: Tries of a task that ends with an error which may have been chance, such as a full disk.

@@ -24,8 +24,9 @@ from moa.errors import UserError
 from moa.files import digest, sha256, writing
 from moa.learners.base import EpochCallback
 from moa.parallel import one_thread
-from moa.training.store import versions
-from moa.training.unit import StageInputs, Unit, UnitResult, train_batch, train_unit
+from moa.training.unit import StageInputs, Unit, train_batch, train_unit
+from moa.weights.store import versions
+from moa.weights.units import UnitResult
 
 #: Least number of seconds between two reports of a unit.
 _REPORT_SECONDS = 0.5

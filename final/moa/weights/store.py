@@ -1,6 +1,6 @@
 """The artifacts of one model in a weights folder: written whole or not at all, and checked when they are read.
 
-``moa.training.layout`` says where everything lies. Nothing is ever unpickled: weights are safetensors, transformers are
+``moa.weights.layout`` says where everything lies. Nothing is ever unpickled: weights are safetensors, transformers are
 skops files with a list of trusted types, tables are parquet, the rest is JSON.
 """
 
@@ -10,7 +10,6 @@ import json
 import shutil
 import sys
 import time
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,9 @@ from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, plain, replacing_folder, sha256, write_json, writing
 from moa.learners.base import Fitted
 from moa.models.source import changed_code
-from moa.training import fits
-from moa.training.layout import UnitKey, WeightsFolder
-from moa.training.records import (
+from moa.weights import fitted_transformers as fits
+from moa.weights.layout import UnitKey, WeightsFolder
+from moa.weights.records import (
     FIRST_RECIPE,
     EvidenceRecord,
     ManifestRecord,
@@ -38,7 +37,7 @@ from moa.training.records import (
     UnitRecord,
     read_record,
 )
-from moa.training.unit import UnitResult
+from moa.weights.units import StoredUnit, UnitResult
 
 STALE_SECONDS = 24 * 3600
 RECORDED_PACKAGES = (
@@ -55,23 +54,6 @@ RECORDED_PACKAGES = (
 _WEIGHTS, _OOF, _FEATURES = "weights.safetensors", "oof.parquet", "features.skops"
 #: Files that every unit has.
 NEEDED = (_WEIGHTS, _OOF)
-
-
-@dataclass
-class StoredUnit:
-    """A unit as read from disk.
-
-    Attributes:
-        fitted: the trained learner.
-        features: the pipeline that was fitted inside the unit; None where it has none.
-    """
-
-    fitted: Fitted
-    features: FeaturePipeline | None
-
-    def inputs(self, X: pd.DataFrame) -> pd.DataFrame:
-        """The stage's inputs as this unit's learner takes them."""
-        return self.features.transform(X) if self.features else X
 
 
 def versions() -> dict[str, str]:

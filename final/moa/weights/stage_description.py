@@ -21,7 +21,7 @@ from moa.errors import shown
 from moa.features.pipeline import FeaturePipeline
 from moa.files import digest
 from moa.models.base import Recipe, Stage
-from moa.training.records import PipelineRecord, StageRecord
+from moa.weights.records import PipelineRecord, StageRecord
 
 _DEEPEST = 20
 _MISSING = object()

@@ -26,10 +26,11 @@ from moa.models.base import ModelConfig, Recipe, Stage
 from moa.models.registry import recipe
 from moa.models.source import code_of
 from moa.progress import console, progress
-from moa.training.description import changed_columns, changed_stage
-from moa.training.layout import UnitKey
-from moa.training.selection import Selection
-from moa.training.store import ModelStore, StoredUnit
+from moa.weights.layout import UnitKey
+from moa.weights.selection import Selection
+from moa.weights.stage_description import changed_columns, changed_stage
+from moa.weights.store import ModelStore
+from moa.weights.units import StoredUnit
 
 
 def stages_of(model: Recipe, config: ModelConfig, schema: Assay, hold_out: HoldOut | None) -> tuple[Stage, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from moa.progress import Bar, Units, console, progress
-from moa.training.unit import UnitCallback, UnitResult
+from moa.training.unit import UnitCallback
+from moa.weights.units import UnitResult
 
 
 class Watched(UnitCallback):

@@ -21,7 +21,7 @@ from sklearn.base import clone
 from moa.errors import StoreError, shown
 from moa.features.stored import trusted_types
 from moa.files import creating, digest
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 
 _CHECKSUM_BYTES = 32
 _SKOPS_SCHEMA = "schema.json"

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from moa.errors import StoreError
 from moa.features import GaussianRank, OneHotConditions
-from moa.training.fits import SharedFits
+from moa.weights.fitted_transformers import SharedFits
 
 EVIL, TORN, GONE = "e" * 20, "a" * 20, "0" * 20
 

@@ -15,8 +15,8 @@ from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
 from moa.models.base import Stage
 from moa.models.registry import recipe, recipes
-from moa.training.description import changed_columns, changed_stage, describe, describe_stage, difference, to_json
-from moa.training.records import PipelineRecord, StageRecord
+from moa.weights.records import PipelineRecord, StageRecord
+from moa.weights.stage_description import changed_columns, changed_stage, describe, describe_stage, difference, to_json
 
 MODEL = recipe("simple-nn-old-cv")
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=list("abcd"))

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from moa.environment import FINAL
-from moa.training.layout import UnitKey, WeightsFolder
+from moa.weights.layout import UnitKey, WeightsFolder
 
 
 def touch(path):
@@ -40,6 +40,6 @@ def test_files_are_those_that_prediction_needs(tmp_path):
 
 
 def test_no_package_is_needed():
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import moa.training.layout; print(*sys.modules)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import moa.weights.layout; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", code, FINAL], capture_output=True, text=True, check=True)
     assert not {"numpy", "pandas", "torch"} & set(done.stdout.split())

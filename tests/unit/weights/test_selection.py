@@ -5,7 +5,7 @@ import pytest
 from moa.data.folds import Folds
 from moa.errors import UserError
 from moa.models.base import Stage
-from moa.training.selection import Selection, UnitName
+from moa.weights.selection import Selection, UnitName
 
 STAGE = Stage("stage2", "scored", None, Folds(scheme="kfold", n_splits=3), (0, 1, 3, 4), None)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from moa.training.store import ModelStore
+from moa.weights.store import ModelStore
 
 
 def held_out_folds(store: ModelStore, stage: str, units: Iterable[tuple[int, int]]) -> pd.DataFrame:

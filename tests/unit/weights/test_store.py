@@ -11,9 +11,9 @@ from moa.features import LogScaler
 from moa.features.pipeline import FeaturePipeline, Step, excluding
 from moa.files import write_json
 from moa.learners.base import Fitted
-from moa.training.layout import UnitKey
-from moa.training.store import ModelStore
-from moa.training.unit import UnitResult
+from moa.weights.layout import UnitKey
+from moa.weights.store import ModelStore
+from moa.weights.units import UnitResult
 
 
 @pytest.fixture

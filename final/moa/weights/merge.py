@@ -16,10 +16,10 @@ from moa.errors import StoreError, UserError, WriteError
 from moa.files import ensure_writable, replacing_folder, sha256, write_json, writing
 from moa.models.registry import recipes
 from moa.progress import progress
-from moa.training.fits import array_hashes
-from moa.training.layout import UnitKey, WeightsFolder
-from moa.training.records import FIRST_RECIPE
-from moa.training.store import NEEDED, ModelStore, first_difference
+from moa.weights.fitted_transformers import array_hashes
+from moa.weights.layout import UnitKey, WeightsFolder
+from moa.weights.records import FIRST_RECIPE
+from moa.weights.store import NEEDED, ModelStore, first_difference
 
 
 @dataclass(frozen=True)

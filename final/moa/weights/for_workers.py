@@ -13,7 +13,7 @@ from pathlib import Path
 from moa.errors import UserError
 from moa.files import writing
 from moa.parallel import Streams
-from moa.training.layout import WeightsFolder
+from moa.weights.layout import WeightsFolder
 
 _unpacked: dict[str, Path] = {}
 

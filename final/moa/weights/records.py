@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from moa.errors import StoreError, in_words
 from moa.files import read_json
-from moa.training.layout import KEY, NAME
+from moa.weights.layout import KEY, NAME
 
 #: Version of the recipes in version 0.1 of the package, whose manifests do not name it.
 FIRST_RECIPE = 1
@@ -161,7 +161,7 @@ class StageRecord(Record):
         folds: the cross-validation scheme.
         rows: number of training rows.
         pipeline: the fitted features.
-        description: the stage that was trained, see ``moa.training.description``; None in version 0.2 of the package.
+        description: the stage that was trained, see ``moa.weights.stage_description``; None in version 0.2.
     """
 
     targets: Annotated[list[str], Field(min_length=1)]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from moa.jobs.spread import LEVEL, mean_margin, unit_margin
+from moa.jobs.chance_margins import LEVEL, mean_margin, unit_margin
 
 
 def table(values):
