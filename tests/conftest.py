@@ -9,12 +9,11 @@ import pytest
 
 from moa.environment import FINAL
 from moa.models import registry
-from support import TESTS
+from support import ROOT, TESTS
 
 # The processes that tests start import this checkout too, wherever they run and whatever else is installed.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(FINAL), str(TESTS), os.environ.get("PYTHONPATH", "")]).rstrip(
-    os.pathsep
-)
+_PATHS = [str(FINAL), str(TESTS), str(ROOT), os.environ.get("PYTHONPATH")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _PATHS))
 
 
 @pytest.fixture(scope="session")

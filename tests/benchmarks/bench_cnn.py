@@ -30,7 +30,6 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "final")]
 from bench_rendering import seconds, table  # noqa: E402
 
-from moa.bench.epochs import EpochClock  # noqa: E402
 from moa.data.assay import COMPETITION  # noqa: E402
 from moa.learners.base import FoldData  # noqa: E402
 from moa.learners.deepinsight.feature_map import FeatureMap  # noqa: E402
@@ -38,6 +37,7 @@ from moa.learners.deepinsight.learner import CNNLearner  # noqa: E402
 from moa.learners.runtime import Runtime  # noqa: E402
 from moa.models.registry import recipe  # noqa: E402
 from support.naive_images import naive_images  # noqa: E402
+from tests.benchmarks.epochs import EpochClock  # noqa: E402
 
 MODELS = ("deepinsight-efficientnet-b3", "deepinsight-resnest-v2")
 ROWS, TARGETS, FOLDS, EPOCHS = 23_814, 206, 10, 35

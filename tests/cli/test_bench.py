@@ -1,9 +1,9 @@
-"""moa bench refuses what it does not know."""
+"""The benchmarks refuse what they do not know."""
 
 import pytest
 
-from moa.cli.bench import app
 from moa.errors import UserError
+from tests.benchmarks.__main__ import app
 
 
 def test_the_command_refuses_what_it_does_not_know(tmp_path):

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from moa.bench.command import shown
 from moa.blending.result import MethodResult, SearchResult
 from moa.cli import ablations, blends, compare
 from moa.cli.console import number_table, score_tables, text_table
@@ -19,6 +18,7 @@ from moa.jobs.train import score_row
 from moa.jobs.writeup_claims import ABLATIONS
 from moa.models import winners
 from moa.models.registry import recipes
+from tests.benchmarks.command import shown
 
 
 def printed(*tables):

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from moa.bench.command import PARTS, main
-from moa.bench.measure import NOTEBOOK
-from moa.bench.sizes import QUICK
+from tests.benchmarks.command import PARTS, main
+from tests.benchmarks.measure import NOTEBOOK
+from tests.benchmarks.sizes import QUICK
 
 
 @pytest.fixture(scope="module")

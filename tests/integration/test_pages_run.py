@@ -35,7 +35,7 @@ NOT_RUN = {
     "moa --install-completion": "changes the user's shell",
     "moa data download": "network",
     "moa train deepinsight-resnest-v2 --devices 2": "two GPUs",
-    "moa bench": "a quarter of an hour or more",
+    "python -m tests.benchmarks": "a quarter of an hour or more",
     "python tests/benchmarks/": "minutes",
     "kaggle kernels output": "network",
     "dask": "other machines",

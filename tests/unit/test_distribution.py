@@ -17,7 +17,7 @@ EXTRAS = {name: [Requirement(each) for each in found] for name, found in PROJECT
 BASE = [Requirement(each) for each in PROJECT["dependencies"]]
 #: Modules that only one part of the package imports, and where they are imported, where they are missing.
 PARTS = {
-    "cnn": ("learners/deepinsight/", "bench/"),
+    "cnn": ("learners/deepinsight/",),
     "kaggle": ("kaggle/", "data/download.py"),
     "assay": ("importing/", "metrics/retrieval.py"),
     "cluster": ("training/cluster/",),

@@ -194,10 +194,6 @@ WRITES = {
 CONTEXTS = {"replacing", "replacing_folder", "creating", "writing", "_temporary_file"}
 #: Where something is written without: file and function, with the reason.
 ELSEWHERE = {
-    ("bench/measure.py", "peak_memory"): "asks the kernel",
-    ("bench/watched.py", "write_peak"): "a file of a benchmark",
-    ("bench/workspace.py", None): "files of a benchmark, in a temporary folder",
-    ("bench/notebook_inference.py", None): "the notebook of 2020 that is measured",
     ("importing/folder.py", "_write_features"): "called within `replacing_folder`",
     ("kaggle/package.py", None): "called within `writing` by the command",
     ("weights/merge.py", "link_or_copy"): "called within `replacing_folder` and `writing`",

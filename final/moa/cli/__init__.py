@@ -11,7 +11,6 @@ import typer
 
 from moa.cli import (
     ablations,
-    bench,
     blends,
     compare,
     data,
@@ -44,7 +43,6 @@ app.add_typer(score.app)
 app.add_typer(report.app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(kaggle.app, name="kaggle")
-app.add_typer(bench.app)
 app.add_typer(ablations.app)
 app.add_typer(plan.app)
 app.add_typer(notebooks.app)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.bench.prediction import check_agreement
 from moa.errors import UserError
+from tests.benchmarks.prediction import check_agreement
 
 
 def test_ways_with_different_results_are_not_compared():

@@ -1,6 +1,6 @@
 """The least time that a process from csv file to submission can take: its imports, and its matrix products.
 
-Run by ``moa bench`` as a process: ``python -m moa.bench.floor ROWS MEMBERS INPUTS HIDDEN TARGETS``.
+Run by the benchmarks as a process: ``python -m tests.benchmarks.floor ROWS MEMBERS INPUTS HIDDEN TARGETS``.
 """
 
 from __future__ import annotations

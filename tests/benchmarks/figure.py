@@ -1,4 +1,4 @@
-"""The figure of ``moa bench``: times and ratios as panels."""
+"""The figure of the benchmarks: times and ratios as panels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from moa.bench.measure import NOTEBOOK
 from moa.plots.charts import GRID, INK, SERIES
+from tests.benchmarks.measure import NOTEBOOK
 
 
 def draw(tables: dict[str, pd.DataFrame], title: str) -> Figure:
     """Ratios, times by what grows (one panel per part), and rates compared with those of the products alone.
 
     Args:
-        tables: as ``moa.bench.command.main`` returns them.
+        tables: as ``tests.benchmarks.command.main`` returns them.
         title: title of the figure.
     """
     panels: list[tuple[str, Callable[[Axes], None]]] = []

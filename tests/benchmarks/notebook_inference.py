@@ -1,6 +1,7 @@
 """From test_features.csv to submission.csv as a notebook of 2020 did it, as a process to compare with.
 
-Run by ``moa bench`` on files that it has just written: ``python -m moa.bench.notebook_inference DATA FITS OUT DEVICE``.
+Run by the benchmarks on files that they have just written:
+``python -m tests.benchmarks.notebook_inference DATA FITS OUT DEVICE``.
 One pickled transformer per column; the training table is transformed again together with the test table, because some
 steps look at both; statistics by pandas; members are read and run one after another, through a DataLoader of single
 rows. Never run it on files of unknown origin: unpickling them can execute anything.
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from moa.bench.notebook import predict
+from tests.benchmarks.notebook import predict
 
 
 def read(data: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""Run a module as ``python -m`` does, and write its peak memory: ``python -m moa.bench.watched PEAK MODULE …``.
+"""Run a module as ``python -m`` does, and write its peak memory: ``python -m tests.benchmarks.watched PEAK MODULE …``.
 
 A parent cannot ask for it afterwards: what the kernel reports of a finished child includes the parent's own memory.
 """

@@ -5,12 +5,12 @@ import itertools
 import pytest
 import torch
 
-from moa.bench import epochs
-from moa.bench.epochs import UnitClock, epoch_seconds, member_epoch_seconds, members_at_once
-from moa.bench.noise import make_units, noise_fold, noise_inputs
-from moa.bench.sizes import QUICK
 from moa.environment import ENGINE
 from moa.learners.runtime import Runtime
+from tests.benchmarks import epochs
+from tests.benchmarks.epochs import UnitClock, epoch_seconds, member_epoch_seconds, members_at_once
+from tests.benchmarks.noise import make_units, noise_fold, noise_inputs
+from tests.benchmarks.sizes import QUICK
 
 CPU = Runtime()
 

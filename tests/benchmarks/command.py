@@ -1,7 +1,7 @@
 """How fast each part is compared with a notebook of 2020, on the same machine and the same data.
 
-``moa bench`` prints and writes ``benchmarks.csv``, ``roofline.csv``, ``agreement.csv`` and ``benchmarks.png``. The data
-are noise or synthetic files of the competition's size: only times, memory and agreement mean anything.
+Printed, and written as ``benchmarks.csv``, ``roofline.csv``, ``agreement.csv`` and ``benchmarks.png``. The data are
+noise or synthetic files of the competition's size: only times, memory and agreement mean anything.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import pandas as pd
 import torch
 from rich.table import Table
 
-from moa.bench.agreement import agreement
-from moa.bench.figure import draw
-from moa.bench.growth import gaussian_rank, growing_ensemble, inference, tabnet_epoch, training_epoch
-from moa.bench.measure import imports_frozen
-from moa.bench.prediction import prediction
-from moa.bench.roofline import roofline
-from moa.bench.sizes import FULL, QUICK, Sizes
-from moa.bench.stages import stage, three_stage
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing
 from moa.learners.runtime import Runtime
 from moa.progress import console, duration, progress
+from tests.benchmarks.agreement import agreement
+from tests.benchmarks.figure import draw
+from tests.benchmarks.growth import gaussian_rank, growing_ensemble, inference, tabnet_epoch, training_epoch
+from tests.benchmarks.measure import imports_frozen
+from tests.benchmarks.prediction import prediction
+from tests.benchmarks.roofline import roofline
+from tests.benchmarks.sizes import FULL, QUICK, Sizes
+from tests.benchmarks.stages import stage, three_stage
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def main(
     console.print(f"{name}, torch {torch.__version__}, float32", highlight=False)
     measured: dict[str, list[pd.DataFrame]] = {}
     shares = _shares(wanted)
-    with imports_frozen(), progress("moa bench", len(wanted), even=False) as bar:
+    with imports_frozen(), progress("benchmarks", len(wanted), even=False) as bar:
         for done, part in enumerate(wanted):
             bar.update(done, part, log=True, share=shares and shares[done])
             started = time.perf_counter()

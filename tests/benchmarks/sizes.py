@@ -1,4 +1,4 @@
-"""The sizes that ``moa bench`` measures at."""
+"""The sizes that the benchmarks measure at."""
 
 from __future__ import annotations
 

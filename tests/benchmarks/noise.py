@@ -7,13 +7,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from moa.bench.sizes import Sizes
 from moa.data.folds import Folds
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import FoldData, Learner
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage
 from moa.training.unit import StageInputs, Unit
+from tests.benchmarks.sizes import Sizes
 
 
 def noise_table(rows: int, columns: int, seed: int = 0) -> pd.DataFrame:

@@ -13,12 +13,6 @@ import pandas as pd
 import torch
 from pytorch_tabnet import tab_network
 
-from moa.bench import notebook
-from moa.bench.epochs import epoch_seconds
-from moa.bench.inference import new_inference, old_inference, random_member
-from moa.bench.measure import NOTEBOOK, labelled, measure
-from moa.bench.noise import make_units, noise_fold, noise_inputs, noise_table
-from moa.bench.sizes import Sizes
 from moa.features import GaussianRank
 from moa.learners import tabnet_library
 from moa.learners.perceptron.learner import MLPLearner
@@ -26,6 +20,12 @@ from moa.learners.runtime import Runtime
 from moa.learners.tabnet import TabNetLearner
 from moa.training.executors import LocalExecutor
 from moa.training.unit import StageInputs, Unit, train_batch, train_unit
+from tests.benchmarks import notebook
+from tests.benchmarks.epochs import epoch_seconds
+from tests.benchmarks.inference import new_inference, old_inference, random_member
+from tests.benchmarks.measure import NOTEBOOK, labelled, measure
+from tests.benchmarks.noise import make_units, noise_fold, noise_inputs, noise_table
+from tests.benchmarks.sizes import Sizes
 
 
 def training_epoch(sizes: Sizes, runtime: Runtime) -> pd.DataFrame:

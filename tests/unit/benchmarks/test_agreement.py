@@ -1,8 +1,8 @@
 """The notebook and the package give the same results."""
 
-from moa.bench.agreement import agreement
-from moa.bench.sizes import QUICK
 from moa.learners.runtime import Runtime
+from tests.benchmarks.agreement import agreement
+from tests.benchmarks.sizes import QUICK
 
 
 def test_the_two_ways_agree():

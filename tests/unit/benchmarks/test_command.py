@@ -1,6 +1,6 @@
 """Names of parts, and how long they take."""
 
-from moa.bench.command import DEFAULT, GROUPS, PARTS, _shares, expand_parts
+from tests.benchmarks.command import DEFAULT, GROUPS, PARTS, _shares, expand_parts
 
 
 def test_groups_of_parts():

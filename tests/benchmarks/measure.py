@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from moa.bench.sizes import Sizes
+from tests.benchmarks.sizes import Sizes
 
-#: The way that the others are compared with, as tables name it: see ``moa.bench.notebook``.
+#: The way that the others are compared with, as tables name it: see ``tests.benchmarks.notebook``.
 NOTEBOOK = "notebook"
 
 

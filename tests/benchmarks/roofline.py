@@ -9,16 +9,16 @@ from functools import partial
 import pandas as pd
 import torch
 
-from moa.bench.epochs import epoch_seconds, member_epoch_seconds, members_at_once
-from moa.bench.measure import synchronize
-from moa.bench.noise import make_units, noise_inputs
-from moa.bench.sizes import Sizes
 from moa.learners.base import EpochCallback, FoldData
 from moa.learners.matmul import product
 from moa.learners.perceptron.batched import fit_batched
 from moa.learners.perceptron.network import three_fc
 from moa.learners.perceptron.training import logits
 from moa.learners.runtime import Runtime
+from tests.benchmarks.epochs import epoch_seconds, member_epoch_seconds, members_at_once
+from tests.benchmarks.measure import synchronize
+from tests.benchmarks.noise import make_units, noise_inputs
+from tests.benchmarks.sizes import Sizes
 
 #: Of a product: rows, inner dimension, columns.
 Shape = tuple[int, int, int]

@@ -1,4 +1,4 @@
-"""``moa bench``: compare the speed of each part with a notebook of 2020."""
+"""Compare the speed of each part with a notebook of 2020: ``python -m tests.benchmarks`` from the repository's root."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from moa.cli.console import run
 from moa.cli.options import Device
 from moa.cli.stopping import on_stop
 
@@ -37,10 +38,14 @@ def bench(
 
     Measure on a machine that does nothing else.
     """
-    from moa.bench.command import main
     from moa.errors import UserError
+    from tests.benchmarks.command import main
 
     if size not in ("full", "quick"):
         raise UserError(f"--size {size}: choose full or quick")
     on_stop("nothing was written; run the same command again")
     main(out_dir, size == "quick", part or (), device)
+
+
+if __name__ == "__main__":
+    run(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,19 +15,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from moa.bench import notebook_inference
-from moa.bench.measure import NOTEBOOK, compared, labelled, measure
-from moa.bench.sizes import Sizes
-from moa.bench.workspace import MODEL, Workspace, workspace
 from moa.data.assay import COMPETITION
 from moa.data.dataset import read_features
 from moa.data.schema import TEST_FEATURES
 from moa.errors import UserError
 from moa.learners.runtime import INSISTING, Runtime, multiplies_bfloat16
 from moa.weights.trained import open_trained
+from tests.benchmarks import notebook_inference
+from tests.benchmarks.measure import NOTEBOOK, compared, labelled, measure
+from tests.benchmarks.sizes import Sizes
+from tests.benchmarks.workspace import MODEL, Workspace, workspace
 
 ROUNDED = "bf16-mixed"
 #: The way whose processes find no parsed csv file in the cache.
+#: The checkout, from which the processes import the benchmarks.
+ROOT = Path(__file__).resolve().parents[2]
 NEVER_SEEN = "moa, csv never seen"
 
 
@@ -58,11 +61,11 @@ def _processes(place: Workspace, sizes: Sizes, runtime: Runtime) -> pd.DataFrame
     fewer_bits = ROUNDED if multiplies_bfloat16() else f"{ROUNDED}, imitated"
     new = ["moa.cli", "predict", MODEL, "--data", place.data, "--weights", place.weights, "--device", runtime.device]
     commands = {
-        NOTEBOOK: ["moa.bench.notebook_inference", place.data, place.fits, old_out, runtime.device],
+        NOTEBOOK: ["tests.benchmarks.notebook_inference", place.data, place.fits, old_out, runtime.device],
         NEVER_SEEN: [*new, "--out", out],
         "moa, csv seen before": [*new, "--out", out],
         f"moa, csv seen before, {fewer_bits}": [*new, "--out", rounded, "--precision", INSISTING],
-        "imports and bare products": ["moa.bench.floor", sizes.test_rows, place.members, *place.widths],
+        "imports and bare products": ["tests.benchmarks.floor", sizes.test_rows, place.members, *place.widths],
     }
     times: dict[str, list[float]] = {way: [] for way in commands}
     peaks = dict.fromkeys(commands, float("nan"))
@@ -95,8 +98,12 @@ def _run(way: str, command: Sequence[object], peak: Path) -> tuple[float, float]
     """
     peak.unlink(missing_ok=True)
     started = time.perf_counter()
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
-        [sys.executable, "-m", "moa.bench.watched", str(peak), *map(str, command)], capture_output=True, text=True
+        [sys.executable, "-m", "tests.benchmarks.watched", str(peak), *map(str, command)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
     )
     seconds = time.perf_counter() - started
     if done.returncode:

@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 from sklearn.preprocessing import QuantileTransformer
 
-from moa.bench import notebook
 from moa.features import GaussianRank
 from moa.learners.base import Fitted
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.perceptron.setup import build
 from moa.learners.runtime import Runtime
+from tests.benchmarks import notebook
 
 
 def random_member(learner: MLPLearner, n_inputs: int, n_targets: int, seed: int) -> Fitted:

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from sklearn.preprocessing import QuantileTransformer
 
-from moa.bench.sizes import Sizes
 from moa.data.dataset import load_dataset
 from moa.data.synthetic import synthesize
 from moa.environment import CACHE
@@ -28,6 +27,7 @@ from moa.training.runner import Runner
 from moa.weights.layout import UnitKey
 from moa.weights.selection import Selection
 from moa.weights.trained import Trained
+from tests.benchmarks.sizes import Sizes
 
 #: The model that the workspace holds.
 MODEL = "simple-nn-new-cv"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from moa.bench.measure import compared, measure
-from moa.bench.sizes import QUICK
+from tests.benchmarks.measure import compared, measure
+from tests.benchmarks.sizes import QUICK
 
 CPU = torch.device("cpu")
 
@@ -24,7 +24,8 @@ def test_a_way_is_not_run_again_past_its_limit():
 def test_memory_is_seen():
     """In another process: here, memory that other tests gave back could hide what is taken."""
     code = (
-        "import numpy as np, torch; from moa.bench.measure import measure; from moa.bench.sizes import QUICK;"
+        "import numpy as np, torch; from tests.benchmarks.measure import measure;"
+        "from tests.benchmarks.sizes import QUICK;"
         "take = lambda: np.ones(40 * 2**17).sum();"  # 40 MiB, written to and given back
         "table = measure({'take': take, 'none': lambda: None}, QUICK, torch.device('cpu'));"
         "print(*table.set_index('way')['peak_mib'][['take', 'none']])"

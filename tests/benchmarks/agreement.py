@@ -8,15 +8,15 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from moa.bench import notebook
-from moa.bench.inference import new_inference, old_inference, random_member
-from moa.bench.noise import noise_fold, noise_table
-from moa.bench.sizes import Sizes
 from moa.features import GaussianRank
 from moa.learners.base import EpochCallback, FoldData
 from moa.learners.perceptron.batched import fit_batched
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.runtime import Runtime
+from tests.benchmarks import notebook
+from tests.benchmarks.inference import new_inference, old_inference, random_member
+from tests.benchmarks.noise import noise_fold, noise_table
+from tests.benchmarks.sizes import Sizes
 
 SEEDS = (0, 1)
 #: Trains one network per callback, with the seeds ``SEEDS``.

@@ -10,13 +10,6 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 
-from moa.bench import notebook
-from moa.bench.epochs import epoch_seconds, member_epoch_seconds, members_at_once
-from moa.bench.measure import NOTEBOOK, compared, labelled, measure, synchronize
-from moa.bench.noise import make_units, noise_inputs
-from moa.bench.roofline import Multiply, epoch_shapes, operands, plain_product, run_products
-from moa.bench.sizes import Sizes
-from moa.bench.workspace import synthetic_data
 from moa.data.dataset import load_dataset
 from moa.learners.matmul import product
 from moa.learners.runtime import Runtime
@@ -25,6 +18,13 @@ from moa.training.executors import LocalExecutor
 from moa.training.runner import Runner
 from moa.training.unit import StageInputs, Unit, UnitCallback
 from moa.weights.units import UnitResult
+from tests.benchmarks import notebook
+from tests.benchmarks.epochs import epoch_seconds, member_epoch_seconds, members_at_once
+from tests.benchmarks.measure import NOTEBOOK, compared, labelled, measure, synchronize
+from tests.benchmarks.noise import make_units, noise_inputs
+from tests.benchmarks.roofline import Multiply, epoch_shapes, operands, plain_product, run_products
+from tests.benchmarks.sizes import Sizes
+from tests.benchmarks.workspace import synthetic_data
 
 
 def stage(sizes: Sizes, runtime: Runtime) -> pd.DataFrame:

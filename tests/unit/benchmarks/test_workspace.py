@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from moa.bench import notebook
-from moa.bench.workspace import by_column
 from moa.features import GaussianRank
+from tests.benchmarks import notebook
+from tests.benchmarks.workspace import by_column
 
 
 def test_single_columns_of_a_rank_are_scikit_learns_own():

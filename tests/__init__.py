@@ -1,0 +1,1 @@
+"""The tests, and the benchmarks: ``python -m tests.benchmarks`` from the root of the repository."""
