@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from moa.words import listed, shown, size_in_words
+
 
 class UserError(Exception):
     """A mistake in what the user gave; the message names the file, the location and the fix in one line."""
@@ -83,16 +85,6 @@ class WriteError(UserError, OSError):
         return WriteError(self.path, self.reason, needed, self.free, self.partly, kept, self.errno)
 
 
-def size_in_words(size: int) -> str:
-    """A size in bytes as people read it."""
-    amount, unit = float(size), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if amount < 1000:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"
-
-
 def in_words(error: Any, most: int = 3) -> str:
     """What a schema found wrong, in one line: the first few problems, each with its place.
 
@@ -104,11 +96,4 @@ def in_words(error: Any, most: int = 3) -> str:
         ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))))
         for each in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-    more = f" and {len(problems) - most} more" if len(problems) > most else ""
-    return "; ".join(shown(problem, 200) for problem in problems[:most]) + more
-
-
-def shown(text: object, most: int = 60) -> str:
-    """Text of unknown origin on one line: control characters are escaped, and a long text is cut."""
-    line = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(text))
-    return line if len(line) <= most else f"{line[: most - 3]}..."
+    return listed([shown(problem, 200) for problem in problems], most, "; ")

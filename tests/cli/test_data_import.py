@@ -90,7 +90,7 @@ def test_options_reach_the_import(tmp_path, moa_here, screen):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         (["missing.gct"], "missing.gct: not found"),
         (["screen.csv", "--level", "6"], "--level 6: expected one of auto, 3, 4, 5"),

@@ -163,7 +163,7 @@ def test_a_searched_blend_is_shown_beside_the_published_ones(data_dir, weights, 
     assert found.blends["mine"].loss == pytest.approx(log_loss(found.y, 0.25 * single[CNN] + 0.75 * single[NN]))
     section = blends(found)
     table = next(block for block in section.blocks if getattr(block, "caption", "").startswith("My search"))
-    assert table.columns[1] == "weight" and ["0.2500", "0.7500"] == [row[1] for row in table.rows[:2]]
+    assert table.columns[1] == "weight" and [row[1] for row in table.rows[:2]] == ["0.2500", "0.7500"]
     assert "flattered" in section.lead
     remarks = {row[0]: row[-1] for row in scores(found).blocks[0].rows}
     assert remarks["My search"] == "weights found on these rows" and "found" not in remarks["Best LB"]

@@ -229,4 +229,4 @@ class TreatedRows(TransformerMixin, BaseEstimator):
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """True for treated rows, shape (rows, 1)."""
-        return (X == self.treated).to_numpy()
+        return (self.treated == X).to_numpy()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from moa.errors import UserError, shown
+from moa.errors import UserError
+from moa.words import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,10 @@ from moa.data.schema import CP_DOSE, CP_TIME, SIG_ID
 from moa.errors import UserError
 from moa.importing.design import Design
 from moa.importing.fields import find_column, plain_name
-from moa.importing.notes import Notes, counted, listed
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
+from moa.words import counted, listed
 
 #: Dose or time is a condition by default only if this share of the treated wells has one.
 _MOST_HAVE = 0.9

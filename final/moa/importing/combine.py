@@ -13,11 +13,12 @@ from moa.errors import UserError
 from moa.importing.design import FILE
 from moa.importing.formats import read_source
 from moa.importing.identities import align
-from moa.importing.notes import Notes, counted
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import MISSING_NUMBER, Profiles
 from moa.importing.source import Source
 from moa.progress import progress
+from moa.words import counted
 
 #: Files of so many bytes are read within seconds.
 _SMALL = 4 << 20

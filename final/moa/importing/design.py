@@ -12,10 +12,11 @@ from moa.data.schema import CONTROL
 from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.fields import choose_fields, find_field, plain_name
-from moa.importing.notes import Notes, counted, listed
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
 from moa.importing.well_types import types_of
+from moa.words import counted, listed
 
 #: The column that combining files adds: the file of a well.
 FILE = "Metadata_file"

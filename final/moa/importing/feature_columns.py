@@ -12,9 +12,10 @@ from moa.errors import UserError
 from moa.importing.design import well_name
 from moa.importing.fields import MARKED, find_column, find_field, is_known, plain_name
 from moa.importing.identities import COMPARTMENTS, identify
-from moa.importing.notes import Notes, counted, listed
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, is_missing, text_table
+from moa.words import counted, listed
 
 #: Columns that hold only the number of the row: what pandas, R and pyarrow write of an index.
 _INDEX = re.compile(

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from moa.errors import UserError
-from moa.importing.notes import Notes, listed
+from moa.importing.notes import Notes
 from moa.importing.options import FIELD_OPTIONS
+from moa.words import listed
 
 #: CellProfiler and pycytominer mark metadata; "Image_Metadata_Plate" and "Metadata_Plate" both mean "plate".
 _MARK = re.compile(r"^(?:(?:image|nuclei|cells|cytoplasm)_)?metadata_", re.IGNORECASE)

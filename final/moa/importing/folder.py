@@ -33,10 +33,11 @@ from moa.importing.design import Design
 from moa.importing.fields import MARKED
 from moa.importing.mechanisms import Labels
 from moa.importing.normalise import Z_RANGE
-from moa.importing.notes import Notes, counted
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
 from moa.version import __version__
+from moa.words import counted
 
 RECORD, SUMMARY = "import.json", "import.txt"
 _FILES = frozenset(

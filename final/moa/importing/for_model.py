@@ -18,8 +18,9 @@ from moa.importing.fields import find_column
 from moa.importing.folder import wells_table
 from moa.importing.identities import Matched, align
 from moa.importing.import_plates import Plates, read_plates
-from moa.importing.notes import Notes, counted, listed
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
+from moa.words import counted, listed
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from moa.data.feature_names import (
     competition_features,
 )
 from moa.importing.fields import find_column, plain_name
-from moa.importing.notes import Notes, counted
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, is_missing
+from moa.words import counted
 
 #: Names of row fields, as ``plain_name`` writes them, the best first.
 _ENTREZ = (

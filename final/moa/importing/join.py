@@ -11,9 +11,10 @@ import pandas as pd
 from moa.errors import UserError
 from moa.importing.design import is_well, well_name
 from moa.importing.fields import KNOWN, find_column, find_field, plain_name
-from moa.importing.notes import Notes, counted, listed
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.text_tables import read_text_table
+from moa.words import counted, listed
 
 
 @dataclass(frozen=True)

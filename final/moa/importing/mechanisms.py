@@ -15,10 +15,11 @@ from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.design import Design
 from moa.importing.fields import KNOWN, find_column, find_field, plain_name
-from moa.importing.notes import Notes, counted, listed
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import is_missing
 from moa.importing.text_tables import read_text_table
+from moa.words import counted, listed
 
 _GREEK = dict(
     zip(

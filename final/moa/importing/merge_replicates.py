@@ -8,9 +8,10 @@ import pandas as pd
 from moa.errors import UserError
 from moa.importing.design import Design
 from moa.importing.normalise import load_pycytominer
-from moa.importing.notes import Notes, counted
+from moa.importing.notes import Notes
 from moa.importing.profiles import Profiles
 from moa.progress import progress
+from moa.words import counted
 
 #: The column that says how many wells a merged profile stands for.
 REPLICATES = "Metadata_replicates"

@@ -7,8 +7,9 @@ import pandas as pd
 
 from moa.errors import UserError
 from moa.importing.design import Design
-from moa.importing.notes import Notes, counted
+from moa.importing.notes import Notes
 from moa.importing.profiles import Profiles
+from moa.words import counted
 
 
 def drop_missing(profiles: Profiles, design: Design, most: float, notes: Notes) -> tuple[Profiles, Design]:

@@ -12,10 +12,11 @@ import pandas as pd
 
 from moa.errors import UserError
 from moa.importing.design import Design
-from moa.importing.notes import Notes, counted
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
 from moa.progress import progress
+from moa.words import counted
 
 #: The median absolute deviation of a normal distribution is its standard deviation divided by this.
 MAD_SCALE = 1.4826

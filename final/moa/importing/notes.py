@@ -6,22 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from moa.words import listed
+
 #: Kinds of notes, in the order in which they are told.
 GUESSED, DROPPED, ASIDE, NOTED = "guessed", "dropped", "set aside", "noted"
 KINDS = (GUESSED, DROPPED, ASIDE, NOTED)
 _SHOWN = 3
-
-
-def listed(items: Iterable[Any], shown: int = _SHOWN) -> str:
-    """The first items, and the number of the others: "a, b, c and 4 more"."""
-    items = [str(item) for item in items]
-    more = f" and {len(items) - shown:,} more" if len(items) > shown else ""
-    return ", ".join(items[:shown]) + more
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 well", "1,200 wells"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from moa.errors import UserError
 from moa.importing.fields import plain_name
-from moa.importing.notes import Notes, listed
+from moa.importing.notes import Notes
+from moa.words import listed
 
 _NUMBER = re.compile(r"^[~≈=]?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s,.].*)?$")
 _COMMA = re.compile(r"^[+-]?\d+,\d+\s*\D*$")

@@ -11,10 +11,10 @@ import pandas as pd
 
 from moa.data.tables import PARQUET
 from moa.errors import UserError
-from moa.importing.notes import listed
 from moa.importing.parquet_files import read_frame
 from moa.importing.profiles import MISSING, text_table
 from moa.importing.source import Source
+from moa.words import listed
 
 _SEPARATORS = ("\t", ",", ";", "|")
 _SHOWN = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "'|'"}

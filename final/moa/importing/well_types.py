@@ -11,8 +11,9 @@ import pandas as pd
 from moa.data.schema import CONTROL, TREATED
 from moa.errors import UserError
 from moa.importing.fields import find_column
-from moa.importing.notes import Notes, counted, listed
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
+from moa.words import counted, listed
 
 #: The type of positive controls, which count as treated.
 POSITIVE = "trt_poscon"

@@ -53,7 +53,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def _check_capability(device: torch.device) -> None:
-    """torch finds GPUs that it cannot use, and fails at the first operation: Kaggle's P100, for one."""
+    """Torch finds GPUs that it cannot use, and fails at the first operation: Kaggle's P100, for one."""
     import torch
 
     known = [int(number) for name in torch.cuda.get_arch_list() for number in re.findall(r"sm_(\d+)", name)]

@@ -15,11 +15,12 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from moa.errors import UserError, shown
+from moa.errors import UserError
 from moa.features.stored import trust
 from moa.models.base import Recipe
 from moa.models.registry import package_recipes, register
 from moa.models.source import SOURCE, sources
+from moa.words import shown
 
 #: Folders of the files that were read.
 _folders: set[Path] = set()

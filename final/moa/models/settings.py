@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from moa.errors import UserError, in_words, shown
+from moa.errors import UserError, in_words
+from moa.words import shown
 
 
 def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:

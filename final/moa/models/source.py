@@ -12,8 +12,8 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-from moa.errors import shown
 from moa.models.base import Recipe
+from moa.words import shown
 
 #: Attribute of a module that ``moa.models.own`` read: the sources as they were then.
 SOURCE = "__moa_source__"

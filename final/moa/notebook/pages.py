@@ -13,10 +13,11 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 from moa.environment import FINAL, Folders
-from moa.errors import UserError, shown
+from moa.errors import UserError
 from moa.files import replacing
 from moa.progress import progress
 from moa.weights.layout import WeightsFolder
+from moa.words import shown
 
 #: Scripts that nbconvert would load from the network; the pages need none of them.
 _NO_SCRIPTS = {name: "" for name in ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url")}

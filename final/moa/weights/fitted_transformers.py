@@ -18,10 +18,11 @@ import sklearn
 import skops.io
 from sklearn.base import clone
 
-from moa.errors import StoreError, shown
+from moa.errors import StoreError
 from moa.features.stored import trusted_types
 from moa.files import creating, digest
 from moa.weights.layout import WeightsFolder
+from moa.words import shown
 
 _CHECKSUM_BYTES = 32
 _SKOPS_SCHEMA = "schema.json"

@@ -19,7 +19,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from moa.errors import StoreError, shown
+from moa.errors import StoreError
+from moa.words import shown
 
 MANIFEST = "manifest.json"
 _STAGE, _UNIT, _FITS = "stage.json", "unit.json", "*.skops"

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from moa.errors import shown
 from moa.features.pipeline import FeaturePipeline
 from moa.files import digest
 from moa.models.base import Recipe, Stage
 from moa.weights.records import PipelineRecord, StageRecord
+from moa.words import shown
 
 _DEEPEST = 20
 _MISSING = object()

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from moa.data.assay import Assay
 from moa.data.table_files import read_table, write_table
-from moa.errors import StoreError, in_words, shown
+from moa.errors import StoreError, in_words
 from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, plain, replacing_folder, sha256, write_json, writing
 from moa.learners.base import Fitted
@@ -38,6 +38,7 @@ from moa.weights.records import (
     read_record,
 )
 from moa.weights.units import StoredUnit, UnitResult
+from moa.words import shown
 
 STALE_SECONDS = 24 * 3600
 RECORDED_PACKAGES = (

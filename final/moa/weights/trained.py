@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from moa.data.assay import Assay
 from moa.data.feature_names import competition_features
 from moa.data.holdout import HoldOut
-from moa.errors import StoreError, UserError, in_words, shown
+from moa.errors import StoreError, UserError, in_words
 from moa.features import Familiarity, TrainingEvidence
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.runtime import Runtime
@@ -31,6 +31,7 @@ from moa.weights.selection import Selection
 from moa.weights.stage_description import changed_columns, changed_stage
 from moa.weights.store import ModelStore
 from moa.weights.units import StoredUnit
+from moa.words import shown
 
 
 def stages_of(model: Recipe, config: ModelConfig, schema: Assay, hold_out: HoldOut | None) -> tuple[Stage, ...]:

@@ -27,7 +27,7 @@ def three_threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("engine, at_once", [("sequential", 1), ("threads", 3), ("ensemble", 3)])
+@pytest.mark.parametrize(("engine", "at_once"), [("sequential", 1), ("threads", 3), ("ensemble", 3)])
 def test_a_members_epoch_is_the_time_of_all_by_their_number(monkeypatch, three_threads, engine, at_once):
     monkeypatch.setenv(ENGINE, engine)
     clocks = []

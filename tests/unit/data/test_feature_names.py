@@ -49,7 +49,7 @@ def test_names_for_display(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("symbol\nA\n", "missing column 'feature'"),
         ("feature\na\nb\na\n", "line 4: 'a' is named above already"),

@@ -30,11 +30,10 @@ def screen(compounds=12, wells=4, controls=6, weeks=3):
     scored = pd.DataFrame({f"moa {m}": (mechanism == m).astype(np.uint8) for m in range(compounds // 2)}, index)
     features = pd.DataFrame({"cp_type": kind, "g": np.arange(rows, dtype=float)}, index)
     order = np.random.default_rng(0).permutation(rows)
-    data = Dataset(
+    return Dataset(
         features.iloc[order], scored.iloc[order], None, features.iloc[:0],
         pd.Series(compound, index).iloc[order], None, {}, ASSAY, wells=pd.DataFrame({"week": week}, index),
     )  # fmt: skip
-    return data
 
 
 def folds_of(scheme, data):

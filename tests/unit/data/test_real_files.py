@@ -215,13 +215,17 @@ def test_no_open_temporary_file_is_opened_again_by_its_name(clean, tmp_path, mon
     watching = [True]
 
     def watch(event, arguments):
-        if watching[0] and event == "open" and isinstance(arguments[0], (str, os.PathLike)):
-            if (
+        if (
+            watching[0]
+            and event == "open"
+            and isinstance(arguments[0], (str, os.PathLike))
+            and (
                 os.path.realpath(arguments[0]) in still_open
                 and arguments[2] is not None
                 and not arguments[2] & os.O_EXCL
-            ):
-                opened.append(arguments[0])
+            )
+        ):
+            opened.append(arguments[0])
 
     monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
     monkeypatch.setattr(os, "close", closing)

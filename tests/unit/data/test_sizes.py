@@ -66,7 +66,7 @@ def test_stages_without_nonscored_targets_are_left_out():
         assert found[0].starts_from is None and not found[0].uses
 
 
-@pytest.mark.parametrize("compounds, rows, left_out", [(119, 5000, True), (120, 200, False), (None, 119, True)])
+@pytest.mark.parametrize(("compounds", "rows", "left_out"), [(119, 5000, True), (120, 200, False), (None, 119, True)])
 def test_stage_3_needs_ten_compounds_for_each_prediction_that_it_reads(compounds, rows, left_out):
     """With few compounds it learns their predictions by heart; rows count where compounds are not known."""
     plain, model = assay(genes=300), recipe("three-stage-nn-5fold")

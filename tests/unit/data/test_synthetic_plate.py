@@ -46,7 +46,7 @@ def test_a_seed_gives_the_same_files(tmp_path):
     assert gzip.open(first[0], "rt").readline() == "#1.3\n"
 
 
-@pytest.mark.parametrize("compounds, mechanisms", [(60, 12), (5, 3), (4, 0)])
+@pytest.mark.parametrize(("compounds", "mechanisms"), [(60, 12), (5, 3), (4, 0)])
 def test_what_does_not_fit_is_refused(tmp_path, compounds, mechanisms):
     with pytest.raises(UserError, match="holds up to 59 compounds, at least two for each mechanism"):
         synthesize_plate(tmp_path, compounds, mechanisms)

@@ -35,7 +35,7 @@ def fitted():
     yield pca(3, 0), x, None
 
 
-@pytest.mark.parametrize("transformer, x, y", list(fitted()), ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(("transformer", "x", "y"), list(fitted()), ids=lambda v: type(v).__name__)
 def test_fits_come_back_from_storage(transformer, x, y):
     transformer = clone(transformer).fit(x, y)
     before = transformer.transform(x)

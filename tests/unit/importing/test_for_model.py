@@ -44,7 +44,7 @@ def wanted():
 
 
 @pytest.mark.parametrize(
-    "fields, index, how",
+    ("fields", "index", "how"),
     [
         (["pr_gene_id"], "number", {"Entrez id": 772}),
         (["pr_gene_symbol"], "number", {"symbol": 738, "former symbol": 34}),
@@ -161,7 +161,7 @@ def test_wells_without_a_condition_are_dropped_and_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "conditions, message",
+    ("conditions", "message"),
     [
         (
             (Condition(name="time", column="t", levels=("24", "48")),),
@@ -182,7 +182,7 @@ def test_conditions_that_the_file_cannot_tell(tmp_path, conditions, message):
 
 
 @pytest.mark.parametrize(
-    "header, expected",
+    ("header", "expected"),
     [
         ("sig_id,cp_type,g-0", True),
         ("g-0\tsig_id\tc-0", True),  # with another separator: reading it says so

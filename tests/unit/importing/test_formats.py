@@ -226,7 +226,7 @@ def test_a_new_format_is_one_file(tmp_path, read, small, monkeypatch):
 
 @needs_field_data
 @pytest.mark.parametrize(
-    "name, shape",
+    ("name", "shape"),
     [
         ("mini_gctoo_for_testing.gct", (6, 6)),
         ("mini_gctoo_for_testing.gctx", (6, 6)),

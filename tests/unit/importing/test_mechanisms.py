@@ -98,7 +98,7 @@ def test_no_mechanisms_at_all():
 
 
 @pytest.mark.parametrize(
-    "one, other",
+    ("one", "other"),
     [
         ("AKT inhibitor-1,2", "akt-Inhibitor 1-2"),
         ("TNF-α", "tnf alpha"),

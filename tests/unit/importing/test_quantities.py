@@ -18,7 +18,7 @@ def numbers(texts, column="dose", what="dose", units=None):
 
 
 @pytest.mark.parametrize(
-    "text, value, unit",
+    ("text", "value", "unit"),
     [
         ("10.0 um", 10, "µM"),
         ("10 µM", 10, "µM"),
@@ -39,7 +39,7 @@ def test_doses(text, value, unit):
 
 
 @pytest.mark.parametrize(
-    "text, hours", [("24 h", 24), ("24h", 24), ("48 hours", 48), ("2 days", 48), ("30 min", 0.5), ("6.0 hr", 6)]
+    ("text", "hours"), [("24 h", 24), ("24h", 24), ("48 hours", 48), ("2 days", 48), ("30 min", 0.5), ("6.0 hr", 6)]
 )
 def test_times(text, hours):
     assert numbers([text], "pert_itime", "time")[:2] == ([pytest.approx(hours)], "h")

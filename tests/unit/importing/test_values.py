@@ -91,7 +91,7 @@ def test_robust_z_by_hand():
     np.testing.assert_allclose(found, expected)
 
 
-@pytest.mark.parametrize("vehicle, against", [(6, "vehicle"), (5, "plate")])
+@pytest.mark.parametrize(("vehicle", "against"), [(6, "vehicle"), (5, "plate")])
 def test_expression_is_compared_with_vehicle_wells_where_there_are_enough(vehicle, against):
     random = np.random.default_rng(0)
     values = random.uniform(4, 12, 50) + random.normal(scale=0.5, size=(20, 50))

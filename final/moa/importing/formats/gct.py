@@ -10,10 +10,11 @@ import pandas as pd
 
 from moa.errors import UserError
 from moa.importing.identities import identify, landmarks
-from moa.importing.notes import Notes, counted
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import MISSING, Profiles, text_table
 from moa.importing.source import Source
+from moa.words import counted
 
 NAME, ORDER = "GCT", 20
 _VERSIONS = ("#1.2", "#1.3")

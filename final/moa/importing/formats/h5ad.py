@@ -15,10 +15,11 @@ import pandas as pd
 from moa.errors import UserError
 from moa.importing.hdf5 import attribute, opened, texts
 from moa.importing.identities import identify, landmarks
-from moa.importing.notes import Notes, listed
+from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, text_table
 from moa.importing.source import HDF5, Source
+from moa.words import listed
 
 if TYPE_CHECKING:
     import h5py
@@ -61,7 +62,7 @@ def _matrix(source: Source, file: h5py.File, layer: str | None) -> tuple[Any, st
             there = f"; choose one with --layer: {listed(layers)}" if layers else ""
             raise UserError(f"{source.name}: has no X{there or '; expected the values of wells in X'}")
         return file["X"], "X"
-    layers = file["layers"] if "layers" in file else {}
+    layers = file.get("layers", {})
     if layer not in layers:
         there = listed(layers) or "no layers"
         raise UserError(f"{source.name}: --layer {layer}: no such layer; the file has {there}")
@@ -109,7 +110,7 @@ def _sparse(source: Source, item: h5py.Group, place: str, shape: tuple[int, int]
 
 
 def _table(source: Source, file: h5py.File, name: str) -> pd.DataFrame:
-    """obs or var as text, indexed by its names."""
+    """Obs or var as text, indexed by its names."""
     item = file[name]
     if hasattr(item, "dtype"):  # before anndata 0.7: one array of records
         records = item[:]

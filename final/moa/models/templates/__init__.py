@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from moa.errors import UserError, shown
+from moa.errors import UserError
 from moa.files import replacing
 from moa.models.registry import package_recipes
+from moa.words import shown
 
 #: What a file begins with: its learner.
 KINDS = ("logistic", "lightgbm", "perceptron")

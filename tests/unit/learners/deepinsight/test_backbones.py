@@ -46,7 +46,7 @@ def check_head(head, inputs):
         assert (layer.bias == 0).all()
 
 
-@pytest.mark.parametrize("backbone, size", [(EfficientNet(), 300), (ResNeSt(final_drop=0.2), 224)])
+@pytest.mark.parametrize(("backbone", "size"), [(EfficientNet(), 300), (ResNeSt(final_drop=0.2), 224)])
 def test_a_real_size_step(backbone, size):
     torch.manual_seed(0)
     network = build_network(backbone, 206).train()
@@ -144,7 +144,7 @@ def test_weights_are_fetched_where_none_are_local(state, no_downloads, monkeypat
 
 
 @pytest.mark.parametrize(
-    "backbone, file",
+    ("backbone", "file"),
     [
         (EfficientNet(), "tf_efficientnet_b3.ns_jft_in1k.safetensors"),
         (ResNeSt(), "resnest50_fast_2s2x40d-9d126481.pth"),

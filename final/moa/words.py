@@ -1,0 +1,40 @@
+"""Parts of sentences that messages share: lists that are cut, numbers with their nouns, sizes, and unknown text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def listed(items: Iterable[Any], most: int = 3, joint: str = ", ") -> str:
+    """The first items, and the number of the others: "a, b, c and 4 more".
+
+    Args:
+        items: what to name.
+        most: number of items to name.
+        joint: what stands between them.
+    """
+    items = [str(item) for item in items]
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return joint.join(items[:most]) + more
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 well", "1,200 wells"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size_in_words(size: int) -> str:
+    """A size in bytes as people read it."""
+    amount, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+def shown(text: object, most: int = 60) -> str:
+    """Text of unknown origin on one line: control characters are escaped, and a long text is cut."""
+    line = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(text))
+    return line if len(line) <= most else f"{line[: most - 3]}..."
