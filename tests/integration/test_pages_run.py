@@ -7,6 +7,7 @@ import runpy
 import shlex
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from moa.cli import app, main
 from moa.data.feature_names import competition_features
 from moa.data.synthetic import WORLD
 from moa.environment import FINAL
+from moa.errors import DataError
 from moa.jobs import demo
 from moa.models import registry
 from moa.models.registry import recipe
@@ -37,6 +39,14 @@ NOT_RUN = {
     "moa train deepinsight-resnest-v2 --devices 2": "two GPUs",
     "python -m tests.benchmarks": "a quarter of an hour or more",
     "python tests/benchmarks/": "minutes",
+    "git clone": "network",
+    "cd moa": "the clone",
+    ". .venv/bin/activate": "changes the user's shell",
+    "pre-commit": "changes the user's checkout",
+    "python -m pytest": "one test of this suite",
+    "ruff": "tests/run.sh runs it",
+    "lint-imports": "tests/run.sh runs it",
+    "mypy": "tests/run.sh runs it",
     "kaggle kernels output": "network",
     "dask": "other machines",
     "moa weights pretrained": "network",
@@ -186,6 +196,8 @@ def test_the_commands_of_a_page_run(page, here, monkeypatch, capsys):
     for words in commands(page):
         if words[0] == "moa":
             parse(words[1:])
+        elif words[:2] == ["python", "-m"]:
+            assert find_spec(words[2]), words[2]
         elif words[0] in ("bash", "python"):
             assert (ROOT / words[1]).exists(), words[1]
         if not reason(words) and (page == README or shlex.join(words) not in ONCE):
@@ -206,9 +218,9 @@ def test_the_python_of_a_page_runs(page, here):
         text = re.sub(r"^synthesize\(.*\)$", "", block.text, flags=re.MULTILINE)  # the data are there, of fewer rows
         shown = next((each for each in blocks(page) if each.language == "text" and "Error" in each.text), None)
         if shown and "drop(columns" in text:
-            with pytest.raises(Exception) as told:
+            with pytest.raises(DataError) as raised:
                 exec(text, known)
-            assert str(told.value) in shown.text.split("DataError: ")[1]
+            assert str(raised.value) in shown.text.split("DataError: ")[1]
             continue
         exec(text, known)
     assert found and "model" in known
