@@ -9,5 +9,5 @@ set_up tests/requirements.txt
 ruff check final tests
 ruff format --check final tests
 lint-imports --no-cache --no-logo
-# One process a core, of one thread each. A process that has finished takes over tests that are waiting for another.
+# One process per core, of one thread each. A process that has finished takes over tests that wait for another.
 exec python -m pytest -n auto --maxprocesses 8 --dist worksteal "$@"

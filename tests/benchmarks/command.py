@@ -119,7 +119,7 @@ def main(
     return tables
 
 
-#: Columns that are printed, with their heads, of each kind of table; "what" is told apart by the growing number.
+#: Columns that are printed, with their heads, of each kind of table; rows of one "what" differ in the growing number.
 _PRINTED = {
     "way": {"what": "what", "way": "way", "seconds_min": "seconds", "peak_mib": "MiB", "ratio": "ratio"},
     "gflop": {

@@ -1,5 +1,6 @@
 """Tables of the command line fit a terminal of 80 columns and cut nothing; what is printed fits any encoding."""
 
+import io
 import os
 import re
 import subprocess
@@ -23,7 +24,7 @@ from tests.benchmarks.command import shown
 
 def printed(*tables):
     """What a terminal of 80 columns shows."""
-    console = Console(width=80, record=True, file=open(os.devnull, "w"))
+    console = Console(width=80, record=True, file=io.StringIO())
     for table in tables:
         console.print(table)
     text = console.export_text()

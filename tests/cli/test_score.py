@@ -103,7 +103,7 @@ def test_baselines_can_be_had_before_anything_is_trained(run, data_dir, dataset,
     assert "5-NN" in run("--data", data_dir, "--by", "target").stdout
 
 
-def test_retrieval_is_told_in_a_line_a_source(run, data_dir, weights_of, tmp_path):
+def test_retrieval_has_one_line_per_source(run, data_dir, weights_of, tmp_path):
     pytest.importorskip("copairs")
     options = ["--retrieval", "--no-baselines", "--out", tmp_path / "s.csv"]
     done = run(OLD, "--data", data_dir, "--weights", weights_of(OLD), *options)
@@ -133,6 +133,6 @@ def test_weights_of_other_data_are_refused(run, data_dir, weights_of, tmp_path):
         (["--predictions", "p.csv", "--data", "DATA"], "p.csv: missing"),
     ],
 )
-def test_mistakes_are_told_in_a_line(run, data_dir, arguments, message):
+def test_mistakes_are_reported_in_one_line(run, data_dir, arguments, message):
     done = run(*[str(data_dir) if word == "DATA" else word for word in arguments], check=False)
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr

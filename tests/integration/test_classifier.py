@@ -116,7 +116,7 @@ def test_rows_of_the_competition_are_taken_as_such(tmp_path):
         ({"settings": {"hidden": 3}}, "there is no setting hidden"),
     ],
 )
-def test_wrong_parameters_are_told_at_fit(options, message, labels):
+def test_wrong_parameters_are_refused_at_fit(options, message, labels):
     X, y = labels
     with pytest.raises(ValueError, match=message):
         MoAClassifier(**({"recipe": RECIPE, "device": "cpu"} | options)).fit(X, y)

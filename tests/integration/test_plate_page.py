@@ -202,8 +202,8 @@ def test_the_page_in_a_browser(folder, data):
             each for each in browser.all("#map rect.well") if each.get_attribute("aria-label") == first["well"]
         )
         shape.click()
-        told = browser.one("#map .detail").text
-        assert data["targets"][first["moa"][0]] in told and data["compounds"][first["near"][0]]["name"] in told
+        detail = browser.one("#map .detail").text
+        assert data["targets"][first["moa"][0]] in detail and data["compounds"][first["near"][0]]["name"] in detail
         browser.run("arguments[0].dispatchEvent(new PointerEvent('pointermove', {clientX: 9, clientY: 9}))", shape)
         assert first["id"] in browser.one("#tip").text
 

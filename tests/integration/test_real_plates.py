@@ -124,9 +124,9 @@ def test_bbbc021_from_three_tables(bbbc021):
     assert not labels.loc[wells["cp_type"] == "ctl_vehicle"].to_numpy().any() and "DMSO" not in labels
     weeks = wells["week"].groupby(wells["plate"]).nunique()
     assert (weeks == 1).all() and wells["week"].nunique() == 10
-    told = "\n".join(result.notes.lines())
-    assert "by compound and dose ('compound', 'concentration'): 38 of 38 compounds found" in told
-    assert "2,668 rows of it are of no well of the files" in told and "week: Week10" in told
+    noted = "\n".join(result.notes.lines())
+    assert "by compound and dose ('compound', 'concentration'): 38 of 38 compounds found" in noted
+    assert "2,668 rows of it are of no well of the files" in noted and "week: Week10" in noted
     assay = load_assay(folder)
     assert [group.name for group in assay.groups] == ["Cells", "Cytoplasm", "Nuclei"]
 
@@ -166,8 +166,8 @@ def test_bbbc021_as_gct(tmp_path):
     labels, wells = table(tmp_path / "screen", TRAIN_SCORED), table(tmp_path / "screen", WELLS)
     assert labels.shape == (632, 12) and wells["week"].nunique() == 10
     assert wells.loc[wells["cp_type"] == "trt_cp", "treatment"].nunique() == 103
-    told = "\n".join(result.notes.lines())
-    assert "normalised already" in told and len(load_assay(tmp_path / "screen").values) == 189
+    noted = "\n".join(result.notes.lines())
+    assert "normalised already" in noted and len(load_assay(tmp_path / "screen").values) == 189
 
 
 def test_the_cell_painting_plate_needs_no_option(tmp_path):
@@ -184,7 +184,7 @@ def test_the_cell_painting_plate_needs_no_option(tmp_path):
     assert wells["compound"].nunique() == 59 and len(assay.targets) == 8
     # Both columns that differ in case alone are kept.
     assert {"Metadata_plate_map_name", "Metadata_Plate_Map_Name"} <= set(wells)
-    told = "\n".join(result.notes.lines(100))
-    assert "normalised already" in told
-    assert "48 targets with fewer than 2 compounds" in told
+    noted = "\n".join(result.notes.lines(100))
+    assert "normalised already" in noted
+    assert "48 targets with fewer than 2 compounds" in noted
     assert len(sorted(train["cp_dose"].dropna().unique())) == 13

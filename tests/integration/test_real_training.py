@@ -70,7 +70,7 @@ def test_the_cell_painting_plate_is_predicted_and_reported(tmp_path, moa_here):
     assert "Data of the assay data." in page and "phosphodiesterase inhibitor" in page
 
 
-def test_some_compounds_of_bbbc021_are_told_without_having_been_seen(tmp_path):
+def test_mechanisms_of_unseen_compounds_of_bbbc021_are_recognised(tmp_path):
     """Published settings, each compound held out in turn: three folds of 38; all of them give 93 % right."""
     tables = ImportOptions(wells=(FIELD / "bbbc021_wells.csv",), moa=FIELD / "bbbc021_moa.csv")
     import_plates([FIELD / "bbbc021_profiles.csv.gz"], tmp_path / "data", tables)

@@ -102,11 +102,11 @@ def test_filters(browser, found):
 def test_what_is_shown_of_a_mechanism(browser, found):
     name = max(found, key=lambda each: found[each]["positives"])
     browser.one("#mechanisms tr.item .name button").click()
-    told, each = browser.one("#mechanisms td.open").text, found[name]
+    detail, each = browser.one("#mechanisms td.open").text, found[name]
     assert names(browser)[0] == name
-    assert f"Of {each['covered']} rows with this mechanism it is the most likely one in {each['hits'][0]}" in told
-    assert f"Compounds that carry it: {len(each['carriers'])}" in told and each["carriers"][0][0] in told
-    assert f"{each['log_loss']:.5f}" in told
+    assert f"Of {each['covered']} rows with this mechanism it is the most likely one in {each['hits'][0]}" in detail
+    assert f"Compounds that carry it: {len(each['carriers'])}" in detail and each["carriers"][0][0] in detail
+    assert f"{each['log_loss']:.5f}" in detail
     dot = browser.all("#mechanisms td.open circle.dot")[-1]
     browser.run("arguments[0].dispatchEvent(new PointerEvent('pointermove', {clientX: 5, clientY: 5}))", dot)
     assert "on average" in browser.one("#tip").text

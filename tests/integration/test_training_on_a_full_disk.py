@@ -1,4 +1,4 @@
-"""Training that cannot write any more: what is kept and how much room is needed are told, and it goes on afterwards."""
+"""Training that cannot write any more: it says what is kept and how much room is needed, and goes on afterwards."""
 
 import errno
 import os
@@ -59,7 +59,7 @@ def test_the_disk_is_full_after_the_first_unit(models, data, tmp_path, monkeypat
     assert trained.missing_units() == 0 and len(calls) == 3, "the first unit was not trained again"
 
 
-def test_folders_that_cannot_be_written_are_told_before_the_work(models, data, tmp_path, monkeypatch):
+def test_folders_that_cannot_be_written_are_refused_before_the_work(models, data, tmp_path, monkeypatch):
     train_models(models, data, tmp_path / "weights", runtime=CPU)
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda path, mode: "closed" not in str(path))
@@ -73,7 +73,7 @@ def test_folders_that_cannot_be_written_are_told_before_the_work(models, data, t
                 work()
 
 
-def test_output_that_cannot_be_written_is_told():
+def test_output_that_cannot_be_written_is_an_error():
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
     with open("/dev/full", "w") as full:

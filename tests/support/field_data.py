@@ -25,7 +25,8 @@ def l1000_plate() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     Robust z-scores against the vehicle wells, clipped to ±10; mechanisms that two compounds have; wells of annotated
     compounds, those with none of these mechanisms included.
     """
-    lines = gzip.open(field_data("LJP005_A375_24H_X1_B19_level3.gct.gz"), "rt").read().splitlines()
+    with gzip.open(field_data("LJP005_A375_24H_X1_B19_level3.gct.gz"), "rt") as file:
+        lines = file.read().splitlines()
     n_rows, _, fields, n_lines = map(int, lines[1].split("\t"))
     wells = lines[2].split("\t")[1 + fields :]
     known = {line.split("\t")[0]: line.split("\t")[1 + fields :] for line in lines[3 : 3 + n_lines]}

@@ -64,7 +64,7 @@ class Page(HTMLParser):
         return pd.DataFrame(rows, columns=head).set_index(head[0])
 
     def check_self_contained(self):
-        """Nothing comes from outside of the page, and no script runs but its own one, which the browser is told."""
+        """Nothing comes from outside of the page, and no script runs but its own, whose digest its policy names."""
         markup = re.sub(r"<script.*?</script>", "", self.text, flags=re.DOTALL)
         assert not re.search(r"https?:|@import|url\((?!#)", self.text) and "//" not in markup
         for tag, name, value in self.attributes:

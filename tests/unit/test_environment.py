@@ -1,4 +1,4 @@
-"""The default folders, one rule for commands, notebooks and reproduce.sh; and what other libraries are told."""
+"""The default folders, one rule for commands, notebooks and reproduce.sh; and how other libraries are set."""
 
 import os
 import subprocess

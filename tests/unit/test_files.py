@@ -11,9 +11,14 @@ from moa.weights.store import ModelStore
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"n": np.int64(1)})
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def stopped_halfway():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stopped_halfway()
     assert read_json(path) == {"n": 1} and list(tmp_path.iterdir()) == [path]
 
 

@@ -1,4 +1,4 @@
-"""A full disk and a folder that cannot be written: told in one line, whatever library was writing."""
+"""A full disk and a folder that cannot be written: one line says so, whatever library was writing."""
 
 import ast
 import errno

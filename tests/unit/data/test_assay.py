@@ -44,7 +44,7 @@ def test_without_a_file_the_assay_is_the_competitions(tmp_path):
     assert not Assay.model_validate(PLAIN).of_competition
 
 
-def test_columns_and_how_controls_are_told():
+def test_columns_and_how_controls_are_recognised():
     assay = Assay.model_validate(PLAIN)
     assert assay.features == ("cp_type", "time", "dose", "a", "b", "c", "d")
     assert assay.levels == {"time": ("24", "48")} and assay.numeric_conditions == ("dose",)
@@ -161,7 +161,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_file_is_told_in_one_line_with_place_and_fix(name, tmp_path):
+def test_a_malformed_file_is_reported_in_one_line_with_place_and_fix(name, tmp_path):
     content, expected = MALFORMED[name]
     raw = (
         content
@@ -174,7 +174,7 @@ def test_a_malformed_file_is_told_in_one_line_with_place_and_fix(name, tmp_path)
     assert len(caught.value.problems) == 1 and "\n" not in caught.value.problems[0], caught.value.problems
 
 
-def test_all_mistakes_are_told_at_once(tmp_path):
+def test_all_mistakes_are_reported_at_once(tmp_path):
     (tmp_path / ASSAY).write_text(json.dumps(changed(name=3, compound="no", control=1)))
     with pytest.raises(DataError) as caught:
         load_assay(tmp_path)

@@ -121,7 +121,7 @@ def test_a_further_column_is_left_out_of_the_training_rows(parts):
     assert (pairs.nunique() == 1).all() and (parts or scheme.n_splits == len(pairs))
 
 
-def test_what_cannot_be_held_out_is_told():
+def test_what_cannot_be_held_out_is_refused():
     data = screen()
     for columns, change, expected in (
         (("batch",), data, "column 'batch' of the rows is not known; choose of: .*week"),
@@ -136,7 +136,7 @@ def test_what_cannot_be_held_out_is_told():
         HoldOut.of(("compound", "week"), None, data)
 
 
-def test_a_fold_without_training_rows_is_told():
+def test_a_fold_without_training_rows_is_refused():
     data = screen(weeks=1)
     scheme = HoldOut.of(("compound", "week"), None, data)
     with pytest.raises(UserError, match="fold 0: no treated row is left to train on; hold out fewer columns"):

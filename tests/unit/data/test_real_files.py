@@ -136,7 +136,7 @@ def test_a_packed_data_set_is_pointed_to(folder, tmp_path):
 
 @pytest.mark.parametrize("name", [SAMPLE_SUBMISSION, TRAIN_DRUG, TRAIN_FEATURES])
 @pytest.mark.parametrize("loop", [False, True])
-def test_a_link_that_leads_nowhere_is_told(folder, name, loop):
+def test_a_link_that_leads_nowhere_is_reported(folder, name, loop):
     (folder / name).unlink()
     os.symlink(name if loop else "nothing.csv", folder / name)
     expected = "cannot be read" if loop else "a link to nothing.csv, which points to nothing"
@@ -168,7 +168,7 @@ def test_controls_alone_are_refused(folder):
         load_dataset(folder)
 
 
-def test_unusual_values_are_counted_and_told(folder, capsys):
+def test_unusual_values_are_counted_and_reported(folder, capsys):
     def change(table):
         table.loc[:2, "g-5"] = "-666"
         table.loc[1:4, "c-9"] = "12.5"

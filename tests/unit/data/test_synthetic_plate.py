@@ -1,4 +1,4 @@
-"""The made-up L1000 plate: what its files hold, and that its mechanisms can be told."""
+"""The made-up L1000 plate: what its files hold, and that its mechanisms can be recognised."""
 
 import gzip
 
@@ -22,8 +22,10 @@ def imported(tmp_path_factory):
 
 def test_it_is_imported_as_a_laboratorys_plate(imported):
     result, folder = imported
-    data, told = load_dataset(folder, drugs=True), "\n".join(result.notes.lines())
-    assert "log2 expression, level 3" in told and "robust z-scores of 1 plate against the plate's vehicle wells" in told
+    data, noted = load_dataset(folder, drugs=True), "\n".join(result.notes.lines())
+    assert (
+        "log2 expression, level 3" in noted and "robust z-scores of 1 plate against the plate's vehicle wells" in noted
+    )
     assert data.treated.sum() == 252 and (~data.treated).sum() == 26 and len(data.test) == 36
     assert data.drugs[data.treated].nunique() == 42 and len(data.schema.targets) == 12
     assert len(data.schema.values) == 772 and sorted(data.features["cp_dose"].dropna().unique())[-1] == 10
@@ -31,7 +33,7 @@ def test_it_is_imported_as_a_laboratorys_plate(imported):
     assert names.iloc[0][["entrez_id", "symbol"]].tolist() == ["16", "AARS1"]
 
 
-def test_mechanisms_can_be_told_at_high_doses(imported):
+def test_mechanisms_can_be_recognised_at_high_doses(imported):
     data = load_dataset(imported[1], drugs=True)
     z, y = data.features[list(data.schema.values)][data.treated], data.scored[data.treated]
     right = neighbour_votes(z, y, data.drugs[y.index]).idxmax(axis=1) == y.idxmax(axis=1)
@@ -43,7 +45,7 @@ def test_a_seed_gives_the_same_files(tmp_path):
     first, again, other = (synthesize_plate(tmp_path / str(n), 8, 4, seed) for n, seed in enumerate((1, 1, 2)))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert first[0].read_bytes() != other[0].read_bytes()
-    assert gzip.open(first[0], "rt").readline() == "#1.3\n"
+    assert gzip.decompress(first[0].read_bytes()).startswith(b"#1.3\n")
 
 
 @pytest.mark.parametrize(("compounds", "mechanisms"), [(60, 12), (5, 3), (4, 0)])

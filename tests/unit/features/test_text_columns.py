@@ -1,4 +1,4 @@
-"""Columns of text, and names that are not there, in the steps of a recipe: told by step and column."""
+"""Columns of text, and absent names, in the steps of a recipe: the error names step and column."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2)), columns=["a"
         ([drop("x", named("z"))], "step 'x' takes the column 'z'"),
     ],
 )
-def test_it_is_told_in_one_line(steps, message):
+def test_it_is_reported_in_one_line(steps, message):
     with pytest.raises(UserError, match=message) as caught:
         FeaturePipeline(steps).fit_transform(FRAME, FRAME)
     assert "\n" not in str(caught.value)

@@ -49,8 +49,8 @@ def test_pycytominer_and_jump():
 def test_without_a_column_of_types_the_solvent_is_the_control():
     notes = Notes()
     assert types(notes, compound=["dmso", "taxol", "EMPTY", None]) == ["ctl_vehicle", "trt_cp"]
-    told = "\n".join(notes.lines())
-    assert "vehicle controls" in told and "1 empty well" in told and "1 well without a compound" in told
+    noted = "\n".join(notes.lines())
+    assert "vehicle controls" in noted and "1 empty well" in noted and "1 well without a compound" in noted
 
 
 def test_untreated_wells_are_controls_where_there_are_no_others():

@@ -143,14 +143,14 @@ def test_tables_by_content(tmp_path, read):
         assert doses.tolist() == pytest.approx(table["Metadata_mmoles_per_liter"].tolist())
 
 
-def test_columns_that_are_no_features_are_told(tmp_path, read):
+def test_columns_that_are_no_features_are_reported(tmp_path, read):
     table = cell_painting(wells=24, features=9, compounds=4).table.assign(Count_Nuclei=range(24), remark="fine")
     table.to_csv(tmp_path / "screen.csv")
     notes = Notes()
     profiles = read(tmp_path / "screen.csv", notes)
     assert profiles.values.shape == (24, 9) and "remark" in profiles.wells
-    told = "\n".join(notes.lines())
-    assert "index columns: (without a name)" in told and "Count_Nuclei" in told
+    noted = "\n".join(notes.lines())
+    assert "index columns: (without a name)" in noted and "Count_Nuclei" in noted
 
 
 def test_a_table_without_marks(tmp_path, read):
@@ -172,7 +172,7 @@ def test_columns_of_numbers_are_no_entrez_ids_when_they_count_from_zero(tmp_path
     assert read(tmp_path / "embedding.csv").kind == "profiles"
 
 
-def test_what_a_table_measures_is_told_by_its_columns(tmp_path, read):
+def test_what_a_table_measures_is_recognised_by_its_columns(tmp_path, read):
     from moa.data.feature_names import competition_features
 
     known = competition_features()

@@ -25,15 +25,15 @@ def joined(tmp_path, text, wells=WELLS, **options):
 
 def test_plate_and_well_whatever_they_are_called(tmp_path):
     text = "Replicate,Barcode_X,Position_Y,Drug\n1,week1_1,a1,x\n1,Week1_1,B12,y\n2,Week1_2,A01,z\n2,Week1_9,A01,w\n"
-    table, told = joined(tmp_path, text)
+    table, noted = joined(tmp_path, text)
     assert table["Drug"].fillna("").tolist() == ["x", "y", "z", ""]
-    assert "'Barcode_X' = 'Image_Metadata_Plate' and 'Position_Y' = 'Image_Metadata_Well': 3 wells found" in told
-    assert "1 well of the files are not in it: d" in told and "1 row of it are of no well" in told
+    assert "'Barcode_X' = 'Image_Metadata_Plate' and 'Position_Y' = 'Image_Metadata_Well': 3 wells found" in noted
+    assert "1 well of the files are not in it: d" in noted and "1 row of it are of no well" in noted
 
 
 def test_a_map_of_places_holds_for_every_plate(tmp_path):
-    table, told = joined(tmp_path, "well;Drug\nA01;x\nB12;y\nC03;z\n")
-    assert table["Drug"].tolist() == ["x", "y", "x", "z"] and "holds for each of the 2 plates" in told
+    table, noted = joined(tmp_path, "well;Drug\nA01;x\nB12;y\nC03;z\n")
+    assert table["Drug"].tolist() == ["x", "y", "x", "z"] and "holds for each of the 2 plates" in noted
 
 
 def test_a_table_of_plates(tmp_path):
@@ -42,8 +42,8 @@ def test_a_table_of_plates(tmp_path):
 
 
 def test_the_name_of_the_plate_map(tmp_path):
-    table, told = joined(tmp_path, "plate_map_name,well_position,Drug\nM1,A01,x\nM1,B12,y\nM2,A01,z\nM2,C03,w\n")
-    assert table["Drug"].tolist() == ["x", "y", "z", "w"] and "'plate_map_name' = 'Metadata_Plate_Map_Name'" in told
+    table, noted = joined(tmp_path, "plate_map_name,well_position,Drug\nM1,A01,x\nM1,B12,y\nM2,A01,z\nM2,C03,w\n")
+    assert table["Drug"].tolist() == ["x", "y", "z", "w"] and "'plate_map_name' = 'Metadata_Plate_Map_Name'" in noted
 
 
 def test_numbers_of_plates_that_a_spreadsheet_made_fractions(tmp_path):
@@ -56,13 +56,13 @@ def test_the_names_of_the_wells(tmp_path):
     """Tables of instances beside LINCS files have them; other columns need not match."""
     text = "inst_id\tdet_plate\tpert_iname\nb\tX\ty\na\tX\tx\nc\tX\tz\nq\tX\tw\n"
     wells = WELLS.drop(columns=["Image_Metadata_Plate", "Image_Metadata_Well"])
-    table, told = joined(tmp_path, text, wells)
+    table, noted = joined(tmp_path, text, wells)
     assert table["pert_iname"].fillna("").tolist() == ["x", "y", "z", ""] and table["det_plate"].iloc[0] == "X"
-    assert "'inst_id' = the names of the wells: 3 wells found" in told
+    assert "'inst_id' = the names of the wells: 3 wells found" in noted
 
 
-def test_equal_rows_do_no_harm_and_replaced_columns_are_told(tmp_path):
+def test_equal_rows_do_no_harm_and_replaced_columns_are_reported(tmp_path):
     text = "plate,well,Metadata_Plate_Map_Name,note\nWeek1_1,A01,N,\nWeek1_1,A01,N,\n"
-    table, told = joined(tmp_path, text)
+    table, noted = joined(tmp_path, text)
     assert table["Metadata_Plate_Map_Name"].fillna("").tolist() == ["N", "", "", ""]
-    assert "its columns replace those of the files: Metadata_Plate_Map_Name" in told
+    assert "its columns replace those of the files: Metadata_Plate_Map_Name" in noted

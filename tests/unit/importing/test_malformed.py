@@ -273,7 +273,7 @@ def test_options_that_do_not_fit(tmp_path, case):
     refused(tmp_path / "screen.csv", message, **options)
 
 
-def test_levels_that_cannot_be_told(tmp_path, small):
+def test_levels_that_cannot_be_determined(tmp_path, small):
     values, wells, rows = small
     counts = write_gct(tmp_path / "counts.gct", values.abs() * 1000, wells, rows)
     refused(counts, "look like raw intensities or counts")

@@ -46,17 +46,19 @@ HUB = (
 
 
 def test_the_repurposing_hubs_file_as_it_is(tmp_path):
-    found, told = labels(HUB, tmp_path, encoding="latin-1")
+    found, noted = labels(HUB, tmp_path, encoding="latin-1")
     # Names on several lines have the mechanisms of all; spellings of one mechanism are one target.
     assert list(found.table) == ["B-Raf inhibitor", "RAF inhibitor"]
     assert found.table["RAF inhibitor"].tolist() == [0, 0, 1, 1, 0, 1]
     assert found.table["B-Raf inhibitor"].tolist() == [0, 0, 1, 1, 0, 1]
     assert found.known.tolist() == [True, True, True, True, False, True]
     assert (
-        "4 of 4 compounds found" in told and "1 target with fewer than 2 compounds" in told and "AKT inhibitor" in told
+        "4 of 4 compounds found" in noted
+        and "1 target with fewer than 2 compounds" in noted
+        and "AKT inhibitor" in noted
     )
-    assert "1 compound without a known mechanism (1 well): nobody" in told
-    assert "differ in case or punctuation alone are one compound: plx4720" in told
+    assert "1 compound without a known mechanism (1 well): nobody" in noted
+    assert "differ in case or punctuation alone are one compound: plx4720" in noted
 
 
 def test_all_targets_on_request(tmp_path):
@@ -66,11 +68,11 @@ def test_all_targets_on_request(tmp_path):
 
 def test_by_compound_and_dose(tmp_path):
     table = "compound,concentration,moa\nvemurafenib,10.0000001,a\nvemurafenib,3,b\nplx-4720,1,a\nDMSO,0,a\n"
-    found, told = labels(table, tmp_path)
+    found, noted = labels(table, tmp_path)
     assert found.table["a"].tolist() == [0, 0, 0, 1, 0, 1]
     assert found.known.tolist() == [True, False, False, True, False, True]
-    assert "by compound and dose ('compound', 'concentration')" in told
-    assert "1 compound whose mechanism is known in some wells only: Vemurafenib" in told
+    assert "by compound and dose ('compound', 'concentration')" in noted
+    assert "1 compound whose mechanism is known in some wells only: Vemurafenib" in noted
 
 
 def test_a_column_of_the_files(tmp_path):
@@ -84,16 +86,16 @@ def test_a_column_of_the_files(tmp_path):
 def test_other_identifiers_are_tried(tmp_path):
     ids = ["", "BRD-K11111111", "BRD-K22222222", "BRD-K33333333", "BRD-K44444444", "BRD-K22222222"]
     table = "broad_id,moa\nBRD-K22222222-001-01-1,x\nBRD-K33333333-001-05-3,x\n"
-    found, told = labels(table, tmp_path, wells={"pert_id": ids})
-    assert found.table["x"].tolist() == [0, 0, 1, 1, 0, 1] and "'broad_id'" in told
+    found, noted = labels(table, tmp_path, wells={"pert_id": ids})
+    assert found.table["x"].tolist() == [0, 0, 1, 1, 0, 1] and "'broad_id'" in noted
 
 
 def test_no_mechanisms_at_all():
-    found, told = labels()
+    found, noted = labels()
     assert (
         found.table.shape == (6, 0)
         and found.known.tolist() == [True, *[False] * 5]
-        and "--moa TABLE joins them" in told
+        and "--moa TABLE joins them" in noted
     )
 
 

@@ -30,7 +30,7 @@ def made(values, controls=(), plates=None, kind="profiles", **columns):
     return Profiles(values, wells, features, kind), Design(table, {"compound": "pert_iname"}, "µM", "h")
 
 
-def told(notes):
+def noted(notes):
     return "\n".join(notes.lines(100))
 
 
@@ -45,11 +45,11 @@ def test_dead_wells_and_dead_features_are_dropped_and_named():
     notes = Notes()
     profiles, design = drop_missing(*made(values), 0.06, notes)
     assert profiles.values.shape == (19, 19) and list(design.table.index) == list(profiles.values.index)
-    assert "dropped: 1 well with more than 6% missing values: w3" in told(notes)
-    assert "dropped: 1 feature with more than 6% missing values: Cells_7" in told(notes)
+    assert "dropped: 1 well with more than 6% missing values: w3" in noted(notes)
+    assert "dropped: 1 feature with more than 6% missing values: Cells_7" in noted(notes)
     filled = fill_missing(profiles, design.table["plate"], notes)
     assert filled.values.loc["w5", "Cells_2"] == np.nanmedian(profiles.values["Cells_2"])
-    assert "1 missing value in 1 well filled with the feature's median over the plate" in told(notes)
+    assert "1 missing value in 1 well filled with the feature's median over the plate" in noted(notes)
     assert not filled.values.isna().any(axis=None)
 
 
@@ -60,7 +60,7 @@ def test_missing_values_are_filled_plate_by_plate():
     assert filled.values["Cells_0"].tolist() == [1, 3, 2, 10, 15, 20]
 
 
-def test_nothing_is_told_where_nothing_is_missing():
+def test_nothing_is_reported_where_nothing_is_missing():
     notes = Notes()
     profiles, design = drop_missing(*made(np.ones((3, 2))), 0.05, notes)
     fill_missing(profiles, design.table["plate"], notes)
@@ -77,7 +77,7 @@ def test_zero_tolerance_drops_every_feature_with_a_missing_value():
 def test_constant_features():
     notes = Notes()
     profiles, _ = made([[1, 2], [1, 3], [1, 4]])
-    assert list(drop_constant(profiles, notes).values) == ["Cells_1"] and "Cells_0" in told(notes)
+    assert list(drop_constant(profiles, notes).values) == ["Cells_1"] and "Cells_0" in noted(notes)
 
 
 # -- normalising ------------------------------------------------------------------------------------------------------
@@ -100,8 +100,8 @@ def test_expression_is_compared_with_vehicle_wells_where_there_are_enough(vehicl
     found, z_scores = normalise(profiles, design, ImportOptions(clip=None), notes)
     reference = np.arange(20) < vehicle if against == "vehicle" else np.ones(20, bool)
     np.testing.assert_allclose(found.values.to_numpy(), robust_z(values, reference))
-    assert z_scores and "level 3" in told(notes)
-    assert ("the plate's vehicle wells" if against == "vehicle" else "fewer than 6 vehicle wells") in told(notes)
+    assert z_scores and "level 3" in noted(notes)
+    assert ("the plate's vehicle wells" if against == "vehicle" else "fewer than 6 vehicle wells") in noted(notes)
 
 
 def test_z_scores_made_here_are_clipped_and_others_are_not():
@@ -110,13 +110,13 @@ def test_z_scores_made_here_are_clipped_and_others_are_not():
     values[10, 0] += 15
     notes = Notes()
     found, _ = normalise(*made(values, range(6), kind="expression"), ImportOptions(), notes)
-    assert found.values.to_numpy().max() == 10 and "clipped to ±10" in told(notes)
+    assert found.values.to_numpy().max() == 10 and "clipped to ±10" in noted(notes)
     scores = random.normal(size=(20, 50)) * 3
     scores[0, 0] = 30
     notes = Notes()
     kept, z_scores = normalise(*made(scores, range(6), kind="expression"), ImportOptions(), notes)
     assert z_scores and kept.values.to_numpy().max() == 30
-    assert "level 4 or 5" in told(notes) and "lie beyond ±10; they are kept" in told(notes)
+    assert "level 4 or 5" in noted(notes) and "lie beyond ±10; they are kept" in noted(notes)
 
 
 def test_each_plate_is_compared_with_its_own_wells():
@@ -139,7 +139,7 @@ def test_raw_profiles_are_standardised_on_the_plates_controls():
     np.testing.assert_allclose(
         found.values.to_numpy(), (values - controls.mean(axis=0)) / controls.std(axis=0), rtol=1e-9
     )
-    assert not z_scores and "profiles are raw" in told(notes) and "standardised" in told(notes)
+    assert not z_scores and "profiles are raw" in noted(notes) and "standardised" in noted(notes)
 
 
 def test_normalised_profiles_are_recognised_by_their_controls_and_left():
@@ -149,7 +149,7 @@ def test_normalised_profiles_are_recognised_by_their_controls_and_left():
     notes = Notes()
     profiles, design = made(values, range(10))
     found, _ = normalise(profiles, design, ImportOptions(), notes)
-    assert found.values.equals(profiles.values) and "normalised already" in told(notes)
+    assert found.values.equals(profiles.values) and "normalised already" in noted(notes)
     forced, _ = normalise(profiles, design, ImportOptions(level="raw"), Notes())
     assert not forced.values.equals(profiles.values)
 
@@ -164,7 +164,7 @@ def test_feature_selection_by_pycytominer():
     values[:, 4] = 1.0  # constant
     notes = Notes()
     kept = list(select_features(made(values)[0], notes).values)
-    assert "Cells_4" not in kept and len({"Cells_0", "Cells_5"} & set(kept)) == 1 and "pycytominer" in told(notes)
+    assert "Cells_4" not in kept and len({"Cells_0", "Cells_5"} & set(kept)) == 1 and "pycytominer" in noted(notes)
 
 
 def test_replicates_are_merged_by_modz_and_controls_are_not():
@@ -186,7 +186,7 @@ def test_replicates_are_merged_by_modz_and_controls_are_not():
     np.fill_diagonal(spearman, np.nan)
     weights = np.clip(np.nanmean(np.clip(spearman, 0, None), axis=1), 0.01, None)
     np.testing.assert_allclose(merged.values.loc["w2"], weights / weights.sum() @ values[2:5], atol=1e-3)
-    assert "4 treated wells merged into 2 treatments by MODZ" in told(notes)
+    assert "4 treated wells merged into 2 treatments by MODZ" in noted(notes)
 
 
 def test_merging_needs_compounds():

@@ -113,7 +113,7 @@ def test_the_leaky_loss_after_phase_3_is_computed_from_the_stored_predictions(tm
     assert leaky.theirs == pytest.approx(0.017270754245101105)
 
 
-def test_other_folds_or_settings_are_told(tmp_path, real):
+def test_other_folds_or_settings_are_reported(tmp_path, real):
     other = plant(tmp_path / "folds", OLD, logged(OLD, 1.0), overlay={"folds": {"n_splits": 3}})
     (made,) = compare_model(OLD, real, other)
     assert not made.judged and made.units.empty and "settings differ" in made.notes[0]
@@ -122,7 +122,7 @@ def test_other_folds_or_settings_are_told(tmp_path, real):
     assert made.beyond and made.notes[0].endswith("learner.hidden: 2048 published, 64 here")
 
 
-def test_without_the_mean_over_batches_that_over_rows_is_compared_and_told(tmp_path, real):
+def test_without_the_mean_over_batches_that_over_rows_is_compared_and_reported(tmp_path, real):
     (made,) = compare_model(OLD, real, plant(tmp_path, OLD, logged(OLD), column="valid_loss"))
     assert not made.beyond and "valid_loss, the mean over rows" in made.notes[0]
 

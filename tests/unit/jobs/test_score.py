@@ -176,7 +176,7 @@ def test_neighbours_have_the_folds_of_each_seed_where_seeds_do_not_share_them(ca
     assert list(score(shared, "seed").table.query("kind == 'neighbours'")["seed"]) == [""]
 
 
-def test_what_cannot_be_scored_by_is_told(case):
+def test_what_cannot_be_scored_by_is_refused(case):
     with pytest.raises(UserError, match="--by week: .*one of: well, treatment, target, seed, compound, dose, plate"):
         score(case, "week")
     with pytest.raises(UserError, match="give one of dose, plate"):
@@ -189,7 +189,7 @@ def test_what_cannot_be_scored_by_is_told(case):
         score(Case(*case_parts(case, case.known)[:-1], [file]), "seed")
 
 
-def test_what_is_left_out_of_a_treatment_is_told(case):
+def test_what_is_left_out_of_a_treatment_is_reported(case):
     known = case.known.assign(treatment=case.known["treatment"].where(np.arange(120) > 4))
     y = case.y.copy()
     y.iloc[7, 0] = 1

@@ -105,12 +105,12 @@ def states(pushed):
 
 
 def test_all_run_in_order_two_at_a_time(kaggle, packed):
-    told, pauses = [], count()
-    pushed = push(packed, wait=True, pause=lambda: next(pauses), tell=told.append)
+    lines, pauses = [], count()
+    pushed = push(packed, wait=True, pause=lambda: next(pauses), tell=lines.append)
     assert pushed.finished and set(states(pushed)) == {"train-a", "train-b", "train-c", "blend", "again"}
     calls = [call.split("/")[-1] for call in kaggle()["calls"] if call.startswith("kernels push")]
     assert sorted(calls[:3]) == ["train-a", "train-b", "train-c"] and calls[3:] == ["blend", "again"]
-    assert 3 < next(pauses) < 12 and "me/blend: complete" in told
+    assert 3 < next(pauses) < 12 and "me/blend: complete" in lines
 
 
 def test_without_waiting_a_second_call_goes_on(kaggle, packed):

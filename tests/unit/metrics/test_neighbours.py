@@ -80,7 +80,7 @@ def test_a_row_of_zeros_and_few_rows_are_no_error(rows):
     assert found.notna().all(axis=None) and found.to_numpy().max() <= 1
 
 
-def test_what_cannot_be_searched_is_told(rows):
+def test_what_cannot_be_searched_is_refused(rows):
     features, y, compounds = rows
     with pytest.raises(UserError, match="one compound or fold"):
         neighbour_votes(features, y, compounds * 0 + "same")

@@ -53,7 +53,7 @@ def test_profiles_that_are_all_alike_are_not_retrieved(profiles):
     assert (found["corrected_p_value"] > 0.05).all() and found["mean_average_precision"].max() < 0.6
 
 
-def test_what_cannot_be_retrieved_is_told(profiles, monkeypatch):
+def test_what_cannot_be_retrieved_is_refused(profiles, monkeypatch):
     table, y, compounds = profiles
     monkeypatch.setitem(sys.modules, "copairs", None)
     with pytest.raises(UserError, match=r"pip install 'moa\[assay\]'"):

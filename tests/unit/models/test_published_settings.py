@@ -17,7 +17,7 @@ def under(prefix, settings):
 
 
 def rows_of(**settings):
-    """Folds that are stratified by rows, unless they are told otherwise."""
+    """Folds that are stratified by rows, unless the settings say otherwise."""
     return under("folds", {"scheme": "multilabel", "shuffle": False, "all_positive": False, **settings})
 
 

@@ -62,7 +62,7 @@ def test_a_change_has_a_weights_folder_of_its_own(session):
     assert len(many) < 120 and many != experiment(session, {"seeds": tuple(range(101))}).model.name
 
 
-def test_what_cannot_be_changed_is_told(session):
+def test_what_cannot_be_changed_is_refused(session):
     with pytest.raises(UserError, match="own\\['network'\\]: only these can be swapped: features, learner"):
         experiment(session, {}, {"network": with_total})
     with pytest.raises(UserError, match="there is no setting learner.widht"):

@@ -34,9 +34,9 @@ def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
     monkeypatch.delattr(moa.training, "cluster", raising=False)
     for name in ("dask", "distributed"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=r"--on local: the package dask is missing.*pip install 'moa\[cluster\]'"):
-        with open_executor("local"):
-            pass
+    expected = r"--on local: the package dask is missing.*pip install 'moa\[cluster\]'"
+    with pytest.raises(UserError, match=expected), open_executor("local"):
+        pass
 
 
 def write(path, text):
@@ -60,7 +60,7 @@ def write(path, text):
         ("just text", "the file: Input should be"),
     ],
 )
-def test_what_is_wrong_in_a_cluster_file_is_told_in_one_line(text, expected, tmp_path):
+def test_what_is_wrong_in_a_cluster_file_is_reported_in_one_line(text, expected, tmp_path):
     pytest.importorskip("distributed", reason="needs the extra: pip install -e '.[cluster]'")
     path = write(tmp_path / "cluster.yaml", text)
     with pytest.raises(UserError, match=expected) as caught, open_executor(str(path), "cpu"):

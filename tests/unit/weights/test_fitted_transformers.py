@@ -62,7 +62,7 @@ def test_levels_that_differ_after_the_sixteenth_character_have_fits_of_their_own
     assert len(keys) == 2
 
 
-def test_text_and_numbers_of_a_frame_are_told_apart(tmp_path):
+def test_text_and_numbers_of_a_frame_are_distinguished(tmp_path):
     fits = SharedFits(tmp_path)
     encoder = OneHotConditions({"a": ("1", 1)})
     frames = [pd.DataFrame({"a": ["1", "1"]}), pd.DataFrame({"a": [1, 1]}), pd.DataFrame({"a": ["1", "1"], "b": 1.0})]

@@ -88,7 +88,7 @@ def test_the_file_arrives_whole_and_is_not_fetched_again(tmp_path, server):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_lost_connection_is_told_and_the_next_call_goes_on(tmp_path, server, ranges):
+def test_a_lost_connection_is_reported_and_the_next_call_goes_on(tmp_path, server, ranges):
     server.most, server.ranges = len(server.content) // 2, ranges
     with pytest.raises(UserError, match=r"cannot be downloaded .*run this again"):
         fetch_pretrained(TINY_EFFICIENTNET, tmp_path / "w")
@@ -115,7 +115,7 @@ def test_what_is_no_weights_is_refused_and_removed(tmp_path, server):
         fetch_pretrained(TINY_EFFICIENTNET, tmp_path / "w")
 
 
-def test_a_network_without_published_weights_is_told(tmp_path):
+def test_a_network_without_published_weights_is_reported(tmp_path):
     with pytest.raises(UserError, match="there are no ImageNet weights for this resnest"):
         fetch_pretrained(TINY_RESNEST, tmp_path)
 

@@ -45,7 +45,7 @@ def test_a_killed_fold_ends_where_an_uninterrupted_one_does(whole, tmp_path, mon
     assert set(trained) == {0}
 
 
-def test_a_checkpoint_that_cannot_be_written_is_told(tmp_path):
+def test_a_checkpoint_that_cannot_be_written_is_reported(tmp_path):
     resource = pytest.importorskip("resource")
     unit, before = unit_in(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
