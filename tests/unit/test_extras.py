@@ -9,7 +9,7 @@ from moa.errors import UserError
 from moa.learners.deepinsight.backbones import EfficientNet, ResNeSt
 
 
-def test_a_missing_package_is_told_with_its_extra():
+def test_a_missing_package_is_named_with_its_extra():
     with pytest.raises(UserError, match="the package not_there is missing; .*pip install 'moa.cnn.'"), needs("cnn"):
         import not_there.below  # noqa: F401
     with pytest.raises(ImportError, match="cannot import name"), needs("cnn"):
