@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from moa.words import listed, shown, size_in_words
+from moa.words import counted, listed, shown, size_in_words
 
 
 class UserError(Exception):
@@ -23,11 +23,10 @@ class DataError(UserError):
 
     def __init__(self, problems: list[str]):
         self.problems = list(problems)
-        count = len(self.problems)
-        head = f"{count} problem{'s' if count != 1 else ''} in the data:"
+        head = f"{counted(len(self.problems), 'problem')} in the data:"
         super().__init__("\n".join([head, *(f"  - {problem}" for problem in self.problems)]))
 
-    def __reduce__(self) -> tuple[Any, ...]:  # from another process it comes back with its problems
+    def __reduce__(self) -> tuple[Any, ...]:  # an error of another process keeps its problems
         return type(self), (self.problems,)
 
 
@@ -36,16 +35,16 @@ class StoreError(UserError):
 
 
 class WriteError(UserError, OSError):
-    """Something could not be written: the disk is full, or the folder read-only.
+    """Something could not be written: the disk is full, or the folder is read-only.
 
-    An ``OSError`` too, like the one it replaces: what does not matter to the caller, such as a cache, may be left out.
+    It is an ``OSError`` too, like the error that it replaces, so that a caller can do without a cache, for example.
 
     Attributes:
         path: what could not be written.
         reason: in words.
-        needed: room that it takes in bytes; None where that does not matter, or is not known.
-        free: room that is left in bytes.
-        partly: whether ``needed`` is only what was written before the room ended.
+        needed: bytes that it takes; None where that does not matter, or is not known.
+        free: bytes that are left.
+        partly: whether ``needed`` is only what was written before the disk was full.
         kept: what is kept, in words.
         errno: the operating system's number of the reason, given as ``number``.
     """
@@ -62,8 +61,7 @@ class WriteError(UserError, OSError):
     ):
         self.path, self.reason, self.kept = Path(path), reason, kept
         self.needed, self.free, self.partly = needed, free, partly
-        fix = "give a folder that can be written"
-        room = ""
+        room, fix = "", "give a folder that can be written"
         if free is not None:
             fix = "make room"
             least = "more than" if partly else "about"
@@ -86,12 +84,7 @@ class WriteError(UserError, OSError):
 
 
 def in_words(error: Any, most: int = 3) -> str:
-    """What a schema found wrong, in one line: the first few problems, each with its place.
-
-    Args:
-        error: a pydantic ``ValidationError``.
-        most: number of problems to name.
-    """
+    """What a pydantic ``ValidationError`` reports, in one line: the first ``most`` problems, each with its place."""
     problems = [
         ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))))
         for each in error.errors(include_url=False, include_input=False, include_context=False)

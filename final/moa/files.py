@@ -32,6 +32,15 @@ def digest(*parts: Any) -> str:
     return state.hexdigest()[:20]
 
 
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, 64 hex digits."""
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            state.update(chunk)
+    return state.hexdigest()
+
+
 #: Why nothing can be written, by the operating system's number.
 _REASONS = {
     errno.ENOSPC: "no space is left on the disk",
@@ -49,7 +58,7 @@ _NUMBER = re.compile(r"(?:os error|errno)\s*=?\s*(\d+)", re.IGNORECASE)
 
 @contextmanager
 def writing(path: Path, size: int | None = None, kept: str = "what was there before is kept") -> Iterator[None]:
-    """Tell in one line what could not be written in the block, if the disk is full or the folder read-only.
+    """Report in one line what could not be written in the block, if the disk is full or the folder read-only.
 
     Args:
         path: what is written: a file or a folder, which may lie beside it under a temporary name until it is whole.
@@ -64,30 +73,27 @@ def writing(path: Path, size: int | None = None, kept: str = "what was there bef
     except Exception as error:  # several libraries have errors of their own
         number = write_problem(error)
         hidden = f".{path.name}."
-        if isinstance(error, WriteError) and not any(part.startswith(hidden) for part in error.path.parts):
-            raise
-        if number is None:
+        within = isinstance(error, WriteError) and not any(part.startswith(hidden) for part in error.path.parts)
+        if number is None or within:
             raise
         if number not in _FULL:
             raise WriteError(path, _REASONS[number], kept=kept, number=number) from error
         written = _size(path.parent, hidden) or _size(path)
         known = max(size or 0, (isinstance(error, WriteError) and error.needed) or 0)
         free = shutil.disk_usage(_there(path.parent)).free
-        needed, size = max(known, written), known
-        raise WriteError(path, _REASONS[number], needed, free, not size, kept, number) from error
+        raise WriteError(path, _REASONS[number], max(known, written), free, not known, kept, number) from error
 
 
 def write_problem(error: BaseException) -> int | None:
     """The number of the operating system's error behind an exception, if it says that nothing can be written."""
     number = error.errno if isinstance(error, OSError) else None
-    if number is None:
-        found = _NUMBER.search(str(error))
-        number = int(found[1]) if found else None
+    if number is None and (found := _NUMBER.search(str(error))):
+        number = int(found[1])
     return number if number in _REASONS else None
 
 
 def ensure_writable(folder: Path) -> None:
-    """Find out before the work begins that its results cannot be written; nothing is changed.
+    """Check that results can be written to a folder, before the work begins; nothing is changed.
 
     Raises:
         WriteError: the folder, or the one that it would be made in, cannot be written.
@@ -109,34 +115,38 @@ def _there(folder: Path) -> Path:
 def _size(path: Path, prefix: str | None = None) -> int:
     """Bytes of a file, a folder, or of the files and folders in one whose names begin with ``prefix``."""
     try:
-        if prefix is not None:
-            return sum(_size(each) for each in path.iterdir() if each.name.startswith(prefix))
-        if path.is_dir():
-            return sum(_size(each) for each in path.iterdir())
-        return path.stat().st_size
+        if prefix is None and not path.is_dir():
+            return path.stat().st_size
+        return sum(_size(each) for each in path.iterdir() if each.name.startswith(prefix or ""))
     except OSError:
         return 0
 
 
 @contextmanager
-def _temporary_file(path: Path, size: int | None) -> Iterator[Path]:
-    """A temporary file in the folder of ``path``; it is removed at the end."""
+def _temporary(path: Path, size: int | None, folder: bool = False) -> Iterator[Path]:
+    """A temporary file or folder beside ``path``; it is removed at the end."""
     temporary = None
+    names = (".tmp", f".{path.name}.", path.parent)
     try:
         with writing(path, size):
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-            os.close(handle)
-            temporary = Path(name)
+            if folder:
+                temporary = Path(tempfile.mkdtemp(*names))
+            else:
+                handle, name = tempfile.mkstemp(*names)
+                os.close(handle)
+                temporary = Path(name)
             yield temporary
     finally:
-        if temporary is not None:
+        if temporary is not None and folder:
+            shutil.rmtree(temporary, ignore_errors=True)
+        elif temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
 def _share(temporary: Path, mode: int = 0o644) -> None:
-    """Temporary files are private, but a weights folder may be shared."""
-    with suppress(OSError):  # some network drives know no modes
+    """Let others read it: temporary files are private, but a weights folder may be shared."""
+    with suppress(OSError):  # some network drives have no modes
         os.chmod(temporary, mode)
 
 
@@ -146,12 +156,12 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
 
     Args:
         path: the file.
-        size: its size in bytes, where it is known: to tell how much room is needed if there is too little.
+        size: its size in bytes, where it is known: a ``WriteError`` then says how much room is needed.
 
     Raises:
         WriteError: the disk is full, or the folder read-only.
     """
-    with _temporary_file(path, size) as temporary:
+    with _temporary(path, size) as temporary:
         yield temporary
         _share(temporary)
         os.replace(temporary, path)
@@ -160,7 +170,7 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
 @contextmanager
 def creating(path: Path, size: int | None = None) -> Iterator[Path]:
     """Like ``replacing``, but a file that another process has written in the meantime stays: the first one wins."""
-    with _temporary_file(path, size) as temporary:
+    with _temporary(path, size) as temporary:
         yield temporary
         _share(temporary)
         try:
@@ -173,27 +183,11 @@ def creating(path: Path, size: int | None = None) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path, size: int | None = None) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to ``path`` if the block ends without an error.
-
-    Args:
-        path: the folder.
-        size: of its files in bytes, where it is known.
-
-    Raises:
-        WriteError: the disk is full, or the folder read-only.
-        OSError: a folder of that name exists and is not empty; it is left unchanged.
-    """
-    temporary = None
-    try:
-        with writing(path, size):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-            yield temporary
-            _share(temporary, 0o755)
-            os.replace(temporary, path)
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+    """Like ``replacing``, for a folder; one of that name that is not empty is left unchanged, and an ``OSError``."""
+    with _temporary(path, size, folder=True) as temporary:
+        yield temporary
+        _share(temporary, 0o755)
+        os.replace(temporary, path)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -218,7 +212,7 @@ def read_json(path: Path) -> Any:
         StoreError: the file is missing or damaged, or nested more than 200 levels deep.
     """
     try:
-        return from_json(path.read_bytes())  # json.loads has no limit to depth but Python's stack
+        return from_json(path.read_bytes())  # json.loads limits the depth only by Python's stack
     except FileNotFoundError:
         raise StoreError(f"{path}: not found; train the model first, or give the right --weights folder") from None
     except ValueError as error:
@@ -232,12 +226,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     return str(value)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    state = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            state.update(chunk)
-    return state.hexdigest()

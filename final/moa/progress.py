@@ -1,7 +1,7 @@
-"""Progress with time left: a bar on a terminal; elsewhere, as in notebooks and batch logs, a line a minute at most.
+"""Progress with time left: a bar on a terminal; elsewhere, as in notebooks and batch logs, at most one line per minute.
 
-Finished steps are counted as whole numbers. Time left is shown only where there is something to conclude it from, and
-not any longer once it has passed.
+Finished steps are counted as whole numbers. Time left is shown only where it can be estimated, and no longer once it
+has passed.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import os
 import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 #: Least number of seconds between two lines of this process where there is no terminal.
 INTERVAL = 60.0
-#: A conclusion on the time left needs this share of the work, and this many seconds of it.
+#: An estimate of the time left needs this share of the work, and this many seconds of it.
 LEAST_SHARE, LEAST_SECONDS = 0.02, 3.0
 #: A unit counts for no more than this share of a step before it is finished, whatever its epochs say.
 ALMOST = 0.95
@@ -34,6 +34,8 @@ console = Console(stderr=True, quiet=is_secondary_process())
 
 class TimeLeft:
     """How long the rest will take if it goes on as it did since this object was made.
+
+    As text: "about 5m left" or "at most 2h10m left"; empty where it cannot be estimated.
 
     Args:
         share: share of the work that was done before, in [0, 1], which took no time now.
@@ -64,8 +66,7 @@ class TimeLeft:
         if fresh >= LEAST_SHARE and self.spent >= LEAST_SECONDS:
             self._end = time.monotonic() + self.spent * (1 - share) / fresh
 
-    def words(self) -> str:
-        """Such as "about 5m left" or "at most 2h10m left"; empty where it cannot be told."""
+    def __str__(self) -> str:
         left = self._end - time.monotonic() if self._end is not None else 0.0
         if self._share >= 1 or left < 1:
             return ""
@@ -80,15 +81,10 @@ def duration(seconds: float) -> str:
 
 
 class Bar:
-    """One line of progress; `progress` makes it.
+    """One line of progress; `progress` makes it, and describes the other arguments.
 
     Args:
-        title: shown in front.
-        total: number of steps; None: what is done has no steps to count.
         bars: the display on a terminal; None: print lines.
-        quiet: show nothing.
-        done: number of steps that were finished before.
-        even: whether steps take about equally long, so that the time left can be concluded from them.
     """
 
     #: When the last line of this process was printed, in seconds of ``time.monotonic``.
@@ -103,23 +99,16 @@ class Bar:
         done: float = 0,
         even: bool = True,
     ):
-        self.title, self.total, self._bars, self._quiet, self._even = title, total, bars, quiet, even
+        self.title, self.total, self._quiet, self._even = title, total, quiet, even
         self.left = TimeLeft(self._share(done))
         self._kept = ""
-        self._task = None
+        self._move = None
         if bars is not None:
-            finished = self._within(done)
-            self._task = bars.add_task(title, total=total, completed=finished, done=finished, note="", left=self.left)
+            task = bars.add_task(title, total=total, count=self._count(done), note="", left=self.left)
+            self._move = partial(bars.update, task)
+            self._move(completed=self._within(done))
 
-    def update(
-        self,
-        done: float,
-        note: str = "",
-        log: bool = False,
-        running: float = 0.0,
-        share: float | None = None,
-        bound: bool = False,
-    ) -> None:
+    def update(self, done: float, note: str = "", log: bool = False, running: float = 0.0, bound: bool = False) -> None:
         """Show the progress.
 
         Args:
@@ -127,14 +116,12 @@ class Bar:
             note: what is being done.
             log: without a terminal, the next line has this note, and not a later one without ``log``.
             running: what is done of the steps that are running, in steps.
-            share: share of the work that is done, in [0, 1], where it is not that of the steps.
-            bound: the steps that are running may end early, so that the time left is known as a bound alone.
+            bound: the steps that are running may end early, so that the time left is at most the estimate.
         """
-        if share is not None or self._even:
-            self.left.update(self._share(done + running) if share is None else min(share, 1.0), bound)
-        if self._bars is not None:
-            moved = self._within(done + running) if share is None else min(share, 1.0) * (self.total or 0)
-            self._bars.update(self._task, completed=moved, done=self._within(done), note=note)
+        if self._even:
+            self.left.update(self._share(done + running), bound)
+        if self._move is not None:
+            self._move(completed=self._within(done + running), count=self._count(done), note=note)
         elif not self._quiet:
             self._print(done, note, log)
 
@@ -144,6 +131,10 @@ class Bar:
     def _within(self, done: float) -> float:
         return min(done, self.total) if self.total is not None else 0
 
+    def _count(self, done: float) -> str:
+        """Finished steps of all, as whole numbers; empty where there are no steps to count."""
+        return "" if self.total is None else f"{int(self._within(done))}/{self.total}"
+
     def _print(self, done: float, note: str, log: bool) -> None:
         if log:
             self._kept = note
@@ -151,9 +142,9 @@ class Bar:
         if Bar._printed is not None and now - Bar._printed < INTERVAL:
             return
         Bar._printed = now
-        count = f": {int(self._within(done))}/{self.total}" if self.total is not None else ""
-        times = ", ".join(filter(None, (duration(self.left.spent), self.left.words())))
-        words = (f"{self.title}{count}", self._kept or note, f"({times})")
+        title = ": ".join(filter(None, (self.title, self._count(done))))
+        times = ", ".join(filter(None, (duration(self.left.spent), str(self.left))))
+        words = (title, self._kept or note, f"({times})")
         self._kept = ""
         console.print(" ".join(filter(None, words)), highlight=False, markup=False, soft_wrap=True)
 
@@ -161,7 +152,7 @@ class Bar:
 class Units:
     """Progress of units that run side by side: the finished ones, and the running ones by their share of epochs.
 
-    Units may stop early. Where finished ones have, the running ones are taken to stop as early; as long as none is
+    Units may stop early. Where finished ones have, the running ones are assumed to stop as early; as long as none is
     finished, the time left is a bound.
 
     Args:
@@ -199,7 +190,7 @@ class Units:
             self._update(note, log=True)
 
     def failed(self, unit: Hashable, note: str = "") -> None:
-        """A unit runs no more, and is not finished."""
+        """A unit has stopped, and is not finished."""
         with self._lock:
             self.n_failed += 1
             self._running.pop(unit, None)
@@ -214,20 +205,6 @@ class Units:
         self._bar.update(self._done, note, log, running, bound=not self._lengths)
 
 
-class _Count(ProgressColumn):
-    """Finished steps of all, as whole numbers."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.total is None else f"{int(task.fields['done'])}/{int(task.total)}", "progress.download")
-
-
-class _Left(ProgressColumn):
-    """The time left, where it can be told."""
-
-    def render(self, task: Task) -> Text:
-        return Text(task.fields["left"].words(), "progress.remaining")
-
-
 @contextmanager
 def progress(
     title: str, total: int | None = None, quiet: bool = False, done: float = 0, even: bool = True
@@ -236,7 +213,7 @@ def progress(
 
     Args:
         title: shown in front.
-        total: number of steps; None: what is done has no steps to count, and the bar only moves.
+        total: number of steps; None: there are no steps to count, and the bar only moves.
         quiet: show nothing, because a surrounding block shows a bar already.
         done: number of steps that were finished before.
         even: whether steps take about equally long; otherwise no time left is shown.
@@ -247,9 +224,9 @@ def progress(
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        _Count(),
+        TextColumn("{task.fields[count]}", "progress.download"),
         TimeElapsedColumn(),
-        _Left(),
+        TextColumn("{task.fields[left]}", "progress.remaining"),
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bars:

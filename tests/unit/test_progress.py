@@ -1,4 +1,4 @@
-"""Progress: whole numbers, a time left that has a basis, and a line a minute at most where there is no terminal."""
+"""Progress: whole numbers, a time left that has a basis, and at most one line per minute where there is no terminal."""
 
 import io
 
@@ -43,7 +43,7 @@ def terminal(monkeypatch):
     return output.getvalue
 
 
-def test_a_log_has_whole_numbers_and_one_line_a_minute(clock, lines):
+def test_a_log_has_whole_numbers_and_one_line_per_minute(clock, lines):
     with progress("nn", 2) as bar:
         for _ in range(50):  # 5 minutes
             clock.now += 6
@@ -107,18 +107,18 @@ def test_a_time_that_has_passed_is_not_shown_any_longer(clock):
     bar = Bar("nn", 2, quiet=True)
     clock.now += 100
     bar.update(1.9)
-    assert bar.left.words() == "about 5s left"
+    assert str(bar.left) == "about 5s left"
     clock.now += 6
-    assert bar.left.words() == ""
+    assert str(bar.left) == ""
     bar.update(1.9)  # news of the same share are no basis
-    assert bar.left.words() == ""
+    assert str(bar.left) == ""
 
 
 def test_never_past_the_end(clock, lines, terminal):
     bar = Bar("nn", 3, quiet=True)
     clock.now += 30
     bar.update(7)
-    assert bar.left.words() == ""
+    assert str(bar.left) == ""
     with progress("nn", 3) as bar:
         bar.update(7)
     assert "3/3" in terminal() and "7" not in terminal()
@@ -143,15 +143,15 @@ def test_units_that_stop_early(clock):
         for fold in (0, 1):
             units.epoch(fold, epoch, 200)
         if epoch == 19:
-            assert bar.left.words() == "at most 6m20s left"  # 2 x 200 s in all, 20 of them spent
+            assert str(bar.left) == "at most 6m20s left"  # 2 x 200 s in all, 20 of them spent
     units.finished(0)
     units.finished(1)
-    assert bar.left.words() == "about 40s left"
+    assert str(bar.left) == "about 40s left"
     for epoch in range(20):
         clock.now += 1
         for fold in (2, 3):
             units.epoch(fold, epoch, 200)
-    assert bar.left.words() == "about 20s left"
+    assert str(bar.left) == "about 20s left"
 
 
 def test_a_unit_that_goes_on_after_its_last_epoch_is_not_counted_as_finished(clock, lines):
