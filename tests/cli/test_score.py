@@ -8,7 +8,7 @@ import pytest
 
 from moa.data.table_files import write_table
 from moa.jobs.train import score_row
-from moa.metrics import log_loss
+from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
 from moa.weights.trained import open_trained
 

@@ -6,7 +6,7 @@ import pytest
 from moa.jobs.ablation import run_ablations
 from moa.jobs.writeup_claims import ablation
 from moa.learners.runtime import Runtime
-from moa.metrics import log_loss
+from moa.metrics.losses import log_loss
 from moa.weights.selection import Selection
 from moa.weights.trained import open_trained
 from support.demo import copy_models

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.metrics import log_loss
+from moa.metrics.losses import log_loss
 from moa.models.registry import recipe, recipes
 from support.demo import copy_models
 from support.leakage import leak, measure, shuffled_fold

@@ -9,7 +9,7 @@ from moa.data.schema import CP_TYPE, TREATED
 from moa.data.table_files import read_table
 from moa.jobs.predict import predict_model
 from moa.learners.runtime import Runtime
-from moa.metrics import log_loss, prevalence_baseline
+from moa.metrics.losses import log_loss, prevalence_baseline
 from moa.models.registry import recipes
 from moa.weights.trained import open_trained
 

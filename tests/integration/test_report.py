@@ -14,7 +14,8 @@ from moa.data.dataset import load_dataset
 from moa.data.folds import SMALL_DRUG_ROWS
 from moa.data.table_files import write_table
 from moa.errors import UserError
-from moa.metrics import column_log_loss, competition_log_loss, log_loss, prediction_correlation, prevalence_baseline
+from moa.metrics.correlation import prediction_correlation
+from moa.metrics.losses import column_log_loss, competition_log_loss, log_loss, prevalence_baseline
 from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import measures
 from moa.models.registry import recipe

@@ -13,7 +13,7 @@ from moa.blending.blend import BlendSpec, Member, save_blend
 from moa.errors import UserError
 from moa.learners.deepinsight.attributions import attributions
 from moa.learners.deepinsight.fitted import FittedCNN
-from moa.metrics import log_loss
+from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
 from moa.reporting import write_report
 from moa.reporting.explanations import explain

@@ -3,7 +3,7 @@
 import pytest
 
 from moa.learners.two_heads.settings import AFTER
-from moa.metrics import log_loss, prevalence_baseline
+from moa.metrics.losses import log_loss, prevalence_baseline
 from moa.weights.trained import open_trained
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from moa.data.assay import Assay
 from moa.data.dataset import Dataset
 from moa.data.folds import Folds
-from moa.metrics import CLIP, log_loss, prevalence_baseline
+from moa.metrics.losses import CLIP, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.training.runner import Runner
 from moa.weights.selection import Selection

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from moa.errors import UserError, in_words
 from moa.files import replacing
-from moa.metrics import align, check_probabilities
+from moa.metrics.losses import align, check_probabilities
 
 _log = logging.getLogger(__name__)
 #: The published weights are rounded: those of Best CV sum to 1.00000001.

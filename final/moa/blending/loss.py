@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from moa.metrics import CLIP
+from moa.metrics.losses import CLIP
 
 #: If all members are below this in a negative cell, its loss -log(1 - p) is replaced by its fourth-order series.
 SMALL = 0.05

@@ -11,7 +11,7 @@ import pandas as pd
 
 from moa.data.folds import SMALL_DRUG_ROWS
 from moa.errors import UserError
-from moa.metrics import align, align_treated, cell_log_loss, check_labels, check_probabilities
+from moa.metrics.losses import align, align_treated, cell_log_loss, check_labels, check_probabilities
 
 _ROW_BLOCK = 4096
 

@@ -21,7 +21,7 @@ from moa.blending.members import Members, Oof, Weights, stack_members
 from moa.blending.options import SearchOptions
 from moa.blending.result import MethodResult, SearchResult
 from moa.errors import UserError
-from moa.metrics import bootstrap_interval, treated_to_all
+from moa.metrics.losses import bootstrap_interval, treated_to_all
 from moa.parallel import Here, Streams
 from moa.progress import Bar, progress
 

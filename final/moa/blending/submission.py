@@ -13,7 +13,7 @@ from moa.data.schema import SIG_ID
 from moa.data.table_files import append_csv
 from moa.errors import UserError
 from moa.files import replacing
-from moa.metrics import align, check_probabilities
+from moa.metrics.losses import align, check_probabilities
 
 # Significant digits in a submission: a float32 survives the round trip, and the log loss changes by less than 1e-9.
 _DIGITS = 9

@@ -22,7 +22,7 @@ from moa.errors import UserError
 from moa.files import ensure_writable, replacing
 from moa.jobs.writeup_claims import Ablation
 from moa.learners.runtime import Runtime
-from moa.metrics import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
+from moa.metrics.losses import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.models.registry import recipe
 from moa.progress import console
 from moa.training.executors import UnitExecutor

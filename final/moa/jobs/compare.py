@@ -19,7 +19,7 @@ from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.files import sha256
 from moa.jobs.chance_margins import mean_margin, unit_margin
-from moa.metrics import log_loss
+from moa.metrics.losses import log_loss
 from moa.models import winners
 from moa.models.base import Stage
 from moa.models.registry import recipe

@@ -21,7 +21,7 @@ from moa.data.synthetic import DEMO, MARKER, is_synthetic
 from moa.errors import UserError
 from moa.files import read_json
 from moa.jobs.train import score_row
-from moa.metrics import log_loss
+from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
 from moa.weights.layout import WeightsFolder
 from moa.weights.trained import open_trained

@@ -15,8 +15,8 @@ from moa.errors import UserError
 from moa.files import replacing
 from moa.jobs.score_inputs import Case, common_rows
 from moa.jobs.score_treatments import by_treatment, grouped, treatment_details
-from moa.metrics import column_log_loss
 from moa.metrics.controls import shuffled_labels
+from moa.metrics.losses import column_log_loss
 from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import MEASURES, column_areas, mean_measures, measures
 from moa.progress import progress

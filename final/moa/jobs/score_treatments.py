@@ -11,7 +11,7 @@ import pandas as pd
 from moa.data.wells import TREATMENT
 from moa.errors import UserError
 from moa.jobs.score_inputs import Case, Prediction
-from moa.metrics import align
+from moa.metrics.losses import align
 
 
 def by_treatment(case: Case) -> tuple[Case, Case]:

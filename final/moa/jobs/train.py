@@ -18,7 +18,7 @@ from moa.errors import UserError
 from moa.files import ensure_writable
 from moa.jobs.fitting import fit_models, held_columns
 from moa.learners.runtime import Runtime
-from moa.metrics import competition_log_loss, log_loss, prevalence_baseline
+from moa.metrics.losses import competition_log_loss, log_loss, prevalence_baseline
 from moa.metrics.ranking import MEASURES, measures
 from moa.models.base import ModelConfig, Recipe
 from moa.progress import progress

@@ -1,4 +1,4 @@
-"""The control of shuffled labels: what the measures are where predictions know nothing of the labels."""
+"""The control of shuffled labels: the measures where predictions say nothing about the labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def shuffled_labels(y: pd.DataFrame, compounds: pd.Series | None, seed: int) -> 
 
     Args:
         y: 0/1 labels, shape (rows, targets).
-        compounds: compound of each row, indexed as ``y``; None: every row is one of its own.
+        compounds: compound of each row, indexed as ``y``; None: each row is a compound of its own.
         seed: of the draw.
 
     Returns:

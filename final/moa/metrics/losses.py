@@ -1,4 +1,4 @@
-"""The competition's metric over all rows and over treated rows, and the correlation between predictions.
+"""The competition's metric over all rows and over treated rows.
 
 All functions take tables with a sig_id index and target names as columns, and align them by these labels: the order of
 rows and columns never matters, and a row or column that only one table has is a ``UserError``.
@@ -6,8 +6,7 @@ rows and columns never matters, and a row or column that only one table has is a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import combinations
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -56,23 +55,17 @@ def check_probabilities(frame: pd.DataFrame, what: str) -> None:
     Raises:
         UserError: a cell is missing, infinite or outside [0, 1]; names the first such cell.
     """
-    for block, start in _blocks(frame):
-        valid = (block >= -_ROUNDING) & (block <= 1.0 + _ROUNDING)  # False for NaN too
-        _check_cells(frame, what, block, valid, start, "a probability in [0, 1]")
+    # False for NaN too
+    _check_cells(frame, what, lambda cells: (cells >= -_ROUNDING) & (cells <= 1 + _ROUNDING), "a probability in [0, 1]")
 
 
 def check_labels(frame: pd.DataFrame, what: str) -> None:
-    """Check that every cell is 0 or 1.
-
-    Args:
-        frame: shape (rows, targets), indexed by sig_id.
-        what: the table's name in error messages.
+    """Check that every cell is 0 or 1, in rows of targets; ``frame`` and ``what`` are as in `check_probabilities`.
 
     Raises:
-        UserError: names the first cell that is not.
+        UserError: as there.
     """
-    for block, start in _blocks(frame):
-        _check_cells(frame, what, block, (block == 0.0) | (block == 1.0), start, "0 or 1")
+    _check_cells(frame, what, lambda cells: (cells == 0.0) | (cells == 1.0), "0 or 1")
 
 
 def align_treated(treated: pd.Series, index: pd.Index) -> pd.Series:
@@ -122,28 +115,18 @@ def column_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
 
 
 def row_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.Series:
-    """Log loss of each row, natural logarithm, mean over targets; errors as in `column_log_loss`.
+    """Log loss of each row, natural logarithm, mean over targets; shape (rows,), indexed by sig_id.
 
-    Args:
-        y_true: 0/1 labels, shape (rows, targets), indexed by sig_id.
-        y_pred: probabilities of the same rows and targets, in any order; clipped to [1e-15, 1 - 1e-15].
-
-    Returns:
-        shape (rows,), indexed by sig_id.
+    ``y_true`` and ``y_pred`` are those of `column_log_loss`, and so are errors.
     """
     losses = [losses.mean(axis=1) for losses in _cell_losses(y_true, y_pred)]
     return pd.Series(np.concatenate(losses), index=y_true.index, name="log_loss")
 
 
 def log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> float:
-    """The competition's metric: mean over targets of `column_log_loss`, over exactly the rows given.
+    """The competition's metric in nats: mean over targets of `column_log_loss`, over exactly the rows given.
 
-    Args:
-        y_true: 0/1 labels, shape (rows, targets), indexed by sig_id.
-        y_pred: probabilities of the same rows and targets, in any order; clipped to [1e-15, 1 - 1e-15].
-
-    Returns:
-        the loss in nats.
+    ``y_true`` and ``y_pred`` are those of `column_log_loss`, and so are errors.
     """
     return float(column_log_loss(y_true, y_pred).mean())
 
@@ -170,15 +153,9 @@ def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd
 
 
 def treated_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd.Series) -> float:
-    """Log loss over the treated rows only; errors as in `competition_log_loss`.
+    """Log loss in nats over the treated rows only.
 
-    Args:
-        y_true: 0/1 labels of all rows, shape (rows, targets).
-        y_pred: probabilities; control rows may be missing, treated rows may not.
-        treated: True for a treated row, False for a control; exactly the rows of ``y_true``.
-
-    Returns:
-        the loss in nats.
+    ``y_true`` and ``y_pred`` with ``treated`` are those of `competition_log_loss`, and so are errors.
     """
     treated = align_treated(treated, y_true.index)
     return log_loss(y_true.loc[treated.to_numpy()], _treated_predictions(y_pred, treated))
@@ -220,48 +197,6 @@ def prevalence_baseline(y_train: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
         raise UserError("targets: no rows to take the prevalence of")
     mean = y_train.to_numpy(dtype=np.float64).mean(axis=0)
     return pd.DataFrame(np.tile(mean, (len(index), 1)), index=index, columns=y_train.columns)
-
-
-def prediction_correlation(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Pearson correlation between models: the mean of the target-wise correlations, and each model's mean with the
-    others.
-
-    The winners reported it so; pooling all (row, target) cells instead would mostly compare the targets' prevalences.
-
-    Args:
-        predictions: tables of the same rows and targets, by model name. Give only treated rows: every submission
-            predicts 0 for control rows, which would raise the correlation.
-
-    Returns:
-        Shape (models, models + 1): the symmetric matrix and a last column ``mean_with_others`` (NaN for one model).
-        Targets for which either prediction is constant are left out; NaN where none is left.
-
-    Raises:
-        UserError: there are no predictions, or their rows or targets differ.
-    """
-    if not predictions:
-        raise UserError("no predictions to correlate")
-    names = list(predictions)
-    first = predictions[names[0]]
-    tables = [align(predictions[name], first.index, first.columns, f"predictions of {name}") for name in names]
-    standard = [_standardised(table) for table in tables]
-    correlation = np.eye(len(names))
-    for i, j in combinations(range(len(names)), 2):
-        by_target = (standard[i] * standard[j]).mean(axis=0)
-        known = by_target[~np.isnan(by_target)]
-        correlation[i, j] = correlation[j, i] = known.mean() if len(known) else np.nan
-    table = pd.DataFrame(correlation, index=pd.Index(names, name="model"), columns=names)
-    others = len(names) - 1
-    table["mean_with_others"] = (correlation.sum(axis=1) - 1) / others if others else np.nan
-    return table
-
-
-def _standardised(table: pd.DataFrame) -> np.ndarray:
-    """Columns with mean 0 and variance 1, float64; NaN for constant columns."""
-    values = table.to_numpy(np.float64)
-    values = values - values.mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return values / np.sqrt((values**2).mean(axis=0))
 
 
 def bootstrap_interval(
@@ -309,16 +244,14 @@ def _cell_losses(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> Iterator[np.ndar
         yield cell_log_loss(truth == 1.0, probability)
 
 
-def _check_cells(
-    frame: pd.DataFrame, what: str, block: np.ndarray, valid: np.ndarray, start: int, expected: str
-) -> None:
-    """Raise an error that names the first invalid cell of a block of ``frame`` that starts at row ``start``."""
-    if not valid.all():
-        row, column = np.argwhere(~valid)[0]
-        raise UserError(
-            f"{what}: row {frame.index[start + row]!r}, column {frame.columns[column]!r} holds "
-            f"{block[row, column]}; expected {expected}"
-        )
+def _check_cells(frame: pd.DataFrame, what: str, valid: Callable[[np.ndarray], np.ndarray], expected: str) -> None:
+    """Raise an error that names the first cell of ``frame`` that is not valid."""
+    for block, start in _blocks(frame):
+        bad = np.argwhere(~valid(block))
+        if len(bad):
+            row, column = bad[0]
+            place = f"row {frame.index[start + row]!r}, column {frame.columns[column]!r}"
+            raise UserError(f"{what}: {place} holds {block[row, column]}; expected {expected}")
 
 
 def _unique(labels: pd.Index, what: str, kind: str) -> None:

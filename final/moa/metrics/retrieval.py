@@ -21,7 +21,7 @@ from moa.errors import UserError
 PERMUTATIONS = 10_000
 #: A mechanism is called retrieved if its p-value, corrected for the number of mechanisms, is below this.
 LEVEL = 0.05
-#: Noise that tells equal profiles apart, as a share of the mean absolute value; cosines are float32.
+#: Noise that makes equal profiles different, as a share of the mean absolute value; cosines are float32.
 _NOISE = 1e-3
 _MECHANISM, _COMPOUND = "mechanism", "compound"
 
@@ -46,7 +46,7 @@ def retrieval(
         cache: folder in which copairs keeps its null distributions; None: they are made again each time.
 
     Returns:
-        a row per mechanism that two compounds have: ``profiles``, ``mean_average_precision``, ``p_value`` and
+        one row per mechanism that two compounds have: ``profiles``, ``mean_average_precision``, ``p_value`` and
         ``corrected_p_value`` (Benjamini and Hochberg), indexed by target.
 
     Raises:
@@ -68,7 +68,7 @@ def retrieval(
     try:
         precision = copairs_map.multilabel.average_precision(
             known,
-            _told_apart(profiles.to_numpy(np.float32), seed),
+            _made_different(profiles.to_numpy(np.float32), seed),
             pos_sameby=[_MECHANISM],
             pos_diffby=[_COMPOUND],
             neg_sameby=[],
@@ -92,8 +92,8 @@ def retrieval(
     return table[["profiles", "mean_average_precision", "p_value", "corrected_p_value"]].rename_axis("target")
 
 
-def _told_apart(values: np.ndarray, seed: int) -> np.ndarray:
-    """The profiles, those that equal another one with a little noise.
+def _made_different(values: np.ndarray, seed: int) -> np.ndarray:
+    """The profiles, with a little noise in those that equal another one.
 
     Among equal similarities copairs puts right answers first, so that a model that predicts the same for all would have
     a mean average precision of 1. With noise they are in random order.

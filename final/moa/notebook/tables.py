@@ -18,7 +18,8 @@ from moa.data.table_files import read_table
 from moa.jobs.ablation import in_words
 from moa.jobs.writeup_claims import claims_of
 from moa.kaggle.session import Session
-from moa.metrics import column_log_loss, log_loss, prediction_correlation, prevalence_baseline
+from moa.metrics.correlation import prediction_correlation
+from moa.metrics.losses import column_log_loss, log_loss, prevalence_baseline
 from moa.metrics.ranking import column_areas
 from moa.models.registry import recipes
 from moa.plots.charts import calibration_curve

@@ -11,7 +11,14 @@ import pandas as pd
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
 from moa.data.feature_names import display_names
 from moa.data.folds import SMALL_DRUG_ROWS
-from moa.metrics import CLIP, column_log_loss, competition_log_loss, prevalence_baseline, row_log_loss, treated_log_loss
+from moa.metrics.losses import (
+    CLIP,
+    column_log_loss,
+    competition_log_loss,
+    prevalence_baseline,
+    row_log_loss,
+    treated_log_loss,
+)
 from moa.metrics.ranking import column_areas, measures
 from moa.reporting.inputs import Inputs
 

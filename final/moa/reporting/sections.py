@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from moa.blending.blend import BlendSpec, PublishedBlend
-from moa.metrics import prediction_correlation
+from moa.metrics.correlation import prediction_correlation
 from moa.models.base import Recipe, corrections
 from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bars
 from moa.reporting.details import calibration, drugs, targets

@@ -9,7 +9,7 @@ from moa.blending.members import Oof, comparable_rows
 from moa.blending.options import SearchOptions
 from moa.blending.search import search as search_with
 from moa.errors import UserError
-from moa.metrics import competition_log_loss, log_loss, treated_to_all
+from moa.metrics.losses import competition_log_loss, log_loss, treated_to_all
 
 PLANTED = np.array([0.5, 0.0, 0.3, 0.2])
 

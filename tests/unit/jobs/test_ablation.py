@@ -8,7 +8,7 @@ from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.jobs.ablation import compare
 from moa.jobs.writeup_claims import ABLATIONS, Arm
-from moa.metrics import log_loss
+from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
 
 COMPARISONS = [(each.name, arms) for each in ABLATIONS.values() for arms in each.comparisons]

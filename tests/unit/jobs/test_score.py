@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from moa.errors import UserError
 from moa.jobs.score import score, write_scores
 from moa.jobs.score_inputs import Case, Prediction
-from moa.metrics import log_loss
+from moa.metrics.losses import log_loss
 from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import measures
 

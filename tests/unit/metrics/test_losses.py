@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from moa import metrics
 from moa.errors import UserError
+from moa.metrics import losses as metrics
 
 
 @pytest.fixture
@@ -147,30 +147,3 @@ def test_prevalence_is_the_best_constant(tables):
     best = metrics.log_loss(y, base)
     assert best < metrics.log_loss(y, base * 1.1)
     assert best < metrics.log_loss(y, base * 0.9)
-
-
-def test_correlation_agrees_with_numpy(tables):
-    _, p, treated = tables
-    noise = np.random.default_rng(5).random(p.shape)
-    models = {"a": p, "b": (p + noise) / 2, "c": pd.DataFrame(noise, index=p.index, columns=p.columns)}
-    table = metrics.prediction_correlation({name: shuffled(frame[treated], 7) for name, frame in models.items()})
-    by_target = [np.corrcoef([frame.loc[treated, target] for frame in models.values()]) for target in p]
-    expected = np.mean(by_target, axis=0)
-    np.testing.assert_allclose(table[["a", "b", "c"]], expected, rtol=1e-10)
-    assert table.loc["a", "mean_with_others"] == pytest.approx((expected[0, 1] + expected[0, 2]) / 2)
-    everything = metrics.prediction_correlation({"a": p, "b": p * 0.5})
-    assert everything.loc["a", "b"] == pytest.approx(1.0)
-    assert np.isnan(metrics.prediction_correlation({"a": p}).loc["a", "mean_with_others"])
-
-
-def test_correlation_is_the_mean_over_targets_and_not_that_of_pooled_cells():
-    rng = np.random.default_rng(0)
-    level = np.array([0.001, 0.01, 0.1])  # targets of other prevalence, about which all models agree
-    a, b = (pd.DataFrame(level * (1 + 0.1 * rng.normal(size=(500, 3))), columns=list("xyz")) for _ in range(2))
-    assert np.corrcoef(a.to_numpy().ravel(), b.to_numpy().ravel())[0, 1] > 0.9
-    found = metrics.prediction_correlation({"a": a, "b": b}).loc["a", "b"]
-    assert found == pytest.approx(a.corrwith(b).mean(), rel=1e-10) and abs(found) < 0.1
-    constant = b.assign(x=0.5)  # a target without a correlation is left out
-    found = metrics.prediction_correlation({"a": a, "b": constant}).loc["a", "b"]
-    assert found == pytest.approx(a.corrwith(b)[["y", "z"]].mean(), rel=1e-10)
-    assert np.isnan(metrics.prediction_correlation({"a": a, "b": b * 0 + 0.5}).loc["a", "b"])

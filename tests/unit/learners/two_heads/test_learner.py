@@ -16,7 +16,7 @@ from moa.learners.two_heads.network import (
     TwoHeads,
 )
 from moa.learners.two_heads.settings import AFTER, SECOND
-from moa.metrics import log_loss, prevalence_baseline
+from moa.metrics.losses import log_loss, prevalence_baseline
 from support import keras_reference
 from support.units import CPU, Unit
 
