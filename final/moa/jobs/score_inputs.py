@@ -17,7 +17,7 @@ from moa.data.schema import SIG_ID, TRAIN_DRUG
 from moa.data.tables import find_table, has_table, read_table
 from moa.data.wells import COMPOUND, WELLS, describe_rows, read_wells
 from moa.errors import DataError, UserError
-from moa.metrics import check_labels, check_probabilities
+from moa.metrics.losses import check_labels, check_probabilities
 from moa.weights.layout import WeightsFolder
 
 if TYPE_CHECKING:
