@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain, islice
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Lock
 from threading import Thread, current_thread, main_thread
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from moa.errors import UserError
 
-State, Item, Result = TypeVar("State"), TypeVar("Item"), TypeVar("Result")
+State = TypeVar("State")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Unchanged = TypeVar("Unchanged")
 #: How often a piece may be on a process that dies.
 _TRIES = 3
 
@@ -33,7 +38,7 @@ class Streams(Protocol):
 
     def stream(
         self, prepare: Callable[[], State], work: Callable[[State, Item], Result], items: Iterable[Item]
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result], None, None]:
         """Compute ``work(prepare(), item)`` for every item.
 
         Args:
@@ -51,24 +56,12 @@ class Streams(Protocol):
         ...
 
 
-class _ThisMachine:
-    """What all streams of this machine have in common."""
-
-    def everywhere(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
-        """What a function returns on this machine."""
-        return [function(*arguments)]
-
-    def place(self, runtime: Any) -> Any:
-        """The same runtime."""
-        return runtime
-
-
-class Here(_ThisMachine):
+class Here:
     """Computes one piece after another in this process."""
 
     def stream(
         self, prepare: Callable[[], State], work: Callable[[State, Item], Result], items: Iterable[Item]
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result], None, None]:
         """See ``Streams``."""
         state = prepare()
         for number, item in enumerate(items):
@@ -76,8 +69,16 @@ class Here(_ThisMachine):
                 result = work(state, item)
             yield number, result
 
+    def everywhere(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
+        """What a function returns on this machine."""
+        return [function(*arguments)]
 
-class Processes(_ThisMachine):
+    def place(self, runtime: Unchanged) -> Unchanged:
+        """The runtime of pieces: on this machine the given one."""
+        return runtime
+
+
+class Processes(Here):
     """Spreads pieces over processes of this machine; one that dies is replaced.
 
     Args:
@@ -90,82 +91,119 @@ class Processes(_ThisMachine):
 
     def stream(
         self, prepare: Callable[[], State], work: Callable[[State, Item], Result], items: Iterable[Item]
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result], None, None]:
         """See ``Streams``.
 
         Raises:
             UserError: a piece was on three processes that died.
         """
         numbered = iter(enumerate(items))
-        state, item, result = prepare(), None, None
         started = monotonic()
-        for number, item in numbered:
-            with one_thread():
-                result = work(state, item)
-            yield number, result
-            if self.count > 1 and monotonic() - started > self.patience:
-                break
-        del state, item, result
+        with closing(super().stream(prepare, work, (item for _, item in numbered))) as here:
+            for found in here:
+                yield found
+                if self.count > 1 and monotonic() - started > self.patience:
+                    break
         head = list(islice(numbered, 1))
         tries: Counter[int] = Counter()
         while head:
-            with self._pool(prepare, work) as pool:
-                running: dict[Future, tuple[int, Item]] = {}
-                try:
-                    yield from _keep_running(pool, running, chain(head, numbered), 2 * self.count)
-                    return
-                except BrokenProcessPool:
-                    head = sorted(running.values(), key=lambda each: each[0])
-                    tries.update(number for number, _ in head)
-                    if max(tries.values()) >= _TRIES:
-                        raise UserError(
-                            f"{_TRIES} processes ended unexpectedly one after another (killed, or out of memory); "
-                            "what is finished is kept, run the same command to continue"
-                        ) from None
+            running: dict[Future[Result], tuple[int, Item]] = {}
+            try:
+                with pool(prepare, work, self.count) as submit:
+                    each = as_finished(lambda piece: submit(piece[1]), chain(head, numbered), 2 * self.count, running)
+                    for (number, _), result in each:
+                        yield number, result
+                return
+            except BrokenProcessPool:
+                head = sorted(running.values(), key=lambda each: each[0])
+                tries.update(number for number, _ in head)
+                if max(tries.values()) >= _TRIES:
+                    raise UserError(
+                        f"{_TRIES} processes ended unexpectedly one after another (killed, or out of memory); "
+                        "what is finished is kept, run the same command to continue"
+                    ) from None
 
-    @contextmanager
-    def _pool(self, prepare: Callable, work: Callable) -> Iterator[ProcessPoolExecutor]:
-        context = multiprocessing.get_context("spawn")  # a fork of a process that has run torch's threads can hang
-        stop, running = context.Pipe(duplex=False)
-        pool = ProcessPoolExecutor(self.count, context, initializer=_begin, initargs=(prepare, work, stop))
+
+@contextmanager
+def pool(
+    prepare: Callable[[], State],
+    work: Callable[[State, Item], Result],
+    count: int,
+    on_report: Callable[[Any], None] | None = None,
+) -> Iterator[Callable[[Item], Future[Result]]]:
+    """Processes that compute pieces of work; gives the function that submits one.
+
+    They end with the block; at once, in the middle of their pieces, where it raises an error or this process is killed.
+
+    Args:
+        prepare: see ``Streams.stream``.
+        work: see ``Streams.stream``.
+        count: number of processes.
+        on_report: receives what pieces ``report``, in a thread of this process.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork of a process that has run torch's threads can hang
+    # Processes end when the other end of this pipe is closed, also because this process was killed. An Event would not
+    # do: setting it waits for every process that waits for it, and so for ever for one that was killed.
+    stop, running = context.Pipe(duplex=False)
+    reports, reporting = context.Pipe(duplex=False)
+    # Bytes, because to unpickle them imports torch and pandas, for seconds in which this process would have to wait for
+    # the new one to read on.
+    job = pickle.dumps((prepare, work))
+    processes = ProcessPoolExecutor(count, context, _begin, (job, stop, reporting, context.Lock()))
+
+    def submit(item: Item) -> Future[Result]:
         try:
-            yield pool
-        except BaseException:
-            running.close()  # ends the processes now, in the middle of their pieces
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            running.close()
+            with uninterrupted():  # the first call starts the processes
+                return processes.submit(_piece, item)
+        except BrokenProcessPool as broken:  # reported like one that breaks while a piece runs
+            failed: Future[Result] = Future()
+            failed.set_exception(broken)
+            return failed
+
+    def listen() -> None:
+        for message in iter(reports.recv, None):
+            if on_report is not None:
+                on_report(message)
+
+    listener = Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield submit
+    except BaseException:
+        running.close()
+        raise
+    finally:
+        processes.shutdown(wait=True, cancel_futures=True)
+        running.close()
+        reporting.send(None)
+        listener.join()
 
 
-def _keep_running(
-    pool: ProcessPoolExecutor,
-    running: dict[Future, tuple[int, Any]],
-    waiting: Iterator[tuple[int, Any]],
-    ahead: int,
-) -> Iterator[tuple[int, Any]]:
-    """Keep ``ahead`` pieces in flight; ``running`` holds them, also when a process dies."""
-    while True:
-        for number, item in islice(waiting, ahead - len(running)):
-            running[_submit(pool, item)] = (number, item)
-        if not running:
-            return
+def as_finished(
+    submit: Callable[[Item], Future[Result]],
+    items: Iterable[Item],
+    count: int,
+    running: dict[Future[Result], Item] | None = None,
+) -> Generator[tuple[Item, Result], None, None]:
+    """Keep ``count`` items in flight, and yield each with its result as it is finished.
+
+    Args:
+        submit: begins an item.
+        items: may be lazy, no more are drawn than are in flight.
+        count: number of items in flight.
+        running: what is in flight, also after an error; empty at first.
+    """
+    items = iter(items)
+    running = {} if running is None else running
+    running.update((submit(item), item) for item in islice(items, count))
+    while running:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         # Results before errors: what is finished is kept.
         for future in sorted(done, key=lambda each: each.exception() is not None):
             result = future.result()
-            number, _ = running.pop(future)
-            yield number, result
-
-
-def _submit(pool: ProcessPoolExecutor, item: Any) -> Future:
-    try:
-        with uninterrupted():  # the first call starts the processes
-            return pool.submit(_piece, item)
-    except BrokenProcessPool as broken:  # reported like one that breaks while a piece runs
-        failed: Future = Future()
-        failed.set_exception(broken)
-        return failed
+            finished = running.pop(future)
+            running.update((submit(item), item) for item in islice(items, 1))
+            yield finished, result
 
 
 @contextmanager
@@ -178,45 +216,14 @@ def uninterrupted() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     before = {number: handler for number, handler in handlers.items() if callable(handler)}
     for number in before:
-        signal.signal(number, lambda number, frame: held.append(number))
+        signal.signal(number, lambda received, frame: held.append(received))
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in held:
-            signal.raise_signal(number)
-
-
-def exit_when_closed(stop: Connection) -> None:
-    """End this process as soon as the other end of a pipe is closed, also because its holder was killed."""
-
-    def wait_for_it() -> None:
-        stop.poll(None)
-        os._exit(1)
-
-    Thread(target=wait_for_it, daemon=True).start()
-
-
-# -- inside a process -------------------------------------------------------------------------------------------------
-
-_prepare: Callable[[], Any]
-_work: Callable[[Any, Any], Any]
-_state: list[Any] = []
-
-
-def _begin(prepare: Callable, work: Callable, stop: Connection) -> None:
-    global _prepare, _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and tells when to stop
-    exit_when_closed(stop)
-    _prepare, _work = prepare, work
-
-
-def _piece(item: Any) -> Any:
-    if not _state:
-        _state.append(_prepare())
-    with one_thread():
-        return _work(_state[0], item)
+        for received in held:
+            signal.raise_signal(received)
 
 
 @contextmanager
@@ -234,3 +241,42 @@ def one_thread() -> Iterator[None]:
     finally:
         if torch:
             torch.set_num_threads(before)
+
+
+# -- inside a process -------------------------------------------------------------------------------------------------
+
+_job: bytes
+_reporting: tuple[Connection, Lock]
+_ready: list[Any] = []
+
+
+def _begin(job: bytes, stop: Connection, reporting: Connection, lock: Lock) -> None:
+    """Prepare a process, so that it ends with its parent."""
+    global _job, _reporting
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and closes the pipe
+    _job, _reporting = job, (reporting, lock)
+
+    def end_with_parent() -> None:
+        stop.poll(None)
+        os._exit(1)
+
+    Thread(target=end_with_parent, daemon=True).start()
+
+
+def _piece(item: Any) -> Any:
+    if not _ready:
+        prepare, work = pickle.loads(_job)
+        _ready.extend((prepare(), work))
+    state, work = _ready
+    with one_thread():
+        return work(state, item)
+
+
+def report(message: Any) -> None:
+    """Send a message from a piece to the ``on_report`` of its pool."""
+    reporting, lock = _reporting
+    if lock.acquire(timeout=1):  # a killed neighbour may hold it for ever; progress is not worth waiting for
+        try:
+            reporting.send(message)
+        finally:
+            lock.release()

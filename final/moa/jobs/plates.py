@@ -31,9 +31,9 @@ from moa.importing.options import ImportOptions
 from moa.jobs.laboratory_files import as_features_file
 from moa.jobs.plate_parts import EXPLAINED, TABLES, FoundPart, PartsFolder, Plates, predict_part
 from moa.learners.runtime import Runtime
-from moa.parallel import Here, Streams
+from moa.parallel import Here
 from moa.progress import Bar, console, progress
-from moa.training.executors import LocalExecutor
+from moa.training.executors import LocalExecutor, Machines
 from moa.weights.for_workers import weights_for
 from moa.weights.layout import WeightsFolder
 from moa.weights.trained import Trained, open_trained
@@ -76,7 +76,7 @@ def predict_plates(
     top: int = 10,
     rows_at_a_time: int = ROWS_AT_A_TIME,
     runtime: Runtime | None = None,
-    executor: Streams | None = None,
+    executor: Machines | None = None,
     kind: Literal["csv", "parquet"] | None = None,
     fill_missing: float | None = None,
     options: ImportOptions | None = None,

@@ -15,8 +15,10 @@ side by side, or batched (learners that cannot be batched then run as they would
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain, islice
 from threading import Event
 from typing import Protocol
@@ -27,8 +29,7 @@ from moa.environment import ENGINE, variable
 from moa.errors import UserError
 from moa.learners.base import EpochCallback
 from moa.learners.runtime import Runtime
-from moa.parallel import Processes, Streams, one_thread
-from moa.training.processes import UnitProcesses
+from moa.parallel import Processes, Streams, as_finished, one_thread, pool, report
 from moa.training.unit import StageInputs, Unit, UnitCallback, train_batch, train_unit
 from moa.weights.units import UnitResult
 
@@ -37,19 +38,23 @@ ENGINES = ("sequential", "threads", "ensemble")
 _PROCESS_BYTES = 600 * 2**20
 
 
-class UnitExecutor(Streams, Protocol):
+class Machines(Streams, Protocol):
+    """What spreads pieces of work that need a device."""
+
+    def place(self, runtime: Runtime) -> Runtime:
+        """The runtime of units and pieces, for this runtime of the machine that gives them out."""
+        ...
+
+
+class UnitExecutor(Machines, Protocol):
     """What runs units, and streams of other work.
 
     Attributes:
-        several: whether several threads may give it units at the same time, those of a model each. Such an executor
+        several: whether several threads may give it units at the same time, each those of one model. Such an executor
             reports a unit that fails to the callback, goes on with the others, and raises ``UnitsFailed`` at the end.
     """
 
     several: bool
-
-    def place(self, runtime: Runtime) -> Runtime:
-        """The runtime of units, for this runtime of the machine that gives them out."""
-        ...
 
     def stop(self) -> None:
         """Give up what is running, from another thread; ``run`` and ``stream`` then raise ``InterruptedError``."""
@@ -57,7 +62,7 @@ class UnitExecutor(Streams, Protocol):
 
     def run(
         self, inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback | None = None
-    ) -> Iterator[UnitResult]:
+    ) -> Generator[UnitResult, None, None]:
         """Train units of one stage.
 
         Args:
@@ -84,7 +89,7 @@ class LocalExecutor(Processes):
 
     def run(
         self, inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback | None = None
-    ) -> Iterator[UnitResult]:
+    ) -> Generator[UnitResult, None, None]:
         """Train units of one stage; see ``UnitExecutor``."""
         callback = callback or UnitCallback()
         units = iter(units)
@@ -102,8 +107,7 @@ class LocalExecutor(Processes):
             head = list(islice(units, at_once))
             # A process costs seconds to start: a unit that would be alone runs here, on one thread all the same.
             if first.stage.learner.parallel == "processes" and len(head) > 1:
-                with UnitProcesses(inputs, len(head), callback) as processes:
-                    yield from _as_completed(processes.submit, chain(head, units), len(head))
+                yield from _in_processes(inputs, chain(head, units), len(head), callback)
             else:
                 yield from _in_threads(inputs, chain(head, units), len(head), callback)
 
@@ -178,30 +182,45 @@ def _one_by_one(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallba
 def _in_threads(inputs: StageInputs, units: Iterable[Unit], count: int, callback: UnitCallback) -> Iterator[UnitResult]:
     """Each unit on a thread of its own. Where one fails, the others end with the epoch they are in."""
     stop = Event()
-    with one_thread(), ThreadPoolExecutor(count) as pool:
+    with one_thread(), ThreadPoolExecutor(count) as threads:
 
         def submit(unit: Unit) -> Future[UnitResult]:
-            return pool.submit(_train, inputs, unit, _Forward(unit, callback, stop))
+            return threads.submit(_train, inputs, unit, _Forward(unit, callback, stop))
 
         try:
-            yield from _as_completed(submit, units, count)
+            for _, result in as_finished(submit, units, count):
+                yield result
         finally:
             stop.set()  # all are finished, or one failed, or the user interrupted
 
 
-def _as_completed(
-    submit: Callable[[Unit], Future[UnitResult]], units: Iterable[Unit], count: int
+def _in_processes(
+    inputs: StageInputs, units: Iterable[Unit], count: int, callback: UnitCallback
 ) -> Iterator[UnitResult]:
-    """Keep ``count`` units running, and yield each result as it comes."""
-    units = iter(units)
-    running = {submit(unit) for unit in islice(units, count)}
-    while running:
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        # Results before errors: what is finished is kept.
-        for future in sorted(done, key=lambda future: future.exception() is not None):
-            result = future.result()
-            running |= {submit(unit) for unit in islice(units, 1)}
-            yield result
+    """Each unit in a process, which trains many; where one fails, the others end at once."""
+    try:
+        with pool(partial(_given, inputs), _train_there, count, lambda epoch: callback.on_epoch_end(*epoch)) as submit:
+            for _, result in as_finished(submit, units, count):
+                yield result
+    except BrokenProcessPool:
+        raise UserError(
+            "a training process ended unexpectedly (killed, or out of memory); finished units are kept, run the "
+            'same command to continue. A script of your own must call training under `if __name__ == "__main__":`'
+        ) from None
+
+
+def _given(inputs: StageInputs) -> StageInputs:
+    return inputs
+
+
+def _train_there(inputs: StageInputs, unit: Unit) -> UnitResult:
+    """Train a unit in a process of a pool, and report its epochs."""
+    return _train(inputs, unit, _Forward(unit, _Reported()))
+
+
+class _Reported(UnitCallback):
+    def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        report((seed, fold, epoch, epochs, row))
 
 
 def _batched(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback) -> Iterator[UnitResult]:

@@ -31,7 +31,8 @@ class Watch:
         """Show the units of a stage while the block runs.
 
         Args:
-            model, stage: their names.
+            model: its name.
+            stage: its name.
             total: number of units.
             done: number of those that are finished already.
         """

@@ -6,6 +6,6 @@ import signal
 from typing import Any
 
 
-def dask_setup(worker: Any) -> None:
+def dask_setup(_worker: Any) -> None:
     """Ignore Ctrl-C. The driver cancels what runs, keeps what is finished and then ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
