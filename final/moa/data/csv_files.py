@@ -1,4 +1,7 @@
-"""Read and check one csv file: it is parsed once and cached, and every problem is reported with its line and column."""
+"""Read and check one csv file: it is parsed once and cached, and every problem is reported with its line and column.
+
+``SEPARATORS`` and ``uneven_rows`` serve tables of other separators too, see ``moa.importing.text_tables``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable
-from io import BytesIO, TextIOWrapper
+from collections.abc import Iterable, Iterator
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,10 @@ from moa.data.parsed_copies import keep, recall
 from moa.data.problems import SHOWN, Problems
 from moa.data.schema import SIG_ID
 from moa.files import digest
+from moa.words import counted, listed
 
+#: What may separate the cells of a table, and its name in messages.
+SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 #: A header of more columns is refused before anything is parsed.
 MOST_COLUMNS = 100_000
 _GZIP = b"\x1f\x8b"
@@ -43,7 +49,7 @@ def read_bytes(path: Path, problems: Problems) -> tuple[bytes | None, str]:
 
 
 def _missing(path: Path) -> str:
-    """What to say of a file that is not there."""
+    """What to say of a file that is missing."""
     if path.is_symlink():
         return f"{path}: a link to {os.readlink(path)}, which points to nothing; repair the link or remove it"
     packed = sorted(path.parent.glob("*.zip")) if path.parent.is_dir() else []
@@ -56,40 +62,38 @@ def _missing(path: Path) -> str:
 
 
 def read_csv(
-    path: Path, text_columns: Iterable[str], problems: Problems, raw: tuple[bytes, str] | None = None
-) -> tuple[pd.DataFrame | None, str]:
-    """Read a csv file, or the cached copy from the last time it was parsed.
+    name: str, content: bytes, fingerprint: str, text_columns: Iterable[str], problems: Problems
+) -> pd.DataFrame | None:
+    """The table of a csv file, or the cached copy from the last time it was parsed.
 
     Args:
-        path: the file; may be packed with gzip.
+        name: of the file, for messages.
+        content: its bytes, which may be packed with gzip.
+        fingerprint: their sha256.
         text_columns: columns that hold text, besides ``Metadata_`` columns; all others should hold numbers.
         problems: what is wrong with the file as a whole is added here.
-        raw: the file's bytes and their sha256, where they are read already.
 
     Returns:
-        the table (None if it cannot be read) and the file's sha256.
+        the table; None if it cannot be read.
     """
-    name, text_columns = path.name, list(text_columns)
-    content, fingerprint = raw or read_bytes(path, problems)
-    if content is None:
-        return None, fingerprint
-    key = digest(fingerprint, sorted(text_columns))
+    text_columns = sorted(text_columns)
+    key = digest(fingerprint, text_columns)
     copy = recall(key)
     if copy is not None:
-        return copy.to_pandas(), fingerprint
+        return copy.to_pandas()
     if content.startswith(_GZIP):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error):
             problems.append(f"{name}: a gzip file that is damaged or cut short; copy it again")
-            return None, fingerprint
+            return None
     before = len(problems)
     table = parse_csv(content, name, text_columns, problems)
     if table is None:
-        return None, fingerprint
+        return None
     if len(problems) == before:
         keep(key, table)
-    return table.to_pandas(), fingerprint
+    return table.to_pandas()
 
 
 def _bad_line(raw: bytes) -> int | None:
@@ -136,11 +140,10 @@ def _header(raw: bytes, name: str, problems: Problems) -> list[str] | None:
 
 def _no_sig_id(raw: bytes, name: str, header: list[str]) -> str:
     """What is wrong with a header that lacks sig_id: often the separator is another."""
-    for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if any(SIG_ID in cell.replace('"', "").split(mark) for cell in header):
+    for mark, word in SEPARATORS.items():
+        if mark != "," and any(SIG_ID in cell.replace('"', "").split(mark) for cell in header):
             second = raw.split(b"\n", 2)[1:2]
-            decimals = mark != "," and bool(second) and bool(re.search(rb"\d,\d", second[0]))
-            also = ", and numbers have decimal commas (0,5 for 0.5)" if decimals else ""
+            also = ", and numbers have decimal commas (0,5 for 0.5)" if re.search(rb"\d,\d", b"".join(second)) else ""
             return f"columns are separated by {word}{also}; save it with commas between columns and points in numbers"
     return (
         f"missing column '{SIG_ID}'; expected a csv file with a header (`moa data import {name} --out DIR` takes a "
@@ -148,13 +151,46 @@ def _no_sig_id(raw: bytes, name: str, header: list[str]) -> str:
     )
 
 
-def parse_csv(raw: bytes, name: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
+def uneven_rows(text: str, separator: str, width: int, header_line: int = 1) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a table with a header whose number of cells is not ``width``.
+
+    Args:
+        text: the header and the rows.
+        separator: between cells.
+        width: the number of cells that is expected.
+        header_line: the header's line in the file.
+
+    Yields:
+        the line where the row starts, and its cells, [] of a blank line. Blank lines at the end are left out.
+
+    Raises:
+        csv.Error: a row cannot be parsed; the message starts with its line.
+    """
+    lines = StringIO(text.rstrip("\r\n"), newline=None)
+    if '"' not in text:
+        # A line is a row, and counting separators is ten times as fast as a csv parser.
+        for number, line in enumerate(lines, header_line):
+            if number > header_line and (line == "\n" or line.count(separator) + 1 != width):
+                yield number, [] if line == "\n" else line.rstrip("\n").split(separator)
+        return
+    reader, number = csv.reader(lines, delimiter=separator), header_line
+    try:
+        for row in reader:
+            if number > header_line and len(row) != width:
+                yield number, row
+            number = header_line + reader.line_num
+    except csv.Error as error:
+        raise csv.Error(f"line {number}: not a row of a table ({error}); is a quote left open?") from None
+
+
+def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Problems) -> pa.Table | None:
     """Parse a csv file, or a header with some of the rows of a larger file.
 
     Args:
         raw: the file's bytes.
         name: its name in messages.
-        text_columns, problems: see ``read_csv``.
+        text_columns: columns that hold text, besides ``Metadata_`` columns.
+        problems: what is wrong with the file as a whole is added here.
 
     Returns:
         the table; None if it cannot be parsed.
@@ -167,14 +203,18 @@ def parse_csv(raw: bytes, name: str, text_columns: list[str], problems: Problems
     header = _header(raw, name, problems)
     if header is None:
         return None
+    text, skipped = set(text_columns), False
 
-    text = set(text_columns)
+    def skip(row: pyarrow.csv.InvalidRow) -> str:
+        nonlocal skipped
+        skipped = True
+        return "skip"
 
-    def parse(threads: bool, on_bad_row: Callable) -> pa.Table:
-        return pyarrow.csv.read_csv(
+    try:
+        table = pyarrow.csv.read_csv(
             pa.BufferReader(raw),
-            pyarrow.csv.ReadOptions(use_threads=threads, block_size=1 << 24),
-            pyarrow.csv.ParseOptions(invalid_row_handler=on_bad_row, ignore_empty_lines=False),
+            pyarrow.csv.ReadOptions(block_size=1 << 24),
+            pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(
                 column_types={
                     column: pa.string() for column in header if column in text or column.startswith(METADATA)
@@ -183,31 +223,14 @@ def parse_csv(raw: bytes, name: str, text_columns: list[str], problems: Problems
                 strings_can_be_null=True,
             ),
         )
-
-    ragged: list[pyarrow.csv.InvalidRow] = []
-
-    def collect(row: pyarrow.csv.InvalidRow) -> str:
-        ragged.append(row)
-        return "skip"
-
-    try:
-        table = parse(True, collect)
-        if ragged:  # parse again on one thread: only then does pyarrow report line numbers
-            ragged.clear()
-            table = parse(False, collect)
     except pa.ArrowInvalid as error:
-        ragged.clear()  # they have no line numbers; pandas below reads short rows as rows with empty cells
-        table = _parse_mixed(raw, name, header, text_columns, problems, error)
+        table = _parse_mixed(raw, name, header, text, problems, error)
         if table is None:
             return None
-    if ragged:
-        before = problems.first_line - 2
-        shown = ", ".join(f"line {row.number + before} has {row.actual_columns} values" for row in ragged[:SHOWN])
-        more = f" and {len(ragged) - SHOWN} more" if len(ragged) > SHOWN else ""
-        problems.append(
-            f"{name}: {shown}{more}: expected {ragged[0].expected_columns}, one per column (is the file cut short?)"
-        )
-        return None
+    else:
+        if skipped:
+            problems.append(f"{name}: {_uneven(raw, len(header), problems.first_line - 1)}")
+            return None
     table = _without_blank_lines(name, table, problems)
     if table is not None and not table.num_rows:
         problems.append(f"{name}: holds a header and no rows")
@@ -215,8 +238,22 @@ def parse_csv(raw: bytes, name: str, text_columns: list[str], problems: Problems
     return table
 
 
+def _uneven(raw: bytes, width: int, header_line: int) -> str:
+    """What to say of rows with too few or too many values."""
+    try:
+        rows = [
+            f"line {line} has {counted(len(cells), 'value')}"
+            for line, cells in uneven_rows(raw.decode("utf-8-sig"), ",", width, header_line)
+            if cells
+        ]
+    except csv.Error as error:
+        return str(error)
+    where = listed(rows, SHOWN) or "some row has too few or too many values"
+    return f"{where}: expected {width:,}, one per column (is the file cut short?)"
+
+
 def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.Table | None:
-    """Remove blank lines at the end; report those between rows, which are a sign of damage."""
+    """Remove blank lines at the end; report those between rows, which mean damage."""
     suspects = np.flatnonzero(table[SIG_ID].is_null().to_numpy())
     empty = table.take(suspects).to_pandas().isna().all(axis=1).to_numpy() if len(suspects) else np.zeros(0, bool)
     blank = set(suspects[empty].tolist())
@@ -225,15 +262,14 @@ def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.T
         rows -= 1
         blank.remove(rows)
     if blank:
-        shown = ", ".join(f"line {row + problems.first_line}" for row in sorted(blank)[:SHOWN])
-        more = f" and {len(blank) - SHOWN} more" if len(blank) > SHOWN else ""
-        problems.append(f"{name}: {shown}{more}: blank; expected {table.num_columns} values, one per column")
+        shown = listed([f"line {row + problems.first_line}" for row in sorted(blank)], SHOWN)
+        problems.append(f"{name}: {shown}: blank; expected {counted(table.num_columns, 'value')}, one per column")
         return None
     return table.slice(0, rows)
 
 
 def _parse_mixed(
-    raw: bytes, name: str, header: list[str], text_columns: list[str], problems: Problems, error: Exception
+    raw: bytes, name: str, header: list[str], text_columns: set[str], problems: Problems, error: Exception
 ) -> pa.Table | None:
     """Parse with pandas, all cells as text, so that the cell with the wrong type can be named.
 

@@ -60,7 +60,7 @@ def read_table(path: Path, text_columns: Iterable[str], problems: Problems) -> t
     if raw is None:
         return None, fingerprint
     if not raw.startswith(PARQUET):
-        return read_csv(path, text_columns, problems, raw=(raw, fingerprint))
+        return read_csv(path.name, raw, fingerprint, text_columns, problems), fingerprint
     return _from_parquet(path.name, raw, list(text_columns), problems), fingerprint
 
 

@@ -9,6 +9,8 @@ import pandas as pd
 
 #: Texts that mean "no value" in metadata, in lower case. L1000 files write -666.
 MISSING = frozenset({"", "-666", "-666.0", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "-"})
+#: The same in the cases of letters that files use, for ``pandas.read_csv``.
+MISSING_FORMS = sorted({form for text in MISSING for form in (text, text.upper(), text.title(), "NaN")})
 #: The number that means "no value" in L1000 files.
 MISSING_NUMBER = -666
 

@@ -12,7 +12,7 @@ from moa.errors import UserError
 from moa.importing.identities import identify, landmarks
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
-from moa.importing.profiles import MISSING, Profiles, text_table
+from moa.importing.profiles import MISSING_FORMS, Profiles, text_table
 from moa.importing.source import Source
 from moa.words import counted
 
@@ -120,7 +120,6 @@ def _unique(name: str, what: str, ids: list[str], place: str, first_line: int | 
 
 
 def _parse(name: str, body: list[str], width: int, n_fields: int, first_line: int, ids: list[str]) -> pd.DataFrame:
-    missing = sorted({form for text in MISSING for form in (text, text.upper(), text.title(), "NaN")})
     kinds = {place: str if place <= n_fields else np.float64 for place in range(width)}
 
     def parsed(dtype: dict | type) -> pd.DataFrame:
@@ -132,7 +131,7 @@ def _parse(name: str, body: list[str], width: int, n_fields: int, first_line: in
             index_col=False,
             dtype=dtype,
             keep_default_na=False,
-            na_values={place: missing for place in range(1, width)},
+            na_values=dict.fromkeys(range(1, width), MISSING_FORMS),
             quoting=csv.QUOTE_NONE,
             skip_blank_lines=False,
         )
