@@ -1,23 +1,49 @@
-"""What is known about the rows of a data set besides features and labels: compound, dose, plate, treatment."""
+"""What is known about the rows of a data set besides features and labels: compound, dose, plate, well, treatment."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from moa.data.assay import Assay
 from moa.data.problems import Problems
-from moa.data.schema import COMPOUND, SIG_ID, WELLS
+from moa.data.schema import COMPOUND, SIG_ID
 from moa.data.tables import read_table, set_aside
 from moa.errors import DataError
-
-__all__ = ["COMPOUND", "DOSE", "PLATE", "TIME", "TREATMENT", "WELL", "WELLS", "describe_rows", "read_wells"]
 
 PLATE, WELL, DOSE, TIME = "plate", "well", "dose", "time"
 #: A compound at a dose, in words.
 TREATMENT = "treatment"
 _TEXT = (SIG_ID, PLATE, WELL, COMPOUND, TREATMENT)
+_NAME = re.compile(r"([A-Za-z]{1,2})[-_ ]?0*([1-9][0-9]?)")
+
+
+def parse_well(text: object) -> tuple[int, int] | None:
+    """Row and column, from 0, of a well such as "A07", "a7", "A-7" or "AF48"; None for any other text."""
+    found = _NAME.fullmatch(str(text).strip())
+    if not found:
+        return None
+    row = 0
+    for letter in found[1].upper():
+        row = 26 * row + ord(letter) - ord("A") + 1
+    return row - 1, int(found[2]) - 1
+
+
+def format_well(row: int, column: int) -> str:
+    """The name of the well in a row and a column, both from 0: "A07", "AF48"."""
+    letters, row = "", row + 1
+    while row:
+        row, letter = divmod(row - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return f"{letters}{column + 1:02d}"
+
+
+def well_name(text: object) -> str:
+    """A well's name in one spelling, "A07" of "A7", "a07" and "A-7"; any other text stays as it is."""
+    place = parse_well(text)
+    return str(text).strip() if place is None else format_well(*place)
 
 
 def read_wells(path: Path) -> pd.DataFrame:
@@ -30,12 +56,13 @@ def read_wells(path: Path) -> pd.DataFrame:
         DataError: it is missing, has no sig_id, or a row twice.
     """
     problems = Problems()
-    table, _ = read_table(Path(path), _TEXT, problems)
-    if table is not None:
-        table, described = set_aside(Path(path).name, table, _TEXT, problems)
-        table = table.join(described)
-        twice = table[SIG_ID].isna() | table[SIG_ID].duplicated()
-        problems.rows(Path(path).name, SIG_ID, twice.to_numpy(), table[SIG_ID], "an id, each once", table[SIG_ID])
+    table, _ = read_table(path, _TEXT, problems)
+    if table is None:
+        raise DataError(problems)
+    table, described = set_aside(path.name, table, _TEXT, problems)
+    table = table.join(described)
+    twice = table[SIG_ID].isna() | table[SIG_ID].duplicated()
+    problems.rows(path.name, SIG_ID, twice.to_numpy(), table[SIG_ID], "an id, each once", table[SIG_ID])
     if problems:
         raise DataError(problems)
     return table.set_index(SIG_ID)

@@ -13,9 +13,9 @@ import pandas as pd
 from moa.blending.catalogue import expand_models
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.problems import Problems
-from moa.data.schema import SIG_ID, TRAIN_DRUG
+from moa.data.schema import SIG_ID, TRAIN_DRUG, WELLS
 from moa.data.tables import find_table, has_table, read_table
-from moa.data.wells import COMPOUND, WELLS, describe_rows, read_wells
+from moa.data.wells import COMPOUND, describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.metrics.losses import check_labels, check_probabilities
 from moa.weights.layout import WeightsFolder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from moa.blending.explained import Explained
 from moa.data.assay import Assay
 from moa.data.csv_files import METADATA
-from moa.data.wells import COMPOUND, DOSE, PLATE, TIME, TREATMENT, WELL, describe_rows
+from moa.data.wells import COMPOUND, DOSE, PLATE, TIME, TREATMENT, WELL, describe_rows, parse_well
 from moa.features import TrainingEvidence
 from moa.reporting.page import rounded
 from moa.reporting.reliability import EDGES, Reliability
@@ -24,7 +23,6 @@ RANKED, NEAREST = 10, 5
 #: Texts of a well, such as its compound, are cut after so many characters.
 _LONGEST = 80
 _ROWS_AT_A_TIME = 1024
-_POSITION = re.compile(r"([A-Za-z]{1,2})[ _-]?0*([1-9][0-9]?)")
 
 
 @dataclass(frozen=True)
@@ -60,17 +58,6 @@ def known_wells(explained: Explained, schema: Assay) -> pd.DataFrame:
         if same and described[same[0]].notna().any():
             found[name] = described[same[0]].replace("", np.nan)
     return describe_rows(explained.features, schema, None, pd.DataFrame(found, explained.samples.index))
-
-
-def position(well: object) -> tuple[int, int] | None:
-    """Row and column of a well such as A07 or AB3, from 0; None where it is no such name."""
-    found = _POSITION.fullmatch(str(well).strip())
-    if not found:
-        return None
-    row = 0
-    for letter in found[1].upper():
-        row = 26 * row + ord(letter) - ord("A") + 1
-    return row - 1, int(found[2]) - 1
 
 
 def plate_data(inputs: PlateInputs) -> dict[str, Any]:
@@ -169,7 +156,7 @@ def _wells(
         named, before = str(known[TREATMENT].iloc[number]) if TREATMENT in known else "", f"{row.get(COMPOUND)} @ "
         if named.startswith(before):
             row[DOSE] = named.removeprefix(before)[:_LONGEST]
-        if WELL in row and (found := position(row[WELL])):
+        if WELL in row and (found := parse_well(row[WELL])):
             row["row"], row["column"] = found
         if not treated[number]:
             row["control"] = 1

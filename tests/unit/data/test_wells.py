@@ -1,11 +1,34 @@
-"""What is known about rows: a table of wells first, then the files of the data set."""
+"""Names of wells, and what is known about rows: a table of wells first, then the files of the data set."""
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moa.data.assay import COMPETITION
-from moa.data.wells import describe_rows, read_wells
+from moa.data.wells import describe_rows, format_well, parse_well, read_wells, well_name
 from moa.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("A01", (0, 0)), ("p24", (15, 23)), ("AF48", (31, 47)), ("B_2", (1, 1)), (" H12 ", (7, 11)), ("a-003", (0, 2))]
+    + [(name, None) for name in ("7", "A0", "A100", "ABC1", "A1.5", "well", "", "nan", None)],
+)
+def test_rows_and_columns_of_names(name, place):
+    assert parse_well(name) == place
+
+
+@given(st.integers(0, 701), st.integers(0, 98), st.sampled_from(["{}{}", "{}-{}", "{} 0{}", " {}_{} "]))
+def test_a_place_has_one_name_however_it_is_spelt(row, column, spelling):
+    name = format_well(row, column)
+    assert parse_well(name) == (row, column)
+    letters, number = name.rstrip("0123456789"), str(column + 1)
+    assert well_name(spelling.format(letters, number)) == well_name(spelling.format(letters.lower(), number)) == name
+
+
+def test_other_texts_are_no_names_of_wells_and_stay():
+    assert [well_name(text) for text in ("AA1", "well 7", " x ", 12)] == ["AA01", "well 7", "x", "12"]
 
 
 def test_without_a_table_the_competitions_files_say_compound_dose_and_time(dataset):

@@ -9,18 +9,9 @@ import pytest
 from moa.blending.explained import Explained, packed, unpacked
 from moa.features import TrainingEvidence
 from moa.features.evidence import evidence_table
-from moa.reporting.plate_data import PlateInputs, known_wells, plate_data, position
+from moa.reporting.plate_data import PlateInputs, known_wells, plate_data
 from moa.reporting.reliability import measured
 from support.screens import screen
-
-
-@pytest.mark.parametrize(
-    ("name", "place"),
-    [("A01", (0, 0)), ("p24", (15, 23)), ("AF48", (31, 47)), ("B_2", (1, 1)), (" H12 ", (7, 11))]
-    + [(name, None) for name in ("7", "A0", "A100", "well", "", "nan", None)],
-)
-def test_positions(name, place):
-    assert position(name) == place
 
 
 @pytest.fixture
