@@ -1,1 +1,1 @@
-"""Figures: each function returns a matplotlib Figure and touches no global state."""
+"""Figures: each function returns a matplotlib Figure and changes no global state."""

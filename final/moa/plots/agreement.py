@@ -1,7 +1,4 @@
-"""Charts of how alike models are, and of what a blend makes of that.
-
-As in ``moa.plots.charts``, each function returns a matplotlib Figure and changes no global state.
-"""
+"""Charts of how alike models are, and of what a blend makes of that."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from moa.plots.charts import GRID, INK, SERIES, plain_text, style
+from moa.plots.charts import GRID, GUIDE, INK, LEGEND, SERIES, canvas, grouped_bars, name_rows, plain_text, style
 
 
 def correlation_bars(correlations: pd.DataFrame) -> Figure:
@@ -21,38 +18,25 @@ def correlation_bars(correlations: pd.DataFrame) -> Figure:
     Args:
         correlations: one row per other model, a column for each kind of correlation.
     """
-    figure = Figure(figsize=(7, 0.9 + 0.36 * len(correlations)), layout="constrained")
-    axes = figure.subplots()
-    position = np.arange(len(correlations))
-    height = 0.8 / correlations.shape[1]
-    for number, (kind, colour) in enumerate(zip(correlations, SERIES, strict=False)):
-        shift = (number - (correlations.shape[1] - 1) / 2) * height
-        axes.barh(position + shift, correlations[kind], height=height, color=colour, label=plain_text(kind))
-    axes.set_yticks(position, correlations.index.map(plain_text))
-    axes.set_ylim(len(correlations) - 0.4, -0.6)
-    axes.set(xlabel="correlation of OOF predictions, mean over targets", xlim=(min(0.0, correlations.min().min()), 1))
-    style(axes, grid="x")
-    figure.legend(loc="outside upper right", ncols=2, frameon=False, labelcolor=INK)
-    return figure
+    label, least = "correlation of OOF predictions, mean over targets", min(0.0, correlations.min().min())
+    return grouped_bars(correlations, 0.9 + 0.36 * len(correlations), xlabel=label, xlim=(least, 1))
 
 
-def target_correlations(correlations: Mapping[str, pd.Series], bins: int = 30) -> Figure:
-    """How the correlation between pairs of models differs between targets: a line from the 10 % to the 90 % quantile
-    for each pair, a dot at the median.
+def target_correlations(correlations: Mapping[str, pd.Series], most: int = 30) -> Figure:
+    """How the correlation between two models differs between targets, for each pair of models.
+
+    A line reaches from the 10 % to the 90 % quantile over targets, with a dot at the median.
 
     Args:
         correlations: correlation by target, by the name of a pair.
-        bins: the most pairs that are drawn; those that are least alike.
+        most: number of pairs to draw, those with the lowest medians.
     """
     table = pd.DataFrame({name: each.quantile([0.1, 0.5, 0.9]) for name, each in correlations.items()}).T
-    table = table.sort_values(0.5).head(bins)
-    figure = Figure(figsize=(7.5, 0.9 + 0.26 * len(table)), layout="constrained")
-    axes = figure.subplots()
-    position = np.arange(len(table))
+    table = table.sort_values(0.5).head(most)
+    figure, axes = canvas(7.5, 0.9 + 0.26 * len(table))
+    position = name_rows(axes, table.index, fontsize=8)
     axes.hlines(position, table[0.1], table[0.9], color=SERIES[0], linewidth=3, alpha=0.35)
     axes.scatter(table[0.5], position, s=32, color=SERIES[0], zorder=2)
-    axes.set_yticks(position, [plain_text(name) for name in table.index], fontsize=8)
-    axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set(xlabel="correlation by target: median, and the middle 80 % of targets")
     style(axes, grid="x")
     return figure
@@ -65,8 +49,7 @@ def weight_and_diversity(members: pd.DataFrame) -> Figure:
         members: one row per member, indexed by title: columns "weight", "correlation" (mean with the others) and
             "log loss".
     """
-    figure = Figure(figsize=(6, 3.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(6, 3.8)
     loss = members["log loss"]
     size = 40 + 200 * (loss.max() - loss) / ((loss.max() - loss.min()) or 1)
     axes.scatter(members["correlation"], members["weight"], s=size, color=SERIES[0], alpha=0.65, linewidth=0)
@@ -90,17 +73,16 @@ def search_history(losses: pd.DataFrame) -> Figure:
     Args:
         losses: one row per trial, in order: column "loss", and a column for each other method, constant, by its name.
     """
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(7, 3.2)
     trials = np.arange(1, len(losses) + 1)
     axes.scatter(trials, losses["loss"], s=6, color=GRID, label="trial")
     axes.plot(trials, losses["loss"].cummin(), color=SERIES[0], drawstyle="steps-post", label="best so far")
     for name, colour in zip(losses.columns.drop("loss"), SERIES[1:], strict=False):
-        axes.axhline(losses[name].iloc[0], color=colour, linewidth=1, linestyle=(0, (4, 3)), label=plain_text(name))
-    low = min(losses.min().min(), losses["loss"].min())
+        axes.axhline(losses[name].iloc[0], **GUIDE | {"color": colour}, label=plain_text(name))
+    low = losses.min().min()
     top = float(losses["loss"].quantile(0.9))
     axes.set_ylim(low - 0.08 * (top - low), top + 0.05 * (top - low) if top > low else low + 1e-6)
     axes.set(xlabel="trial", ylabel="log loss of the blend")
     style(axes)
-    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    axes.legend(fontsize=8, **LEGEND)
     return figure

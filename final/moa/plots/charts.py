@@ -1,6 +1,9 @@
-"""Charts of the report and the notebooks. Each function returns a matplotlib Figure and changes no global state."""
+"""Charts of the report and the notebooks, and what all charts share."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,11 +16,20 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, ScalarForm
 # colours on the background of the page.
 INK, GRID = "#1b2430", "#c9d1da"
 SERIES = ("#2f6fb0", "#c4552d", "#3c8f5a", "#8a5fb5")
+LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": INK}
+#: A line that marks a value to compare with.
+GUIDE: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3))}
 
 
 def plain_text(name: object) -> str:
     """A name as matplotlib shows it letter by letter: dollar signs would begin a formula."""
     return str(name).replace("$", r"\$")
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this size in inches, with one pair of axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def learning_curves(
@@ -50,11 +62,11 @@ def learning_curves(
         axes.set(title=plain_text(stage), xlabel="epoch", ylabel="log loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         style(axes)
-        axes.legend(labelcolor=INK, frameon=False)
+        axes.legend(**LEGEND)
     return figure
 
 
-def _band(axes: Axes, rows: pd.DataFrame, name: str, label: str, colour: str, **line) -> None:
+def _band(axes: Axes, rows: pd.DataFrame, name: str, label: str, colour: str, **line: Any) -> None:
     """A loss by epoch: its mean over units as a line, its range as a band."""
     by_epoch = rows.groupby("epoch")[name]
     mean, low, high = by_epoch.mean(), by_epoch.min(), by_epoch.max()
@@ -79,8 +91,7 @@ def correlation_heatmap(correlation: pd.DataFrame) -> Figure:
         correlation: shape (models, models), with the models' titles as index and columns.
     """
     side = 2.2 + 0.45 * len(correlation)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(side + 1, side)
     # The scale starts at a round number below the lowest value: members of a blend are so similar that a scale from 0
     # would show a single colour.
     least = np.nanmin(correlation.to_numpy(), initial=1.0)
@@ -110,21 +121,18 @@ def score_dots(scores: pd.DataFrame) -> Figure:
         scores: one row per prediction, columns "log loss" and "prevalence", indexed by title; a boolean column "blend"
             marks those in the second colour.
     """
-    figure = Figure(figsize=(7, 1.1 + 0.34 * len(scores)), layout="constrained")
-    axes = figure.subplots()
-    position = np.arange(len(scores))
+    figure, axes = canvas(7, 1.1 + 0.34 * len(scores))
+    position = name_rows(axes, scores.index)
     axes.hlines(position, scores["log loss"], scores["prevalence"], color=GRID, linewidth=2, zorder=1)
     axes.scatter(scores["prevalence"], position, marker="|", s=140, color=INK, label="prevalence baseline")
     blend = scores["blend"].to_numpy(dtype=bool)
     for chosen, label, colour in ((~blend, "single model", SERIES[0]), (blend, "blend", SERIES[1])):
         if chosen.any():
             axes.scatter(scores["log loss"][chosen], position[chosen], s=48, color=colour, label=label, zorder=2)
-    axes.set_yticks(position, scores.index.map(plain_text))
-    axes.set_ylim(len(scores) - 0.4, -0.6)
     axes.set(xlabel="OOF log loss, treated rows (lower is better)")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     style(axes, grid="x")
-    figure.legend(loc="outside upper right", ncols=3, frameon=False, labelcolor=INK)  # wider than the axes
+    figure.legend(loc="outside upper right", ncols=3, **LEGEND)  # wider than the axes
     return figure
 
 
@@ -137,11 +145,10 @@ def target_scatter(targets: pd.DataFrame, value: str, label: str, level: float |
         label: its name on the axis.
         level: value of an uninformative model, shown as a dashed line.
     """
-    figure = Figure(figsize=(5, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(5, 3.4)
     known = targets[(targets["positives"] > 0) & targets[value].notna()]
     if level is not None:
-        axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.axhline(level, **GUIDE)
     axes.scatter(known["positives"], known[value], s=18, alpha=0.65, color=SERIES[0], linewidth=0)
     axes.set(xscale="log", xlabel="positive rows of the target", ylabel=label)
     style(axes)
@@ -156,12 +163,11 @@ def calibration_curve(curve: pd.DataFrame) -> Figure:
         curve: one row per bin, columns "predicted" (mean), "observed" (rate), "cells" (number), "low" and "high" (95 %
             interval of the rate).
     """
-    figure = Figure(figsize=(4, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(4, 3.4)
     shown = curve[curve["observed"] > 0]  # a rate of 0 has no logarithm
     least = min(curve["predicted"].min(), shown["observed"].min()) if len(shown) else 1e-4
     ends = [max(least * 0.6, 1e-7), 1.2]
-    axes.plot(ends, ends, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.plot(ends, ends, **GUIDE)
     axes.vlines(shown["predicted"], shown["low"].clip(lower=ends[0]), shown["high"], color=SERIES[0], alpha=0.4)
     axes.plot(shown["predicted"], shown["observed"], color=SERIES[0], marker="o", markersize=4)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="predicted", ylabel="observed")
@@ -178,22 +184,16 @@ def histogram(groups: dict[str, pd.Series], label: str, unit: str, bins: int = 4
         unit: name of what is counted.
         bins: number of bins.
     """
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(7, 3.2)
     values = np.concatenate([group.to_numpy() for group in groups.values()])
-    edges = np.geomspace(max(values.min(), 1e-6), max(values.max(), 2e-6), bins + 1)
+    edges = np.geomspace(max(values.min(), 1e-6), max(values.max(), 2e-6), bins + 1).tolist()
     for (name, group), colour in zip(groups.items(), SERIES, strict=False):
-        axes.hist(
-            group.clip(edges[0], edges[-1]),
-            edges,
-            alpha=0.6,
-            color=colour,
-            label=f"{plain_text(name)} ({len(group):,})",
-        )
+        named = f"{plain_text(name)} ({len(group):,})"
+        axes.hist(group.clip(edges[0], edges[-1]), edges, alpha=0.6, color=colour, label=named)
     axes.set(xscale="log", xlabel=label, ylabel=unit)
     style(axes, grid="y")
     _round_steps(axes)
-    axes.legend(frameon=False, labelcolor=INK)
+    axes.legend(**LEGEND)
     return figure
 
 
@@ -203,29 +203,17 @@ def stacked_bars(cost: pd.DataFrame) -> Figure:
     Args:
         cost: columns model, stage, seconds; models and stages in the order of the chart.
     """
-    models = list(dict.fromkeys(cost["model"]))
-    figure = Figure(figsize=(7, 1.0 + 0.34 * len(models)), layout="constrained")
-    axes = figure.subplots()
-    top = cost.groupby("model")["seconds"].sum().max()
+    totals = cost.groupby("model", sort=False)["seconds"].sum()
+    top = totals.max()
+    figure, axes = canvas(7, 1.0 + 0.34 * len(totals))
     scale, unit = (3600, "hours") if top > 7200 else (60, "minutes") if top > 120 else (1, "seconds")
-    for position, model in enumerate(models):
+    for position, (_, rows) in zip(name_rows(axes, totals.index), cost.groupby("model", sort=False), strict=True):
         left = 0.0
-        for number, (_, row) in enumerate(cost[cost["model"] == model].iterrows()):
-            width = row["seconds"] / scale
-            axes.barh(position, width, left=left, height=0.6, color=SERIES[number % len(SERIES)])
-            if row["seconds"] > 0.12 * top:
-                axes.text(
-                    left + width / 2,
-                    position,
-                    plain_text(row["stage"]),
-                    ha="center",
-                    va="center",
-                    color="white",
-                    fontsize=8,
-                )
-            left += width
-    axes.set_yticks(range(len(models)), map(plain_text, models))
-    axes.set_ylim(len(models) - 0.4, -0.6)
+        for number, (stage, seconds) in enumerate(zip(rows["stage"], rows["seconds"], strict=True)):
+            bar = axes.barh(position, seconds / scale, left=left, height=0.6, color=SERIES[number % len(SERIES)])
+            if seconds > 0.12 * top:
+                axes.bar_label(bar, [plain_text(stage)], label_type="center", color="white", fontsize=8)
+            left += seconds / scale
     axes.set(xlabel=f"training time, {unit}")
     style(axes, grid="x")
     return figure
@@ -237,19 +225,19 @@ def weight_bars(weights: pd.DataFrame) -> Figure:
     Args:
         weights: shape (members, methods), with the names to show as index and columns.
     """
-    methods = list(weights.columns)
-    figure = Figure(figsize=(7, 1.0 + 0.16 * len(weights) * (len(methods) + 1)), layout="constrained")
-    axes = figure.subplots()
-    height = 0.8 / len(methods)
-    position = np.arange(len(weights))
-    for number, (method, colour) in enumerate(zip(methods, SERIES, strict=False)):
-        shift = (number - (len(methods) - 1) / 2) * height
-        axes.barh(position + shift, weights[method].fillna(0.0), height=height, color=colour, label=plain_text(method))
-    axes.set_yticks(position, weights.index.map(plain_text))
-    axes.set_ylim(len(weights) - 0.4, -0.6)
-    axes.set(xlabel="weight")
+    return grouped_bars(weights.fillna(0.0), 1.0 + 0.16 * len(weights) * (weights.shape[1] + 1), xlabel="weight")
+
+
+def grouped_bars(table: pd.DataFrame, inches: float, **axis: Any) -> Figure:
+    """One group of horizontal bars per row of a table, with one bar per column, in a figure of this height."""
+    figure, axes = canvas(7, inches)
+    axes.set(**axis)
+    position, height = name_rows(axes, table.index), 0.8 / table.shape[1]
+    for number, (name, colour) in enumerate(zip(table, SERIES, strict=False)):
+        shift = (number - (table.shape[1] - 1) / 2) * height
+        axes.barh(position + shift, table[name], height=height, color=colour, label=plain_text(name))
     style(axes, grid="x")
-    figure.legend(loc="outside upper right", ncols=4, frameon=False, labelcolor=INK)  # wider than the axes
+    figure.legend(loc="outside upper right", ncols=4, **LEGEND)  # wider than the axes
     return figure
 
 
@@ -260,18 +248,24 @@ def gain_intervals(gains: pd.DataFrame) -> Figure:
         gains: one row per method, columns "gain", "low", "high"; methods without a gain are left out.
     """
     gains = gains.dropna(subset=["gain"])
-    figure = Figure(figsize=(7, 1.0 + 0.34 * len(gains)), layout="constrained")
-    axes = figure.subplots()
-    position = np.arange(len(gains))
-    axes.axvline(0.0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    figure, axes = canvas(7, 1.0 + 0.34 * len(gains))
+    position = name_rows(axes, gains.index)
+    axes.axvline(0.0, **GUIDE)
     axes.hlines(position, gains["low"], gains["high"], color=SERIES[0], linewidth=3, alpha=0.4)
     axes.scatter(gains["gain"], position, s=48, color=SERIES[0], zorder=2)
-    axes.set_yticks(position, gains.index)
-    axes.set_ylim(len(gains) - 0.4, -0.6)
     axes.set(xlabel="nested gain in log loss over the best single model, with its interval (right is better)")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     style(axes, grid="x")
     return figure
+
+
+def name_rows(axes: Axes, names: Iterable[object], **text: Any) -> np.ndarray:
+    """Name the rows of a chart, the first at the top; returns their positions on the vertical axis."""
+    labels = [plain_text(name) for name in names]
+    position = np.arange(len(labels))
+    axes.set_yticks(position, labels, **text)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    return position
 
 
 def _round_steps(axes: Axes) -> None:
@@ -280,18 +274,20 @@ def _round_steps(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def style(axes: Axes, grid: str = "both") -> None:
+def style(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
     """Light frame and grid, text in the colour of the page's text."""
     axes.set_axisbelow(True)
     axes.grid(axis=grid, color=GRID, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(which="both", color=GRID, labelcolor=INK)
-    axes.minorticks_off() if axes.get_xscale() == "log" else None
+    if axes.get_xscale() == "log":
+        axes.minorticks_off()
     for axis in (axes.xaxis, axes.yaxis):
-        if isinstance(axis.get_major_formatter(), ScalarFormatter):
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, ScalarFormatter):
             # Numbers in full: a factor such as ×10⁻³ would stand where the axis has its label.
-            axis.get_major_formatter().set_scientific(False)
-            axis.get_major_formatter().set_useOffset(False)
+            formatter.set_scientific(False)
+            formatter.set_useOffset(False)
     for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
         text.set_color(INK)

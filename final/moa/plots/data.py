@@ -1,7 +1,4 @@
-"""Charts of a data set: how often targets are, which conditions there are, and what a treatment changes.
-
-As in ``moa.plots.charts``, each function returns a matplotlib Figure and changes no global state.
-"""
+"""Charts of a data set: how often targets are, which conditions there are, and what a treatment changes."""
 
 from __future__ import annotations
 
@@ -12,10 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from moa.plots.charts import GRID, INK, SERIES, plain_text, style
-
-#: Rows of a chart that draws rows one by one.
-SAMPLE = 4000
+from moa.plots.charts import GRID, GUIDE, INK, LEGEND, SERIES, canvas, plain_text, style
 
 
 def short(name: object, letters: int = 34) -> str:
@@ -75,15 +69,15 @@ def distributions(features: pd.DataFrame, treated: pd.Series, columns: Sequence[
     mask = treated.to_numpy(dtype=bool)
     for axes, column in zip(np.atleast_1d(figure.subplots(1, len(columns))), columns, strict=True):
         values = features[column].to_numpy(dtype=float)
-        edges = np.linspace(*np.quantile(values, [0.001, 0.999]), bins + 1)
+        low, high = np.quantile(values, [0.001, 0.999])
+        edges = np.linspace(low, high, bins + 1).tolist()
         for rows, label, colour in ((mask, "treated", SERIES[0]), (~mask, "control", SERIES[1])):
             if rows.any():
-                shown = values[rows].clip(edges[0], edges[-1])
-                axes.hist(shown, edges, density=True, alpha=0.55, color=colour, label=label)
+                axes.hist(values[rows].clip(low, high), edges, density=True, alpha=0.55, color=colour, label=label)
         axes.set(title=plain_text(column), yticks=[])
         axes.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
         style(axes, grid="x")
-    figure.axes[0].legend(frameon=False, labelcolor=INK, fontsize=8)
+    figure.axes[0].legend(fontsize=8, **LEGEND)
     return figure
 
 
@@ -95,19 +89,18 @@ def shift(features: pd.DataFrame, treated: pd.Series, groups: dict[str, Sequence
         treated: True for treated rows, same index.
         groups: columns by the name of their group.
     """
-    figure = Figure(figsize=(5, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(5, 3.6)
     mask = treated.to_numpy(dtype=bool)
     ends = []
     for (name, columns), colour in zip(groups.items(), SERIES, strict=False):
         spread = [features.loc[rows, list(columns)].std() for rows in (~mask, mask)]
-        axes.scatter(*spread, s=9, alpha=0.6, color=colour, linewidth=0, label=plain_text(name))
+        axes.scatter(spread[0], spread[1], s=9, alpha=0.6, color=colour, linewidth=0, label=plain_text(name))
         ends += [np.nanmin(spread), np.nanmax(spread)]
     line = [min(ends), max(ends)]
-    axes.plot(line, line, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.plot(line, line, **GUIDE)
     axes.set(xlabel="standard deviation of controls", ylabel="of treated rows")
     style(axes)
-    axes.legend(frameon=False, labelcolor=INK)
+    axes.legend(**LEGEND)
     return figure
 
 
@@ -125,8 +118,7 @@ def correlation_blocks(features: pd.DataFrame, groups: dict[str, Sequence[str]],
         chosen += list(columns)[::step][:most]
         ends.append(len(chosen))
     values = np.corrcoef(features[chosen].to_numpy(dtype=float), rowvar=False)
-    figure = Figure(figsize=(5.6, 4.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(5.6, 4.8)
     image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none")
     for end in ends[1:-1]:
         axes.axhline(end - 0.5, color=INK, linewidth=0.8)

@@ -1,7 +1,4 @@
-"""What the steps of a feature pipeline do, in pictures: before and after, for a sample of rows.
-
-As in ``moa.plots.charts``, each function returns a matplotlib Figure and changes no global state.
-"""
+"""What the steps of a feature pipeline do, in pictures: before and after, for a sample of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from moa.plots.charts import GRID, INK, SERIES, plain_text, style
+from moa.plots.charts import GRID, INK, LEGEND, SERIES, plain_text, style
 from moa.plots.data import short
 
 #: Marks the axes whose dots are coloured by mechanism.
@@ -65,12 +62,10 @@ def step_panels(
         left.set_title(plain_text(f"{step.name}: before, {step.before.shape[1]:,} columns"), fontsize=9, color=INK)
         right.set_title(plain_text(f"after, {step.after.shape[1]:,} columns"), fontsize=9, color=INK)
     named: dict[str, Artist] = {}
-    for axes in grid.ravel():
-        if axes.get_gid() == _MAP:
-            named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    for axes in (axes for axes in grid.ravel() if axes.get_gid() == _MAP):
+        named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     if named:
-        place = {"loc": "outside upper center", "ncols": 3, "frameon": False, "labelcolor": INK, "fontsize": 8}
-        figure.legend(named.values(), named.keys(), **place)
+        figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=3, fontsize=8, **LEGEND)
     return figure
 
 
@@ -109,12 +104,12 @@ def _densities(axes: Axes, values: pd.DataFrame) -> None:
     for place, colour in zip(places, SERIES, strict=False):
         column = values.iloc[:, place].to_numpy(dtype=float)
         low, high = np.quantile(column, [0.002, 0.998])
-        edges = np.linspace(low, high if high > low else low + 1, 41)
+        edges = np.linspace(low, high if high > low else low + 1, 41).tolist()
         shown, label = column.clip(edges[0], edges[-1]), short(values.columns[place], 16)
         axes.hist(shown, edges, density=True, histtype="step", color=colour, label=label)
     axes.set(yticks=[])
     style(axes, grid="x")
-    axes.legend(frameon=False, labelcolor=INK, fontsize=7)
+    axes.legend(fontsize=7, **LEGEND)
 
 
 def _clusters(axes: Axes, values: pd.DataFrame) -> None:

@@ -1,7 +1,4 @@
-"""Figures of the DeepInsight CNNs: the map of the features, images, and the features a network relied on.
-
-As in ``moa.plots.charts``, each function returns a matplotlib Figure and changes no global state.
-"""
+"""Figures of the DeepInsight CNNs: the map of the features, images, and the features a network relied on."""
 
 from __future__ import annotations
 
@@ -12,19 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from moa.data.assay import Assay
 from moa.learners.deepinsight.crowding import crowding
 from moa.learners.deepinsight.rendering import CHANNELS
-from moa.plots.charts import GRID, INK, SERIES, plain_text
+from moa.plots.charts import GRID, INK, LEGEND, SERIES, canvas, plain_text
 
 #: Pixels are drawn at least this wide, as a share of the image's side, so that they can be seen.
 LEAST_DOT = 1 / 75
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How features of one kind are drawn.
+class FeatureKind:
+    """Features of one kind, and how they are drawn.
 
     Attributes:
         name: of the kind, plural.
@@ -41,15 +39,14 @@ class Kind:
     marker: str = "o"
 
 
-def kinds(schema: Assay) -> list[Kind]:
+def kinds(schema: Assay) -> list[FeatureKind]:
     """The feature groups of a schema, and "conditions" (the control column included), which come last."""
-    colours = [colour for colour in SERIES if colour != SERIES[3]]
     found = [
         # Dots of large groups are smaller, since they lie closer together.
-        Kind(group.name, group.columns, colours[place % len(colours)], 9 if len(group.columns) > 500 else 14)
+        FeatureKind(group.name, group.columns, SERIES[place % 3], 9 if len(group.columns) > 500 else 14)
         for place, group in enumerate(schema.groups)
     ]
-    return [*found, Kind("conditions", (*schema.control_columns, *schema.condition_columns), SERIES[3], 60, "D")]
+    return [*found, FeatureKind("conditions", (*schema.control_columns, *schema.condition_columns), SERIES[3], 60, "D")]
 
 
 def feature_map(
@@ -68,11 +65,9 @@ def feature_map(
         schema: kinds of the features.
         side: width of the drawing in inches.
         names: features to write beside their dots, with the names to write.
-        shape: (height, width) of the images: below a map that leaves most pixels empty, it is said why. None: it is
-            not.
+        shape: (height, width) of the images; a remark below a map that leaves most pixels empty then says why.
     """
-    figure = Figure(figsize=(side, side + 0.3), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(side, side + 0.3)
     low, extent = coordinates.min(axis=0), np.ptp(coordinates, axis=0)
     x, y = ((coordinates - low) / np.where(extent > 0, extent, 1)).T
     for kind in kinds(schema):
@@ -96,11 +91,11 @@ def feature_map(
     axes.set(xlim=(-0.03, 1.03), ylim=(1.03, -0.03), aspect="equal")
     _frame(axes)
     if shape is not None:
-        remark = crowding(coordinates, tuple(shape), features).remark
+        remark = crowding(coordinates, (shape[0], shape[1]), features).remark
         axes.set_xlabel("\n".join(textwrap.wrap(plain_text(remark), 66)), color=INK, fontsize=9, loc="left")
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, labelcolor=INK, borderaxespad=0.2,
-        handletextpad=0.2, columnspacing=1.2,
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, handletextpad=0.2, columnspacing=1.2,
+        **LEGEND,
     )  # fmt: skip
     return figure
 
@@ -146,7 +141,8 @@ def paint(values: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[i
 
     Args:
         values: shape (features,).
-        rows, cols: pixel of each feature, shape (features,).
+        rows: pixel row of each feature, shape (features,).
+        cols: pixel column of each feature, shape (features,).
         shape: (height, width).
     """
     image = np.zeros(shape)
@@ -163,13 +159,9 @@ def _show(axes: Axes, image: np.ndarray, colours: str, low: float, high: float) 
 
 def _swell(image: np.ndarray) -> np.ndarray:
     """The image with nonzero pixels enlarged to ``LEAST_DOT``; where they overlap, the larger absolute value wins."""
-    reach = int(LEAST_DOT * max(image.shape) / 2)
-    rows, cols = np.nonzero(image)
-    steps = np.arange(-reach, reach + 1)
-    down, right = (step.ravel() for step in np.meshgrid(steps, steps, indexing="ij"))
-    spread_rows = np.clip(rows[:, None] + down, 0, image.shape[0] - 1).ravel()
-    spread_cols = np.clip(cols[:, None] + right, 0, image.shape[1] - 1).ravel()
-    return paint(np.repeat(image[rows, cols], len(down)), spread_rows, spread_cols, image.shape)
+    size = 2 * int(LEAST_DOT * max(image.shape) / 2) + 1
+    high, low = (find(image.astype(float), size, mode="constant") for find in (maximum_filter, minimum_filter))
+    return np.where(high > -low, high, low)
 
 
 def _frame(axes: Axes) -> None:
