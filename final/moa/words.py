@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def listed(items: Iterable[Any], most: int = 3, joint: str = ", ") -> str:
+def listed(items: Iterable[Any], most: int = 3, joint: str = ", ", count: int | None = None) -> str:
     """The first items, and the number of the others: "a, b, c and 4 more".
 
     Args:
         items: what to name.
         most: number of items to name.
         joint: what stands between them.
+        count: number of all items, where ``items`` are only the first.
     """
-    items = [str(item) for item in items]
-    more = f" and {len(items) - most:,} more" if len(items) > most else ""
-    return joint.join(items[:most]) + more
+    items = list(items)
+    rest = (len(items) if count is None else count) - most
+    return joint.join(map(str, items[:most])) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def counted(number: int, noun: str) -> str:

@@ -24,12 +24,13 @@ An ``assay.json``::
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, field_serializer, model_validator
 
-from moa.data.assay_parts import Condition, Control, FeatureGroup, Name, Part, Targets, groups_of, prefixes_of
+from moa.data.assay_parts import AssayPart, Condition, Control, FeatureGroup, Name, Targets, groups_of, prefixes_of
 from moa.data.schema import (
     CELLS,
     CONTROL,
@@ -50,27 +51,25 @@ from moa.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Number of the file format that this version writes and reads.
-FORMAT = 1
 _COMPETITION = "lish-moa"
 
 __all__ = ["COMPETITION", "Assay", "Condition", "Control", "FeatureGroup", "Targets"]
 
 
-class Assay(Part):
+class Assay(AssayPart):
     """What the rows of a data set are, and how its files say so; see the module for its JSON.
 
     Attributes:
-        format: number of the file format.
+        format: number of the file format; there is one.
         name: of the assay.
         groups: groups of numeric columns, in column order; in JSON a mapping of their names.
-        conditions: experimental conditions; may be none.
-        control: how controls are told; None: there are none.
+        conditions: experimental conditions; may be empty.
+        control: the column and values of controls; None: there are no controls.
         targets: names of the scored targets; a number where the names are those of the file (the competition); None:
             any.
-        nonscored: names of the nonscored targets, which are predicted by some models on the way; may be none.
+        nonscored: names of the nonscored targets, which some models predict in an earlier stage; may be empty.
         compound: whether the compound of each training row is known (train_drug.csv).
-        value_range: smallest and largest value of a feature; values outside are counted and told. None: any.
+        value_range: smallest and largest value of a feature; values outside are counted and reported. None: any.
         unused: numeric columns that the files may have, and that are not used.
         strict: refuse columns that are not named here, labels of controls, and a missing test file, as for the
             competition; False: columns are set aside and labels ignored, with a note.
@@ -79,7 +78,7 @@ class Assay(Part):
         ValidationError: a column, group name, prefix, target or level occurs twice.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     name: Name
     groups: Annotated[tuple[FeatureGroup, ...], BeforeValidator(groups_of)] = Field(min_length=1)
     conditions: tuple[Condition, ...] = ()
@@ -94,7 +93,7 @@ class Assay(Part):
     @model_validator(mode="before")
     @classmethod
     def _former(cls, values: Any) -> Any:
-        """The form in which weights of version 0.2 hold the columns that they were trained on."""
+        """Read the older form, in which weights of version 0.2 hold the columns that they were trained on."""
         if not isinstance(values, dict) or "treatment" not in values:
             return values
         treatment = values["treatment"]
@@ -113,22 +112,18 @@ class Assay(Part):
 
     @model_validator(mode="after")
     def _unique(self) -> Assay:
-        names = [
-            target for targets in (self.targets, self.nonscored) if isinstance(targets, tuple) for target in targets
-        ]
+        targets = [name for names in (self.targets, self.nonscored) if isinstance(names, tuple) for name in names]
         for what, values in (
             ("column", (SIG_ID, *self.features, *self.unused)),
             ("feature group", [group.name for group in self.groups]),
             ("prefix", [group.prefix for group in self.groups]),
             ("value of the control column", (self.control.levels or self.control.values) if self.control else ()),
             *((f"level of '{condition.column}'", condition.levels or ()) for condition in self.conditions),
-            ("target", (SIG_ID, *names)),
+            ("target", (SIG_ID, *targets)),
         ):
-            seen = set()
-            for value in values:
-                if value in seen:
-                    raise ValueError(f"{what} {value!r} occurs twice")
-                seen.add(value)
+            twice = [value for value, count in Counter(values).items() if count > 1]
+            if twice:
+                raise ValueError(f"{what} {twice[0]!r} occurs twice")
         if self.n_targets == 0:
             raise ValueError("targets: name at least one")
         if self.value_range and not self.value_range[0] < self.value_range[1]:
@@ -143,12 +138,6 @@ class Assay(Part):
             for group, short in zip(groups, plain, strict=True)
         }
 
-    # -- columns ------------------------------------------------------------------------------------------------------
-
-    def columns(self, group: str) -> list[str]:
-        """Columns of the feature ``group`` of that name; empty if there is no such group."""
-        return [column for each in self.groups if each.name == group for column in each.columns]
-
     @property
     def values(self) -> tuple[str, ...]:
         """All numeric columns: those of the first group, then those of the next."""
@@ -156,12 +145,12 @@ class Assay(Part):
 
     @property
     def control_columns(self) -> tuple[str, ...]:
-        """The column that tells controls; none where there are no controls."""
+        """The column that marks controls; none where there are no controls."""
         return (self.control.column,) if self.control else ()
 
     @property
     def levels(self) -> dict[str, tuple[int, ...] | tuple[float, ...] | tuple[str, ...]]:
-        """Levels of each condition that has some, by its column."""
+        """Levels of each condition that has levels, by its column."""
         return {each.column: each.levels for each in self.conditions if each.levels is not None}
 
     @property
@@ -181,7 +170,7 @@ class Assay(Part):
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Columns of a features file that hold text; a csv reader must not guess their type."""
+        """Columns of a features file that hold text, whose type a csv reader must not guess."""
         text = (condition.column for condition in self.conditions if condition.dtype is str)
         return (SIG_ID, *self.control_columns, *text)
 
@@ -203,7 +192,7 @@ class Assay(Part):
 
     @property
     def of_competition(self) -> bool:
-        """Whether it is the competition's, all of its feature groups or some."""
+        """Whether it is the competition's assay, with all of its feature groups or some."""
         return self.strict and self.name == _COMPETITION
 
     def only(self, groups: Sequence[str]) -> Assay:
@@ -223,8 +212,6 @@ class Assay(Part):
         unused = tuple(column for group in self.groups if group.name not in groups for column in group.columns)
         return self.model_copy(update={"groups": kept, "unused": (*self.unused, *unused)})
 
-    # -- targets ------------------------------------------------------------------------------------------------------
-
     @property
     def n_targets(self) -> int | None:
         """Number of scored targets; None: any."""
@@ -235,11 +222,9 @@ class Assay(Part):
         """Number of nonscored targets; None: any."""
         return len(self.nonscored) if isinstance(self.nonscored, tuple) else self.nonscored
 
-    # -- files --------------------------------------------------------------------------------------------------------
-
     @property
     def plain(self) -> dict[str, Any]:
-        """The assay as JSON; what is not given is left out."""
+        """The assay as JSON, without the fields that have their default."""
         return self.model_dump(mode="json", exclude_defaults=True) | {"format": self.format}
 
 

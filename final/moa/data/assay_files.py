@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 from moa.data.assay import COMPETITION, Assay
 from moa.errors import DataError
 from moa.files import write_json
+from moa.words import shown
 
 #: The file that describes the assay of a data folder.
 ASSAY = "assay.json"
@@ -23,19 +26,17 @@ def load_assay(folder: Path) -> Assay:
     """The assay of a data folder: its ``assay.json``, or ``COMPETITION`` where there is none.
 
     Raises:
-        DataError: lists what is wrong with the file, a line each.
+        DataError: lists what is wrong with the file.
     """
     path = Path(folder) / ASSAY
-    if not path.exists() and not path.is_symlink():
-        return COMPETITION
-    return read_assay(path)
+    return read_assay(path) if os.path.lexists(path) else COMPETITION
 
 
 def read_assay(path: Path) -> Assay:
     """The assay that a JSON file describes.
 
     Raises:
-        DataError: lists what is wrong with the file, a line each.
+        DataError: lists what is wrong with the file.
     """
     try:
         raw = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
@@ -64,15 +65,13 @@ def save_assay(folder: Path, assay: Assay) -> Path:
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object whose keys are all different; the json module would keep the last of equal ones."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
             raise ValueError(f'"{name}" occurs twice in one object; keep one of them')
-        found[name] = value
-    return found
+    return dict(pairs)
 
 
-#: What pydantic calls kinds of mistakes, in our words; the others' messages are ours already.
+#: Messages for the kinds of mistakes that pydantic finds; the messages of our own validators are used as they are.
 _WORDS = {
     "missing": "missing; add it",
     "extra_forbidden": "unknown; remove it, or correct its name",
@@ -84,7 +83,7 @@ _WORDS = {
     "float_type": "expected a number",
     "float_parsing": "expected a number",
 }
-#: Fields that take several kinds of values, in one sentence each: pydantic reports a mistake once for each kind.
+#: One message for each field that takes several kinds of values: pydantic reports a mistake once for each kind.
 _EITHER = {
     "levels": "expected a list of levels, all of them texts or all numbers",
     "targets": "expected a list of names",
@@ -93,12 +92,12 @@ _EITHER = {
 
 
 def _problems(path: Path, error: ValidationError, raw: Any) -> Iterable[str]:
-    """What is wrong with an assay.json, a line each: the place, what was expected, and what is there."""
+    """What is wrong with an assay.json, one line each: the place, what was expected, and what was found."""
     places = [each["loc"] for each in error.errors()]
     for each in error.errors():
         depth = len(each["loc"])
         if any(len(other) > depth and other[:depth] == each["loc"] for other in places):
-            continue  # pydantic counts what is left of a list, where a part of it is wrong
+            continue  # of a list with a wrong item, pydantic also reports that too few are left
         place, either = _place(each["loc"], raw)
         if each["type"] == "missing" or each["type"] == "extra_forbidden":
             yield f"{path}: {place}: {_WORDS[each['type']]}"
@@ -107,11 +106,11 @@ def _problems(path: Path, error: ValidationError, raw: Any) -> Iterable[str]:
         else:
             expected = either or _WORDS.get(each["type"]) or _expected(each)
             found = each["input"] if not either else _at(raw, place)
-            yield f"{path}: {place or 'the whole file'}: {expected}, found {_shortened(found)}"
+            yield f"{path}: {place or 'the whole file'}: {expected}, found {shown(json.dumps(found, default=str))}"
 
 
 def _place(loc: Sequence[Any], raw: Any) -> tuple[str, str | None]:
-    """Where a mistake is, such as "groups.Cells.columns.3"; and the sentence of a field of several kinds of values."""
+    """Where a mistake is, such as "groups.Cells.columns.3", and the message of a field of several kinds of values."""
     steps: list[str] = []
     for number, step in enumerate(loc):
         if number == 1 and loc[0] == "groups" and isinstance(step, int) and isinstance(raw, dict):
@@ -139,8 +138,3 @@ def _expected(mistake: Any) -> str:
     if mistake["type"] == "literal_error":
         return f"expected {context['expected']}"
     return mistake["msg"]
-
-
-def _shortened(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."

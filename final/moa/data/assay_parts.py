@@ -1,4 +1,4 @@
-"""The parts of an assay: feature groups, conditions, and how controls are told."""
+"""The parts of an assay: feature groups, conditions, and the values that mark controls."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Name = Annotated[StrictStr, Field(min_length=1)]
 Targets = tuple[Name, ...] | Annotated[StrictInt, Field(ge=0)] | None
 
 
-class Part(BaseModel):
-    """A part of an assay: immutable, comparable, and readable from its own JSON."""
+class AssayPart(BaseModel):
+    """Immutable, comparable, and readable from its own JSON, without fields that are not known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FeatureGroup(Part):
+class FeatureGroup(AssayPart):
     """Numeric columns of one kind, which are reduced, clustered and summarized together.
 
     Attributes:
@@ -32,7 +32,7 @@ class FeatureGroup(Part):
     prefix: StrictStr = ""
 
 
-class Condition(Part):
+class Condition(AssayPart):
     """An experimental condition, such as time or dose: one of some levels, or a number.
 
     Attributes:
@@ -73,8 +73,8 @@ class Condition(Part):
         return {int: np.int64, float: np.float64, str: str}[type(self.levels[0])]
 
 
-class Control(Part):
-    """The column that tells controls from treated rows.
+class Control(AssayPart):
+    """The column that says which rows are controls.
 
     Attributes:
         column: its name.
@@ -114,13 +114,13 @@ def groups_of(value: Any) -> Any:
 
 
 def prefixes_of(names: Sequence[str]) -> list[str]:
-    """Short names: the shortest start of each name, in lower case, that no other name has; "g" and "c" for genes and
-    cells. The whole name where it is the start of another.
+    """Short names: the shortest start of each name, in lower case, that no other name has.
+
+    "g" and "c" for genes and cells; the whole name where it is the start of another.
     """
     lower = [str(name).lower() for name in names]
     found = []
-    for place, name in enumerate(lower):
-        others = [other for number, other in enumerate(lower) if number != place]
-        lengths = (n for n in range(1, len(name)) if not any(other.startswith(name[:n]) for other in others))
-        found.append(name[: next(lengths, len(name))])
+    for name in lower:
+        unique = (name[:n] for n in range(1, len(name)) if sum(each.startswith(name[:n]) for each in lower) == 1)
+        found.append(next(unique, name))
     return found

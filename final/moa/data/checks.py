@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay
-from moa.data.problems import Problems
+from moa.data.problems import COLUMNS_SHOWN, Problems
 from moa.data.schema import SIG_ID
 from moa.data.tables import set_aside
+from moa.words import listed
 
 #: The missing value of LINCS and of GCT files.
 LINCS_MISSING = -666.0
-_NAMED = 5  # columns named in a note
 
 
 @dataclass(frozen=True)
 class Unusual:
-    """Numbers of a features table that can be read but are not to be expected; tables of a file add up.
+    """Counts of values in a features table that can be read but are not expected; those of a file's parts add up.
 
     Attributes:
-        missing, missing_rows: cells that hold LINCS's missing value, and rows with some.
-        outside, outside_rows: other cells outside the assay's range, and rows with some.
-        first: column and sig_id of the first of the latter.
+        missing, missing_rows: cells that hold LINCS's missing value, and rows with such cells.
+        outside, outside_rows: other cells outside the assay's range, and rows with such cells.
+        first: column and sig_id of the first cell outside the range.
     """
 
     missing: int = 0
@@ -39,7 +39,7 @@ class Unusual:
         low, high = schema.value_range or (-np.inf, np.inf)
         values = table[list(schema.values)]
         least, most = values.min().to_numpy(), values.max().to_numpy()
-        # Few columns have any: only those are looked at cell by cell.
+        # Few columns have any: only those are checked cell by cell.
         part = values.loc[:, (least < low) | (most > high) | (least <= LINCS_MISSING)]
         if part.empty:
             return cls()
@@ -50,18 +50,20 @@ class Unusual:
         if outside.any():
             row, column = np.argwhere(outside)[0]
             first = (str(part.columns[column]), str(part.index[row]))
-        rows = (int(each.any(axis=1).sum()) for each in (missing, outside))
-        return cls(int(missing.sum()), next(rows), int(outside.sum()), next(rows), first)
+        missing_rows, outside_rows = (int(each.any(axis=1).sum()) for each in (missing, outside))
+        return cls(int(missing.sum()), missing_rows, int(outside.sum()), outside_rows, first)
 
     def __add__(self, other: Unusual) -> Unusual:
-        sums = (
-            getattr(self, name) + getattr(other, name)
-            for name in ("missing", "missing_rows", "outside", "outside_rows")
+        return Unusual(
+            self.missing + other.missing,
+            self.missing_rows + other.missing_rows,
+            self.outside + other.outside,
+            self.outside_rows + other.outside_rows,
+            self.first or other.first,
         )
-        return Unusual(*sums, self.first or other.first)
 
     def notes(self, name: str, schema: Assay) -> list[str]:
-        """What to tell of a file of that name."""
+        """Notes on a file of that name."""
         found = []
         if self.missing:
             found.append(
@@ -79,34 +81,31 @@ class Unusual:
 
 
 def constant_columns(name: str, table: pd.DataFrame, schema: Assay) -> list[str]:
-    """What to tell of feature columns that hold one value in every row of a training table."""
+    """A note on the feature columns that hold one value in every row of a training table, if there are some."""
     values = table[list(schema.values)]
     constant = values.columns[(values.min() == values.max()).to_numpy()]
     if len(values) < 2 or not len(constant):
         return []
     zero = int((values[constant].iloc[0] == 0).sum())
-    shown = ", ".join(f"'{column}'" for column in constant[:_NAMED])
-    more = f" and {len(constant) - _NAMED} more" if len(constant) > _NAMED else ""
     only = f", {zero:,} of them 0 alone" if zero else ""
-    return [f"{name}: {len(constant):,} feature columns hold one value in every row{only}: {shown}{more}"]
+    named = listed((f"'{column}'" for column in constant), COLUMNS_SHOWN)
+    return [f"{name}: {len(constant):,} feature columns hold one value in every row{only}: {named}"]
 
 
 def check_features(
-    name: str, table: pd.DataFrame | None, problems: Problems, schema: Assay = COMPETITION
+    name: str, table: pd.DataFrame, problems: Problems, schema: Assay = COMPETITION
 ) -> pd.DataFrame | None:
     """Check a parsed features table.
 
     Args:
         name: file name for messages.
-        table: the table with a sig_id column; None if it could not be parsed.
+        table: the table with a sig_id column.
         problems: what is wrong is added here.
         schema: columns that the table must have.
 
     Returns:
         columns ``schema.features``, indexed by sig_id, values float64; None if anything is wrong.
     """
-    if table is None:
-        return None
     before, columns, values = len(problems), schema.features, schema.values
     _check_columns(name, table, problems, schema)
     check_ids(name, table, problems)
@@ -128,7 +127,7 @@ def check_features(
     numbers = {condition.column: condition.dtype for condition in schema.conditions if condition.dtype is not str}
     types = table.dtypes
     others = {column: np.float64 for column in values if types[column] != np.float64}
-    return table.astype(numbers | others).copy()  # one block instead of one for each column, which pandas is slow with
+    return table.astype(numbers | others).copy()  # one block of memory: pandas is slow with one for each column
 
 
 def checked_features(
@@ -139,7 +138,7 @@ def checked_features(
     Args:
         name: of the file, for messages.
         table: as read.
-        problems: what is wrong or worth telling is added here.
+        problems: what is wrong, and notes, are added here.
         schema: the assay.
 
     Returns:
@@ -158,7 +157,7 @@ def checked_features(
 
 
 def _check_columns(name: str, table: pd.DataFrame, problems: Problems, schema: Assay) -> None:
-    """Check that the columns of the assay are there, and no other; where a whole group is missing, say so."""
+    """Check that the table has the columns of the assay and no other; a missing group is reported as a whole."""
     count = len(schema.features)
     missing = [column for column in schema.features if column not in table]
     for group in schema.groups:
@@ -213,7 +212,7 @@ def check_choices(name: str, table: pd.DataFrame, column: str, choices: tuple, p
     values = table[column]
     bad = ~values.isin(choices).to_numpy()
     if not isinstance(choices[0], str) and not pd.api.types.is_numeric_dtype(values):
-        # One word among numbers makes pyarrow read the whole column as text: report only the word.
+        # One word among numbers makes pyarrow read the whole column as text: only the word is reported.
         numbers = pd.to_numeric(values.astype("string"), errors="coerce").isin(choices).to_numpy()
         bad = bad if numbers.all() else ~numbers
     problems.rows(name, column, bad, table[SIG_ID], f"one of {', '.join(map(str, choices))}", values)

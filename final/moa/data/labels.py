@@ -8,13 +8,8 @@ import pandas as pd
 from moa.data.assay import Assay, Targets
 from moa.data.checks import check_choices, check_ids, check_numbers
 from moa.data.problems import SHOWN, Problems
-from moa.data.schema import (
-    SAMPLE_SUBMISSION,
-    SIG_ID,
-    TEST_FEATURES,
-    TRAIN_FEATURES,
-    TRAIN_SCORED,
-)
+from moa.data.schema import SAMPLE_SUBMISSION, SIG_ID, TEST_FEATURES, TRAIN_FEATURES, TRAIN_SCORED
+from moa.words import counted
 
 
 def check_labels(
@@ -33,7 +28,7 @@ def check_labels(
         targets: names of the targets, their number, or None for any.
         features: the checked training rows; None if they are not valid.
         problems: what is wrong is added here.
-        schema: how controls are told; where it is not strict, labels of controls are ignored with a note.
+        schema: says which rows are controls; where it is not strict, labels of controls are ignored with a note.
 
     Returns:
         0/1, uint8, the rows of ``features`` in their order; None if anything is wrong.
@@ -43,8 +38,8 @@ def check_labels(
     before = len(problems)
     columns = [column for column in table if column != SIG_ID]
     if isinstance(targets, tuple):
-        lost, unknown = [t for t in targets if t not in table], [c for c in columns if c not in set(targets)]
-        problems.columns(name, "missing", lost, "the assay names it as a target")
+        problems.columns(name, "missing", [t for t in targets if t not in table], "the assay names it as a target")
+        unknown = [column for column in columns if column not in set(targets)]
         problems.columns(name, "unknown", unknown, "the assay has no target of that name")
         columns = [target for target in targets if target in table]
     elif targets is not None and len(columns) != targets:
@@ -71,7 +66,8 @@ def check_labels(
     if len(controls):
         first = table.loc[controls[:SHOWN]].idxmax(axis=1)  # one column per row is enough to find it
         places = "; ".join(f"column '{column}', {SIG_ID} {sig_id}" for sig_id, column in first.items())
-        more = f" and {len(controls) - SHOWN} more rows" if len(controls) > SHOWN else ""
+        rest = len(controls) - SHOWN
+        more = f" and {counted(rest, 'more row')}" if rest > 0 else ""
         problems.append(f"{name}: {places}{more}: expected 0, since the row is a control")
     return table
 
@@ -98,7 +94,7 @@ def check_drugs(
 def check_sample(
     table: pd.DataFrame | None, test: pd.DataFrame | None, targets: list[str] | None, problems: Problems
 ) -> pd.DataFrame | None:
-    """Check the sample submission, which fixes the order of a submission's rows and columns.
+    """Check the sample submission, which sets the order of a submission's rows and columns.
 
     A user may replace the test file by new plates and leave the competition's sample in the folder: a sample of other
     rows is left out with a note.
@@ -110,10 +106,9 @@ def check_sample(
     if len(problems) == before and set(table[SIG_ID]) != set(test.index):
         problems.note(f"{SAMPLE_SUBMISSION}: has other rows than {TEST_FEATURES}, so it is left out")
         return None
-    fix = f"expected the columns of {TRAIN_SCORED}"
-    problems.columns(SAMPLE_SUBMISSION, "missing", [c for c in targets if c not in table], fix)
-    unknown = [c for c in table if c != SIG_ID and c not in targets]
-    problems.columns(SAMPLE_SUBMISSION, "unknown", unknown, fix)
+    fix, known = f"expected the columns of {TRAIN_SCORED}", {SIG_ID, *targets}
+    problems.columns(SAMPLE_SUBMISSION, "missing", [target for target in targets if target not in table], fix)
+    problems.columns(SAMPLE_SUBMISSION, "unknown", [column for column in table if column not in known], fix)
     return table.set_index(SIG_ID) if len(problems) == before else None
 
 

@@ -76,7 +76,7 @@ def test_prefixes_are_short_and_differ(names, prefixes):
 
 def test_some_groups_of_an_assay():
     genes = COMPETITION.only(["genes"])
-    assert len(genes.values) == 772 and genes.unused == tuple(COMPETITION.columns("cells")) and genes.of_competition
+    assert len(genes.values) == 772 and genes.unused == COMPETITION.groups[1].columns and genes.of_competition
     assert Assay.model_validate(genes.plain) == genes
     for groups, expected in (
         (["gene"], "no group 'gene'; choose of genes, cells"),
@@ -92,8 +92,8 @@ def test_the_form_of_version_0_2_is_read():
         "treatment": {"column": "cp_type", "treated": "trt_cp", "control": "ctl_vehicle"},
         "conditions": [{"column": "cp_time", "levels": [24, 48, 72]}, {"column": "cp_dose", "levels": ["D1", "D2"]}],
         "groups": [
-            {"name": "genes", "prefix": "g", "columns": COMPETITION.columns("genes")},
-            {"name": "cells", "prefix": "c", "columns": COMPETITION.columns("cells")},
+            {"name": "genes", "prefix": "g", "columns": list(COMPETITION.groups[0].columns)},
+            {"name": "cells", "prefix": "c", "columns": list(COMPETITION.groups[1].columns)},
         ],
         "n_scored": 206,
         "n_nonscored": 402,

@@ -21,7 +21,8 @@ OTHER = Assay(
 def test_columns_of_the_competition():
     assert COMPETITION.features[:4] == ("cp_type", "cp_time", "cp_dose", "g-0") and len(COMPETITION.features) == 875
     assert COMPETITION.values == (*(f"g-{i}" for i in range(772)), *(f"c-{i}" for i in range(100)))
-    assert COMPETITION.columns("cells") == [f"c-{i}" for i in range(100)] and COMPETITION.columns("proteins") == []
+    assert [group.name for group in COMPETITION.groups] == ["genes", "cells"]
+    assert COMPETITION.groups[1].columns == tuple(f"c-{i}" for i in range(100))
     assert COMPETITION.levels == {"cp_time": (24, 48, 72), "cp_dose": ("D1", "D2")}
     assert COMPETITION.widths == {"g": 772, "c": 100}
     assert COMPETITION.text_columns == ("sig_id", "cp_type", "cp_dose")

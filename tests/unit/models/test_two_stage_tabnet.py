@@ -21,7 +21,7 @@ def test_stage_one_of_tabnet_keeps_the_columns_that_vary_among_the_training_rows
     train, test = tables
     pipeline = two_stage_tabnet.nonscored_features(config.nonscored, COMPETITION)
     # Test rows are ranked with the training rows; here they lie so far out that these hardly differ in some columns.
-    squeezed = list(COMPETITION.columns("cells"))[:10]
+    squeezed = list(COMPETITION.groups[1].columns[:10])
     far = test.assign(**{column: 10.0 for column in squeezed})
     train = train.assign(**{column: 1.0 for column in squeezed})
     x, _ = pipeline.fit_transform(train, far)
