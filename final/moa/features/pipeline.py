@@ -58,10 +58,14 @@ class Fits(Protocol):
 
 
 class NoStore:
-    """Keeps fits in memory only: for notebooks, tests, and pipelines that are fitted inside a unit."""
+    """Keeps fits in memory only: for notebooks, tests, and pipelines that are fitted inside a unit.
 
-    def __init__(self) -> None:
-        self._fits: dict[str, Any] = {}
+    Args:
+        fits: those that are there already, by key.
+    """
+
+    def __init__(self, fits: dict[str, Any] | None = None) -> None:
+        self._fits: dict[str, Any] = dict(fits or {})
 
     def fit(self, transformer: Any, X: Any, y: np.ndarray | None) -> tuple[Any, str]:
         """Fit a clone of the transformer."""

@@ -9,8 +9,9 @@ another one; what it needs is the result of a task too, and so is made anew wher
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,15 +20,20 @@ from distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
 
 from moa.errors import UserError
-from moa.files import replacing
+from moa.features.pipeline import FeaturePipeline
+from moa.learners.base import BatchedLearner, traits
 from moa.learners.runtime import Runtime
 from moa.training.cluster import tasks
+from moa.training.cluster.checkpoints import Checkpoints
 from moa.training.cluster.tasks import Again, Task
 from moa.training.executors import batches
 from moa.training.unit import StageInputs, Unit, UnitCallback, UnitsFailed
 from moa.weights.units import UnitResult
 
-State, Item, Result = TypeVar("State"), TypeVar("Item"), TypeVar("Result")
+State = TypeVar("State")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Tag = TypeVar("Tag")
 #: Tries of a task that ends with an error which may have been chance, such as a full disk.
 _RETRIES = 1
 #: Workers that a unit with a checkpoint may lose.
@@ -51,7 +57,7 @@ class DaskExecutor:
     def __init__(self, client: Client, device: str = "cpu", gpu_bytes: int = 0, checkpoint_seconds: float = 300):
         self.client, self.device = client, device
         self._gpu_bytes, self._checkpoint_seconds = gpu_bytes, checkpoint_seconds
-        self._resources = {"resources": {GPU: 1}} if device == "cuda" else {}
+        self._resources = {GPU: 1} if device == "cuda" else None
         self._runs: dict[str, UnitCallback] = {}
         self._topic = f"moa-{uuid4().hex}"
         self._stopped = threading.Event()
@@ -81,7 +87,7 @@ class DaskExecutor:
 
     def run(
         self, inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback | None = None
-    ) -> Iterator[UnitResult]:
+    ) -> Generator[UnitResult, None, None]:
         """Train units of one stage; see ``moa.training.executors.UnitExecutor``.
 
         Raises:
@@ -92,10 +98,10 @@ class DaskExecutor:
         if first is None:
             return
         run, callback = uuid4().hex, callback or UnitCallback()
-        groups = self._groups(inputs, chain([first], units))
+        groups = self._groups(inputs, first, chain([first], units))
         held = self._hold(inputs)
         self._runs[run] = callback
-        copies = _Checkpoints(self)
+        copies = Checkpoints(self.client, self._checkpoint_seconds)
         failed = 0
 
         def submit(group: Sequence[Unit], tries: int = 1) -> tuple[Future, Task]:
@@ -103,23 +109,25 @@ class DaskExecutor:
             copies.watch(task)
             # A unit with a checkpoint is given out again here, and not by Dask, so that it gets the checkpoint.
             retries = 0 if task.keeps else _RETRIES
-            return self._submit(tasks.train, held, task, key=task.key, retries=retries, **self._resources), task
+            return self._submit(tasks.train, held, task, key=task.key, retries=retries), task
 
         running: dict[Future, Task] = {}
         try:
             for future, task in self._as_completed(submit, groups, running):
                 copies.forget(task)
-                found = self._result(future)
-                if isinstance(found, Again) and task.tries < _TRIES:
-                    found = submit(task.units, task.tries + 1)
-                    running[found[0]] = found[1]
-                elif isinstance(found, list):
-                    yield from found
-                else:
-                    found = found if isinstance(found, str) else f"{_TRIES} workers that had it were lost"
+                found = _outcome(future)
+                if isinstance(found, Again):
+                    if task.tries < _TRIES:
+                        again, task = submit(task.units, task.tries + 1)
+                        running[again] = task
+                        continue
+                    found = UserError(f"{_TRIES} workers that had it were lost")
+                if isinstance(found, BaseException):
                     failed += len(task.units)
                     for unit in task.units:
-                        callback.on_failure(unit.seed, unit.fold, found)
+                        callback.on_failure(unit.seed, unit.fold, reason(found))
+                else:
+                    yield from found
         finally:
             copies.close()
             self._forget([*running, held])
@@ -127,24 +135,23 @@ class DaskExecutor:
         if failed:
             raise UnitsFailed(f"{first.stage.name}: {failed} units failed")
 
-    def _groups(self, inputs: StageInputs, units: Iterable[Unit]) -> Iterator[Sequence[Unit]]:
+    def _groups(self, inputs: StageInputs, first: Unit, units: Iterable[Unit]) -> Iterator[Sequence[Unit]]:
         """Units that are trained as one task: on GPUs as many as fit, if all GPUs get some."""
-        if self.device == "cpu":
+        learner = first.stage.learner
+        if self.device == "cpu" or not isinstance(learner, BatchedLearner):
             yield from ([unit] for unit in units)
             return
         units = list(units)
-        if not hasattr(units[0].stage.learner, "fit_batched"):
-            yield from ([unit] for unit in units)
-            return
-        learner, data = units[0].stage.learner, inputs.fold(units[0].seed, units[0].fold)
         tables = 4 * (inputs.X.size + inputs.y.size)
-        fit = max(1, int((0.8 * self._gpu_bytes - tables) / learner.unit_bytes(data)))
+        unit_bytes = learner.unit_bytes(inputs.fold(first.seed, first.fold))
+        fit = max(1, int((0.8 * self._gpu_bytes - tables) / unit_bytes))
         yield from batches(inputs, units, min(fit, -(-len(units) // self._workers())))
 
     def _task(self, group: Sequence[Unit], run: str, tries: int) -> Task:
         unit = group[0]
-        stage = replace(unit.stage, features=None)  # they are the inputs already, and large
-        keeps, scratch = getattr(unit.stage.learner, "checkpoints", False), unit.runtime.scratch
+        # The fitted features are the inputs already, and large.
+        stage = replace(unit.stage, features=partial(FeaturePipeline, []))
+        keeps, scratch = traits(unit.stage.learner).checkpoints, unit.runtime.scratch
         files = scratch.glob("*.ckpt") if keeps and scratch else ()
         return Task(
             tuple(replace(each, stage=stage) for each in group),
@@ -160,20 +167,20 @@ class DaskExecutor:
     def _report(self, event: tuple[float, dict[str, Any]]) -> None:
         """Passes a worker's report on to the callback of its run; called in the client's thread."""
         message = event[1]
-        callback = self._runs.get(message["run"])
+        callback, (seed, fold) = self._runs.get(message["run"]), message["unit"]
         if callback is None:
             return
         if message["epoch"] is None:
-            callback.on_start(*message["unit"])
+            callback.on_start(seed, fold)
         else:
             epoch, epochs, row = message["epoch"]
-            callback.on_epoch_end(*message["unit"], epoch, epochs, dict(row))
+            callback.on_epoch_end(seed, fold, epoch, epochs, dict(row))
 
     # -- streams ------------------------------------------------------------------------------------------------------
 
     def stream(
         self, prepare: Callable[[], State], work: Callable[[State, Item], Result], items: Iterable[Item]
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result], None, None]:
         """Compute pieces of one work; see ``moa.parallel.Streams``.
 
         Raises:
@@ -185,12 +192,16 @@ class DaskExecutor:
         def submit(numbered: tuple[int, Item]) -> tuple[Future, int]:
             number, item = numbered
             arguments = (token, held, work, item, tasks.package())
-            return self._submit(tasks.piece, *arguments, key=f"piece-{number}-{token}", **self._resources), number
+            return self._submit(tasks.piece, *arguments, key=f"piece-{number}-{token}"), number
 
         running: dict[Future, int] = {}
         try:
             for future, number in self._as_completed(submit, enumerate(items), running):
-                found = self._result(future, raising=True)
+                found = _outcome(future)
+                if isinstance(found, (UserError, KilledWorker)):
+                    raise UserError(reason(found)) from None
+                if isinstance(found, BaseException):
+                    raise found
                 yield number, found
         finally:
             self._forget([*running, held])
@@ -202,20 +213,23 @@ class DaskExecutor:
     # -- tasks --------------------------------------------------------------------------------------------------------
 
     def _hold(self, value: Any) -> Future:
-        """A value as the result of a task, which outlives the worker that holds it."""
-        return self._submit(tasks.hold, value, key=f"hold-{uuid4().hex}")
+        """A value as the result of a task, which outlives the worker that holds it; any worker may hold it."""
+        return self._submit(tasks.hold, value, key=f"hold-{uuid4().hex}", anywhere=True)
 
-    def _submit(self, function: Callable, *arguments: Any, key: str, retries: int = _RETRIES, **options: Any) -> Future:
+    def _submit(
+        self, function: Callable, *arguments: Any, key: str, retries: int = _RETRIES, anywhere: bool = False
+    ) -> Future:
         if self._stopped.is_set():
             raise InterruptedError("stopped")
-        future = self.client.submit(function, *arguments, key=key, pure=False, retries=retries, **options)
+        resources = None if anywhere else self._resources
+        future = self.client.submit(function, *arguments, key=key, pure=False, retries=retries, resources=resources)
         with self._lock:
             self._futures.add(future)
         return future
 
     def _as_completed(
-        self, submit: Callable[[Any], tuple[Future, Any]], items: Iterable[Any], running: dict[Future, Any]
-    ) -> Iterator[tuple[Future, Any]]:
+        self, submit: Callable[[Item], tuple[Future, Tag]], items: Iterable[Item], running: dict[Future, Tag]
+    ) -> Iterator[tuple[Future, Tag]]:
         """Keep some tasks for each worker in flight, and yield each with what ``submit`` returned, as it ends.
 
         Args:
@@ -226,9 +240,7 @@ class DaskExecutor:
         items, ended = iter(items), as_completed(loop=self.client.loop)
         known: set[Future] = set()
         while True:
-            for item in islice(items, max(0, 2 * self._workers() - len(running))):
-                future, what = submit(item)
-                running[future] = what
+            running.update(submit(item) for item in islice(items, max(0, 2 * self._workers() - len(running))))
             for future in running.keys() - known:
                 known.add(future)
                 ended.add(future)
@@ -238,27 +250,8 @@ class DaskExecutor:
             known.discard(future)
             if self._stopped.is_set():
                 raise InterruptedError("stopped")
-            what = running.pop(future)
-            yield future, what
+            yield future, running.pop(future)
             self._forget([future])
-
-    def _result(self, future: Future, raising: bool = False) -> Any:
-        """A task's result; of one that failed, the reason in one line."""
-        error = None
-        if future.status == "finished":
-            found = future.result()
-            error = found if isinstance(found, UserError) else None
-        elif future.status == "cancelled":
-            raise UserError("the scheduler ended, or gave up the tasks; finished work is kept, run the command again")
-        else:
-            error = future.exception()
-            if raising and not isinstance(error, KilledWorker):
-                raise error
-        if error is None:
-            return found
-        if raising:
-            raise UserError(reason(error)) from None
-        return reason(error)
 
     def _forget(self, futures: Iterable[Future]) -> None:
         futures = list(futures)
@@ -273,60 +266,15 @@ class DaskExecutor:
         return max(1, len(self.client.nthreads()))
 
 
-class _Checkpoints:
-    """Copies checkpoints of units that are being trained from the workers to the driver, now and then."""
+def _outcome(future: Future) -> Any:
+    """What a task returned, or the error that it ended with.
 
-    def __init__(self, executor: DaskExecutor):
-        self._executor = executor
-        self._watched: dict[str, Task] = {}
-        self._known: dict[str, dict[str, int]] = {}
-        self._lock, self._closed = threading.Lock(), threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def watch(self, task: Task) -> None:
-        """Copy the checkpoints of a task from now on."""
-        if not task.keeps or task.units[0].runtime.scratch is None:
-            return
-        with self._lock:
-            self._watched[task.key] = task
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._copy, daemon=True)
-            self._thread.start()
-
-    def forget(self, task: Task) -> None:
-        """Copy no more of a task: its scratch folder is about to be removed."""
-        with self._lock:
-            self._watched.pop(task.key, None)
-            self._known.pop(task.key, None)
-
-    def close(self) -> None:
-        """Copy nothing more."""
-        self._closed.set()
-
-    def _copy(self) -> None:
-        client = self._executor.client
-        while not self._closed.wait(self._executor._checkpoint_seconds):
-            for worker in list(client.nthreads()):  # one after another: a checkpoint may be large
-                try:
-                    found = client.run(tasks.checkpoints, self._known, workers=[worker], on_error="ignore")
-                except (OSError, TimeoutError, ValueError):  # the worker is gone
-                    continue
-                except AttributeError:  # the client was closed meanwhile, and has no scheduler any more
-                    if client.status == "running":
-                        raise
-                    return
-                for key, files in (found.get(worker) or {}).items():
-                    self._write(key, files)
-
-    def _write(self, key: str, files: dict[str, tuple[int, bytes]]) -> None:
-        with self._lock:
-            task = self._watched.get(key)
-            if task is None:
-                return
-            for name, (when, content) in files.items():
-                with replacing(task.units[0].runtime.scratch / name) as temporary:
-                    temporary.write_bytes(content)
-                self._known.setdefault(key, {})[name] = when
+    Raises:
+        UserError: it was cancelled.
+    """
+    if future.status == "cancelled":
+        raise UserError("the scheduler ended, or gave up the tasks; finished work is kept, run the command again")
+    return future.result() if future.status == "finished" else future.exception()
 
 
 def reason(error: BaseException) -> str:

@@ -134,7 +134,7 @@ def open_cluster(
             try:
                 client.wait_for_workers(1, timeout=wait)
             except TimeoutError:
-                address = client.scheduler.address
+                address = client.scheduler_info(n_workers=0)["address"]
                 raise UserError(
                     f"--on {on}: no worker came in {wait:.0f} s; start some: dask worker {address} --nthreads 1"
                 ) from None

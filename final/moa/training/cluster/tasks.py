@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -169,23 +169,19 @@ def _was_here_before(key: str) -> bool:
     return tries > 0
 
 
-class _scratch:
+@contextmanager
+def _scratch(task: Task) -> Iterator[Path]:
     """The folder for checkpoints of a task, with those of earlier tries."""
-
-    def __init__(self, task: Task):
-        self.task = task
-
-    def __enter__(self) -> Path:
-        folder = Path(get_worker().local_directory) / "moa" / self.task.key
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, content in self.task.checkpoints.items():
-                (folder / name).write_bytes(content)
-        _folders[self.task.key] = folder
-        return folder
-
-    def __exit__(self, *_: Any) -> None:
-        shutil.rmtree(_folders.pop(self.task.key), ignore_errors=True)
+    folder = Path(get_worker().local_directory) / "moa" / task.key
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in task.checkpoints.items():
+            (folder / name).write_bytes(content)
+    _folders[task.key] = folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(_folders.pop(task.key), ignore_errors=True)
 
 
 class _Report(EpochCallback):
