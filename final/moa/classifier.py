@@ -139,16 +139,9 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
         columns = held_columns(None, self._assay)
         (plan,) = fit_models([recipe], {recipe.name: config}, data, columns, quiet=True).values()
-        runner = Runner(
-            recipe,
-            self._weights,
-            plan.config,
-            Runtime.of(self.device),
-            self.profile,
-            self._assay,
-            watch=Silent(),
-            hold_out=plan.hold_out,
-        )
+        runtime = Runtime.of(self.device)
+        trained = Trained(recipe, self._weights, plan.config, self._assay, runtime, plan.hold_out)
+        runner = Runner(trained, self.profile, watch=Silent())
         runner.train_units(data)
         self.oof_ = runner.trained.oof().reindex(frame.index).to_numpy()
         return self

@@ -29,6 +29,7 @@ from moa.learners.runtime import Runtime  # noqa: E402
 from moa.models.registry import recipe  # noqa: E402
 from moa.training.machines import open_executor  # noqa: E402
 from moa.training.runner import Runner  # noqa: E402
+from moa.weights.trained import Trained  # noqa: E402
 from support import weights  # noqa: E402
 from support.killing import Killing, kill_one  # noqa: E402
 
@@ -73,7 +74,7 @@ def kill_in_each_stage(models, asked, folder) -> None:
         watch = Killing(partial(kill_one, executor.client))
         for model in models:
             config = model.configure(asked.profile)
-            Runner(model, folder, config, Runtime(), asked.profile, executor=executor, watch=watch).train(data)
+            Runner(Trained(model, folder, config), asked.profile, executor, watch).train(data)
     print(f"a worker was killed in each of: {', '.join(watch.killed)}")
     print(f"{len(watch.begun)} units, {watch.again} of them begun again", flush=True)
 

@@ -17,6 +17,7 @@ from moa.models.registry import recipe
 from moa.training.executors import LocalExecutor
 from moa.training.runner import Runner
 from moa.training.unit import StageInputs, Unit, UnitCallback
+from moa.weights.trained import Trained
 from moa.weights.units import UnitResult
 from tests.benchmarks import notebook
 from tests.benchmarks.epochs import epoch_seconds, member_epoch_seconds, members_at_once
@@ -90,7 +91,7 @@ def three_stage(sizes: Sizes, runtime: Runtime) -> pd.DataFrame:
     with synthetic_data(sizes) as (folder, files, _):
         data, model, executor = load_dataset(files), recipe("three-stage-nn-5fold"), TimedExecutor()
         config = model.configure(overlay=sizes.small_stages)
-        runner = Runner(model, folder / "weights", config, runtime, executor=executor)
+        runner = Runner(Trained(model, folder / "weights", config, runtime=runtime), executor=executor)
         started = time.perf_counter()
         runner.train(data)
         spent = time.perf_counter() - started

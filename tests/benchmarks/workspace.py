@@ -65,7 +65,7 @@ def workspace(sizes: Sizes, runtime: Runtime) -> Iterator[Workspace]:
         weights, fits = folder / "weights", folder / "notebook"
         model = recipe(MODEL)
         config = model.configure(overlay=merge(sizes.small, {"learner": {"epochs": 1}}))
-        runner = Runner(model, weights, config, runtime)
+        runner = Runner(Trained(model, weights, config, runtime=runtime))
         runner.train(load_dataset(data, drugs=True, nonscored=False), Selection(seeds=1, folds=1))
         trained = runner.trained
         stage, units = trained.last.name, trained.last.units()

@@ -10,6 +10,7 @@ from moa.jobs.fitting import fit_models
 from moa.models.registry import recipe
 from moa.training.runner import Runner
 from moa.weights.selection import Selection
+from moa.weights.trained import Trained, open_trained
 from support.screens import SMALL, screen
 
 #: In the 3-stage NN the inputs of stage 3 are predictions of models that were trained on other folds, as in any stack.
@@ -19,7 +20,7 @@ STAGE = {"three-stage-nn-5fold": "stage2"}
 def oof_of_first_fold(name, data, weights, hold_out=("compound",), parts="each"):
     model = recipe(name)
     plan = fit_models([model], {name: model.configure("demo", SMALL[name])}, data, hold_out, parts)[name]
-    runner = Runner(model, weights, plan.config, schema=data.schema, hold_out=plan.hold_out)
+    runner = Runner(Trained(model, weights, plan.config, data.schema, hold_out=plan.hold_out))
     runner.train_units(data, Selection(seeds=1, fold=0), until=STAGE.get(name))
     return runner.trained.oof(stage=STAGE.get(name))
 
@@ -50,7 +51,7 @@ def test_a_model_of_its_own_folds_is_blind_too_outside_the_competition(name, tmp
     config = fit_models([model], {name: model.configure("demo", overlay)}, data)[name].config
 
     def oof(data, weights):
-        runner = Runner(model, weights, config, schema=data.schema)
+        runner = Runner(Trained(model, weights, config, data.schema))
         runner.train_units(data, Selection(seeds=1, fold=0))
         return runner.trained.oof()
 
@@ -62,8 +63,6 @@ def test_perceptrons_keep_the_last_epoch_and_others_choose_one_inside_the_traini
     data = screen()
     for name in ("simple-nn-new-cv", "two-heads"):
         oof_of_first_fold(name, data, tmp_path, parts=3)
-    from moa.weights.trained import open_trained
-
     perceptron, two_heads = (open_trained(name, tmp_path, whole=False) for name in ("simple-nn-new-cv", "two-heads"))
     assert perceptron.hold_out.label == two_heads.hold_out.label == "compound-3"
     (unit,) = perceptron.units(perceptron.last)

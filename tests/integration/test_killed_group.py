@@ -8,13 +8,14 @@ from moa.learners.perceptron.learner import MLPLearner
 from moa.models.registry import recipe
 from moa.training import executors
 from moa.training.runner import Runner
+from moa.weights.trained import Trained
 
 
 def test_a_killed_run_redoes_only_the_group_in_flight(monkeypatch, tmp_path, dataset):
     model = recipe("simple-nn-old-cv")
     small = {"gene_factors": 2, "cell_factors": 2, "gene_clusters": None, "learner": {"hidden": 16, "epochs": 2}}
     config = model.configure("demo", small)
-    alone = Runner(model, tmp_path / "alone", config).train(dataset)
+    alone = Runner(Trained(model, tmp_path / "alone", config)).train(dataset)
 
     monkeypatch.setenv("MOA_ENGINE", "ensemble")
     monkeypatch.setattr(executors, "units_at_once", lambda *_: 2)
@@ -28,7 +29,7 @@ def test_a_killed_run_redoes_only_the_group_in_flight(monkeypatch, tmp_path, dat
         return fit_batched(self, data, seeds, folds, *others)
 
     monkeypatch.setattr(MLPLearner, "fit_batched", killed_in_the_second_group)
-    runner = Runner(model, tmp_path / "together", config)
+    runner = Runner(Trained(model, tmp_path / "together", config))
     with pytest.raises(KeyboardInterrupt):
         runner.train(dataset)
     assert runner.trained.missing_units() == 4

@@ -7,7 +7,7 @@ from moa.errors import StoreError, UserError
 from moa.models.registry import recipe
 from moa.training.runner import Runner
 from moa.weights.selection import Selection
-from moa.weights.trained import open_trained
+from moa.weights.trained import Trained, open_trained
 
 THREE, TABNET = "three-stage-nn-5fold", "two-stage-nn-tabnet"
 
@@ -56,7 +56,7 @@ def test_models_share_a_fit_of_the_same_columns_and_settings(weights_of):
 
 
 def test_a_fold_that_is_not_there_is_reported_before_anything_is_trained(dataset, tmp_path):
-    runner = Runner(recipe(THREE), tmp_path, recipe(THREE).configure("demo"), profile="demo")
+    runner = Runner(Trained(recipe(THREE), tmp_path, recipe(THREE).configure("demo")), profile="demo")
     with pytest.raises(UserError, match="--fold 9: stage3 has folds 0 to 2"):
         runner.train(dataset, Selection(fold=9))
     assert not any(tmp_path.iterdir())
@@ -65,7 +65,7 @@ def test_a_fold_that_is_not_there_is_reported_before_anything_is_trained(dataset
 def test_a_stage_alone_waits_for_all_folds_of_the_one_it_reads(dataset, tmp_path):
     model = recipe(THREE)
     config = model.configure("demo", {"gene_umap": 0, "stage1": {"epochs": 1}})
-    runner = Runner(model, tmp_path, config, profile="demo")
+    runner = Runner(Trained(model, tmp_path, config), profile="demo")
     runner.train(dataset, Selection(stage="stage1", fold=0))
     with pytest.raises(StoreError, match="train all folds of stage1"):
         runner.train(dataset, Selection(stage="stage2"))

@@ -19,7 +19,7 @@ from moa.models.registry import recipe
 from moa.training.runner import Runner
 from moa.weights.layout import WeightsFolder
 from moa.weights.merge import merge_weights
-from moa.weights.trained import open_trained
+from moa.weights.trained import Trained, open_trained
 from support.stored import STORED, unpack_store
 
 MODELS = ("two-heads", "two-stage-nn-tabnet")
@@ -96,7 +96,7 @@ def test_weights_of_version_0_1_are_refused_in_one_line(name, older, tmp_path):
     data, target = tmp_path / "data", tmp_path / "merged"
     synthesize(data, rows=80, test_rows=8, seed=3)
     model, manifest = recipe(name), read_json(older / name / "manifest.json")
-    runner = Runner(model, older, type(model.config).model_validate(manifest["settings"]), profile="custom")
+    runner = Runner(Trained(model, older, type(model.config).model_validate(manifest["settings"])), profile="custom")
     command = ["predict", name, "--data", str(data), "--weights", str(older), "--out", str(tmp_path / "out")]
     for use, message in (
         (lambda: open_trained(name, older), REFUSED),

@@ -13,7 +13,7 @@ from moa.files import read_json
 from moa.models.registry import recipe
 from moa.training.runner import Runner
 from moa.weights.selection import Selection
-from moa.weights.trained import open_trained
+from moa.weights.trained import Trained, open_trained
 from support import array_job
 from support.demo import copy_models
 from support.weights import files
@@ -30,7 +30,7 @@ def test_units_can_be_trained_one_fold_at_a_time(weights, dataset, tmp_path):
     model = recipe(NAME)
     config = model.configure("demo")
     for fold in (2, 0, 1):
-        runner = Runner(model, tmp_path, config, profile="demo")
+        runner = Runner(Trained(model, tmp_path, config), profile="demo")
         predictions = runner.train(dataset, Selection(seeds=1, fold=fold))
     assert runner.trained.missing_units() == 3
     full = open_trained(NAME, weights)
@@ -41,11 +41,12 @@ def test_units_can_be_trained_one_fold_at_a_time(weights, dataset, tmp_path):
 def test_other_settings_or_data_in_the_same_folder_are_refused(weights, dataset, tmp_path):
     copy_models(weights, tmp_path, NAME)
     model = recipe(NAME)
+    longer = model.configure("demo", {"learner": {"epochs": 9}})
     with pytest.raises(StoreError, match="epochs"):
-        Runner(model, tmp_path, model.configure("demo", {"learner": {"epochs": 9}}), profile="demo").train(dataset)
+        Runner(Trained(model, tmp_path, longer), profile="demo").train(dataset)
     changed = dataclasses.replace(dataset, fingerprint={**dataset.fingerprint, "train_features.csv": "other"})
     with pytest.raises(StoreError, match="train_features.csv"):
-        Runner(model, tmp_path, model.configure("demo"), profile="demo").train(changed)
+        Runner(Trained(model, tmp_path, model.configure("demo")), profile="demo").train(changed)
 
 
 @pytest.mark.parametrize("version", [1, 3])
@@ -56,7 +57,7 @@ def test_weights_of_another_version_of_the_recipe_are_not_trained_further(weight
     assert manifest["recipe"] == model.version == 2
     path.write_text(json.dumps(manifest | {"recipe": version}))
     with pytest.raises(StoreError, match=f"made with other recipe .*{version} there, 2 now") as caught:
-        Runner(model, tmp_path, model.configure("demo"), profile="demo").train(dataset)
+        Runner(Trained(model, tmp_path, model.configure("demo")), profile="demo").train(dataset)
     assert "\n" not in str(caught.value)
     with pytest.raises(StoreError, match=f"trained by version {version} of this model.*has version 2"):
         open_trained(NAME, tmp_path)
@@ -68,7 +69,7 @@ def test_untrained_unknown_and_incomplete_are_reported_plainly(tmp_path, weights
     with pytest.raises(UserError, match="model 'nope' is unknown.*simple-nn-old-cv"):
         open_trained("nope", tmp_path)
     with pytest.raises(UserError, match="--fold 9: nn has folds 0 to 2"):
-        Runner(recipe(NAME), weights, recipe(NAME).configure("demo")).train(dataset, Selection(fold=9))
+        Runner(Trained(recipe(NAME), weights, recipe(NAME).configure("demo"))).train(dataset, Selection(fold=9))
     trained = open_trained(NAME, weights)
     with pytest.raises(UserError, match="'g-3'"):
         trained.predict(dataset.test.drop(columns="g-3"))

@@ -16,6 +16,7 @@ from moa.learners.perceptron.learner import MLPLearner
 from moa.models.base import ModelConfig, Published, Recipe, Stage
 from moa.training.runner import Runner
 from moa.weights.selection import Selection
+from moa.weights.trained import Trained
 
 
 class Config(ModelConfig):
@@ -42,7 +43,7 @@ MODEL = Recipe("toy", "Toy", Config(), stages, Published(0.1, 0.1, 0.1))
 
 
 def train(weights, data, selection):
-    return Runner(MODEL, Path(weights), Config(), profile="demo").train(
+    return Runner(Trained(MODEL, Path(weights), Config()), profile="demo").train(
         load_dataset(Path(data), drugs=False, nonscored=False), selection
     )
 

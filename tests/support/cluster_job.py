@@ -13,11 +13,12 @@ def train(weights, data, on, watch=None):
     from moa.learners.perceptron.learner import MLPLearner
     from moa.training.machines import open_executor
     from moa.training.runner import Runner
+    from moa.weights.trained import Trained
     from support.array_job import MODEL, Config
 
     config = Config(learner=MLPLearner(hidden=8, epochs=100, batch_size=64))
     with open_executor(on, "cpu") as executor:
-        runner = Runner(MODEL, Path(weights), config, profile="demo", executor=executor, watch=watch)
+        runner = Runner(Trained(MODEL, Path(weights), config), "demo", executor, watch)
         return runner.train(load_dataset(Path(data), drugs=False, nonscored=False))
 
 

@@ -21,6 +21,7 @@ from moa.metrics.losses import CLIP, log_loss, prevalence_baseline
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.training.runner import Runner
 from moa.weights.selection import Selection
+from moa.weights.trained import Trained
 
 #: A fold is leaked if its loss lies this many standard deviations below that of the shuffles. By chance that happens
 #: once in thirty thousand; choosing the best epoch by the fold's own loss is worth about one standard deviation.
@@ -121,7 +122,7 @@ def leak(
 ) -> Leak:
     """Train a model with one fold of shuffled labels, and measure whether its OOF (or a variant) predicts them."""
     model, data, fold = shuffled_fold(model, config, data, seed)
-    runner = Runner(model, weights, config)
+    runner = Runner(Trained(model, weights, config))
     runner.train(data, Selection(seeds=1, fold=0))
     y = data.scored.loc[fold]
     return measure(y, runner.trained.oof(variant), prevalence_baseline(data.scored[data.treated], fold))

@@ -28,6 +28,7 @@ from moa.progress import console
 from moa.training.executors import UnitExecutor
 from moa.training.runner import Runner
 from moa.weights.selection import Selection
+from moa.weights.trained import Trained
 
 
 def run_ablations(
@@ -72,15 +73,10 @@ def run_ablations(
                 text = f"{each.name}: {arm.label} ({arm.name}), arm {done} of {len(arms)}"
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
                 model = recipe(arm.model)
-                runner = Runner(
-                    replace(model, name=arm.name),
-                    out / "weights" if arm.overlay or weights is None else weights,
-                    model.configure(profile, arm.overlay),
-                    runtime,
-                    profile,
-                    dataset.schema,
-                    executor,
-                )
+                folder = out / "weights" if arm.overlay or weights is None else weights
+                config = model.configure(profile, arm.overlay)
+                trained = Trained(replace(model, name=arm.name), folder, config, dataset.schema, runtime)
+                runner = Runner(trained, profile, executor)
                 runner.train_units(dataset, selection, until=arm.stage)
                 oofs[arm.label] = runner.trained.oof(stage=arm.stage, selection=selection)
                 costs.append(runner.trained.cost(until=arm.stage))

@@ -111,9 +111,8 @@ class Experiment:
     def load(self) -> Dataset:
         """Read the data set with the files that the model needs."""
         data = load_dataset(self.session.data, **self.model.needs(self.config))
-        self.runner = Runner(
-            self.model, self.weights, self.config, self.runtime, self.session.profile, data.schema, watch=LiveCurves()
-        )
+        trained = Trained(self.model, self.weights, self.config, data.schema, self.runtime)
+        self.runner = Runner(trained, self.session.profile, watch=LiveCurves())
         return data
 
     def feature_steps(self, data: Dataset, rows: int = _SAMPLE) -> list[SeenStep]:

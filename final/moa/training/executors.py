@@ -27,7 +27,7 @@ import torch
 
 from moa.environment import ENGINE, variable
 from moa.errors import UserError
-from moa.learners.base import EpochCallback
+from moa.learners.base import BatchedLearner, EpochCallback, traits
 from moa.learners.runtime import Runtime
 from moa.parallel import Processes, Streams, as_finished, one_thread, pool, report
 from moa.training.unit import StageInputs, Unit, UnitCallback, train_batch, train_unit
@@ -106,7 +106,7 @@ class LocalExecutor(Processes):
             at_once = units_at_once(inputs, first)
             head = list(islice(units, at_once))
             # A process costs seconds to start: a unit that would be alone runs here, on one thread all the same.
-            if first.stage.learner.parallel == "processes" and len(head) > 1:
+            if traits(first.stage.learner).parallel == "processes" and len(head) > 1:
                 yield from _in_processes(inputs, chain(head, units), len(head), callback)
             else:
                 yield from _in_threads(inputs, chain(head, units), len(head), callback)
@@ -129,9 +129,9 @@ def engine_for(unit: Unit) -> str:
         return "sequential"
     on_cpu = unit.runtime.torch_device.type == "cpu"
     engine = wanted or ("threads" if on_cpu else "ensemble")
-    if engine == "ensemble" and not hasattr(unit.stage.learner, "fit_batched"):
+    if engine == "ensemble" and not isinstance(unit.stage.learner, BatchedLearner):
         return "threads" if on_cpu else "sequential"
-    if engine == "threads" and not on_cpu and unit.stage.learner.parallel == "processes":
+    if engine == "threads" and not on_cpu and traits(unit.stage.learner).parallel == "processes":
         return "sequential"
     return engine
 
@@ -140,10 +140,10 @@ def units_at_once(inputs: StageInputs, unit: Unit) -> int:
     """How many units run at the same time: what fits into free memory and, side by side, one per core; at least one."""
     learner, data = unit.stage.learner, inputs.fold(unit.seed, unit.fold)
     free, tables = 0.8 * free_memory(unit.runtime.torch_device), 4 * (inputs.X.size + inputs.y.size)
-    network = learner.unit_bytes(data) if hasattr(learner, "unit_bytes") else tables
+    network = learner.unit_bytes(data) if isinstance(learner, BatchedLearner) else tables
     if engine_for(unit) == "ensemble":
         return max(1, int((free - tables) / network))
-    if learner.parallel == "processes":  # each has the stage's inputs, and tables of its own
+    if traits(learner).parallel == "processes":  # each has the stage's inputs, and tables of its own
         network += _PROCESS_BYTES + tables
     return max(1, min(torch.get_num_threads(), int(free / (network + tables))))
 
@@ -243,7 +243,9 @@ def batches(inputs: StageInputs, units: Iterable[Unit], most: int | None = None)
     """
     waiting: dict[object, list[Unit]] = {}
     for unit in units:
-        key = unit.stage.learner.batch_key(inputs.fold(unit.seed, unit.fold))
+        learner = unit.stage.learner
+        assert isinstance(learner, BatchedLearner)
+        key = learner.batch_key(inputs.fold(unit.seed, unit.fold))
         group = waiting.setdefault(key, [])
         group.append(unit)
         if len(group) >= (most or units_at_once(inputs, unit)):

@@ -12,16 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from time import perf_counter
 
 import numpy as np
 import pandas as pd
 
-from moa.data.assay import COMPETITION, Assay
 from moa.data.dataset import Dataset
-from moa.data.holdout import HoldOut
 from moa.data.schema import COMPOUND, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.data.table_files import write_table
 from moa.data.wells import describe_rows
@@ -29,8 +26,7 @@ from moa.errors import WriteError
 from moa.features import Familiarity, TrainingEvidence
 from moa.features.evidence import evidence_table
 from moa.files import create_json, write_json
-from moa.learners.runtime import Runtime
-from moa.models.base import ModelConfig, Recipe, Stage, needs_of
+from moa.models.base import Stage, needs_of
 from moa.models.source import code_of
 from moa.progress import progress
 from moa.training.executors import LocalExecutor, UnitExecutor
@@ -61,36 +57,22 @@ class Runner:
     """Trains one model into a weights folder.
 
     Args:
-        model: the recipe.
-        weights: the weights folder.
-        config: the model's settings; None: the published ones.
-        runtime: how units are run.
+        trained: the model, its settings and its folder; what is finished so far.
         profile: recorded in the manifest.
-        schema: the assay of the data it will be trained on.
-        hold_out: folds that hold out whole compounds, instead of the recipe's; None: the recipe's.
         executor: runs the units; None: on this machine.
         watch: shows the progress; None: a bar for each stage.
-
-    Attributes:
-        trained: what is finished so far, for predictions and learning curves.
     """
 
     def __init__(
         self,
-        model: Recipe,
-        weights: Path,
-        config: ModelConfig | None = None,
-        runtime: Runtime | None = None,
+        trained: Trained,
         profile: str = "custom",
-        schema: Assay = COMPETITION,
         executor: UnitExecutor | None = None,
         watch: Watch | None = None,
-        hold_out: HoldOut | None = None,
     ):
-        self.model, self.profile, self.runtime = model, profile, runtime or Runtime()
+        self.trained, self.model, self.profile = trained, trained.model, profile
         self.executor, self.watch = executor or LocalExecutor(), watch or Watch()
-        self.placed = self.executor.place(self.runtime)
-        self.trained = Trained(model, Path(weights), config or model.config, schema, self.runtime, hold_out)
+        self.placed = self.executor.place(trained.runtime)
 
     def train(self, data: Dataset, selection: Selection | None = None) -> Predictions | None:
         """Train the selected units that are not finished; write and return the predictions so far.

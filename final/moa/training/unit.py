@@ -17,7 +17,7 @@ import torch
 from moa.data.holdout import Held
 from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline, NoStore
-from moa.learners.base import EpochCallback, Fitted, FoldData
+from moa.learners.base import BatchedLearner, EpochCallback, Fitted, FoldData, traits
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage
 from moa.weights.units import UnitResult
@@ -151,6 +151,7 @@ def train_batch(
     learned = [
         _learned(inputs, stage, data, unit.seed, unit.fold) for unit, (data, _) in zip(units, prepared, strict=True)
     ]
+    assert isinstance(stage.learner, BatchedLearner)
     fitted = stage.learner.fit_batched(learned, seeds, folds, runtime, callbacks)
     seconds = (perf_counter() - started) / len(units)
     return [
@@ -176,7 +177,7 @@ def _learned(inputs: StageInputs, stage: Stage, data: FoldData, seed: int, fold:
     """What the learner is given: the unit's data, or, where it must not see the validation fold, parts of them."""
     if not inputs.blind:
         return data
-    if getattr(stage.learner, "fixed_epochs", False):
+    if traits(stage.learner).fixed_epochs:
         return replace(data, keep_last=True)
     train, valid = inputs.inner(data.train, seed, fold)
     return replace(data, train=train, valid=valid)

@@ -15,12 +15,13 @@ import torch
 from pandas.api.types import is_float_dtype
 from pydantic import ValidationError
 
-from moa.data.assay import Assay
+from moa.data.assay import COMPETITION, Assay
 from moa.data.feature_names import competition_features
 from moa.data.holdout import HoldOut
 from moa.errors import StoreError, UserError, in_words
 from moa.features import Familiarity, TrainingEvidence
 from moa.features.pipeline import FeaturePipeline
+from moa.learners.base import traits
 from moa.learners.runtime import Runtime
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.models.registry import recipe
@@ -46,7 +47,7 @@ class Trained:
     Args:
         model: the recipe.
         weights: the weights folder.
-        config: the model's settings.
+        config: the model's settings; None: the published ones.
         schema: of the training data.
         runtime: device and precision of predictions.
         hold_out: folds that hold out whole compounds, in all stages; None: the recipe's folds.
@@ -56,15 +57,15 @@ class Trained:
         self,
         model: Recipe,
         weights: Path,
-        config: ModelConfig,
-        schema: Assay,
+        config: ModelConfig | None = None,
+        schema: Assay = COMPETITION,
         runtime: Runtime | None = None,
         hold_out: HoldOut | None = None,
     ):
-        self.model, self.config, self.schema, self.hold_out = model, config, schema, hold_out
+        self.model, self.config, self.schema, self.hold_out = model, config or model.config, schema, hold_out
         self.store = ModelStore(weights, model.name)
         self.runtime = runtime or Runtime()
-        self.stages: dict[str, Stage] = {stage.name: stage for stage in stages_of(model, config, schema, hold_out)}
+        self.stages = {stage.name: stage for stage in stages_of(model, self.config, schema, hold_out)}
         self.last = list(self.stages.values())[-1]
         self._kept: dict[tuple[str, ...], Any] | None = None
 
@@ -324,8 +325,9 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
     trained = Trained(model, Path(weights), config, schema, runtime, hold_out)
     trained.check_recipe()
     for stage in trained.stages.values():
-        if trained.runtime.precision not in stage.learner.precisions:
-            known = ", ".join(each for each in stage.learner.precisions if each != "auto")
+        precisions = traits(stage.learner).precisions
+        if trained.runtime.precision not in precisions:
+            known = ", ".join(each for each in precisions if each != "auto")
             raise UserError(f"--precision {trained.runtime.precision}: {stage.name} of {model.name} has {known}")
     missing = trained.missing_units() if whole else 0
     if missing:
