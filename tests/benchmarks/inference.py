@@ -12,7 +12,6 @@ from sklearn.preprocessing import QuantileTransformer
 from moa.features import GaussianRank
 from moa.learners.base import Fitted
 from moa.learners.perceptron.learner import MLPLearner
-from moa.learners.perceptron.setup import build
 from moa.learners.runtime import Runtime
 from tests.benchmarks import notebook
 
@@ -21,7 +20,7 @@ def random_member(learner: MLPLearner, n_inputs: int, n_targets: int, seed: int)
     """A member with random weights and batch-norm statistics, as if it were trained."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build(learner, n_inputs, n_targets)
+        model = learner.network(n_inputs, n_targets, torch.nn.Linear)
         model(torch.randn(256, n_inputs))
     return Fitted(model.state_dict(), {"n_inputs": n_inputs, "n_targets": n_targets})
 

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from moa.errors import UserError, in_words
 from moa.learners.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -31,8 +34,8 @@ class FoldData:
         y: 0/1 targets of the same rows, float32, shape (rows, targets), same index.
         train: positions of the rows to fit on, shape (n_train,).
         valid: positions of the rows that choose the epoch and are predicted as OOF, shape (n_valid,).
-        keep_last: keep the last epoch and only watch the losses of the validation rows; asked of learners of
-            ``fixed_epochs`` alone.
+        keep_last: keep the last epoch and only record the losses of the validation rows; set only for learners of
+            ``fixed_epochs``.
     """
 
     X: pd.DataFrame
@@ -48,7 +51,7 @@ class Fitted:
 
     Attributes:
         tensors: everything that prediction needs, on the CPU, contiguous; stored as safetensors.
-        meta: JSON-able facts that prediction needs besides.
+        meta: further facts that prediction needs, which JSON can hold.
         history: one mapping per epoch, with at least ``epoch``, ``train_loss`` and ``valid_loss``.
         oof: honest predictions of the validation rows, shape (n_valid, targets), where ``predict`` would not give them
             because training went on with these rows afterwards; None: ``predict`` gives them.
@@ -63,7 +66,7 @@ class Fitted:
 
 
 class EpochCallback:
-    """Receives each epoch of a unit that is being trained. Every method does nothing here; override what you need."""
+    """Receives each epoch of a unit that is being trained. The method does nothing here; override it."""
 
     def on_epoch_end(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
         """Called after each epoch.
@@ -76,22 +79,7 @@ class EpochCallback:
 
 
 class Learner(Protocol):
-    """Frozen hyper-parameters that can be fitted to a fold.
-
-    Attributes:
-        parallel: how units run at the same time on a CPU: "threads" where training draws random numbers from
-            generators of its own only; "processes" where it also uses global generators.
-        training_options: names of ``Runtime`` fields that change how this learner is trained, besides the device.
-        fixed_epochs: True where all epochs are run, so that the last can be kept instead of the best; False where the
-            validation loss decides when training stops. May be absent, which is False.
-        precisions: values of ``Runtime.precision`` that ``predict`` accepts.
-        checkpoints: True where training leaves ``*.ckpt`` files in ``Runtime.scratch`` and continues from them; a
-            learner without it leaves none.
-    """
-
-    parallel: ClassVar[Literal["threads", "processes"]]
-    training_options: ClassVar[frozenset[str]]
-    precisions: ClassVar[tuple[str, ...]]
+    """Frozen hyper-parameters that can be fitted to a fold; see ``Traits`` for what its class can state besides."""
 
     def fit(
         self,
@@ -132,6 +120,41 @@ class Learner(Protocol):
         ...
 
 
+class Traits(BaseModel):
+    """What training asks of a learner besides its methods: attributes of its class, with a default for each.
+
+    Attributes:
+        parallel: how units run at the same time on a CPU: "threads" where training draws random numbers from
+            generators of its own only; "processes" where it also uses global generators.
+        training_options: names of ``Runtime`` fields that change how this learner is trained, besides the device.
+        fixed_epochs: True where all epochs are run, so that the last can be kept instead of the best; False where the
+            validation loss decides when training stops.
+        precisions: values of ``Runtime.precision`` that ``predict`` accepts.
+        checkpoints: True where training leaves ``*.ckpt`` files in ``Runtime.scratch`` and continues from them.
+    """
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    parallel: Literal["threads", "processes"] = "threads"
+    training_options: frozenset[str] = frozenset()
+    fixed_epochs: bool = False
+    precisions: tuple[str, ...] = ("auto", "32-true")
+    checkpoints: bool = False
+
+
+def traits(learner: Learner) -> Traits:
+    """The traits of a learner.
+
+    Raises:
+        UserError: its class states a value that is not possible.
+    """
+    try:
+        return Traits.model_validate(learner)
+    except ValidationError as error:
+        raise UserError(f"{type(learner).__name__}: {in_words(error)}") from None
+
+
+@runtime_checkable
 class BatchedLearner(Learner, Protocol):
     """A learner that can train several units of a stage as one batched network, which pays on a GPU."""
 
@@ -164,3 +187,35 @@ class BatchedLearner(Learner, Protocol):
             one result for each unit, equal to ``fit``'s up to the rounding of sums.
         """
         ...
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """The arguments of ``Learner.fit`` as one object; without a callback, one that does nothing."""
+
+    data: FoldData
+    seed: int
+    fold: int
+    runtime: Runtime
+    initial: Fitted | None = None
+    callback: EpochCallback = EpochCallback()
+
+
+class JobLearner:
+    """Base class of the package's learners, which take the arguments of ``fit`` as one object."""
+
+    def fit(
+        self,
+        data: FoldData,
+        seed: int,
+        fold: int,
+        runtime: Runtime,
+        initial: Fitted | None = None,
+        callback: EpochCallback | None = None,
+    ) -> Fitted:
+        """Train on one fold; see ``Learner``."""
+        return self.train(FitJob(data, seed, fold, runtime, initial, callback or EpochCallback()))
+
+    def train(self, job: FitJob) -> Fitted:
+        """Train on one fold."""
+        raise NotImplementedError

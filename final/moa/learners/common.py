@@ -1,13 +1,14 @@
-"""What several learners share: seeds, label smoothing, moving tables to a device."""
+"""What several learners share: seeds, label smoothing, tables on a device, copies of a network's state."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from threading import Lock
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 EVALUATED_ROWS = 1024  # a batch whose hidden layer stays in the processor's cache
 #: Held while a network draws its initial weights: units may start in several threads, and layers draw from torch's one
@@ -24,9 +25,21 @@ def to_device(table: pd.DataFrame, device: torch.device, dtype: torch.dtype = to
     return torch.tensor(np.ascontiguousarray(table.to_numpy(np.float32)), device=device, dtype=dtype)
 
 
+def state_on_cpu(network: nn.Module) -> dict[str, Tensor]:
+    """A contiguous copy of a network's parameters and buffers, on the CPU."""
+    return {
+        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
+    }
+
+
+def own_generators(device: torch.device) -> AbstractContextManager[None]:
+    """Restore torch's global generators of the CPU and of ``device`` at the end."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
 def unit_seed(seed: int, fold: int) -> int:
-    """The seed of one unit of the 2-heads networks and the CNNs: folds of a model seed differ in initial weights and
-    order.
+    """The seed of a unit of the 2-heads networks and the CNNs: a seed's folds differ in initial weights and order.
 
     The perceptrons and TabNet use the model seed itself, as in the original.
     """

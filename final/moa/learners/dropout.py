@@ -47,6 +47,7 @@ def keep_mask(words: Tensor, shape: tuple[int, ...], p: float, dtype: torch.dtyp
         words: random 64-bit integers, shape (..., words); the last dimension fills ``shape[-2:]`` row by row.
         shape: of the mask, (..., rows, columns).
         p: share dropped.
+        dtype: of the mask.
     """
     dropped = round(p * 2**16)
     bits = words.view(torch.int16)[..., : shape[-2] * shape[-1]].view(shape)

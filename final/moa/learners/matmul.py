@@ -77,7 +77,7 @@ class Linear(torch.autograd.Function):
         scale: Tensor | None = None,
         shift: Tensor | None = None,
     ) -> Tensor:
-        inputs = x if scale is None else torch.addcmul(shift.unsqueeze(-2), x, scale.unsqueeze(-2))
+        inputs = x if scale is None or shift is None else torch.addcmul(shift.unsqueeze(-2), x, scale.unsqueeze(-2))
         if length is None:
             ctx.save_for_backward(x, weight, scale, shift)
             return product(inputs, weight, bias)

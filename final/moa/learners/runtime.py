@@ -120,7 +120,7 @@ class Runtime(BaseModel):
     channels_last: bool = False
     compile: bool = False
     tensorboard: Path | bool = False
-    predict_batch: int = Field(128, ge=1)
+    predict_batch: Annotated[int, Field(ge=1)] = 128
     pretrained: Path | None = None
     scratch: Path | None = None
 
@@ -237,4 +237,5 @@ class Runtime(BaseModel):
         import torch
 
         memory = torch.channels_last if self.channels_last else torch.preserve_format
-        return network.to(device or self.torch_device, memory_format=memory)
+        # torch's annotations of this method leave ``memory_format`` out.
+        return network.to(device or self.torch_device, memory_format=memory)  # type: ignore[call-overload]

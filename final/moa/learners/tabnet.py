@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from moa.data.sizes import BATCH, GHOST_MOMENTUM
-from moa.learners.base import EpochCallback, Fitted, FoldData
+from moa.learners.base import FitJob, Fitted, JobLearner
 from moa.learners.runtime import PRECISIONS, Runtime
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytorch_tabnet.tab_model import TabNetRegressor
 
 
-class TabNetLearner(BaseModel):
+class TabNetLearner(BaseModel, JobLearner):
     """TabNet on multi-label targets; the defaults are the published settings. Source: write-up, 2-stage NN + TabNet.
 
     The first ``len(cat_dims)`` input columns hold categories as codes 0, 1, …; the others are numbers. The library's
@@ -37,7 +37,6 @@ class TabNetLearner(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     parallel: ClassVar = "processes"  # the library seeds and draws from torch's and numpy's global generators
-    training_options: ClassVar = frozenset()
     precisions: ClassVar = PRECISIONS
 
     n_d: int = 32
@@ -85,30 +84,21 @@ class TabNetLearner(BaseModel):
             device_name=str(device),
         )
 
-    def fit(
-        self,
-        data: FoldData,
-        seed: int,
-        fold: int,
-        runtime: Runtime,
-        initial: Fitted | None = None,
-        callback: EpochCallback | None = None,
-    ) -> Fitted:
+    def train(self, job: FitJob) -> Fitted:
         """Train on one fold; see ``moa.learners.base.Learner``."""
         import numpy as np
-        import torch
         from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-        from moa.learners.common import smooth
+        from moa.learners.common import own_generators, smooth, state_on_cpu
         from moa.learners.tabnet_library import Reporter, library, log_loss_of_logits
 
-        device = runtime.torch_device
+        data, device = job.data, job.runtime.torch_device
         X, y = data.X.to_numpy(np.float32), data.y.to_numpy(np.float32)
-        reporter = Reporter(callback)
+        reporter = Reporter(job.callback)
         # The library draws the order of rows and the initial weights from torch's global generator, seeded with the
         # model seed in every fold, as in the original.
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), library():
-            estimator = self.build(seed, device)
+        with own_generators(device), library():
+            estimator = self.build(job.seed, device)
             estimator.fit(
                 X[data.train],
                 y[data.train],
@@ -126,18 +116,18 @@ class TabNetLearner(BaseModel):
                 callbacks=[reporter],
                 compute_importance=False,
             )
-        tensors = {name: value.detach().cpu().clone() for name, value in estimator.network.state_dict().items()}
-        return Fitted(tensors, {"n_inputs": X.shape[1], "n_targets": y.shape[1]}, reporter.history)
+        meta = {"n_inputs": X.shape[1], "n_targets": y.shape[1]}
+        return Fitted(state_on_cpu(estimator.network), meta, reporter.history)
 
     def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
         """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
         import torch
 
-        from moa.learners.common import to_device
+        from moa.learners.common import own_generators, to_device
         from moa.learners.tabnet_library import library
 
         device = runtime.torch_device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), library():
+        with own_generators(device), library():
             estimator = self.build(0, device)
             estimator.input_dim, estimator.output_dim = fitted.meta["n_inputs"], fitted.meta["n_targets"]
             estimator._set_network()  # the only way the library offers to build a network without fitting it

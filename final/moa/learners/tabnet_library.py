@@ -40,7 +40,7 @@ def log_loss_of_logits(smoothing: float) -> type[Metric]:
 class Reporter(Callback):
     """Collects the history and reports each epoch."""
 
-    def __init__(self, callback: EpochCallback | None):
+    def __init__(self, callback: EpochCallback):
         super().__init__()
         self.callback = callback
         self.history: list[dict[str, float]] = []
@@ -55,8 +55,7 @@ class Reporter(Callback):
             "valid_stopping_loss": float(stopping),
         }
         self.history.append(row)
-        if self.callback:
-            self.callback.on_epoch_end(epoch, self.trainer.max_epochs, row)
+        self.callback.on_epoch_end(epoch, self.trainer.max_epochs, row)
 
 
 class _Identity(Tensor):

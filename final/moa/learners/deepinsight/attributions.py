@@ -25,6 +25,7 @@ def attributions(
     """How much each feature moves the score of each target, averaged over rows.
 
     Args:
+        fitted: a trained unit.
         X: inputs as for prediction (scaled); choose the rows to explain, such as those of one MoA class.
         targets: names of targets.
         method: "gradient": size of the gradient of the target's logit in the scaled feature, through the image
@@ -35,7 +36,7 @@ def attributions(
             lines.
 
     Returns:
-        Non-negative, indexed by feature, a column per target; with ``names`` a first column "name".
+        Non-negative, indexed by feature, one column per target; with ``names`` a first column "name".
 
     Raises:
         UserError: an unknown target or method, or no rows.
@@ -108,6 +109,7 @@ def class_images(
             raise UserError(f"no row carries target '{target}'")
         values = fitted.values(X[y[target] > 0])
         with torch.no_grad():
-            total = sum(fitted.renderer(part, reuse=True).sum(0) for part in values.split(batch_size))
+            parts = (fitted.renderer(part, reuse=True).sum(0) for part in values.split(batch_size))
+            total = sum(parts, torch.zeros(()))
         images[target] = (total / len(values)).cpu().numpy()
     return images

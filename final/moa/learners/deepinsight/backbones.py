@@ -11,8 +11,9 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,7 +30,21 @@ if TYPE_CHECKING:
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "module")
 
 
-class EfficientNet(BaseModel):
+class _Backbone(BaseModel):
+    """Base class of the backbones.
+
+    Attributes:
+        head: name of the layer that the models' own head replaces.
+        last_features: name of the layer whose output is the last feature map.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    head: ClassVar[str]
+    last_features: ClassVar[str]
+
+
+class EfficientNet(_Backbone):
     """EfficientNet of timm (Tan & Le 2019); the default is the published B3, noisy student (Xie et al. 2020).
 
     Attributes:
@@ -38,22 +53,13 @@ class EfficientNet(BaseModel):
         drop_connect: rate at the last residual block, rising linearly from 0; timm calls it drop path.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    head: ClassVar = "classifier"
+    last_features: ClassVar = "bn2"
 
     kind: Literal["efficientnet"] = "efficientnet"
     name: str = "tf_efficientnet_b3.ns_jft_in1k"
     drop: float = 0.3
     drop_connect: float = 0.2
-
-    @property
-    def head(self) -> str:
-        """Name of the layer that is replaced by the head."""
-        return "classifier"
-
-    @property
-    def last_features(self) -> str:
-        """Name of the layer whose output is the last feature map."""
-        return "bn2"
 
     @needs("cnn")
     def build(self) -> nn.Module:
@@ -70,10 +76,9 @@ class EfficientNet(BaseModel):
         facts = timm.get_pretrained_cfg(self.name)
         known = {}
         if facts is not None and facts.hf_hub_id:
-            known[f"{self.name}.safetensors"] = (
-                f"https://huggingface.co/{facts.hf_hub_id}/resolve/main/model.safetensors"
-            )
-        if facts is not None and facts.url:
+            address = f"https://huggingface.co/{facts.hf_hub_id}/resolve/main/model.safetensors"
+            known[f"{self.name}.safetensors"] = address
+        if facts is not None and isinstance(facts.url, str):
             known[facts.url.rsplit("/", 1)[-1]] = facts.url
         return known
 
@@ -84,16 +89,15 @@ class EfficientNet(BaseModel):
         from timm.models import load_state_dict_from_hf
 
         facts = timm.get_pretrained_cfg(self.name)
-        ways = []
+        ways: list[Callable[[], State]] = []
         if facts is not None and facts.hf_hub_id:
-            hub = facts.hf_hub_id
-            ways.append(lambda: load_state_dict_from_hf(hub, weights_only=True))
-        if facts is not None and facts.url:
-            ways.append(lambda: _from_url(facts.url))
+            ways.append(partial(load_state_dict_from_hf, facts.hf_hub_id, weights_only=True))
+        if facts is not None and isinstance(facts.url, str):
+            ways.append(partial(_from_url, facts.url))
         return ways
 
 
-class ResNeSt(BaseModel):
+class ResNeSt(_Backbone):
     """ResNeSt, the "fast" kind (Zhang et al. 2020), of the resnest package; the default is resnest50_fast_2s2x40d.
 
     Attributes:
@@ -103,7 +107,8 @@ class ResNeSt(BaseModel):
         final_drop: dropout before the head: 0 in the published V1, 0.2 in V2.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    head: ClassVar = "fc"
+    last_features: ClassVar = "layer4"
 
     kind: Literal["resnest"] = "resnest"
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
@@ -112,16 +117,6 @@ class ResNeSt(BaseModel):
     width: int = 40
     stem_width: int = 32
     final_drop: float = 0.0
-
-    @property
-    def head(self) -> str:
-        """Name of the layer that is replaced by the head."""
-        return "fc"
-
-    @property
-    def last_features(self) -> str:
-        """Name of the layer whose output is the last feature map."""
-        return "layer4"
 
     @property
     def name(self) -> str | None:
@@ -166,8 +161,8 @@ class ResNeSt(BaseModel):
         """Ways to fetch the weights, in order: the project's releases, then the address in the package."""
         from resnest.torch.ablation import resnest_model_urls
 
-        urls = [*self.files().values(), *([resnest_model_urls[self.name]] if self.files() else [])]
-        return [lambda url=url: _from_url(url) for url in urls]
+        files = self.files()
+        return [partial(_from_url, url) for url in (*files.values(), *(resnest_model_urls[self.name] for _ in files))]
 
 
 Backbone = EfficientNet | ResNeSt
@@ -181,6 +176,9 @@ def build_network(backbone: Backbone, n_targets: int, hidden: int = 512, pretrai
     biases start at 0. Draws from torch's global generator: call it inside ``torch.random.fork_rng``.
 
     Args:
+        backbone: its settings.
+        n_targets: outputs of the head.
+        hidden: width of the head's hidden layer.
         pretrained: state of the backbone with its ImageNet classifier, which is then removed.
     """
     from torch import nn
@@ -189,12 +187,12 @@ def build_network(backbone: Backbone, n_targets: int, hidden: int = 512, pretrai
     if pretrained is not None:
         network.load_state_dict(pretrained)
     inputs = getattr(network, backbone.head).in_features
-    head = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, n_targets))
-    for layer in (head[0], head[2]):
+    first, last = nn.Linear(inputs, hidden), nn.Linear(hidden, n_targets)
+    for layer in (first, last):
         bound = 1 / math.sqrt(layer.out_features)
         nn.init.uniform_(layer.weight, -bound, bound)
         nn.init.zeros_(layer.bias)
-    setattr(network, backbone.head, head)
+    setattr(network, backbone.head, nn.Sequential(first, nn.ELU(), last))
     return network
 
 
@@ -202,6 +200,7 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None, only: str | 
     """ImageNet weights of a backbone: from a local folder, else from the addresses of timm and resnest.
 
     Args:
+        backbone: its settings.
         folder: local folder; None: the folder that MOA_PRETRAINED names, if it is set.
         only: name of the file in that folder; None: any that is known, else from the addresses.
 

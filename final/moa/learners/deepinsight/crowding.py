@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from moa.learners.deepinsight.feature_map import digitize
+from moa.words import listed
 
 #: A map is remarked on if it uses less than this share of the pixels that its features could use.
 CROWDED = 1 / 3
@@ -51,9 +52,8 @@ class Crowding:
         words = f"The map uses {self.used:,} of {self.pixels:,} pixels, and its features could use {self.usable:,}"
         if not self.outliers:
             return f"{words}: they lie in a few heaps, and many share a pixel."
-        named = ", ".join(self.outliers[:_NAMED])
-        more = f" and {len(self.outliers) - _NAMED} more" if len(self.outliers) > _NAMED else ""
-        return f"{words}: {named}{more} lie far from all others, which would use {self.without:,} without them."
+        named = listed(self.outliers, _NAMED)
+        return f"{words}: {named} lie far from all others, which would use {self.without:,} without them."
 
 
 def crowding(coordinates: np.ndarray, shape: tuple[int, int], features: Sequence[str]) -> Crowding:
@@ -68,14 +68,16 @@ def crowding(coordinates: np.ndarray, shape: tuple[int, int], features: Sequence
     found = Crowding(_used(coordinates, shape), pixels, min(len(features), pixels))
     if not found.crowded:
         return found
-    kept, outliers = np.arange(len(features)), []
+    kept = np.arange(len(features))
+    outliers: list[int] = []
     while len(outliers) < max(1, int(_OUTLIERS * len(features))) and len(kept) > 1:
         # The rectangle shrinks only without one of the features at its four sides.
         place = coordinates[kept]
         sides = np.unique([*place.argmin(axis=0), *place.argmax(axis=0)])
         areas = [np.prod(np.ptp(np.delete(place, side, axis=0), axis=0)) for side in sides]
-        outliers.append(int(kept[sides[int(np.argmin(areas))]]))
-        kept = np.delete(kept, sides[int(np.argmin(areas))])
+        side = sides[int(np.argmin(areas))]
+        outliers.append(int(kept[side]))
+        kept = np.delete(kept, side)
         without = _used(coordinates[kept], shape)
         if without >= CROWDED * min(len(kept), pixels):
             names = tuple(str(features[number]) for number in outliers)

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
@@ -66,7 +67,7 @@ def fetch_pretrained(
             try:
                 with writing(path, kept="what has come is kept"):
                     folder.mkdir(parents=True, exist_ok=True)
-                    part = _download(address, path, lambda done, size, name=name: tell(name, done, size))
+                    part = _download(address, path, partial(tell, name))
             except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError) as error:
                 problems.append(f"{address}: {getattr(error, 'reason', None) or type(error).__name__}")
                 continue

@@ -83,7 +83,7 @@ class FeatureMap(TransformerMixin, BaseEstimator):
         return copy.copy(self).set_params(resolution=resolution)._bin(resolution)
 
     def _bin(self, resolution: int | tuple[int, int]) -> FeatureMap:
-        self.shape_ = (resolution, resolution) if np.isscalar(resolution) else tuple(resolution)
+        self.shape_ = resolution if isinstance(resolution, tuple) else (resolution, resolution)
         if min(self.shape_) < 1:
             raise UserError(f"resolution {resolution} is too small: an image needs at least one pixel per side")
         # The first coordinate runs along the image's first axis, as published.

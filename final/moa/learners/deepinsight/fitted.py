@@ -39,9 +39,7 @@ class FittedCNN:
         with torch.random.fork_rng(devices=[]):
             network = build_network(backbone, len(meta["targets"]), meta["hidden"])
         prefix = "network."
-        network.load_state_dict(
-            {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-        )
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         renderer = Renderer(
             tensors["map.rows"],
             tensors["map.cols"],

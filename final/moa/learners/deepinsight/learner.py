@@ -8,11 +8,10 @@ the kill.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from moa.environment import needs
-from moa.learners.base import EpochCallback, Fitted, FoldData
+from moa.learners.base import FitJob, Fitted, JobLearner
 from moa.learners.deepinsight.settings import CNNSettings
 from moa.learners.runtime import PRECISIONS, Runtime
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class CNNLearner(CNNSettings):
+class CNNLearner(CNNSettings, JobLearner):
     """Trains and applies a CNN; its fields are those of ``CNNSettings``.
 
     The inputs are features scaled to [0, 1], as the stage's ``unit_features`` make them; the feature map is fitted on
@@ -35,40 +34,30 @@ class CNNLearner(CNNSettings):
     precisions: ClassVar = PRECISIONS
     checkpoints: ClassVar = True
 
-    def fit(
-        self,
-        data: FoldData,
-        seed: int,
-        fold: int,
-        runtime: Runtime,
-        initial: Fitted | None = None,
-        callback: EpochCallback | None = None,
-    ) -> Fitted:
-        """Train on one fold, from its checkpoint in ``runtime.scratch`` if there is one.
-
-        See ``moa.learners.base.Learner``.
-        """
+    def train(self, job: FitJob) -> Fitted:
+        """Train on one fold, from its checkpoint in ``runtime.scratch`` if there is one."""
         import torch
 
-        from moa.learners.common import unit_seed
+        from moa.learners.common import own_generators, unit_seed
         from moa.learners.deepinsight.backbones import build_network, load_pretrained
 
         with needs("cnn"):
             from moa.learners.deepinsight.lightning import train
 
+        data, runtime = job.data, job.runtime
         feature_map = self.feature_map().fit(data.X.iloc[data.train])
-        device = runtime.torch_device
-        checkpoint = self._checkpoint(data, seed, fold, runtime)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        name = f"last-{self.fingerprint(data, job.seed, job.fold)}.ckpt"
+        checkpoint = runtime.scratch / name if runtime.scratch else None
+        with own_generators(runtime.torch_device):
             # A checkpoint holds the weights: continuing must not depend on a server that has ImageNet's.
             resuming = checkpoint is not None and checkpoint.is_file()
-            state, origin = (None, None)
+            state, origin = None, None
             if self.pretrained and not resuming:
                 state, origin = load_pretrained(self.backbone, runtime.pretrained)
-            torch.manual_seed(unit_seed(seed, fold))
+            torch.manual_seed(unit_seed(job.seed, job.fold))
             network = build_network(self.backbone, data.y.shape[1], self.hidden, state)
-            trained = train(self, data, seed, fold, runtime, network, feature_map, checkpoint, origin, callback)
-        tensors = {f"network.{name}": value for name, value in trained.state.items()}
+            trained = train(self, job, network, feature_map, checkpoint, origin)
+        tensors = {f"network.{name}": value for name, value in trained.best_state.items()}
         tensors["map.rows"], tensors["map.cols"] = torch.tensor(feature_map.rows_), torch.tensor(feature_map.cols_)
         tensors["map.coordinates"] = torch.tensor(feature_map.coordinates_)
         meta = {
@@ -87,8 +76,3 @@ class CNNLearner(CNNSettings):
         from moa.learners.deepinsight.fitted import FittedCNN  # apart from fit: Lightning takes seconds to import
 
         return FittedCNN.restore(fitted, runtime).predict(X)
-
-    def _checkpoint(self, data: FoldData, seed: int, fold: int, runtime: Runtime) -> Path | None:
-        if runtime.scratch is None:
-            return None
-        return runtime.scratch / f"last-{self.fingerprint(data, seed, fold)}.ckpt"

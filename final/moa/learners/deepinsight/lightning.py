@@ -7,7 +7,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,49 +19,34 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_log
 from torch_optimizer import RAdam
 
 from moa.files import writing
-from moa.learners.base import EpochCallback, FoldData
-from moa.learners.common import epoch_seed, smooth, steps_per_epoch, to_device
+from moa.learners.base import FitJob
+from moa.learners.common import epoch_seed, smooth, state_on_cpu, steps_per_epoch, to_device
 from moa.learners.deepinsight.feature_map import FeatureMap
 from moa.learners.deepinsight.settings import CNNSettings
-from moa.learners.runtime import Runtime
-
-
-@dataclass
-class TrainedNetwork:
-    """The result of training: state of the best epoch, and the history."""
-
-    state: dict[str, Tensor]
-    best_epoch: int
-    history: list[dict[str, float]]
-    origin: str | None
 
 
 def train(
     settings: CNNSettings,
-    data: FoldData,
-    seed: int,
-    fold: int,
-    runtime: Runtime,
+    job: FitJob,
     network: nn.Module,
     feature_map: FeatureMap,
     checkpoint: Path | None = None,
     origin: str | None = None,
-    callback: EpochCallback | None = None,
-) -> TrainedNetwork:
+) -> FoldModule:
     """Train one fold on scaled features. Seeds torch's global generator: call it inside ``torch.random.fork_rng``.
 
     Args:
         settings: hyper-parameters.
-        data: scaled inputs, targets and rows.
-        seed, fold: identity of the unit.
-        runtime: devices, precision, logs.
+        job: its data are scaled to [0, 1].
         network: as training begins; trained in place.
         feature_map: fitted on the training rows.
         checkpoint: file written after each epoch, from which training continues if it is there; None: none is written.
         origin: where the network's ImageNet weights came from; kept in the checkpoint.
-        callback: receives each epoch.
+
+    Returns:
+        the fold, with the state of its best epoch and its history.
     """
-    module = FoldModule(settings, data, (seed, fold), runtime, network, feature_map, origin, callback)
+    module, runtime = FoldModule(settings, job, network, feature_map, origin), job.runtime
     if runtime.compile:
         network.compile()
     with _quiet(), _own_threads():
@@ -72,7 +56,7 @@ def train(
             gradient_clip_val=settings.gradient_clip,
             callbacks=[_Stop(settings.patience, settings.min_delta), *([_save_to(checkpoint)] if checkpoint else [])],
             enable_checkpointing=checkpoint is not None,
-            logger=_logger(runtime, seed, fold),
+            logger=_logger(job),
             log_every_n_steps=1,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,  # the batches know their device
@@ -87,26 +71,30 @@ def train(
                 ckpt_path=str(checkpoint) if checkpoint is not None and checkpoint.is_file() else None,
                 weights_only=True,
             )
-    return TrainedNetwork(module.best_state, module.best_epoch, module.history, module.origin)
+    return module
 
 
 class FoldModule(pl.LightningModule):
-    """One fold as a Lightning module. Data and images are not part of its state."""
+    """One fold as a Lightning module. Data and images are not part of its state.
+
+    Attributes:
+        history: one row per epoch.
+        best_epoch: number of the epoch of the lowest validation loss.
+        best_state: the network's state after it, on the CPU.
+        origin: where the network's ImageNet weights came from.
+    """
 
     def __init__(
         self,
         settings: CNNSettings,
-        data: FoldData,
-        unit: tuple[int, int],
-        runtime: Runtime,
+        job: FitJob,
         network: nn.Module,
         feature_map: FeatureMap,
         origin: str | None = None,
-        callback: EpochCallback | None = None,
     ):
         super().__init__()
-        self.settings, self.unit, self.runtime, self.network = settings, unit, runtime, network
-        self.feature_map, self.origin, self.callback = feature_map, origin, callback
+        self.settings, self.job, self.runtime, self.network = settings, job, job.runtime, network
+        self.feature_map, self.origin, data = feature_map, origin, job.data
         self._tables = {
             part: (data.X.iloc[rows], data.y.iloc[rows])
             for part, rows in (("train", data.train), ("valid", data.valid))
@@ -114,7 +102,7 @@ class FoldModule(pl.LightningModule):
         self.noise = settings.noise()
         self.n_valid = len(data.valid)
         self.train_batches = Batches(len(data.train), settings.batch_size, self._order)
-        self.valid_batches = Batches(len(data.valid), runtime.predict_batch)
+        self.valid_batches = Batches(len(data.valid), self.runtime.predict_batch)
         self.history: list[dict[str, float]] = []
         self.best_loss, self.best_epoch = math.inf, -1
         self.best_state: dict[str, Tensor] = {}
@@ -137,7 +125,7 @@ class FoldModule(pl.LightningModule):
         self.train_batches.share = (self.global_rank, self.trainer.world_size)
 
     def _seed(self, stream: int) -> int:
-        return epoch_seed(*self.unit, self.current_epoch, stream)
+        return epoch_seed(self.job.seed, self.job.fold, self.current_epoch, stream)
 
     def _order(self, rows: int) -> Tensor:
         return torch.randperm(rows, generator=torch.Generator().manual_seed(self._seed(0)))
@@ -192,12 +180,8 @@ class FoldModule(pl.LightningModule):
         # Weights are kept even if the loss of the first epoch is not finite, hence the second condition.
         if valid_loss < self.best_loss or not self.best_state:
             self.best_loss, self.best_epoch = valid_loss, self.current_epoch
-            self.best_state = {
-                name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-                for name, value in self.network.state_dict().items()
-            }
-        if self.callback:
-            self.callback.on_epoch_end(self.current_epoch, self.settings.epochs, row)
+            self.best_state = state_on_cpu(self.network)
+        self.job.callback.on_epoch_end(self.current_epoch, self.settings.epochs, row)
 
     # The best epoch is stored inside the one checkpoint, so that a kill between two files cannot separate them.
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -265,13 +249,13 @@ def _save_to(checkpoint: Path) -> ModelCheckpoint:
     )
 
 
-def _logger(runtime: Runtime, seed: int, fold: int) -> TensorBoardLogger | bool:
-    folder = runtime.tensorboard
+def _logger(job: FitJob) -> TensorBoardLogger | bool:
+    folder, scratch = job.runtime.tensorboard, job.runtime.scratch
     if folder is True:
-        folder = runtime.scratch / "tensorboard" if runtime.scratch else False
-    if folder is False:
+        folder = scratch / "tensorboard" if scratch else False
+    if isinstance(folder, bool):
         return False
-    return TensorBoardLogger(folder, name=f"seed-{seed}", version=f"fold-{fold}")
+    return TensorBoardLogger(folder, name=f"seed-{job.seed}", version=f"fold-{job.fold}")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ scatter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -155,12 +156,13 @@ class SwapNoise:
         taken = min(int(self.fraction * x.shape[1]), candidates)
         if len(x) < 2 or taken < 1 or self.probability <= 0:
             return batch
-        options = {"generator": generator, "device": x.device}
-        noised = (torch.rand(len(rows), **options) < self.probability).nonzero()[:, 0]
+        draw = partial(torch.rand, generator=generator, device=x.device)
+        noised = (draw(len(rows)) < self.probability).nonzero()[:, 0]
         # One to n-1 places further on, cyclically: any other row, never the row itself.
-        donors = (rows[noised] + torch.randint(1, len(x), (len(noised),), **options)) % len(x)
+        steps = torch.randint(1, len(x), (len(noised),), generator=generator, device=x.device)
+        donors = (rows[noised] + steps) % len(x)
         # The largest of random keys are a draw without replacement.
-        keys = torch.rand(len(noised), candidates, **options)
+        keys = draw(len(noised), candidates)
         swapped = self.first + keys.topk(taken, dim=1, sorted=False).indices
         batch[noised[:, None], swapped] = x[donors[:, None], swapped]
         return batch

@@ -42,7 +42,7 @@ class CNNSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    backbone: Backbone = Field(EfficientNet(), discriminator="kind")
+    backbone: Annotated[Backbone, Field(discriminator="kind")] = EfficientNet()
     hidden: Annotated[int, WIDTH] = 512
     resolution: int = 300
     layout: str = "tsne"

@@ -1,4 +1,4 @@
-"""Many units of a stage as one batched network: the units of a stage differ in nothing but numbers.
+"""Many units of a stage as one batched network: all have the same layers.
 
 Parameters, batch-norm statistics and Adam's moments of M members are stacked along a leading dimension, and a step of
 all of them is one batched product per layer, which keeps a GPU busy. Each member keeps its own initial weights, order
@@ -66,8 +66,8 @@ def fit_batched(
         for step in (0, steps - 1)
     ]
     valid = nn.utils.rnn.pad_sequence([torch.from_numpy(d.valid) for d in data], batch_first=True).to(device)
-    weights = [valid_weights(len(d.valid), learner.batch_size).to(dtype) for d in data]
-    weights = nn.utils.rnn.pad_sequence(weights, batch_first=True).to(device)
+    rows_weights = [valid_weights(len(d.valid), learner.batch_size).to(dtype) for d in data]
+    weights = nn.utils.rnn.pad_sequence(rows_weights, batch_first=True).to(device)
 
     histories: list[list[dict[str, float]]] = [[] for _ in data]
     best_losses = [float("inf")] * len(data)
@@ -196,9 +196,11 @@ class Stack:
         """The members' mean losses over a batch, shape (members,); updates the running statistics.
 
         Args:
-            x, y: shapes (members, rows, inputs) and (members, rows, targets).
+            x: inputs, shape (members, rows, inputs).
+            y: targets, shape (members, rows, targets).
             masks: of ``masks``.
-            weights, unbias: of ``Batch``.
+            weights: of ``Batch``.
+            unbias: of ``Batch``.
         """
         # The first batch norm's scale and shift are left to the linear layer where there is no dropout between them.
         lazy = list(self.layers)[1] not in masks
@@ -222,7 +224,8 @@ class Stack:
         """The members' losses over padded ``rows`` in evaluation mode, summed with ``weights``.
 
         Args:
-            x, y: all inputs and targets.
+            x: all inputs.
+            y: all targets.
             rows: positions of each member's validation rows, shape (members, rows).
             weights: of ``valid_weights``, 0 in the padding, shape (members, rows, 2).
 
@@ -267,6 +270,7 @@ class Stack:
         mean = _mean(x, weights)
         centred = x - mean
         variance = _mean(centred.square(), weights)
+        assert layer.momentum is not None
         with torch.no_grad():
             norm["running_mean"].lerp_(mean.squeeze(1), layer.momentum)
             norm["running_var"].lerp_(variance.squeeze(1) * unbias, layer.momentum)

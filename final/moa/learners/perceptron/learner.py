@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from moa.learners.base import EpochCallback, Fitted, FoldData
+from moa.learners.base import EpochCallback, FitJob, Fitted, FoldData, JobLearner
 from moa.learners.perceptron.settings import MLPSettings
 from moa.learners.runtime import Runtime
 
@@ -14,31 +14,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class MLPLearner(MLPSettings):
+class MLPLearner(MLPSettings, JobLearner):
     """Trains and applies a perceptron; its fields are those of ``MLPSettings``.
 
     Predictions under ``Runtime(precision="bf16-mixed")`` round the factors of the matrix products to bfloat16: nearly
     twice the speed on processors with AVX512-BF16 or AMX. Training always uses float32.
     """
 
-    parallel: ClassVar = "threads"
-    training_options: ClassVar = frozenset()
     fixed_epochs: ClassVar = True
     precisions: ClassVar = ("auto", "32-true", "bf16-mixed")
 
-    def fit(
-        self,
-        data: FoldData,
-        seed: int,
-        fold: int,
-        runtime: Runtime,
-        initial: Fitted | None = None,
-        callback: EpochCallback | None = None,
-    ) -> Fitted:
-        """Train on one fold, see ``moa.learners.base.Learner``; the loop is in ``moa.learners.perceptron.training``."""
+    def train(self, job: FitJob) -> Fitted:
+        """Train on one fold; the loop is in ``moa.learners.perceptron.training``."""
         from moa.learners.perceptron import training
 
-        return training.fit(self, data, seed, runtime, callback)
+        return training.fit(self, job)
 
     def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
         """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""

@@ -30,7 +30,9 @@ class Perceptron(nn.Sequential):
             return self.folded()(x)
         layers = list(self)
         norm, dropout, first = layers[:3]
-        if dropout.p == 0:
+        if isinstance(dropout, SeededDropout) and dropout.p == 0:
+            assert isinstance(norm, nn.BatchNorm1d)
+            assert norm.momentum is not None and norm.num_batches_tracked is not None
             norm.num_batches_tracked += 1
             x = F.batch_norm(x, norm.running_mean, norm.running_var, None, None, True, norm.momentum, norm.eps)
             x = linear(x, *parts(first), norm.weight, norm.bias)
@@ -60,21 +62,23 @@ class Perceptron(nn.Sequential):
         return evaluate
 
 
-def parts(layer: nn.Linear) -> tuple[Tensor, Tensor, Tensor | None]:
+def parts(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor | None]:
     """Arguments of ``moa.learners.matmul.linear``: weight, bias and, where the weight is normed, its length."""
+    bias = layer.get_parameter("bias")
     if not parametrize.is_parametrized(layer):
-        return layer.weight, layer.bias, None
-    normed = layer.parametrizations.weight
-    return normed.original1, layer.bias, normed.original0
+        return layer.get_parameter("weight"), bias, None
+    normed = "parametrizations.weight.original"
+    return layer.get_parameter(f"{normed}1"), bias, layer.get_parameter(f"{normed}0")
 
 
 def fold_batch_norm(norm: Mapping[str, Tensor], eps: float, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """The weight and bias that do a batch norm in evaluation mode and the linear layer after it in one.
+    """The weight and bias of one linear layer that does a batch norm in evaluation mode and the layer after it.
 
     Args:
         norm: a batch norm's ``weight``, ``bias``, ``running_mean``, ``running_var``, shape (..., inputs).
         eps: of the batch norm.
-        weight, bias: of the linear layer, shapes (..., outputs, inputs) and (..., outputs).
+        weight: of the linear layer, shape (..., outputs, inputs).
+        bias: likewise, shape (..., outputs).
     """
     scale = norm["weight"] * torch.rsqrt(norm["running_var"] + eps)
     shift = norm["bias"] - norm["running_mean"] * scale
@@ -91,7 +95,8 @@ def three_fc(
     """The "3-FC block" (write-up, common parts): the body of the Simple NN and of the 3-stage NN.
 
     Args:
-        n_inputs, n_targets: widths.
+        n_inputs: width of the inputs.
+        n_targets: width of the outputs.
         hidden: width of both hidden layers.
         dropout: rates p1, p2, p3 before each linear layer; p1 = 0 leaves the layer out.
         linear: makes a linear layer of (inputs, outputs).
@@ -122,7 +127,7 @@ def two_fc(
     dropout: Iterable[float] = (0.2, 0.25),
     linear: Callable[..., nn.Linear] = nn.Linear,
 ) -> Perceptron:
-    """The "2-FC block" (write-up, common parts): stage 1 of the 2-stage NN + TabNet. Shapes as in ``three_fc``."""
+    """The "2-FC block" (write-up, common parts): stage 1 of the 2-stage NN + TabNet. Arguments as of ``three_fc``."""
     p1, p2 = dropout
     return Perceptron(
         nn.BatchNorm1d(n_inputs),

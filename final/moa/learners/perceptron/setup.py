@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,6 @@ from moa.learners.perceptron.network import Perceptron
 from moa.learners.perceptron.settings import MLPSettings
 
 
-def build(
-    settings: MLPSettings, n_inputs: int, n_targets: int, linear: Callable[..., nn.Linear] = nn.Linear
-) -> Perceptron:
-    """The untrained network; its linear layers initialise themselves from torch's global generator."""
-    return settings.network(n_inputs, n_targets, linear)
-
-
 def start(
     settings: MLPSettings, n_inputs: int, n_targets: int, seed: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[Perceptron, torch.Generator, torch.Generator]:
@@ -31,7 +24,7 @@ def start(
     """
     with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build(settings, n_inputs, n_targets).to(device, dtype)
+        network = settings.network(n_inputs, n_targets, nn.Linear).to(device, dtype)
     masks = torch.Generator(device).manual_seed(seed)
     seed_dropout(network, masks)
     return network, masks, torch.Generator().manual_seed(seed)
@@ -44,13 +37,13 @@ def tables(settings: MLPSettings, data: FoldData, device: torch.device, dtype: t
 
 
 def optimizer(settings: MLPSettings, parameters: Iterable[Tensor], steps: int) -> tuple[torch.optim.Adam, OneCycleLR]:
-    """Adam and its schedule for ``steps`` batches an epoch."""
+    """Adam and its schedule for ``steps`` batches per epoch."""
     adam = torch.optim.Adam(parameters, weight_decay=settings.weight_decay, fused=True)
     return adam, schedule(settings, adam, steps)
 
 
 def schedule(settings: MLPSettings, optimizer: torch.optim.Optimizer, steps: int) -> OneCycleLR:
-    """The schedule of an optimizer for ``steps`` batches an epoch."""
+    """The schedule of an optimizer for ``steps`` batches per epoch."""
     climb = settings.pct_start * (settings.epochs * steps)
     return OneCycleLR(
         optimizer,
@@ -71,7 +64,7 @@ def steps(settings: MLPSettings, data: FoldData) -> int:
 def unit_bytes(settings: MLPSettings, data: FoldData) -> int:
     """Memory that training one unit takes beside the tables; the layers' outputs are estimated."""
     with torch.device("meta"):
-        network = build(settings, data.X.shape[1], data.y.shape[1])
+        network = settings.network(data.X.shape[1], data.y.shape[1], nn.Linear)
     parameters = sum(value.numel() for value in network.parameters())
     widths = 3 * data.X.shape[1] + 8 * settings.hidden + 4 * data.y.shape[1]
     # Value, gradient, two moments, best epoch, and the normed weight with its gradient.

@@ -13,33 +13,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-from moa.learners.base import EpochCallback, Fitted, FoldData
-from moa.learners.common import EVALUATED_ROWS, smooth, steps_per_epoch, to_device, valid_weights
+from moa.learners.base import FitJob, Fitted
+from moa.learners.common import EVALUATED_ROWS, smooth, state_on_cpu, to_device, valid_weights
 from moa.learners.perceptron import setup
 from moa.learners.perceptron.network import Perceptron
 from moa.learners.perceptron.settings import MLPSettings
 from moa.learners.runtime import Runtime
 
 
-def fit(
-    settings: MLPSettings,
-    data: FoldData,
-    seed: int,
-    runtime: Runtime,
-    callback: EpochCallback | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> Fitted:
+def fit(settings: MLPSettings, job: FitJob, dtype: torch.dtype = torch.float32) -> Fitted:
     """Train on one fold; see ``moa.learners.base.Learner``. Double precision is for comparisons."""
-    device = runtime.torch_device
+    data, device = job.data, job.runtime.torch_device
     X, y = setup.tables(settings, data, device, dtype)
     train = torch.from_numpy(data.train).to(device)
     valid = torch.from_numpy(data.valid).to(device)
-    network, _, order = setup.start(settings, X.shape[1], y.shape[1], seed, device, dtype)
-    steps = steps_per_epoch(len(train), settings.batch_size)
+    network, _, order = setup.start(settings, X.shape[1], y.shape[1], job.seed, device, dtype)
+    steps = setup.steps(settings, data)
     adam, schedule = setup.optimizer(settings, network.parameters(), steps)
     weights = valid_weights(len(valid), settings.batch_size).to(device, dtype)
     history: list[dict[str, float]] = []
-    best_loss, best_state = float("inf"), {}
+    best_loss = float("inf")
+    best_state: dict[str, Tensor] = {}
     for epoch in range(settings.epochs):
         network.train()
         total = torch.zeros((), device=device, dtype=dtype)
@@ -63,19 +57,17 @@ def fit(
             "valid_batch_loss": batch_loss,
         }
         history.append(row)
-        if callback:
-            callback.on_epoch_end(epoch, settings.epochs, row)
+        job.callback.on_epoch_end(epoch, settings.epochs, row)
         # A first epoch that is not finite must still leave weights to look at, hence the second condition.
         if data.keep_last or valid_loss < best_loss or not best_state:
-            best_loss = valid_loss
-            best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            best_loss, best_state = valid_loss, state_on_cpu(network)
     return Fitted(best_state, {"n_inputs": X.shape[1], "n_targets": y.shape[1]}, history)
 
 
 def predict(settings: MLPSettings, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
     """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""
     device = runtime.torch_device
-    network = setup.build(settings, fitted.meta["n_inputs"], fitted.meta["n_targets"], _Undrawn)
+    network = settings.network(fitted.meta["n_inputs"], fitted.meta["n_targets"], _Undrawn)
     network.load_state_dict(fitted.tensors, assign=True)
     network.rounded = torch.bfloat16 if runtime.precision == "bf16-mixed" else None
     return logits(network.to(device), to_device(X, device)).sigmoid().cpu().numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from moa.learners.base import EpochCallback, Fitted, FoldData
+from moa.learners.base import FitJob, Fitted, JobLearner
 from moa.learners.runtime import PRECISIONS, Runtime
 from moa.learners.two_heads.settings import TwoHeadsSettings
 
@@ -13,26 +13,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class TwoHeadsLearner(TwoHeadsSettings):
+class TwoHeadsLearner(TwoHeadsSettings, JobLearner):
     """Trains and applies a two-heads network; its fields are those of ``TwoHeadsSettings``."""
 
-    parallel: ClassVar = "threads"
-    training_options: ClassVar = frozenset()
     precisions: ClassVar = PRECISIONS
 
-    def fit(
-        self,
-        data: FoldData,
-        seed: int,
-        fold: int,
-        runtime: Runtime,
-        initial: Fitted | None = None,
-        callback: EpochCallback | None = None,
-    ) -> Fitted:
+    def train(self, job: FitJob) -> Fitted:
         """Train one phase on one fold, from ``initial`` with a new head where there is one, then run phase 3."""
         from moa.learners.two_heads import training
 
-        return training.fit(self, data, seed, fold, runtime, initial, callback)
+        return training.fit(self, job)
 
     def predict(self, fitted: Fitted, X: pd.DataFrame, runtime: Runtime) -> np.ndarray:
         """Probabilities of the kept epoch; see ``moa.learners.base.Learner``."""

@@ -38,6 +38,10 @@ class KerasBatchNorm(nn.BatchNorm1d):
     A batch may be a single row, which PyTorch's own refuses: the unbiased variance of one value does not exist.
     """
 
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, num_features: int):
         super().__init__(num_features, eps=1e-3, momentum=0.01)
 
@@ -136,7 +140,7 @@ class KerasAdam(torch.optim.Adam):
         super().__init__(parameters, lr=lr, eps=KERAS_EPS, fused=True)
         self.steps = 0
 
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # closures are not used here
         self.steps += 1
         for group in self.param_groups:
             group["eps"] = KERAS_EPS / math.sqrt(1 - group["betas"][1] ** self.steps)

@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from moa.learners.base import EpochCallback, Fitted, FoldData
-from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, smooth, to_device, unit_seed
+from moa.learners.base import EpochCallback, FitJob, Fitted
+from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, smooth, state_on_cpu, to_device, unit_seed
 from moa.learners.dropout import seed_dropout
 from moa.learners.runtime import Runtime
 from moa.learners.two_heads.network import (
@@ -56,22 +56,14 @@ def build(settings: TwoHeadsSettings, meta: dict[str, Any]) -> TwoHeads:
     return TwoHeads(*sizes, settings.width, settings.bottleneck, settings.dropout)
 
 
-def fit(
-    settings: TwoHeadsSettings,
-    data: FoldData,
-    seed: int,
-    fold: int,
-    runtime: Runtime,
-    initial: Fitted | None = None,
-    callback: EpochCallback | None = None,
-) -> Fitted:
+def fit(settings: TwoHeadsSettings, job: FitJob) -> Fitted:
     """Train one phase on one fold, from ``initial`` with a new head where there is one, then run phase 3."""
-    device = runtime.torch_device
+    data, initial, device = job.data, job.initial, job.runtime.torch_device
     x1, x2 = _split(data.X, device)
     train, valid = (torch.from_numpy(rows).to(device) for rows in (data.train, data.valid))
     tables = _Tables(x1, x2, to_device(data.y, device), train, valid)
     meta: dict[str, Any] = {"n_first": x1.shape[1], "n_second": x2.shape[1], "n_targets": data.y.shape[1]}
-    seed = unit_seed(seed, fold)
+    seed = unit_seed(job.seed, job.fold)
     with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if initial is None:
@@ -85,7 +77,7 @@ def fit(
         if isinstance(norm, KerasBatchNorm):
             norm.momentum = settings.norm_momentum
     seed_dropout(network, torch.Generator(device).manual_seed(seed))
-    loop = _Loop(settings, network, tables, torch.Generator().manual_seed(seed), callback)
+    loop = _Loop(settings, network, tables, torch.Generator().manual_seed(seed), job.callback)
 
     adam = KerasAdam(network.parameters(), settings.lr)
     plateau = keras_plateau(adam, settings.plateau_factor, settings.plateau_patience)
@@ -99,7 +91,7 @@ def fit(
         fitted.oof = loop.probabilities(tables.valid)
         meta["phase3"] = _looper(settings, loop, tables.valid)
         fitted.variants[AFTER] = loop.probabilities(tables.valid)
-    fitted.tensors = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    fitted.tensors = state_on_cpu(network)
     return fitted
 
 
@@ -135,7 +127,7 @@ class _Loop:
         network: TwoHeads,
         tables: _Tables,
         order: torch.Generator,
-        callback: EpochCallback | None,
+        callback: EpochCallback,
     ):
         self.settings, self.network, self.tables, self.order, self.callback = settings, network, tables, order, callback
 
@@ -153,7 +145,8 @@ class _Loop:
         How long the looper takes cannot be known: for the callback all of its epochs are the last one.
         """
         tables, size, smoothing = self.tables, self.settings.batch_size, self.settings.smoothing
-        best, history = _state(self.network), []
+        best = _state(self.network)
+        history: list[dict[str, float]] = []
         for epoch in range(epochs):
             self.network.train()
             total = torch.zeros((), device=rows.device)
@@ -175,8 +168,7 @@ class _Loop:
                 "valid_stopping_loss": monitored,
             }
             history.append(row)
-            if self.callback:
-                self.callback.on_epoch_end(epochs - 1 if looping else epoch, epochs, row)
+            self.callback.on_epoch_end(epochs - 1 if looping else epoch, epochs, row)
             stop = stopping.stops(monitored)
             if stopping.is_best:
                 best = _state(self.network)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from moa.learners.base import FitJob
 from moa.learners.perceptron import training
 from moa.learners.perceptron.batched import fit_batched
 from moa.learners.perceptron.learner import MLPLearner
@@ -23,7 +24,7 @@ def test_each_member_equals_the_one_trained_alone(name):
     together = fit_together(learner, units, torch.float64)
     assert len(together) == 10
     for unit, fitted in zip(units, together, strict=True):
-        alone = training.fit(learner, unit.data, unit.seed, CPU, dtype=torch.float64)
+        alone = training.fit(learner, FitJob(unit.data, unit.seed, unit.fold, CPU), dtype=torch.float64)
         assert fitted.tensors.keys() == alone.tensors.keys() and fitted.meta == alone.meta
         for key, value in alone.tensors.items():
             torch.testing.assert_close(
