@@ -59,7 +59,7 @@ def test_parts_become_the_whole(weights, parts, tmp_path):
 
 
 def test_what_explains_predictions_is_taken_from_the_part_that_has_it(weights, parts, tmp_path):
-    (parts[0] / MODEL / "evidence.json").unlink()  # as version 0.2 left it
+    (parts[0] / MODEL / "evidence.json").unlink()  # as in format 1
     merge_weights(parts, tmp_path / "whole")
     found = open_trained(MODEL, tmp_path / "whole", whole=False).evidence()
     assert list(found.names_) == list(open_trained(MODEL, weights).evidence().names_)

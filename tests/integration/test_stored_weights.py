@@ -33,7 +33,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def older(weights, tmp_path):
-    """The same weights with manifests as version 0.1 wrote them: without a version of the recipe."""
+    """The same weights with the oldest manifests: without a version of the recipe."""
     folder = shutil.copytree(weights, tmp_path / "older")
     for name in MODELS:
         path = folder / name / "manifest.json"
@@ -92,7 +92,7 @@ def test_they_can_be_merged_and_still_predict(name, weights, features, tmp_path)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_weights_of_version_0_1_are_refused_in_one_line(name, older, tmp_path):
+def test_weights_of_the_first_recipes_are_refused_in_one_line(name, older, tmp_path):
     data, target = tmp_path / "data", tmp_path / "merged"
     synthesize(data, rows=80, test_rows=8, seed=3)
     model, manifest = recipe(name), read_json(older / name / "manifest.json")

@@ -1,10 +1,10 @@
-"""The weights folder that an earlier version left, see ``weights-0.2/README.md``."""
+"""The weights folder that an earlier version left, see ``weights-format-1/README.md``."""
 
 import zipfile
 
 from support import TESTS
 
-STORED = TESTS / "support" / "weights-0.2"
+STORED = TESTS / "support" / "weights-format-1"
 
 
 def unpack_store(folder):

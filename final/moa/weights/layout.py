@@ -3,7 +3,7 @@
 Layout::
 
     shared/<key>.skops                      fitted transformers, named by what they were fitted on
-    <model>/manifest.json                   settings, data, schema, package versions
+    <model>/manifest.json                   format, settings, data, schema, package versions
     <model>/training.json                   prevalence of the targets, key of the fitted familiarity
     <model>/evidence.json                   key of the training rows' labels and compounds
     <model>/seconds.json                    seconds of the work that is no unit

@@ -94,7 +94,7 @@ class _Part:
             write_json(self.store.layout.manifest, self.source.manifest().to_json())
             return ""
         manifest = {"recipe": FIRST_RECIPE} | self.source.manifest().to_json()
-        versions, code = manifest.pop("versions", {}), manifest.pop("code", {})
+        versions, code, _ = manifest.pop("versions", {}), manifest.pop("code", {}), manifest.pop("format", 1)
         try:
             self.store.claim(manifest)
             self.store.check_code(code)
@@ -115,7 +115,7 @@ class _Part:
                 write_json(path, description.to_json())
                 continue
             there, here = self.store.stage(stage).to_json(), description.to_json()
-            if there.get("description") is None or here.get("description") is None:  # a part of version 0.2
+            if there.get("description") is None or here.get("description") is None:  # a part of format 1
                 there, here = there | {"description": None}, here | {"description": None}
             if there != here:
                 raise StoreError(

@@ -17,7 +17,10 @@ from moa.errors import StoreError, in_words
 from moa.files import read_json
 from moa.weights.layout import KEY, NAME
 
-#: Version of the recipes in version 0.1 of the package, whose manifests do not name it.
+#: Number of the format of a weights folder, in every manifest since format 2. It is raised where an older version of
+#: the package would misread what this one writes; ``docs/files.md`` says what differs.
+FORMAT = 2
+#: Version of the recipes whose manifests do not name it.
 FIRST_RECIPE = 1
 
 Name = Annotated[str, Field(pattern=NAME, max_length=255)]
@@ -43,6 +46,7 @@ class ManifestRecord(Record):
     """``manifest.json``: what must be equal for units to belong together, and package versions.
 
     Attributes:
+        format: number of the format, see ``FORMAT``.
         model: name of the model.
         recipe: version of its recipe.
         profile: the profile it was trained with.
@@ -54,6 +58,7 @@ class ManifestRecord(Record):
         code: source of a recipe outside of the package, by file name; see ``moa.models.source``.
     """
 
+    format: int = 1
     model: str | None = None
     recipe: int = FIRST_RECIPE
     profile: str | None = None
@@ -161,7 +166,7 @@ class StageRecord(Record):
         folds: the cross-validation scheme.
         rows: number of training rows.
         pipeline: the fitted features.
-        description: the stage that was trained, see ``moa.weights.stage_description``; None in version 0.2.
+        description: the stage that was trained, see ``moa.weights.stage_description``; None in format 1.
     """
 
     targets: Annotated[list[str], Field(min_length=1)]
@@ -212,17 +217,17 @@ class UnitRecord(Record):
     sha256: dict[Name, Sha256] = Field(default_factory=dict)
 
 
-Kind = TypeVar("Kind", bound=Record)
+RecordType = TypeVar("RecordType", bound=Record)
 
 
-def read_record(path: Path, kind: type[Kind]) -> Kind:
+def read_record(path: Path, schema: type[RecordType]) -> RecordType:
     """Read a JSON file of a weights folder.
 
     Raises:
         StoreError: it is missing, is not JSON, or does not follow its schema.
     """
     try:
-        return kind.model_validate(read_json(path))
+        return schema.model_validate(read_json(path))
     except ValidationError as error:
         raise StoreError(
             f"{path}: not as this package writes it ({in_words(error)}); copy the weights folder again, or train again"

@@ -50,7 +50,7 @@ def describe_stage(model: Recipe, stage: Stage) -> dict[str, Any]:
 def changed_stage(model: Recipe, stage: Stage, record: StageRecord) -> str | None:
     """The first difference between a stage and the one whose fits are stored, in words; None if there is none.
 
-    Weights of version 0.2 of the package and earlier have no description, and are taken as they are.
+    Weights of format 1 have no description, and are taken as they are.
     """
     if record.description is None:
         return None

@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,18 @@ from pydantic import BaseModel, ValidationError
 from moa.data.assay import Assay
 from moa.data.table_files import read_table, write_table
 from moa.errors import StoreError, in_words
-from moa.features.pipeline import FeaturePipeline
-from moa.files import create_json, plain, replacing_folder, sha256, write_json, writing
+from moa.features.pipeline import FeaturePipeline, NoStore
+from moa.files import create_json, plain, read_json, replacing_folder, sha256, write_json, writing
 from moa.learners.base import Fitted
 from moa.models.source import changed_code
 from moa.weights import fitted_transformers as fits
 from moa.weights.layout import UnitKey, WeightsFolder
 from moa.weights.records import (
     FIRST_RECIPE,
+    FORMAT,
     EvidenceRecord,
     ManifestRecord,
+    RecordType,
     SecondsRecord,
     StageRecord,
     TrainingRecord,
@@ -106,13 +109,12 @@ class ModelStore:
         path = self.layout.manifest
         identity = json.loads(json.dumps(identity, default=plain))
         if not path.exists():
-            create_json(path, {**identity, "versions": versions(), **({"code": code} if code else {})})
+            facts = {"format": FORMAT, **identity, "versions": versions()}
+            create_json(path, facts | ({"code": code} if code else {}))
         existing = {"recipe": FIRST_RECIPE} | self.manifest().to_json()
         if settings:
-            try:
+            with suppress(KeyError, ValidationError):  # of another version: compared as they are
                 existing["settings"] = settings.model_validate(existing["settings"]).model_dump(mode="json")
-            except (KeyError, ValidationError):
-                pass  # of another version: compared as they are
         for part, value in identity.items():
             if existing.get(part) != value:
                 raise StoreError(
@@ -121,13 +123,24 @@ class ModelStore:
                 )
 
     def manifest(self) -> ManifestRecord:
-        """The manifest."""
-        record = read_record(self.layout.manifest, ManifestRecord)
-        if record.data_schema and "treatment" in record.data_schema:  # written by version 0.2
+        """The manifest.
+
+        Raises:
+            StoreError: it is missing or damaged, or of a format that only a newer version of the package reads.
+        """
+        path = self.layout.manifest
+        found = read_json(path)
+        number = found.get("format") if isinstance(found, dict) else None
+        if isinstance(number, int) and number > FORMAT:  # its other fields may be of another form
+            raise StoreError(
+                f"{path}: was written in format {number}, this version reads up to {FORMAT}; install a newer version"
+            )
+        record = read_record(path, ManifestRecord)
+        if record.data_schema and "treatment" in record.data_schema:  # format 1
             try:
                 schema = Assay.model_validate(record.data_schema).plain
             except ValidationError as error:
-                raise StoreError(f"{self.layout.manifest}: schema: {in_words(error)}; copy the folder again") from None
+                raise StoreError(f"{path}: schema: {in_words(error)}; copy the folder again") from None
             record = record.model_copy(update={"data_schema": schema})
         return record
 
@@ -164,15 +177,16 @@ class ModelStore:
 
     def training_facts(self) -> TrainingRecord | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
-        return read_record(self.layout.training, TrainingRecord) if self.layout.training.exists() else None
+        return _read_if_there(self.layout.training, TrainingRecord)
 
     def evidence(self) -> EvidenceRecord | None:
-        """What predictions are explained by; None where it was not stored, as by version 0.2."""
-        return read_record(self.layout.evidence, EvidenceRecord) if self.layout.evidence.exists() else None
+        """What predictions are explained by; None where it was not stored, as in format 1."""
+        return _read_if_there(self.layout.evidence, EvidenceRecord)
 
     def seconds(self) -> dict[str, float]:
         """Seconds of the work that is no unit, by what it was: a stage's features, predictions."""
-        return read_record(self.layout.seconds, SecondsRecord).seconds if self.layout.seconds.exists() else {}
+        record = _read_if_there(self.layout.seconds, SecondsRecord)
+        return record.seconds if record else {}
 
     def note_seconds(self, what: str, seconds: float) -> None:
         """Note how long such work took; the longest is kept, because a run that continues does less."""
@@ -220,7 +234,7 @@ class ModelStore:
                     kept = {step.key: step.transformer for step in features.fitted_ if step.key}
                     (temporary / _FEATURES).write_bytes(fits.dump(kept))
                 write_json(
-                    temporary / "unit.json",
+                    temporary / self.layout.facts(key).name,
                     {
                         **key._asdict(),
                         "seconds": round(result.seconds, 3),
@@ -273,7 +287,7 @@ class ModelStore:
         lost = [step.name for step in facts.features.steps if step.key and step.key not in kept]
         if lost:
             raise StoreError(f"{path}: lacks the fit of {shown(lost[0])}; copy the weights folder again")
-        return StoredUnit(fitted, FeaturePipeline.restore(facts.features.to_json(), _Loaded(kept)))
+        return StoredUnit(fitted, FeaturePipeline.restore(facts.features.to_json(), NoStore(kept)))
 
     def load_oof(self, stage: str, seed: int, fold: int, variant: str | None = None) -> pd.DataFrame:
         """Read a unit's validation predictions, or one of its variants."""
@@ -288,14 +302,8 @@ class ModelStore:
         return path
 
 
-class _Loaded:
-    """Fits that are in memory already, for ``FeaturePipeline.restore``."""
-
-    def __init__(self, kept: dict[str, Any]):
-        self._kept = kept
-
-    def load(self, key: str) -> Any:
-        return self._kept[key]
+def _read_if_there(path: Path, schema: type[RecordType]) -> RecordType | None:
+    return read_record(path, schema) if path.exists() else None
 
 
 def _variant(name: str) -> str:
@@ -305,11 +313,9 @@ def _variant(name: str) -> str:
 def _sweep(folder: Path) -> None:
     """Remove temporary folders that a killed run left; recent ones may belong to another process at work."""
     for path in folder.glob(".fold-*.tmp"):
-        try:
+        with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
-        except FileNotFoundError:
-            continue
 
 
 def first_difference(old: Any, new: Any, place: str = "") -> str:
@@ -318,9 +324,4 @@ def first_difference(old: Any, new: Any, place: str = "") -> str:
         for name in [*new, *old]:
             if old.get(name) != new.get(name):
                 return first_difference(old.get(name), new.get(name), f"{place}.{name}" if place else name)
-    return f"{place or 'value'}: {_short(old)} there, {_short(new)} now"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return f"{place or 'value'}: {shown(json.dumps(old))} there, {shown(json.dumps(new))} now"

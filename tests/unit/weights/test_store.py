@@ -1,5 +1,8 @@
 """Units on disk: whole or absent, checked when read, and never taken for those of other settings."""
 
+import os
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +12,10 @@ from sklearn.decomposition import PCA
 from moa.errors import StoreError
 from moa.features import LogScaler
 from moa.features.pipeline import FeaturePipeline, Step, excluding
-from moa.files import write_json
+from moa.files import read_json, write_json
 from moa.learners.base import Fitted
 from moa.weights.layout import UnitKey
+from moa.weights.records import FORMAT
 from moa.weights.store import ModelStore
 from moa.weights.units import UnitResult
 
@@ -82,6 +86,21 @@ def test_nothing_is_left_behind_when_saving_fails(store, oof, monkeypatch):
     assert list((store.folder / "nn" / "seed-7").iterdir()) == []
 
 
+def test_what_a_killed_run_left_is_removed_after_a_day_and_what_others_are_writing_stays(store, oof):
+    def left(name, hours):
+        folder = store.layout.unit(UNIT).with_name(name)
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(b"half")
+        os.utime(folder, (time.time() - 3600 * hours,) * 2)
+        return folder
+
+    running = [left(".fold-1.a.tmp", 0), left(".fold-1.b.tmp", 23), store.scratch("nn", 7, 1)]
+    killed, scratch = left(".fold-2.c.tmp", 25), store.scratch(*UNIT)
+    save(store, oof)
+    assert all(folder.exists() for folder in running) and (running[0] / "weights.safetensors").exists()
+    assert not killed.exists() and not scratch.exists()
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "oof.parquet"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_a_damaged_artifact_is_refused_by_name(store, oof, name, damage):
@@ -106,6 +125,19 @@ def test_weights_of_another_version_of_the_recipe_are_refused(store):
     ) as caught:
         store.check_version(4)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_a_newer_format_is_refused_in_one_line(store):
+    store.claim({"settings": {}})
+    manifest = read_json(store.layout.manifest)
+    assert manifest["format"] == store.manifest().format == FORMAT
+    write_json(store.layout.manifest, manifest | {"format": FORMAT + 1, "settings": "in a form of its own"})
+    for use in (store.manifest, lambda: store.check_version(2), lambda: store.claim({"settings": {}})):
+        with pytest.raises(StoreError, match=rf"manifest.json: was written in format {FORMAT + 1}, ") as caught:
+            use()
+        assert str(caught.value).endswith(f"this version reads up to {FORMAT}; install a newer version")
+    write_json(store.layout.manifest, {"settings": {}})
+    assert store.manifest().format == 1
 
 
 def test_a_manifest_without_a_version_is_of_the_first(store):
