@@ -36,22 +36,23 @@ from moa.progress import console
 class Dataset:
     """The tables of a data set, all indexed by sig_id.
 
-    Shapes in brackets are those of the competition.
+    Sizes in brackets are those of the competition.
 
     Attributes:
         features: training rows in file order; columns are ``schema.features`` (875), the values float64.
         scored: 0/1 labels of the same rows, uint8, shape (rows, scored targets [206]).
         nonscored: 0/1 labels of the same rows, uint8, shape (rows, nonscored targets [402]); None if not read.
-        test: features of the test rows, any number of rows; none where an assay of one's own has no test file.
+        test: features of the test rows, any number of rows; no rows where another assay has no test file.
         drugs: drug_id (the compound) of the training rows; None if not read.
         sample_submission: the file as a table; None if there is no such file.
         fingerprint: sha256 of each file read, by its usual name.
-        schema: the assay, which the files were checked against.
+        schema: the assay, against which the files were checked.
         metadata: ``Metadata_`` columns of training and test rows; no columns where the files have none.
         identities: gene or cell line behind each feature, as ``moa.data.feature_names.read_identities`` has them; None
             where that is not known.
         wells: what wells.csv says of training and test rows, any columns; None: there is no such file.
-        compounds: as ``drugs``, also where no fold needs them; None where train_drug.csv is missing or has an error.
+        compounds: as ``drugs``, but read although no fold needs them; None where train_drug.csv is missing or has an
+            error.
     """
 
     features: pd.DataFrame
@@ -105,21 +106,22 @@ class Dataset:
                 described.setdefault(column, table[column])
         for name in names:
             if name not in described:
-                known = ", ".join(dict.fromkeys(column.removeprefix(METADATA) for column in described)) or "none"
-                raise UserError(f"column '{name}' of the rows is not known; choose of: {known}")
+                choices = ", ".join(dict.fromkeys(column.removeprefix(METADATA) for column in described)) or "none"
+                raise UserError(f"column '{name}' of the rows is not known; choose of: {choices}")
         return pd.DataFrame({name: described[name].reindex(index) for name in names}, index)
 
 
 class _Reader:
-    """Reads the tables of one folder and collects what is wrong with them and worth telling."""
+    """Reads the tables of one folder and collects problems and notes."""
 
     def __init__(self, folder: Path, schema: Assay):
         self.folder, self.schema = Path(folder), schema
-        self.problems, self.hashes = Problems(), {}
+        self.problems = Problems()
+        self.hashes: dict[str, str] = {}
         self.metadata: list[pd.DataFrame] = []
 
     def read(self, name: str, text: Sequence[str], optional: bool = False) -> pd.DataFrame | None:
-        """A table as it is; None if it cannot be read, or is optional and not there."""
+        """A table as it is; None if it cannot be read, or is optional and missing."""
         if optional and not has_table(self.folder, name):
             return None
         table, self.hashes[name] = read_table(find_table(self.folder, name), text, self.problems)
@@ -152,16 +154,6 @@ class _Reader:
         table = self.read(TRAIN_DRUG, (SIG_ID, "drug_id"))
         return check_drugs(TRAIN_DRUG, self._plain(TRAIN_DRUG, table), features, self.problems)
 
-    def compounds(self, features: pd.DataFrame | None) -> pd.Series | None:
-        """The compound of each row where nothing depends on it; None where that is not known for certain."""
-        if features is None or not has_table(self.folder, TRAIN_DRUG):
-            return None
-        problems = Problems()
-        table, _ = read_table(find_table(self.folder, TRAIN_DRUG), (SIG_ID, "drug_id"), problems)
-        if table is not None:
-            table, _ = set_aside(TRAIN_DRUG, table, (SIG_ID, "drug_id"), problems)
-        return check_drugs(TRAIN_DRUG, table, features, problems)
-
     def wells(self) -> pd.DataFrame | None:
         """The table of wells, by sig_id; None where there is none."""
         if not has_table(self.folder, WELLS):
@@ -173,7 +165,7 @@ class _Reader:
             return None
 
     def sample(self, test: pd.DataFrame | None, targets: list[str] | None) -> pd.DataFrame | None:
-        """The sample submission, checked; None where it is not there or of other rows."""
+        """The sample submission, checked; None where it is missing or has other rows."""
         table = self.read(SAMPLE_SUBMISSION, (SIG_ID,), optional=True)
         return check_sample(self._plain(SAMPLE_SUBMISSION, table), test, targets, self.problems)
 
@@ -182,7 +174,7 @@ class _Reader:
         return None if table is None else set_aside(name, table, (), self.problems)[0]
 
     def finish(self) -> None:
-        """Print the notes; raise the problems if there are some."""
+        """Print the notes; raise a ``DataError`` if there are problems."""
         if self.problems:
             raise DataError(self.problems)
         for note in self.problems.notes:
@@ -220,14 +212,14 @@ def load_dataset(
     test = reader.features(TEST_FEATURES, optional=not schema.strict)
     scored = reader.labels(TRAIN_SCORED, train)
     others = reader.labels(TRAIN_NONSCORED, train) if nonscored and schema.n_nonscored != 0 else None
-    drug = reader.drugs(train) if drugs else None
-    compounds = reader.compounds(train) if drug is None else drug
+    # Where no fold needs the compounds, a file that is missing or has errors is no problem, and not part of the data.
+    drug = (reader if drugs else _Reader(folder, schema)).drugs(train)
     sample = reader.sample(test, None if scored is None else list(scored))
     if train is not None and test is not None:
         problems.ids(TEST_FEATURES, test.index.intersection(train.index), f"is in {TRAIN_FEATURES} too")
     if train is not None:
-        if not schema.is_treated(train).any():
-            control = schema.control
+        control = schema.control
+        if control and not schema.is_treated(train).any():
             problems.append(
                 f"{TRAIN_FEATURES}: no treated row: column '{control.column}' holds {' or '.join(control.values)} in "
                 f"every row, so there is nothing to learn from"
@@ -236,11 +228,11 @@ def load_dataset(
             problems.note(note)
     wells, identities = reader.wells(), identities_of(folder, schema)
     reader.finish()
+    assert train is not None, "a table that cannot be read is a problem"
     metadata = pd.concat(reader.metadata)
     test = train.iloc[:0] if test is None else test
-    return Dataset(
-        train, scored, others, test, drug, sample, reader.hashes, schema, metadata, wells, identities, compounds
-    )
+    known = drug if drugs else None
+    return Dataset(train, scored, others, test, known, sample, reader.hashes, schema, metadata, wells, identities, drug)
 
 
 def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
@@ -260,7 +252,7 @@ def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
     problems = Problems()
     table, _ = read_table(Path(path), schema.text_columns, problems)
     found = None if table is None else checked_features(Path(path).name, table, problems, schema)[0]
-    if problems:
+    if problems or found is None:
         raise DataError(problems)
     return found
 
@@ -270,7 +262,7 @@ class TestSet(NamedTuple):
 
     Attributes:
         features: columns ``schema.features``, indexed by sig_id.
-        sample_submission: fixes the order of a submission; None where there is none.
+        sample_submission: sets the order of a submission; None where there is no such file.
         metadata: ``Metadata_`` columns of the same rows; no columns where the file has none.
     """
 
@@ -281,8 +273,6 @@ class TestSet(NamedTuple):
 
 def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> TestSet:
     """Read and check the files that predictions need: the test features and, if present, the sample submission.
-
-    The training files, which take forty times as long to read and check, are not needed.
 
     Args:
         folder: the folder with the files.
@@ -304,19 +294,14 @@ def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> 
 
 def summary(data: Dataset) -> list[tuple[str, str]]:
     """Counts of rows, targets and drugs of ``data``, for display, as (name, value)."""
-    prevalence = data.scored.mean()
+    prevalence, per_row = data.scored.mean(), data.scored.to_numpy().sum() / len(data.scored)
+    spread = f"{prevalence.min():.5f} to {prevalence.max():.5f}, mean {prevalence.mean():.5f}"
     facts = [
         ("assay", f"{data.schema.name}: {_measured(data.schema)}"),
         ("training rows", f"{len(data.features):,}, treated {data.treated.sum():,}"),
         ("test rows", f"{len(data.test):,}, treated {data.test_treated.sum():,}"),
-        (
-            "scored targets",
-            f"{data.scored.shape[1]}, {data.scored.to_numpy().sum() / len(data.scored):.2f} positives per row",
-        ),
-        (
-            "prevalence of scored targets",
-            f"{prevalence.min():.5f} to {prevalence.max():.5f}, mean {prevalence.mean():.5f}",
-        ),
+        ("scored targets", f"{data.scored.shape[1]}, {per_row:.2f} positives per row"),
+        ("prevalence of scored targets", spread),
     ]
     if data.nonscored is not None:
         positive = int(data.nonscored.any().sum())
@@ -330,6 +315,7 @@ def _measured(schema: Assay) -> str:
     """The feature groups and conditions of an assay, in words."""
     words = [f"{len(group.columns):,} {group.name}" for group in schema.groups]
     for condition in schema.conditions:
-        values = "a number" if condition.levels is None else ", ".join(map(str, condition.levels))
-        words.append(f"{condition.name} ({values if len(values) <= 40 else f'{len(condition.levels)} levels'})")
+        levels = condition.levels or ()
+        values = ", ".join(map(str, levels)) or "a number"
+        words.append(f"{condition.name} ({values if len(values) <= 40 else f'{len(levels)} levels'})")
     return ", ".join(words)

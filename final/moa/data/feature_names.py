@@ -1,14 +1,15 @@
 """What features are: the gene or cell line behind a column, for the competition and for any data folder.
 
-The competition's columns were anonymous. After it ended its organisers published what they are (Laboratory for
+The competition's columns were anonymous. After it had ended, its organisers published what they are (Laboratory for
 Innovation Science at Harvard, repository moa_challenge): g-0 … g-771 are 772 of the 978 landmark genes of the L1000
 assay in ascending order of their Entrez id, c-0 … c-99 are 100 cell lines of the PRISM assay.
-``competition_features.csv`` holds these ids. Its last two columns are those of public L1000 files (GEO series
-GSE70138): the symbol that older files use where it differs from today's, and the Affymetrix probe of the gene.
+``competition_features.csv`` holds these ids. Its last two columns come from public L1000 files (GEO series GSE70138):
+the symbol that older files use where it differs from today's, and the Affymetrix probe of the gene.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -21,22 +22,14 @@ from moa.errors import UserError
 #: The file of a data folder that says what its features are.
 FEATURES_FILE = "features.csv"
 #: Columns of such a file; all but the first may be absent.
-FEATURE, GROUP, ENTREZ_ID, SYMBOL, PROBE_ID, CELL_LINE = (
-    "feature",
-    "group",
-    "entrez_id",
-    "symbol",
-    "probe_id",
-    "cell_line",
-)
-FORMER_SYMBOL = "former_symbol"
+FEATURE, GROUP, ENTREZ_ID, SYMBOL = "feature", "group", "entrez_id", "symbol"
+PROBE_ID, CELL_LINE, FORMER_SYMBOL = "probe_id", "cell_line", "former_symbol"
 IDENTITY = (GROUP, ENTREZ_ID, SYMBOL, CELL_LINE, FORMER_SYMBOL, PROBE_ID)
-_COMPETITION = Path(__file__).with_name("competition_features.csv")
 
 
 @lru_cache(maxsize=1)
 def _competition() -> pd.DataFrame:
-    return read_identities(_COMPETITION)
+    return read_identities(Path(__file__).with_name("competition_features.csv"))
 
 
 def competition_features() -> pd.DataFrame:
@@ -69,31 +62,24 @@ def read_identities(path: Path) -> pd.DataFrame:
     twice = table[FEATURE][table[FEATURE].duplicated()]
     if len(twice):
         raise UserError(
-            f"{path}: column '{FEATURE}', line {twice.index[0] + 2}: '{twice.iloc[0]}' is named above already; "
-            "keep one row for each feature"
+            f"{path}: column '{FEATURE}', line {twice.index[0] + 2}: '{twice.iloc[0]}' is repeated; keep one row for "
+            "each feature"
         )
     table = table.set_index(FEATURE)
     others = [column for column in table if column not in IDENTITY]
     return table.reindex(columns=[*IDENTITY, *others], fill_value="")
 
 
-def folder_features(folder: Path) -> pd.DataFrame | None:
-    """What the features of a data folder are; None if it has no ``features.csv``.
-
-    Returns:
-        as ``read_identities``.
-    """
-    path = Path(folder) / FEATURES_FILE
-    return read_identities(path) if path.exists() else None
-
-
 def identities_of(folder: Path, schema: Assay) -> pd.DataFrame | None:
     """What the features of a data folder are: those of the competition, or what its ``features.csv`` says.
 
     Returns:
-        as ``read_identities``; None where it is not known.
+        as ``read_identities``; None where there is no such file.
     """
-    return competition_features() if schema.of_competition else folder_features(folder)
+    if schema.of_competition:
+        return competition_features()
+    path = Path(folder) / FEATURES_FILE
+    return read_identities(path) if path.exists() else None
 
 
 def display_names(features: Iterable[str], identities: pd.DataFrame | None) -> dict[str, str]:
@@ -101,16 +87,16 @@ def display_names(features: Iterable[str], identities: pd.DataFrame | None) -> d
 
     Args:
         features: column names.
-        identities: as ``read_identities`` returns it, ``competition_features()`` for example; None: not known.
+        identities: as ``read_identities`` returns it, such as ``competition_features()``; None: not known.
 
     Returns:
-        a name for each of ``features``; names that would stand for two features get the column's name in brackets.
+        a name for each of ``features``; a name of two features has the column's name in brackets.
     """
     if identities is None:
         return {feature: feature for feature in features}
     known = identities[SYMBOL].where(identities[SYMBOL] != "", identities[CELL_LINE])
     names = {feature: known.get(feature) or feature for feature in features}
-    counts = pd.Series(list(names.values())).value_counts()
+    counts = Counter(names.values())
     return {
         feature: name if counts[name] == 1 or name == feature else f"{name} ({feature})"
         for feature, name in names.items()

@@ -6,9 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from moa.data.feature_names import competition_features, display_names, folder_features, read_identities
+from moa.data.assay import COMPETITION
+from moa.data.feature_names import competition_features, display_names, identities_of, read_identities
 from moa.data.schema import CELLS, GENES
 from moa.errors import UserError
+
+OTHER = COMPETITION.model_copy(update={"name": "another assay"})
 
 
 def test_every_feature_of_the_competition_has_a_name():
@@ -43,16 +46,17 @@ def test_names_for_display(tmp_path):
     assert found == {"g-0": "AARS1", "c-0": "HEYA8_OVARY", "g_mean": "g_mean"}
     assert display_names(["g-0"], None) == {"g-0": "g-0"}, "of another assay, whose features nobody named"
     (tmp_path / "features.csv").write_text("feature,symbol\n1_at,ABC\n2_at,ABC\n3_at,\n4_at,X\n")
-    names = display_names(["1_at", "2_at", "3_at", "4_at"], folder_features(tmp_path))
+    names = display_names(["1_at", "2_at", "3_at", "4_at"], identities_of(tmp_path, OTHER))
     assert names == {"1_at": "ABC (1_at)", "2_at": "ABC (2_at)", "3_at": "3_at", "4_at": "X"}
-    assert folder_features(tmp_path / "none") is None
+    assert identities_of(tmp_path / "none", OTHER) is None
+    assert identities_of(tmp_path, COMPETITION).equals(competition_features())
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("symbol\nA\n", "missing column 'feature'"),
-        ("feature\na\nb\na\n", "line 4: 'a' is named above already"),
+        ("feature\na\nb\na\n", "line 4: 'a' is repeated"),
         ("", "not a csv file"),
     ],
 )
