@@ -5,6 +5,7 @@ Every command imports this module with the recipes, so numpy, pandas and scikit-
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from moa.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 #: Number of treated rows up to which the drug-aware scheme keeps a drug in one fold; larger drugs are split by rows.
@@ -81,28 +83,33 @@ class Folds(BaseModel):
         return drug_aware_folds(y, drugs, self.n_splits, state)
 
 
-def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int) -> pd.Series:
+def _fold_numbers(splits: Iterable[tuple[np.ndarray, np.ndarray]], index: pd.Index) -> pd.Series:
+    """The number of the split in which each row of ``index`` is validated."""
+    import pandas as pd
+
+    folds = pd.Series(-1, index=index, name="fold", dtype="int64")
+    for number, (_, valid) in enumerate(splits):
+        folds.iloc[valid] = number
+    return folds
+
+
+def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int | None) -> pd.Series:
     """K folds over shuffled rows, without regard to labels.
 
     Args:
         y: any table of the rows, indexed by sig_id.
         n_splits: number of folds.
-        seed: seed of the shuffle.
+        seed: of the shuffle; None: a different shuffle at each call.
 
     Returns:
         fold numbers 0 … n_splits-1, indexed like ``y``.
     """
-    import numpy as np
-    import pandas as pd
     from sklearn.model_selection import KFold
 
-    folds = np.empty(len(y), dtype=np.int64)
-    for number, (_, valid) in enumerate(KFold(n_splits, shuffle=True, random_state=seed).split(y)):
-        folds[valid] = number
-    return pd.Series(folds, index=y.index, name="fold")
+    return _fold_numbers(KFold(n_splits, shuffle=True, random_state=seed).split(y), y.index)
 
 
-def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = False) -> pd.Series:
+def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int | None, shuffle: bool = False) -> pd.Series:
     """Stratify rows by their labels (Sechidis et al. 2011, iterative stratification): the "old CV".
 
     Without shuffling, the library breaks ties with numpy's global generator. Here a generator seeded with ``seed``
@@ -111,7 +118,7 @@ def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = 
     Args:
         y: 0/1 targets, shape (rows, targets), indexed by sig_id.
         n_splits: number of folds.
-        seed: of the shuffle or of the ties.
+        seed: of the shuffle or of the ties; None: different ones at each call.
         shuffle: shuffle the rows first.
 
     Returns:
@@ -124,23 +131,20 @@ def multilabel_folds(y: pd.DataFrame, n_splits: int, seed: int, shuffle: bool = 
 
     if shuffle:
         splitter = MultilabelStratifiedKFold(n_splits=n_splits, shuffle=True, random_state=seed)
-        folds = np.empty(len(y), dtype=np.int64)
         labels = np.repeat(y.to_numpy(), 2 if y.shape[1] == 1 else 1, axis=1)  # the library refuses a single target
-        for number, (_, valid) in enumerate(splitter.split(labels, labels)):
-            folds[valid] = number
-    else:
-        ratios = np.full(n_splits, 1 / n_splits)
-        folds = IterativeStratification(y.to_numpy().astype(bool), ratios, check_random_state(seed))
+        return _fold_numbers(splitter.split(labels, labels), y.index)
+    ratios = np.full(n_splits, 1 / n_splits)
+    folds = IterativeStratification(y.to_numpy().astype(bool), ratios, check_random_state(seed))
     return pd.Series(np.asarray(folds, dtype=np.int64), index=y.index, name="fold")
 
 
-def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed: int = 34) -> pd.Series:
+def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed: int | None = 34) -> pd.Series:
     """Keep each drug of at most ``SMALL_DRUG_ROWS`` rows in one fold, stratified by the drug's targets: the "new CV".
 
     A drug is stratified by the targets of any of its rows. Drugs enter in the order of their number of rows, the
     largest first and equal ones by first appearance, which decides the random draws. The test set has drugs that are
     not in the training data, so folds that hold out whole drugs measure what the leaderboard measures. Drugs with many
-    rows are assumed to be in the test set too; their rows are stratified one by one.
+    rows are assumed to be in the test set too, so their rows are stratified one by one.
 
     Args:
         y: 0/1 targets, shape (rows, targets), indexed by sig_id.
@@ -164,15 +168,11 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     small = rows_of_drug <= SMALL_DRUG_ROWS
     folds = pd.Series(-1, index=y.index, name="fold")
     if small.any():
-        by_drug = y[small].groupby(drugs[small]).mean().loc[_drugs_by_rows(drugs[small])]
+        # The order that value_counts had in 2020.
+        rows = drugs[small].groupby(drugs[small], sort=False).size().sort_values(ascending=False, kind="stable")
+        by_drug = y[small].groupby(drugs[small]).mean().loc[rows.index]
         fold_of_drug = multilabel_folds((by_drug > 0).astype("int8"), n_splits, seed, shuffle=True)
         folds[small] = drugs[small].map(fold_of_drug).to_numpy()
     if (~small).any():
         folds[~small] = multilabel_folds(y[~small], n_splits, seed, shuffle=True).to_numpy()
     return folds
-
-
-def _drugs_by_rows(drugs: pd.Series) -> pd.Index:
-    """Drugs by number of rows, largest first; equal ones by first appearance: 2020's order of value_counts."""
-    rows = drugs.groupby(drugs, sort=False).size()
-    return rows.sort_values(ascending=False, kind="stable").index

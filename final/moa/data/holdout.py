@@ -1,15 +1,15 @@
-"""Folds that hold out whole compounds: what a model says of a compound that it has not seen.
+"""Folds that hold out whole compounds: they measure what a model predicts for a compound that it has not seen.
 
 Rows of one compound are alike. Where some of them are trained on, a score on the others says how well a model remembers
-compounds. Here every compound is held out whole, whatever its number of rows, in some parts or each in turn. Further
-columns, such as the week in which a plate was made, are left out as well: a fold's rows share a part of the compounds
-and a week, and its training rows have neither.
+compounds. Here every compound is held out as a whole, whatever its number of rows: in several parts, or one compound at
+a time. Further columns, such as the week in which a plate was made, can be left out as well: a fold's rows share a part
+of the compounds and a week, and its training rows have neither.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,8 +30,8 @@ class Held:
 
     Attributes:
         fold: fold of each row, shape (rows,).
-        codes: what a fold's training rows must not share with it, one column for each column that is held out, shape
-            (rows, columns); -1 in controls where nothing is shared.
+        codes: values that a fold's training rows must not share with it, one column for each column that is held out,
+            shape (rows, columns); -1 in controls where nothing is shared.
         groups: number of the compound of each row, shape (rows,); controls have numbers of their own.
     """
 
@@ -43,7 +43,7 @@ class Held:
         """Positions of a fold's training rows.
 
         Raises:
-            UserError: there are none.
+            UserError: no treated row is left.
         """
         import numpy as np
 
@@ -61,8 +61,8 @@ class HoldOut(BaseModel):
     Attributes:
         columns: what is held out: "compound", or another column of the data set's rows (see
             ``moa.data.dataset.Dataset.facts``), and columns that are left out of a fold's training rows as well.
-        parts: number of parts that the values of the first column are spread over, so that each mechanism is in as many
-            of them as possible; None: each value in turn.
+        parts: number of parts over which the values of the first column are spread, so that each mechanism is in as
+            many of them as possible; None: one value at a time.
         n_splits: number of folds that this gives in the data set.
         seed: of the spreading; None: the seed of the model, so that each model seed has its own parts.
     """
@@ -93,9 +93,9 @@ class HoldOut(BaseModel):
     def of(cls, columns: tuple[str, ...], parts: int | None, data: Dataset) -> HoldOut:
         """The scheme for a data set.
 
-        In parts, each model seed spreads the values anew: on a plate of few compounds a score depends more on the parts
-        than on the seed, so the mean of several seeds is the better estimate, and their spread an honest one. Where
-        further columns are left out, the number of folds follows from the parts, so all seeds share them.
+        With parts, each model seed spreads the values anew: on a plate of few compounds a score depends more on the
+        parts than on the seed, so the mean of several seeds is the better estimate, and its spread includes that of the
+        parts. Where further columns are left out, the number of folds depends on the parts, so all seeds share them.
 
         Raises:
             UserError: a column is not known, or there are too few values to hold out.
@@ -110,11 +110,11 @@ class HoldOut(BaseModel):
     def assign(self, data: Dataset, index: pd.Index, seed: int = 0) -> Held:
         """The folds of training rows.
 
-        Treated rows are split by their own columns. Controls have no mechanism to be held out: they are spread over the
-        folds by rows.
+        Treated rows are split by their columns. Controls have no mechanism that could be held out: their rows are
+        spread over the folds.
 
         Args:
-            data: the data set, from whose treated rows alone the folds follow.
+            data: the data set; only its treated rows decide the folds.
             index: sig_ids of the rows wanted, some or all of the training rows.
             seed: the model's seed, used if the scheme has no seed.
         """
@@ -128,7 +128,7 @@ class HoldOut(BaseModel):
         controls = pd.DataFrame(-1, data.features.index[~treated].sort_values(), rows.columns)
         controls["fold"] = np.arange(len(controls)) % self.n_splits
         controls["group"] = len(rows) + np.arange(len(controls))
-        # Further columns are left out of the training rows among the controls too.
+        # Controls that share a further column with a fold are left out of its training rows too.
         for place, column in enumerate(self.columns[1:], 1):
             known = data.facts((column,), treated)[column].drop_duplicates()
             code_of = pd.Series(rows[place].loc[known.index].to_numpy(), known)
@@ -138,7 +138,7 @@ class HoldOut(BaseModel):
         return Held(found["fold"].to_numpy(), found[list(range(codes.shape[1]))].to_numpy(), found["group"].to_numpy())
 
 
-def _spread(columns: tuple[str, ...], parts: int | None, seed: int, data: Dataset) -> tuple[Any, Any]:
+def _spread(columns: tuple[str, ...], parts: int | None, seed: int, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Codes, shape (treated rows, columns), and fold of each treated row."""
     import numpy as np
     import pandas as pd
@@ -157,11 +157,10 @@ def _spread(columns: tuple[str, ...], parts: int | None, seed: int, data: Datase
     if parts is not None and parts < len(values):
         labels = data.scored[treated].groupby(first).max().loc[values]
         part = multilabel_folds(labels.astype("int8"), parts, seed, shuffle=True)
-        for empty in sorted(set(range(parts)) - set(part)):  # a draw may forget a part where there are few values
+        for empty in sorted(set(range(parts)) - set(part)):  # with few values a draw may leave a part empty
             part[part.index[part == part.mode()[0]][-1]] = empty
     else:
         part = pd.Series(np.arange(len(values)), values)
-    codes = [first.map(part).to_numpy(), *(pd.factorize(table[column], sort=True)[0] for column in columns[1:])]
-    codes = np.column_stack(codes)
-    fold = np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
-    return codes, fold
+    others = [pd.factorize(table[column], sort=True)[0] for column in columns[1:]]
+    codes = np.column_stack([first.map(part).to_numpy(), *others])
+    return codes, np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)

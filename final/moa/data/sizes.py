@@ -1,36 +1,33 @@
-"""Settings that depend on the size of the data: where there are fewer rows or columns than they ask for, they shrink.
+"""Settings that depend on the size of the data: where there are fewer rows or columns than they need, they shrink.
 
-The published settings are for 21,948 treated rows and 872 columns. A field of a configuration says by a mark in its
-type which rule holds for it, and ``shrink`` applies the rules to a whole configuration. The competition's own data are
-never touched.
+The published settings are for 21,948 treated rows and 872 columns, and hold for the competition's data as they are. A
+mark in the type of a configuration's field says which rule it follows; ``shrink`` applies the rules to a configuration.
 
-- width of a layer: at most four hidden units a training row, rounded down to a power of two;
-- rows of a batch: at least six batches an epoch, rounded down to a power of two, but eight rows;
+- width of a layer: at most four hidden units per training row, rounded down to a power of two;
+- rows of a batch: so few that an epoch has six batches, rounded down to a power of two, but at least eight;
 - moving averages of batch norm: over at most the batches of one epoch;
 - components, factors and dimensions of a feature group: at most a quarter of the rows, and never more than the group
   has columns;
 - clusters of rows: at most one for ten rows;
 - columns to select: at most all;
-- a network that reads another's predictions alone: left out unless there are ten compounds for each of its inputs.
+- a network that reads only another's predictions: left out unless there are ten compounds for each of its inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from moa.data.assay import Assay, FeatureGroup
 
 LEAST_BATCH = 8
-#: Independent examples that each input of a network needs, where its inputs are another network's predictions alone.
-EXAMPLES_AN_INPUT = 10
+#: Independent examples that each input of a network needs, where its inputs are only another network's predictions.
+EXAMPLES_PER_INPUT = 10
 Config = TypeVar("Config", bound=BaseModel)
 Value = TypeVar("Value")
-#: Name of the group that the settings published for viabilities hold for.
-_CELLS = "cells"
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Limit:
 
     Attributes:
         most: largest value, from the number of training rows and of feature columns.
-        groups: "genes" or "cells" where the number is of a feature group; see ``setting_of``.
+        groups: "genes" or "cells" where the number belongs to a feature group; see ``setting_of``.
     """
 
     most: Callable[[int, int], int]
@@ -68,10 +65,10 @@ GENE_CLUSTERS, CELL_CLUSTERS = (Limit(lambda rows, columns: max(2, rows // 10), 
 def setting_of(group: FeatureGroup, genes: Value, cells: Value) -> Value:
     """Which of two settings, published for genes and for cells, holds for a feature group.
 
-    That of cells, the competition's viabilities, is for the group "cells"; every other group is taken like genes: many
-    columns, of which few components are kept.
+    That of cells, the competition's viabilities, is for the group "cells"; every other group is treated like genes: it
+    has many columns, of which few components are kept.
     """
-    return cells if group.name == _CELLS else genes
+    return cells if group.name == "cells" else genes
 
 
 def components(group: FeatureGroup, genes: int, cells: int) -> int:
@@ -80,17 +77,17 @@ def components(group: FeatureGroup, genes: int, cells: int) -> int:
 
 
 def can_correct(predictions: int, examples: int) -> bool:
-    """Whether a network that reads another's predictions alone has enough to learn from.
+    """Whether a network that reads only another's predictions has enough to learn from.
 
     Rows of a compound are alike, and where compounds are held out whole, all its rows were predicted by the same units.
-    With few compounds such a network learns by heart what was predicted for each of them. Ten examples for each input
-    is the usual rule of thumb for a model fitted to so few columns; the competition has 16 compounds for each.
+    With few compounds such a network memorises what was predicted for each of them. Ten examples for each input is the
+    usual rule of thumb for a model of so few columns; the competition has 16 compounds for each.
 
     Args:
         predictions: number of predictions that are read.
         examples: compounds, or rows where compounds are not known.
     """
-    return examples >= EXAMPLES_AN_INPUT * predictions
+    return examples >= EXAMPLES_PER_INPUT * predictions
 
 
 def shrink(config: Config, assay: Assay, rows: int) -> tuple[Config, list[str]]:
@@ -110,39 +107,31 @@ def shrink(config: Config, assay: Assay, rows: int) -> tuple[Config, list[str]]:
 
 
 def _shrunk(config: Config, assay: Assay, rows: int, place: str, changes: list[str]) -> Config:
-    updates = {}
+    updates: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             updates[name] = _shrunk(value, assay, rows, f"{place}{name}.", changes)
             continue
-        averaging = next((mark for mark in field.metadata if isinstance(mark, Averaging)), None)
-        if averaging is not None:
-            batch_size = updates.get(averaging.batch_size, getattr(config, averaging.batch_size))
-            least = round(1 / -(-rows // batch_size), 4)
-            updates[name] = max(value, least)
-            if least > value:
-                changes.append(f"{place}{name} {value:g} → {least:g}")
-        limit = next((mark for mark in field.metadata if isinstance(mark, Limit)), None)
-        if limit is None or not value:
-            continue
-        groups = [group for group in assay.groups if limit.groups in (None, setting_of(group, "genes", "cells"))]
-        if not groups:  # a setting of cells where there are none
-            continue
-        most = limit.most(rows, len(assay.values))
-        updates[name] = min(value, most)
-        if most < value:
-            changes.append(f"{place}{name} {value} → {most}")
-        if limit in (GENE_COMPONENTS, CELL_COMPONENTS):
-            changes += list(_narrow(groups, updates[name], f"{place}{name}"))
+        for mark in field.metadata:
+            if isinstance(mark, Averaging):
+                batch_size = updates.get(mark.batch_size, getattr(config, mark.batch_size))
+                least = round(1 / -(-rows // batch_size), 4)
+                updates[name] = max(value, least)
+                if least > value:
+                    changes.append(f"{place}{name} {value:g} → {least:g}")
+            elif isinstance(mark, Limit) and value:
+                groups = [each for each in assay.groups if mark.groups in (None, setting_of(each, "genes", "cells"))]
+                if not groups:  # a setting of cells where there are none
+                    continue
+                most = mark.most(rows, len(assay.values))
+                updates[name] = found = min(value, most)
+                if most < value:
+                    changes.append(f"{place}{name} {value} → {most}")
+                if mark in (GENE_COMPONENTS, CELL_COMPONENTS):
+                    narrow = [each for each in groups if len(each.columns) < found]
+                    changes += [f"{place}{name} {found} → {len(each.columns)} for {each.name}" for each in narrow]
     return config.model_copy(update=updates)
-
-
-def _narrow(groups: list[FeatureGroup], value: int, name: str) -> Iterator[str]:
-    """Groups of fewer columns than components are asked for, in words."""
-    for group in groups:
-        if len(group.columns) < value:
-            yield f"{name} {value} → {len(group.columns)} for {group.name}"
 
 
 def _power_of_two(number: int) -> int:
