@@ -1,4 +1,4 @@
-"""The kaggle client, version 1 or 2: it is found, run, and its refusals are put into words.
+"""The kaggle client, version 1 or 2: it is found and run, and its refusals are explained.
 
 It is run as a command and not imported: importing it asks for credentials, and ends the process where there are none.
 """
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import BinaryIO
+from typing import IO
 
 from moa.errors import UserError
 
@@ -44,7 +44,7 @@ class KaggleClient:
 
         Args:
             arguments: its command line.
-            watch: called twice a second while it runs.
+            watch: called twice per second while it runs.
 
         Returns:
             its status, and what it printed: refusals of the server go to stdout or to stderr, depending on its version.
@@ -83,16 +83,16 @@ class KaggleClient:
         message = f"the kaggle client failed ({lines[-1] if lines else 'no message'}); try again"
         return UserError(self._words(message, ", "))
 
-    def _start(self, arguments: Sequence[str], messages: BinaryIO) -> subprocess.Popen:
-        options = {"stdin": subprocess.DEVNULL, "stdout": messages, "stderr": subprocess.STDOUT}
+    def _start(self, arguments: Sequence[str], messages: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = [self.path, *arguments]
         try:
-            return subprocess.Popen([self.path, *arguments], **options)
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=subprocess.STDOUT)
         except OSError as error:
             text = f"{self.path}: cannot be run ({error.strerror}); reinstall it"
             raise UserError(self._words(text, ", ")) from None
 
     def _credentials(self) -> str:
-        """What to do where Kaggle does not know who asks; clients before 2.0 know no tokens."""
+        """What to do where Kaggle does not accept the credentials; clients before 2.0 know no tokens."""
         version = re.search(r"Kaggle (?:CLI|API) ([\d.]+)", self.run("--version")[1])
         number = version[1] if version else ""
         given = os.environ.get("KAGGLE_API_TOKEN")

@@ -37,4 +37,4 @@ def keep(key: str, table: pa.Table) -> None:
             file.write(hashlib.sha256(body).hexdigest().encode())
             file.write(body)
     except (OSError, RuntimeError, pa.ArrowException):
-        pass  # the cache cannot be written, or the user has no home folder: the file is parsed again next time
+        pass  # the cache cannot be written, or the user has no home folder: next time the file is parsed again

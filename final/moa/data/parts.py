@@ -1,6 +1,6 @@
-"""A features file of any size in parts of some rows: csv or parquet, read once and never held as a whole.
+"""A features file of any size in parts of some rows: csv or parquet, read once and never held in memory as a whole.
 
-A part is what is read, as bytes: it can be parsed and checked in another process than the one that reads the file.
+A part is the bytes that were read, so that another process can parse and check it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ class Part:
 
     Attributes:
         number: from 0.
-        first: number of the first row's line in a csv file, whose header is line 1; of the row in a parquet file.
+        first: line number of the first row in a csv file, whose header is line 1; in a parquet file its row number.
         content: csv text below a copy of the header, or an Arrow stream.
         parquet: whether the file is a parquet file.
         size: MiB of the file that these rows take; estimated for a parquet file.
@@ -58,15 +59,16 @@ class Part:
 
 
 def read_parts(features: Path, rows_at_a_time: int) -> Iterator[Part]:
-    """Read a file part by part; at least one, also where it has no rows, so that this problem is found.
+    """Read a file part by part: at least one part, which has no rows where the file has none.
 
     Raises:
         UserError: the file cannot be read.
     """
     with _open(features) as file:
-        parquet = file.read(len(PARQUET)) == PARQUET
-        file.seek(0)
-        yield from (_parquet_parts if parquet else _csv_parts)(file, features, rows_at_a_time)
+        if _is_parquet(file):
+            yield from _parquet_parts(file, features, rows_at_a_time)
+        else:
+            yield from _csv_parts(file, rows_at_a_time)
 
 
 class Parsed(NamedTuple):
@@ -128,13 +130,13 @@ def id_hashes(ids: Iterable[str]) -> np.ndarray:
 
 
 class SeenIds:
-    """Finds ids that were there before, by their hashes; 8 bytes an id, whatever their number."""
+    """Finds ids that were added before, by their hashes; 8 bytes per id."""
 
     def __init__(self) -> None:
         self._runs: list[np.ndarray] = []  # sorted, each at least twice as long as the next
 
     def add(self, hashes: np.ndarray) -> np.ndarray:
-        """Whether each was added before, shape of ``hashes``; adds them."""
+        """Whether each of ``hashes`` was added by an earlier call, same shape; adds them."""
         again = np.zeros(len(hashes), bool)
         for run in self._runs:
             places = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
@@ -146,7 +148,7 @@ class SeenIds:
         return again
 
 
-def _csv_parts(file: BinaryIO, features: Path, rows_at_a_time: int) -> Iterator[Part]:
+def _csv_parts(file: BufferedIOBase, rows_at_a_time: int) -> Iterator[Part]:
     """Parts of some lines, each below a copy of the header."""
     header = file.readline()
     first, number = 2, 0
@@ -164,9 +166,9 @@ def _csv_parts(file: BinaryIO, features: Path, rows_at_a_time: int) -> Iterator[
         first, number = first + len(lines), number + 1
 
 
-def _parquet_parts(file: BinaryIO, features: Path, rows_at_a_time: int) -> Iterator[Part]:
+def _parquet_parts(file: BufferedIOBase, features: Path, rows_at_a_time: int) -> Iterator[Part]:
     try:
-        # Else the whole file is read ahead, and kept in memory to the end.
+        # Otherwise the whole file is read ahead, and kept in memory to the end.
         table = pyarrow.parquet.ParquetFile(file, pre_buffer=False, buffer_size=_MIB)
         # Without pandas' own metadata an index is a column like the others.
         schema = table.schema_arrow.remove_metadata()
@@ -203,32 +205,37 @@ def _parse_arrow(content: bytes, schema: Assay, problems: Problems, name: str) -
 
 
 def is_features_file(features: Path, schema: Assay) -> bool:
-    """Whether a file is a features file of this project, by its header; else it is a laboratory's own file.
+    """Whether a file is a features file of this project, by its header; otherwise it is a laboratory's own file.
 
-    A table without sig_id that has the columns of controls and conditions is a features file that lost its ids: reading
-    it says so.
+    A table without sig_id that has the columns of controls and conditions counts as one, and so does a file that is
+    damaged, empty or has another separator: reading it reports what is wrong.
 
     Raises:
         UserError: the file cannot be read.
     """
     marks = {*schema.control_columns, *schema.condition_columns}
     with _open(features) as file:
-        if file.read(len(PARQUET)) == PARQUET:
-            file.seek(0)
+        if _is_parquet(file):
             try:
                 names = set(pyarrow.parquet.ParquetFile(file).schema_arrow.names)
             except (pa.ArrowException, OSError):
-                return True  # damaged: reading it says so
-            return SIG_ID in names or (bool(marks) and marks <= names)
-        file.seek(0)
-        header = file.readline(_LONGEST_HEADER)
-    # With another separator, or a header alone, it is still such a file: reading it says what is wrong.
-    plain = re.sub(rb"[\"\s\xef\xbb\xbf]", b"", re.sub(rb"\t", b",", header))
-    names = {name.decode("utf-8", "replace") for name in re.split(rb"[,;|]", plain)}
-    return SIG_ID in names or (bool(marks) and marks <= names) or not header.strip()
+                return True
+        else:
+            header = file.readline(_LONGEST_HEADER)
+            if not header.strip():
+                return True
+            plain = re.sub(rb"[\"\s\xef\xbb\xbf]", b"", re.sub(rb"\t", b",", header))
+            names = {name.decode("utf-8", "replace") for name in re.split(rb"[,;|]", plain)}
+    return SIG_ID in names or (bool(marks) and marks <= names)
 
 
-def _open(features: Path) -> BinaryIO:
+def _is_parquet(file: BufferedIOBase) -> bool:
+    start = file.read(len(PARQUET))
+    file.seek(0)
+    return start == PARQUET
+
+
+def _open(features: Path) -> BufferedIOBase:
     try:
         file = features.open("rb")
         packed = file.read(2) == _GZIP

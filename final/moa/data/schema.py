@@ -1,8 +1,7 @@
 """Names of the files of a data set, and the columns and sizes of the competition's.
 
-The names of the files and of the ``sig_id`` column are the project's own file format and always the same. What is of
-the competition alone is for ``moa.data.assay.COMPETITION`` and for the synthetic data: the rest of the package receives
-an ``Assay`` and names no column.
+The names of the files and of the ``sig_id`` column are the project's own file format and always the same. The rest is
+for ``moa.data.assay.COMPETITION`` and for the synthetic data: other code receives an ``Assay`` and names no column.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ TRAIN_SCORED = "train_targets_scored.csv"
 TRAIN_NONSCORED = "train_targets_nonscored.csv"
 TRAIN_DRUG = "train_drug.csv"
 SAMPLE_SUBMISSION = "sample_submission.csv"
-#: Optional: what is known about the rows besides, such as plate, well and compound.
+#: Optional: what else is known about the rows, such as plate, well and compound.
 WELLS = "wells.csv"
-#: What the column drug_id of train_drug.csv holds: a name for it among the columns that describe rows.
+#: The name that drug_id of train_drug.csv has among the columns that describe rows.
 COMPOUND = "compound"
-
 
 CP_TYPE, CP_TIME, CP_DOSE = "cp_type", "cp_time", "cp_dose"
 TREATED, CONTROL = "trt_cp", "ctl_vehicle"

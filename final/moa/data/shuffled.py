@@ -1,7 +1,7 @@
 """A copy of a data set with the labels of its compounds exchanged: a control for training.
 
-Models that are trained on it can learn nothing of mechanisms. What they still score, against the exchanged labels, is
-what the folds, the measures and the frequencies of the targets give away.
+Models that are trained on it can learn nothing about mechanisms. Their scores against the exchanged labels show what
+the folds, the measures and the frequencies of the targets give away.
 """
 
 from __future__ import annotations
