@@ -20,10 +20,11 @@ from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import measures
 from moa.models.registry import recipe
 from moa.plots.charts import INK, SERIES
-from moa.reporting import SECTIONS, write_report
 from moa.reporting.inputs import TRUTH, collect
 from moa.reporting.page import Section, Table, Text
-from moa.reporting.scores import Scores
+from moa.reporting.report import write_report
+from moa.reporting.scores import ReportScores
+from moa.reporting.sections import SECTIONS
 from support.report_pages import Page, fake, write_weights
 
 OLD, NEW, FIVE = "simple-nn-old-cv", "simple-nn-new-cv", "three-stage-nn-5fold"
@@ -203,7 +204,7 @@ def test_it_says_that_data_are_synthetic_and_escapes_names(run):
 
 def test_target_figures(run, data_dir, data):
     folder, oofs, _, page = run
-    scores = Scores(collect(data_dir, folder / "weights", folder / "predictions"))
+    scores = ReportScores(collect(data_dir, folder / "weights", folder / "predictions"))
     assert scores.reference.key == "best-lb", "a blend of several members is looked at closely"
     treated = data.scored[data.treated]
     single = scores.models[OLD]
@@ -225,7 +226,7 @@ def test_target_figures(run, data_dir, data):
 
 def test_drugs(run, data_dir, data):
     folder, *_ = run
-    scores = Scores(collect(data_dir, folder / "weights", folder / "predictions"))
+    scores = ReportScores(collect(data_dir, folder / "weights", folder / "predictions"))
     reference, table = scores.reference, scores.drugs
     drug = table.index[3]
     rows = reference.y.index[data.drugs.loc[reference.y.index] == drug]
@@ -238,7 +239,7 @@ def test_drugs(run, data_dir, data):
     # Nineteen treated rows of one drug: it is then large, as the positive control is; their rows are counted apart.
     together = scores.y.index[5:24]
     merged = data.drugs.mask(data.drugs.index.isin(together), "large")
-    scores = Scores(dataclasses.replace(scores.inputs, data=dataclasses.replace(data, drugs=merged)))
+    scores = ReportScores(dataclasses.replace(scores.inputs, data=dataclasses.replace(data, drugs=merged)))
     whole = scores.models[OLD]
     drug = merged.loc[whole.y.index]
     small = drug.map(drug.value_counts()) <= SMALL_DRUG_ROWS
@@ -272,7 +273,7 @@ def test_a_further_section_is_one_function(run, data_dir, tmp_path):
     sections = [SECTIONS[0], more, lambda _: None]
     path = write_report(data_dir, folder / "weights", folder / "predictions", tmp_path, sections)
     page = Page(path.read_text(encoding="utf-8"))
-    assert list(page.sections) == ["scores", "map"] and isinstance(seen[0], Scores)
+    assert list(page.sections) == ["scores", "map"] and isinstance(seen[0], ReportScores)
     assert page.table("map")["weight"].tolist() == ["0.25", "–"]
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from moa.data.dataset import load_dataset
 from moa.data.table_files import write_table
-from moa.reporting import SECTIONS, write_report
 from moa.reporting.measures import measures
+from moa.reporting.report import write_report
+from moa.reporting.sections import SECTIONS
 from support.browser import DESK, PHONE, chromium
 from support.report_pages import Page, fake, write_weights
 

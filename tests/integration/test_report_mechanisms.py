@@ -12,7 +12,7 @@ from moa.data.table_files import write_table
 from moa.metrics.losses import column_log_loss
 from moa.reporting.inputs import collect
 from moa.reporting.mechanisms import TOP, WELLS, mechanism_data
-from moa.reporting.scores import Scores
+from moa.reporting.scores import ReportScores
 from support.report_pages import fake
 
 OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
@@ -27,7 +27,7 @@ def case(data_dir, tmp_path_factory):
     oof = fake(treated, 1)
     write_table(predictions / OLD / "oof.parquet", oof)
     write_table(predictions / NEW / "oof.parquet", fake(treated, 2).iloc[:150])
-    scores = Scores(collect(data_dir, predictions / "none", predictions))
+    scores = ReportScores(collect(data_dir, predictions / "none", predictions))
     return scores, data, treated, oof, mechanism_data(scores)
 
 

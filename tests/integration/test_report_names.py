@@ -8,8 +8,8 @@ from moa.data.dataset import load_dataset
 from moa.data.synthetic import synthesize
 from moa.data.table_files import write_table
 from moa.plots.images import class_panels
-from moa.reporting import write_report
 from moa.reporting.page import svg
+from moa.reporting.report import write_report
 from support.browser import chromium
 from support.report_pages import Page, fake
 

@@ -15,12 +15,12 @@ from moa.learners.deepinsight.attributions import attributions
 from moa.learners.deepinsight.fitted import FittedCNN
 from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
-from moa.reporting import write_report
 from moa.reporting.explanations import explain
 from moa.reporting.inputs import collect
 from moa.reporting.networks import network_section, networks
 from moa.reporting.page import Table
-from moa.reporting.scores import Scores
+from moa.reporting.report import write_report
+from moa.reporting.scores import ReportScores
 from moa.reporting.sections import blends, scores
 from moa.weights.trained import open_trained
 
@@ -42,7 +42,7 @@ def predictions(weights, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(data_dir, weights, predictions):
-    return Scores(collect(data_dir, weights, predictions))
+    return ReportScores(collect(data_dir, weights, predictions))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_page_names_genes_and_cells_and_stays_small(found, seen, data_dir, weigh
         for prefix, top in (("g-", 5), ("c-", 3)):
             best = weight[weight.index.str.startswith(prefix)].sort_values(ascending=False).index[:top]
             assert ", ".join(found.names[feature] for feature in best) in shown
-        assert f"{found.models[CNN].aucs[name]:.3f}" in shown
+        assert f"{found.models[CNN].areas.loc[name, 'roc_auc']:.3f}" in shown
 
 
 def test_a_method_that_ranks_nothing_is_left_out_with_a_word(found, seen):
@@ -150,15 +150,15 @@ def test_a_map_that_leaves_most_pixels_empty_is_remarked_on(found, seen):
 
 
 def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions, tmp_path):
-    assert networks(Scores(collect(data_dir, tmp_path / "none", predictions))) == []
+    assert networks(ReportScores(collect(data_dir, tmp_path / "none", predictions))) == []
     only = {NN: found.inputs.models[NN]}
-    assert networks(Scores(dataclasses.replace(found.inputs, models=only))) == []
+    assert networks(ReportScores(dataclasses.replace(found.inputs, models=only))) == []
 
 
 def test_a_searched_blend_is_shown_beside_the_published_ones(data_dir, weights, predictions, tmp_path):
     members = (Member(model=CNN, weight=0.25), Member(model=NN, weight=0.75))
     save_blend(BlendSpec(name="mine", title="My search", members=members), tmp_path / "mine.yaml")
-    found = Scores(collect(data_dir, weights, predictions, [tmp_path / "mine.yaml"]))
+    found = ReportScores(collect(data_dir, weights, predictions, [tmp_path / "mine.yaml"]))
     single = {name: prediction.table.astype(float) for name, prediction in found.models.items()}
     assert found.blends["mine"].loss == pytest.approx(log_loss(found.y, 0.25 * single[CNN] + 0.75 * single[NN]))
     section = blends(found)

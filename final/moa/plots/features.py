@@ -21,12 +21,12 @@ _FAR = 10
 
 
 class Seen(Protocol):
-    """A step as it was seen at work: its name, and a sample of rows before and after it.
+    """A step of a pipeline: its name, and a sample of rows before and after it.
 
     Attributes:
         name: of the step.
         before: the step's inputs, shape (rows, columns).
-        after: what it made of them, same rows.
+        after: its outputs, same rows.
         kind: "in place" (columns are transformed), "map" (components or coordinates), "clusters" (a 0/1 column each),
             "values" (other new columns).
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from moa.learners.deepinsight.attributions import attributions, class_images
 from moa.learners.deepinsight.fitted import FittedCNN
 from moa.learners.runtime import Runtime
 from moa.reporting.inputs import ModelResult
-from moa.reporting.scores import Scores
+from moa.reporting.scores import ReportScores
 from moa.weights.trained import open_trained
 
 #: Number of the most common targets that are explained.
@@ -21,8 +22,8 @@ CLASSES = 4
 #: of a second.
 IMAGE_ROWS, EXPLAINED_ROWS = 200, 16
 #: Methods of attribution, with their names in the report.
-METHODS = {"gradient": "input gradient", "grad-cam": "Grad-CAM"}
-#: Number of calls of `ExplanationCallback.on_step`, at most.
+METHODS: dict[Literal["gradient", "grad-cam"], str] = {"gradient": "input gradient", "grad-cam": "Grad-CAM"}
+#: Number of steps of `explain`, at most.
 STEPS = 1 + len(METHODS) * CLASSES
 
 
@@ -58,27 +59,19 @@ class Explanation:
         }
 
 
-class ExplanationCallback:
-    """Receives the progress of `explain`; override what you need."""
-
-    def on_step(self, done: int) -> None:
-        """Called after each step, at most `STEPS` times."""
-
-
 def ranks_features(weight: pd.Series) -> bool:
     """Whether the attributions of a class differ between features at all."""
     return weight.max() > weight.min()
 
 
-def explain(found: Scores, model: ModelResult, callback: ExplanationCallback | None = None) -> Explanation:
+def explain(found: ReportScores, model: ModelResult, on_step: Callable[[int], None] = lambda done: None) -> Explanation:
     """Explain the first trained unit of a model.
 
     Args:
         found: the scores of the report.
         model: a DeepInsight CNN with at least one finished unit.
-        callback: receives the progress.
+        on_step: called with the number of steps that are done, of at most `STEPS`.
     """
-    callback = callback or ExplanationCallback()
     trained = open_trained(model.name, found.inputs.weights, Runtime.of(), whole=False)
     stage = trained.last.name
     first = model.units[model.units["stage"] == stage].iloc[0]
@@ -92,19 +85,17 @@ def explain(found: Scores, model: ModelResult, callback: ExplanationCallback | N
     y = found.y[found.y.sum().nlargest(CLASSES).index].rename_axis(columns=None)
     y = y.loc[:, y.any()]
     means = _mean_images(fitted, y, inputs)
-    callback.on_step(1)
+    on_step(1)
 
     held_out = y.loc[y.index.isin(trained.store.load_oof(stage, seed, fold).index)]
     explained = {target: held_out.index[held_out[target] > 0][:EXPLAINED_ROWS] for target in y}
     explained = {target: rows for target, rows in explained.items() if len(rows)}
-    weights = {method: {} for method in METHODS}
-    done = 1
-    for target, rows in explained.items():
+    weights: dict[str, dict[str, pd.Series]] = {method: {} for method in METHODS}
+    for number, (target, rows) in enumerate(explained.items()):
         X = inputs(rows)
-        for method in METHODS:
+        for done, method in enumerate(METHODS, 2 + number * len(METHODS)):
             weights[method][target] = attributions(fitted, X, [target], method, batch_size=8)[target]
-            done += 1
-            callback.on_step(done)
+            on_step(done)
     shown = next((rows[0] for rows in explained.values()), y.index[0])
     return Explanation(
         unit=(seed, fold),

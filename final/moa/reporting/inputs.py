@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ from moa.errors import UserError
 from moa.models.base import Recipe, Stage
 from moa.models.registry import recipes
 from moa.weights.held_out_folds import held_out_folds
-from moa.weights.layout import UnitKey, WeightsFolder
+from moa.weights.layout import WeightsFolder
 from moa.weights.records import ManifestRecord
 from moa.weights.store import ModelStore
 from moa.weights.trained import stages_of
@@ -32,8 +32,7 @@ from moa.weights.trained import stages_of
 CURVE = {"epoch", "train_loss", "valid_loss"}
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """A setting that differs from the published one."""
 
     setting: str
@@ -56,7 +55,7 @@ class ModelResult:
         units: one row per finished unit: stage, seed, fold, seconds, device.
         history: learning curves: stage, seed, fold, epoch, train_loss, valid_loss.
         folds: of each row by seed, in the last stage; None if no fold of it is finished.
-        stages: those of the trained settings; empty if they are not known.
+        stages: of the trained settings; empty if they are not known.
     """
 
     name: str
@@ -72,26 +71,11 @@ class ModelResult:
     folds: pd.DataFrame | None = None
 
     @property
-    def planned(self) -> int | None:
-        """Number of units of the whole plan; None if it is not known."""
-        return sum(len(stage.units()) for stage in self.stages) or None
-
-    @property
-    def profile(self) -> str | None:
-        """The profile of the training run; None if it was not recorded."""
-        return self.manifest.profile if self.manifest else None
-
-    @property
     def differences(self) -> list[Difference]:
         """Settings that differ from the published ones."""
         if self.recipe is None or self.manifest is None or self.manifest.settings is None:
             return []
         return list(_differences(self.manifest.settings, self.recipe.config.model_dump(mode="json")))
-
-    @property
-    def seconds(self) -> float:
-        """Training time of the finished units."""
-        return float(self.units["seconds"].sum()) if len(self.units) else 0.0
 
 
 @dataclass(frozen=True)
@@ -131,19 +115,19 @@ def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path]
         UserError: there are no OOF predictions, their rows or targets are not those of the data, or two blends have the
             same name.
     """
-    found = sorted({path.parent.name for kind in ("oof", "test") for path in predictions.glob(f"*/{kind}.parquet")})
-    if not any((predictions / name / "oof.parquet").exists() for name in found):
+    oofs, tests = ({path.parent.name for path in predictions.glob(f"*/{kind}.parquet")} for kind in ("oof", "test"))
+    if not oofs:
         raise UserError(f"{predictions}: holds no <model>/oof.parquet; run `moa predict all --out {predictions}` first")
     dataset = load_dataset(data, drugs=has_table(data, TRAIN_DRUG), nonscored=False)
-    known = recipes()
-    order = [name for name in known if name in found] + [name for name in found if name not in known]
+    known, found = recipes(), oofs | tests
+    order = [*(name for name in known if name in found), *sorted(found - set(known))]
     models = {name: _model(name, known.get(name), dataset, weights, predictions / name) for name in order}
     synthetic = is_synthetic(data)
     truth = _truth(data / TRUTH, dataset) if synthetic else None
     specs = _blends([*blends, *sorted(predictions.glob("*.yaml"))])
     wells = read_wells(find_table(data, WELLS)) if has_table(data, WELLS) else None
-    known = describe_rows(dataset.features, dataset.schema, dataset.drugs, wells)
-    return Inputs(dataset, weights, synthetic, truth, known, models, specs)
+    rows = describe_rows(dataset.features, dataset.schema, dataset.drugs, wells)
+    return Inputs(dataset, weights, synthetic, truth, rows, models, specs)
 
 
 def _blends(further: Sequence[Path]) -> dict[str, BlendSpec]:
@@ -166,18 +150,15 @@ def _truth(path: Path, data: Dataset) -> pd.DataFrame | None:
 def _model(name: str, recipe: Recipe | None, data: Dataset, weights: Path, folder: Path) -> ModelResult:
     result = ModelResult(name, recipe.title if recipe else name, recipe)
     targets = data.scored.columns
-    if (folder / "oof.parquet").exists():
-        path = folder / "oof.parquet"
+    if (path := folder / "oof.parquet").exists():
         result.oof = _fitting(read_table(path), data.scored.index, targets, path, TRAIN_SCORED)
-    if (folder / "test.parquet").exists():
-        path = folder / "test.parquet"
-        table = _fitting(read_table(path), data.test.index, targets, path, TEST_FEATURES)
-        lost = data.test.index[data.test_treated].difference(table.index)
+    if (path := folder / "test.parquet").exists():
+        result.test = _fitting(read_table(path), data.test.index, targets, path, TEST_FEATURES)
+        lost = data.test.index[data.test_treated].difference(result.test.index)
         if len(lost):
             raise UserError(
                 f"{path}: {len(lost)} treated test rows are missing, the first is {lost[0]!r}; predict again"
             )
-        result.test = table
     if WeightsFolder(weights).has(name):
         store = ModelStore(weights, name)
         result.manifest = store.manifest()
@@ -206,12 +187,8 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
     """Costs, learning curves and variants of the finished units of a model."""
     units, curves = [], []
     variants: dict[str, list[pd.DataFrame]] = {}
-    position = {stage.name: number for number, stage in enumerate(result.stages)}
-
-    def in_order(key: UnitKey) -> tuple[int, UnitKey]:
-        return position.get(key.stage, len(position)), key
-
-    for key in sorted(store.layout.units(), key=in_order):
+    order = {stage.name: number for number, stage in enumerate(result.stages)}
+    for key in sorted(store.layout.units(), key=lambda key: (order.get(key.stage, len(order)), key)):
         facts = store.unit_facts(*key)
         units.append({**key._asdict(), "seconds": facts.seconds, "device": facts.device})
         curves += [{**key._asdict(), **row} for row in facts.history if set(row) >= CURVE]
@@ -220,10 +197,9 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
             if set(table.columns) == set(data.scored.columns):
                 variants.setdefault(name, []).append(table)
     result.units, result.history = pd.DataFrame(units), pd.DataFrame(curves)
-    last = [
-        (key.seed, key.fold) for key in store.layout.units() if result.stages and key.stage == result.stages[-1].name
-    ]
-    result.folds = held_out_folds(store, result.stages[-1].name, last) if last else None
+    last = result.stages[-1].name if result.stages else None
+    finished = [(key.seed, key.fold) for key in store.layout.units() if key.stage == last]
+    result.folds = held_out_folds(store, last, finished) if last and finished else None
     for name, parts in variants.items():
         table = pd.concat(parts).groupby(level=0, sort=True).mean()
         result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, store.folder, TRAIN_SCORED)
@@ -236,7 +212,7 @@ def _stages(recipe: Recipe | None, manifest: ManifestRecord, schema: Assay) -> t
     try:
         config = type(recipe.config).model_validate(manifest.settings)
         schema = Assay.model_validate(manifest.data_schema) if manifest.data_schema else schema
-        hold_out = manifest.hold_out and HoldOut.model_validate(manifest.hold_out)
+        hold_out = HoldOut.model_validate(manifest.hold_out) if manifest.hold_out else None
         return stages_of(recipe, config, schema, hold_out)
     except ValueError:  # settings of another version of the package
         return ()

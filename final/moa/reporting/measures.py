@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from moa.data.wells import DOSE, TREATMENT
+from moa.metrics.losses import prevalence_baseline
 from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import MEASURES
 from moa.metrics.ranking import measures as measure
-from moa.progress import progress
+from moa.models.base import Stage
+from moa.progress import Bar, progress
 from moa.reporting.page import LOSS, Block, Section, Table
-from moa.reporting.scores import Prediction, Scores
+from moa.reporting.scores import ReportScores, ScoredPrediction
 
 #: Neighbours of the nearest-neighbour baseline.
 _NEIGHBOURS = 5
@@ -19,17 +20,13 @@ _HEADINGS = {name: heading for name, heading in MEASURES.items() if name != "log
 _FORMATS = dict.fromkeys(_HEADINGS.values(), ".3f") | {"log loss": LOSS, "rows": ",d"}
 
 
-def measures(found: Scores) -> Section | None:
+def measures(found: ReportScores) -> Section | None:
     """The field's measures of every prediction, of prevalence and of nearest neighbours; the reference by dose."""
     if not found.everything:
         return None
-    predictions = list(found.everything.values())
-    lines = {p.title: p.measures for p in predictions}
+    lines = {p.title: p.measures for p in found.everything.values()}
     whole = found.reference
-    prevalence = pd.DataFrame(
-        np.tile(found.prevalence.to_numpy(), (len(whole.y), 1)), whole.y.index, found.prevalence.index
-    )
-    lines["prevalence alone"] = measure(whole.y, prevalence)
+    lines["prevalence alone"] = measure(whole.y, prevalence_baseline(found.y, whole.y.index))
     lines |= _neighbours(found)
     single = all(line["accuracy"] == line["top_1"] for line in lines.values())
     names = [name for name in _HEADINGS if name != ("top_1" if single else "accuracy")]
@@ -53,38 +50,40 @@ def measures(found: Scores) -> Section | None:
     )  # fmt: skip
 
 
-def _neighbours(found: Scores) -> dict[str, dict[str, float]]:
+def _neighbours(found: ReportScores) -> dict[str, dict[str, float]]:
     """Measures of nearest neighbours with the folds of the models; each kind of folds once."""
-    models = {
-        model.stages[-1].folds.label: model
-        for model in reversed(found.inputs.models.values())
-        if model.name in found.models and model.folds is not None
-    }
+    by_label: dict[str, tuple[Stage, pd.DataFrame]] = {}
+    for model in reversed(found.inputs.models.values()):
+        if model.name in found.models and model.folds is not None:
+            by_label[model.stages[-1].folds.label] = (model.stages[-1], model.folds)
     features = found.inputs.data.features.loc[found.y.index, list(found.inputs.data.schema.values)]
     lines = {}
-    for label, model in reversed(models.items()):
+    for label, (stage, folds) in reversed(by_label.items()):
         title = f"{_NEIGHBOURS} nearest neighbours, folds {label}"
+        held = getattr(stage.folds, "columns", ())
+        apart = found.inputs.known[[name for name in held[1:] if name in found.inputs.known]]
         with progress(f"{title}, %", 100) as bar:
-            folds, held = model.folds.reindex(features.index), getattr(model.stages[-1].folds, "columns", ())
-            others = [name for name in held[1:] if name in found.inputs.known]
-            apart = found.inputs.known[others].reindex(features.index).astype("string")
+
+            def on_part(share: float, bar: Bar = bar) -> None:
+                bar.update(round(100 * share))
+
             votes = neighbour_votes(
-                features, found.y, folds, _NEIGHBOURS, lambda share, bar=bar: bar.update(round(100 * share)), apart
-            )
+                features, found.y, folds.reindex(features.index), _NEIGHBOURS, on_part,
+                apart.reindex(features.index).astype("string"),
+            )  # fmt: skip
         lines[title] = measure(found.y.loc[votes.index], votes, probabilities=False)
     return lines
 
 
-def _parts(found: Scores, prediction: Prediction) -> pd.DataFrame:
+def _parts(found: ReportScores, prediction: ScoredPrediction) -> pd.DataFrame:
     """The measures of a prediction at each dose, and over treatments."""
-    known = found.inputs.known.reindex(prediction.y.index)
+    y, p = prediction.y, prediction.table
+    known = found.inputs.known.reindex(y.index)
     rows = []
     if DOSE in known:
         for dose, part in known.groupby(DOSE):
-            rows.append(
-                {"part": f"dose {dose}"} | measure(prediction.y.loc[part.index], prediction.table.loc[part.index])
-            )
+            rows.append({"part": f"dose {dose}"} | measure(y.loc[part.index], p.loc[part.index]))
     if TREATMENT in known and known[TREATMENT].notna().any():
-        y, p = prediction.y.groupby(known[TREATMENT]).max(), prediction.table.groupby(known[TREATMENT]).mean()
-        rows.append({"part": "treatments"} | measure(y, p))
-    return pd.DataFrame(rows, columns=["part", "rows", *MEASURES]) if rows else pd.DataFrame()
+        by = known[TREATMENT]
+        rows.append({"part": "treatments"} | measure(y.groupby(by).max(), p.groupby(by).mean()))
+    return pd.DataFrame(rows, columns=["part", "rows", *MEASURES])

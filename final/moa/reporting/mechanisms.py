@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from moa.data.wells import COMPOUND, DOSE, TIME
 from moa.progress import Bar, progress
 from moa.reporting.page import Section, View, rounded
-from moa.reporting.scores import Prediction, Scores, calibration_table
+from moa.reporting.scores import ReportScores, ScoredPrediction, calibration_table
 
 #: A well counts as found where the mechanism is among as many most likely ones.
 TOP = 5
@@ -19,7 +20,7 @@ WELLS, COMPOUNDS = 8, 100
 _NAMED = 3
 
 
-def mechanisms(found: Scores) -> Section:
+def mechanisms(found: ReportScores) -> Section:
     """All mechanisms in a list that can be searched, sorted and filtered."""
     reference = found.reference
     return Section(
@@ -30,7 +31,7 @@ def mechanisms(found: Scores) -> Section:
     )  # fmt: skip
 
 
-def mechanism_data(found: Scores) -> dict[str, Any]:
+def mechanism_data(found: ReportScores) -> dict[str, Any]:
     """What the page shows of each mechanism, as JSON values.
 
     Returns:
@@ -50,27 +51,19 @@ def mechanism_data(found: Scores) -> dict[str, Any]:
             measured.append(each.areas.assign(loss=each.losses)[["loss", "roc_auc", "average_precision"]].to_numpy())
             bar.update(len(measured), each.title)
         rows = _rows(found, named, measured, bar)
-    return {
-        "predictions": [each.title for each in predictions],
-        "top": TOP,
-        "compounds": named.known,
-        "mechanisms": rows,
-    }
+    titles = [each.title for each in predictions]
+    return {"predictions": titles, "top": TOP, "compounds": named.known, "mechanisms": rows}
 
 
-def _rows(found: Scores, named: _Wells, measured: list[np.ndarray], bar: Bar) -> list[dict[str, Any]]:
+def _rows(found: ReportScores, named: _Wells, measured: list[np.ndarray], bar: Bar) -> list[dict[str, Any]]:
     """What is shown of each target; ``measured``: log loss, AUC and AP of each prediction, shape (targets, 3)."""
-    reference = found.reference
-    y, p = reference.y, reference.table
-    place = _places(p)
-    labels, values = y.to_numpy() > 0, p.to_numpy(np.float64)
+    y, p = found.reference.y, found.reference.table
     rows = []
     for column, target in enumerate(y.columns):
-        facts = found.targets.loc[target]
-        positive = np.flatnonzero(labels[:, column])
-        false = np.flatnonzero((place[:, column] == 1) & ~labels[:, column])
-        rank, probability = place[:, column], values[:, column]
-        missed = positive[rank[positive] > TOP]
+        facts, rank = found.targets.loc[target], named.place[:, column]
+        positive = np.flatnonzero(named.labels[:, column])
+        false = np.flatnonzero((rank == 1) & ~named.labels[:, column])
+        hit = rank[positive] <= TOP
         rows.append(
             {
                 "name": str(target),
@@ -84,88 +77,75 @@ def _rows(found: Scores, named: _Wells, measured: list[np.ndarray], bar: Bar) ->
                 "ap": rounded(measured[0][column, 2]),
                 "by": [[rounded(each[column, 0], 5), *rounded(each[column, 1:])] for each in measured],
                 "curve": _curve(y[[target]], p[[target]]),
-                "carriers": named.carriers(positive, rank, probability),
-                "hits": [int((rank[positive] == 1).sum()), int((rank[positive] <= TOP).sum())],
+                "carriers": named.carriers(positive, column),
+                "hits": [int((rank[positive] == 1).sum()), int(hit.sum())],
                 "false_first": len(false),
-                "found": named.wells(positive[rank[positive] <= TOP], column, place, values, -1),
-                "missed": named.wells(missed, column, place, values, 1),
-                "false": named.wells(false, column, place, values, -1),
+                "found": named.wells(positive[hit], column, -1),
+                "missed": named.wells(positive[~hit], column, 1),
+                "false": named.wells(false, column, -1),
             }
         )
         bar.update(len(measured) + len(rows))
     return rows
 
 
-def _places(p: pd.DataFrame) -> np.ndarray:
-    """Each target's place among a row's targets by probability, the most likely 1; shape of ``p``."""
-    order = np.argsort(-p.to_numpy(), axis=1, kind="stable")
-    place = np.empty(order.shape, np.int32)
-    np.put_along_axis(place, order, np.arange(1, order.shape[1] + 1, dtype=np.int32)[None], axis=1)
-    return place
-
-
 def _curve(y: pd.DataFrame, p: pd.DataFrame) -> list[list[float | None]]:
     """The bins of one target's calibration: predicted, observed, rows, low, high."""
-    table = calibration_table(y, p)
     return [
-        [rounded(row.predicted), rounded(row.observed), int(row.cells), rounded(row.low), rounded(row.high)]
-        for row in table.itertuples()
+        [rounded(predicted), rounded(observed), int(cells), rounded(low), rounded(high)]
+        for predicted, observed, cells, low, high in calibration_table(y, p).itertuples(index=False)
     ]
 
 
 class _Wells:
-    """Names the rows of a prediction by compound, dose and time, as far as they are known."""
+    """The rows of a prediction, named by compound, dose and time as far as they are known.
 
-    def __init__(self, found: Scores, reference: Prediction):
-        self.ids = reference.y.index
+    Attributes:
+        known: whether any compound is.
+        labels: whether a row carries a target, shape (rows, targets).
+        values: probabilities, same shape.
+        place: of a target among the row's targets by probability, the most likely 1; same shape.
+    """
+
+    def __init__(self, found: ReportScores, reference: ScoredPrediction):
+        self.ids, self.targets = reference.y.index, list(map(str, reference.y.columns))
+        self.labels, self.values = reference.y.to_numpy() > 0, reference.table.to_numpy(np.float64)
+        self.place = rankdata(-reference.table.to_numpy(), method="ordinal", axis=1)
         facts = found.inputs.known.reindex(self.ids)
-        self.known = COMPOUND in facts and bool(facts[COMPOUND].notna().any())
-        self.compound = facts[COMPOUND].to_numpy() if self.known else None
-        self.codes = pd.factorize(self.compound)[0] if self.known else None
+        self.compound = facts[COMPOUND].to_numpy(object) if COMPOUND in facts else np.full(len(facts), None)
+        self.known = bool(pd.notna(self.compound).any())
         columns = [facts[name] for name in (DOSE, TIME) if name in facts]
         self.conditions = [
             ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in row if not pd.isna(value))
             for row in (zip(*columns, strict=True) if columns else ((),) * len(self.ids))
         ]
-        self.labels = reference.y.to_numpy() > 0
-        self.targets = list(map(str, reference.y.columns))
 
-    def carriers(self, positive: np.ndarray, rank: np.ndarray, probability: np.ndarray) -> list[list[Any]]:
+    def carriers(self, positive: np.ndarray, column: int) -> list[list[Any]]:
         """Compounds of the positive rows: name, wells, wells found, mean probability; the most likely first."""
-        if not self.known or not len(positive):
-            return []
-        table = pd.DataFrame(
-            {"code": self.codes[positive], "found": rank[positive] <= TOP, "mean": probability[positive]}
-        )
-        table["row"] = positive
-        table = table[table["code"] >= 0].groupby("code").agg(
-            wells=("found", "size"), found=("found", "sum"), mean=("mean", "mean"), row=("row", "first")
-        )  # fmt: skip
+        hit, values = self.place[positive, column] <= TOP, self.values[positive, column]
+        table = pd.DataFrame({"hit": hit, "value": values}).groupby(self.compound[positive], sort=False)
+        table = table.agg(wells=("hit", "size"), hits=("hit", "sum"), mean=("value", "mean"))
         table = table.sort_values("mean", ascending=False, kind="stable").iloc[:COMPOUNDS]
-        return [
-            [str(self.compound[each.row]), int(each.wells), int(each.found), rounded(each.mean)]
-            for each in table.itertuples()
-        ]
+        return [[str(name), int(wells), int(hits), rounded(mean)] for name, wells, hits, mean in table.itertuples()]
 
-    def wells(self, rows: np.ndarray, column: int, place: np.ndarray, values: np.ndarray, sign: int) -> list[list[Any]]:
+    def wells(self, rows: np.ndarray, column: int, sign: int) -> list[list[Any]]:
         """Some rows: sig_id, compound, conditions, probability, place, and targets: true ones, and the most likely.
 
         Args:
-            rows: their places.
+            rows: their positions.
             column: of the target.
-            place, values: of all rows and targets.
             sign: -1: the rows of highest probability; 1: those of lowest.
         """
-        chosen = rows[np.argsort(sign * values[rows, column], kind="stable")][:WELLS]
+        chosen = rows[np.argsort(sign * self.values[rows, column], kind="stable")][:WELLS]
         return [
             [
                 str(self.ids[row]),
-                str(self.compound[row]) if self.known and not pd.isna(self.compound[row]) else "",
+                "" if pd.isna(self.compound[row]) else str(self.compound[row]),
                 self.conditions[row],
-                rounded(values[row, column]),
-                int(place[row, column]),
+                rounded(self.values[row, column]),
+                int(self.place[row, column]),
                 [self.targets[each] for each in np.flatnonzero(self.labels[row])[:_NAMED]],
-                self.targets[int(place[row].argmin())],
+                self.targets[int(self.place[row].argmin())],
             ]
             for row in chosen
         ]

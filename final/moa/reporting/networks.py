@@ -9,43 +9,37 @@ from moa.data.assay import Assay
 from moa.learners.deepinsight.crowding import crowding
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.plots.images import channels, class_panels, feature_map, kinds, paint
-from moa.progress import Bar, progress
-from moa.reporting.explanations import EXPLAINED_ROWS, STEPS, Explanation, ExplanationCallback, explain, ranks_features
+from moa.progress import progress
+from moa.reporting.explanations import EXPLAINED_ROWS, STEPS, Explanation, explain, ranks_features
 from moa.reporting.inputs import ModelResult
 from moa.reporting.page import Block, Figures, Section, Table, Text
-from moa.reporting.scores import Scores
+from moa.reporting.scores import ReportScores
 
 #: Number of features named in the table, by feature group; 3 for other groups.
 _TOP = {"genes": 5, "cells": 3}
 
 
-def networks(found: Scores) -> list[Section]:
+def networks(found: ReportScores) -> list[Section]:
     """One section per trained CNN."""
     trained = [model for model in found.inputs.models.values() if _is_cnn(model) and len(model.units)]
     if not trained:
         return []
     with progress("report: explain the CNNs", STEPS * len(trained)) as bar:
-        return [
-            network_section(found, model, explain(found, model, _Progress(bar, STEPS * number, model.title)))
-            for number, model in enumerate(trained)
-        ]
+        sections = []
+        for number, model in enumerate(trained):
 
+            def on_step(done: int, before: int = STEPS * number, title: str = model.title) -> None:
+                bar.update(before + done, title)
 
-class _Progress(ExplanationCallback):
-    """Shows the steps of one model on a bar that all models share."""
-
-    def __init__(self, bar: Bar, before: int, title: str):
-        self._bar, self._before, self._title = bar, before, title
-
-    def on_step(self, done: int) -> None:
-        self._bar.update(self._before + done, self._title)
+            sections.append(network_section(found, model, explain(found, model, on_step)))
+        return sections
 
 
 def _is_cnn(model: ModelResult) -> bool:
     return bool(model.stages) and isinstance(model.stages[-1].learner, CNNLearner)
 
 
-def network_section(found: Scores, model: ModelResult, seen: Explanation) -> Section:
+def network_section(found: ReportScores, model: ModelResult, seen: Explanation) -> Section:
     """The section of one CNN."""
     schema = found.inputs.data.schema
     features, (height, width) = list(seen.weights["gradient"].index), seen.pixels[2]
@@ -77,7 +71,7 @@ def network_section(found: Scores, model: ModelResult, seen: Explanation) -> Sec
     return Section(f"cnn-{model.name}", f"What {model.title} responds to", lead, blocks, short)
 
 
-def _class_blocks(found: Scores, model: ModelResult, seen: Explanation) -> list[Block]:
+def _class_blocks(found: ReportScores, model: ModelResult, seen: Explanation) -> list[Block]:
     """Images of the most common mechanisms, and the features that matter most for them."""
     mean = {target: seen.means[target][0] for target in seen.held_out}
     difference = {target: image - seen.means[""][0] for target, image in mean.items()}
@@ -104,12 +98,12 @@ def _class_blocks(found: Scores, model: ModelResult, seen: Explanation) -> list[
     return blocks
 
 
-def _top_features(found: Scores, model: ModelResult, seen: Explanation) -> pd.DataFrame:
+def _top_features(found: ReportScores, model: ModelResult, seen: Explanation) -> pd.DataFrame:
     groups = found.inputs.data.schema.groups
     score = found.models.get(model.name)
     table = []
     for target, count in seen.held_out.items():
-        row = {"mechanism": target, "AUC": score.aucs[target] if score else np.nan, "rows": count}
+        row = {"mechanism": target, "AUC": score.areas["roc_auc"][target] if score else np.nan, "rows": count}
         for method, name in seen.informative.items():
             weight = seen.weights[method][target]
             for group in groups:
@@ -120,7 +114,7 @@ def _top_features(found: Scores, model: ModelResult, seen: Explanation) -> pd.Da
     return pd.DataFrame(table)
 
 
-def _strongest(found: Scores, seen: Explanation) -> dict[str, str]:
+def _strongest(found: ReportScores, seen: Explanation) -> dict[str, str]:
     """The feature that changes each mechanism's score most, with its name."""
     weights = seen.weights["gradient"]
     strongest = (weights[target].idxmax() for target in seen.held_out if ranks_features(weights[target]))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import numpy as np
 import pandas as pd
-from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
+
+from moa.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 #: Format of log losses: five digits, as on the leaderboard.
 LOSS = ".5f"
 _FOLDER = Path(__file__).parent
-TEMPLATE, STYLE = _FOLDER / "page.html", _FOLDER / "page.css"
 #: The page's own scripts: what all pages share, then the views by the file that draws them.
 _SHARED = "page.js"
 _SCRIPTS = {"mechanisms": "mechanisms.js", **dict.fromkeys(("map", "wells", "replicates", "predicted"), "plates.js")}
 #: Keep text as text, in the page's font; make ids inside a figure depend only on its content.
-_SVG = {"svg.fonttype": "none", "svg.hashsalt": "moa"}
+_SVG: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": "moa"}
 
 Format = str | Callable[[object], str]
 
@@ -86,7 +85,8 @@ class Table:
         Args:
             frame: cells; NaN and None are shown as a dash.
             formats: by column, a format specification such as ".5f", or a function; other columns use ``str``.
-            lowest, highest: columns whose lowest or highest value is set in bold.
+            lowest: columns whose lowest value is set in bold.
+            highest: columns whose highest value is set in bold.
             quiet: positions of rows in grey italics; they are never set in bold.
             caption: text above the table.
         """
@@ -188,51 +188,41 @@ FOOTER = (
 )
 
 
-def render(
+def write_page(
+    path: Path,
     title: str,
     banner: Text,
     facts: Sequence[str],
     cards: Sequence[Card],
     sections: Sequence[Section],
     footer: str = FOOTER,
-) -> str:
-    """The page as HTML, without external files or fonts; it forbids the browser all requests and foreign scripts."""
+) -> Path:
+    """Write a page without external files or fonts; it forbids the browser all requests and foreign scripts."""
     count = iter(range(10**6))
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
+        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
     environment.filters["svg"] = lambda figure: Markup(svg(figure, f"f{next(count)}"))
-    environment.filters["json"] = lambda data: htmlsafe_json_dumps(data, dumps=_json)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    script = _script([view.script for view in views(sections)])
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
+    views = [block.script for section in sections for block in section.blocks if isinstance(block, View)]
+    files = [(_FOLDER / name).read_text(encoding="utf-8") for name in dict.fromkeys([_SHARED, *views])]
+    script = "\n" + "".join(files) + "page.start();\n"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return template.render(
+    page = environment.get_template("page.html").render(
         title=title,
         banner=banner,
         facts=facts,
         cards=cards,
         sections=sections,
         footer=footer,
-        style=Markup(STYLE.read_text(encoding="utf-8")),
+        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         digest=digest,
     )
-
-
-def views(sections: Sequence[Section]) -> Iterator[View]:
-    """The views of a page, in order."""
-    for section in sections:
-        yield from (block for block in section.blocks if isinstance(block, View))
-
-
-def _script(files: Sequence[str]) -> str:
-    """The page's script: what is shared, then each of the files once."""
-    names = dict.fromkeys([_SHARED, *files])
-    return "\n" + "".join((_FOLDER / name).read_text(encoding="utf-8") for name in names) + "page.start();\n"
-
-
-def _json(data: Any, **options: Any) -> str:
-    return json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
 
 
 def rounded(value: Any, digits: int = 3) -> Any:
@@ -240,6 +230,12 @@ def rounded(value: Any, digits: int = 3) -> Any:
     if np.ndim(value):
         return [rounded(each, digits) for each in value]
     return float(f"{value:.{digits}g}") if np.isfinite(value) else None
+
+
+def versions(found: Mapping[str, str]) -> list[Block]:
+    """The versions of libraries, hidden until the reader opens them; nothing where they are not known."""
+    words = ", ".join(f"{name} {number}" for name, number in found.items())
+    return [Details("Versions", [Text(words)])] if found else []
 
 
 def svg(figure: Figure, prefix: str) -> str:

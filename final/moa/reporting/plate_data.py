@@ -81,12 +81,15 @@ def plate_data(inputs: PlateInputs) -> dict[str, Any]:
     treatment = known[TREATMENT].where(treated) if TREATMENT in known else pd.Series(np.nan, known.index, dtype=object)
     agreement = replicate_agreement(values, treatment, explained.probabilities)
     near, compounds = _nearest(values, treated, inputs.evidence, len(targets))
-    plates = [] if PLATE not in known else list(known[PLATE].dropna().unique())
-    lists = {"plate": dict(zip(plates, range(len(plates)), strict=True)),
-             "treatment": dict(zip(agreement.index, range(len(agreement)), strict=True))}  # fmt: skip
-    wells = _wells(explained, known, treated, treatment, lists)
+    plate, plates = pd.factorize(known[PLATE]) if PLATE in known else (np.full(len(known), -1), [])
+    wells = _wells(explained, known, treated)
+    places = agreement.index.get_indexer(treatment)
     p = explained.probabilities.to_numpy(np.float64)
     for number, well in enumerate(wells):
+        if plate[number] >= 0:
+            well["plate"] = int(plate[number])
+        if places[number] >= 0:
+            well["treatment"] = int(places[number])
         if treated[number]:
             best = chosen[number]
             well |= {"moa": best.tolist(), "p": rounded(p[number, best])}
@@ -129,45 +132,28 @@ def _ranked(explained: Explained) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return chosen, each.min(axis=0), each.max(axis=0)
 
 
-def _wells(
-    explained: Explained,
-    known: pd.DataFrame,
-    treated: np.ndarray,
-    treatment: pd.Series,
-    lists: dict[str, dict[Any, int]],
-) -> list[dict[str, Any]]:
+def _wells(explained: Explained, known: pd.DataFrame, treated: np.ndarray) -> list[dict[str, Any]]:
     """What is known of each sample besides its predictions; what is not known is left out."""
-    samples, rows = explained.samples, []
-    columns = {
-        name: known[name].to_numpy(dtype=object) for name in (PLATE, WELL, COMPOUND, DOSE, TIME) if name in known
-    }
-    places = treatment.to_numpy(dtype=object)
-    for number, sig_id in enumerate(samples.index):
+    described = known[[name for name in (WELL, COMPOUND, DOSE, TIME) if name in known]].to_dict("records")
+    treatments = known[TREATMENT] if TREATMENT in known else [""] * len(known)
+    rows = []
+    samples = zip(explained.samples.iterrows(), described, treatments, treated, explained.strongest, strict=True)
+    for (sig_id, facts), texts, treatment, is_treated, strongest in samples:
         row: dict[str, Any] = {"id": str(sig_id)}
-        for name, column in columns.items():
-            value = column[number]
-            if pd.isna(value):
-                continue
-            if name == PLATE:
-                row["plate"] = lists["plate"][value]
-            else:
-                row[name] = _short(value)
+        row |= {name: _short(value) for name, value in texts.items() if pd.notna(value)}
         # A treatment is written with the unit of its dose.
-        named, before = str(known[TREATMENT].iloc[number]) if TREATMENT in known else "", f"{row.get(COMPOUND)} @ "
-        if named.startswith(before):
-            row[DOSE] = named.removeprefix(before)[:_LONGEST]
+        if str(treatment).startswith(before := f"{row.get(COMPOUND)} @ "):
+            row[DOSE] = str(treatment).removeprefix(before)[:_LONGEST]
         if WELL in row and (found := parse_well(row[WELL])):
             row["row"], row["column"] = found
-        if not treated[number]:
+        if not is_treated:
             row["control"] = 1
-        elif places[number] in lists["treatment"]:
-            row["treatment"] = lists["treatment"][places[number]]
         for name, column in (("distance", "distance"), ("share", "share_nearer")):
-            if pd.notna(value := samples[column].iloc[number]):
-                row[name] = rounded(value, 4)
-        if warning := samples["warning"].iloc[number]:
-            row["warning"] = str(warning)
-        if strongest := explained.strongest.iloc[number]:
+            if pd.notna(facts[column]):
+                row[name] = rounded(facts[column], 4)
+        if facts["warning"]:
+            row["warning"] = str(facts["warning"])
+        if strongest:
             row["strongest"] = str(strongest)
         rows.append(row)
     return rows
@@ -176,8 +162,8 @@ def _wells(
 def _short(value: object) -> str:
     """A value in words; a number that was read as text, such as 24.0, as a number."""
     try:
-        return f"{float(value):g}"
-    except (TypeError, ValueError):
+        return f"{float(str(value)):g}"
+    except ValueError:
         return str(value)[:_LONGEST]
 
 

@@ -11,12 +11,12 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, effective_weights
 from moa.blending.explained import Explained
-from moa.files import replacing
 from moa.models.registry import recipes
-from moa.reporting.page import Block, Card, Details, Section, Table, Text, View, render
+from moa.reporting.page import Block, Card, Section, Table, Text, View, versions, write_page
 from moa.reporting.plate_data import PlateInputs, plate_data
 from moa.reporting.reliability import reliability
 from moa.weights.trained import Trained, open_trained
+from moa.words import counted
 
 PAGE = "plate.html"
 FOOTER = (
@@ -26,10 +26,19 @@ FOOTER = (
 #: What a page says where the weights lack something, and how to add it.
 LACKING = (
     "These weights hold no labels and compounds of their training data, so nearest training compounds and the "
-    "out-of-fold reliability are missing. Run `moa train` again with the same data and weights: it trains nothing that "
-    "is there, and adds them."
+    "out-of-fold reliability are missing. Run `moa train` again with the same data and weights: it trains nothing "
+    "again, and adds them."
 )
 NO_COMPOUNDS = "The training data of these weights name no compounds, so there are no nearest ones."
+NO_PLATES = "The file names no plates and wells (columns Metadata_plate and Metadata_well), so there is no plate map."
+#: What the sections show.
+SAMPLES = (
+    "The most likely mechanism of each sample. Choose a sample for its ranked mechanisms, their spread between the "
+    "members, how often such a prediction was right out of fold, and the training compounds that are most alike."
+)
+MECHANISMS = (
+    "Mechanisms that are the most likely ones of a sample, and how reliable the blend was on the training data."
+)
 
 
 @dataclass(frozen=True)
@@ -74,23 +83,16 @@ def write_plate_page(run: PlateRun, weights: Path, out: Path) -> Path:
     titles = {name: known.title for name, known in recipes().items()}
     inputs = PlateInputs(run.explained, models[0].schema, titles, prevalence, evidence, measured)
     data = plate_data(inputs)
-    path = Path(out) / PAGE
-    sections = _sections(run, inputs, data, models)
-    page = render(f"New plates: {run.source}", _banner(run), _facts(run, data), _cards(run, data), sections, FOOTER)
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
+    return write_page(
+        Path(out) / PAGE, f"New plates: {run.source}", _banner(run), _facts(run, data), _cards(run, data),
+        _sections(run, inputs, data, models), FOOTER,
+    )  # fmt: skip
 
 
 def _facts(run: PlateRun, data: dict) -> list[str]:
-    wells = data["wells"]
-    controls = sum("control" in well for well in wells)
-    facts = [f"{run.rows:,} samples", f"{len(data['targets']):,} mechanisms", run.spec.title]
-    if controls:
-        facts.insert(1, f"{controls:,} controls")
-    if data["plates"]:
-        facts.insert(1, f"{len(data['plates']):,} plate{'s' if len(data['plates']) > 1 else ''}")
-    return facts
+    controls = sum("control" in well for well in data["wells"])
+    counts = {"sample": run.rows, "plate": len(data["plates"]), "control": controls, "mechanism": len(data["targets"])}
+    return [*(counted(number, noun) for noun, number in counts.items() if number), run.spec.title]
 
 
 def _banner(run: PlateRun) -> Text:
@@ -101,8 +103,8 @@ def _banner(run: PlateRun) -> Text:
     if run.absent:
         words.append(f"Not trained, so left out of the blend: {', '.join(run.absent)}.")
     if run.far:
-        lie = "1 sample lies" if run.far == 1 else f"{run.far:,} samples lie"
-        words.append(f"{lie} far outside the training data: distrust the predictions.")
+        lie = "lies" if run.far == 1 else "lie"
+        words.append(f"{counted(run.far, 'sample')} {lie} far outside the training data: distrust the predictions.")
     plain = "Each prediction stands beside its evidence: the members' spread, their reliability, and what is alike."
     return Text(" ".join(words), "warn") if words else Text(plain)
 
@@ -127,30 +129,24 @@ def _cards(run: PlateRun, data: dict) -> list[Card]:
 
 def _sections(run: PlateRun, inputs: PlateInputs, data: dict, models: Sequence[Trained]) -> list[Section]:
     placed = any("row" in well for well in data["wells"])
-    sections = []
-    if placed:
-        sections.append(
-            Section("map", "Plate map", "Choose what the wells show. Choose a well for all that is known of it.",
-                    [View("map", data)], "Map")
-        )  # fmt: skip
     notes: list[Block] = []
     if inputs.evidence is None:
         notes.append(Text(LACKING, "warn"))
     elif data["compounds"] is None:
         notes.append(Text(NO_COMPOUNDS))
     if not placed:
-        notes.append(Text("The file names no plates and wells (columns Metadata_plate and Metadata_well), so there is "
-                          "no plate map."))  # fmt: skip
-    lead = (
-        "The most likely mechanism of each sample. Choose a sample for its ranked mechanisms, their spread between the "
-        "members, how often such a prediction was right out of fold, and the training compounds that are most alike."
-    )
-    sections.append(Section("wells", "Samples", lead, [*notes, View("wells", None if placed else data)]))
-    lead = "Mechanisms that are the most likely ones of a sample, and how reliable the blend was on the training data."
-    sections.append(Section("predicted", "Mechanisms", lead, [View("predicted")]))
-    sections.append(_replicates(data))
-    sections.append(_about(run, models))
-    return sections
+        notes.append(Text(NO_PLATES))
+    plate_map = Section(
+        "map", "Plate map", "Choose what the wells show. Choose a well for all that is known of it.",
+        [View("map", data)], "Map",
+    )  # fmt: skip
+    return [
+        *([plate_map] if placed else []),
+        Section("wells", "Samples", SAMPLES, [*notes, View("wells", None if placed else data)]),
+        Section("predicted", "Mechanisms", MECHANISMS, [View("predicted")]),
+        _replicates(data),
+        _about(run, models),
+    ]
 
 
 def _replicates(data: dict) -> Section:
@@ -166,25 +162,22 @@ def _replicates(data: dict) -> Section:
 
 def _about(run: PlateRun, models: Sequence[Trained]) -> Section:
     used = effective_weights(run.spec, [model.model.name for model in models], "renormalise")
-    rows = [
-        (
-            model.model.title,
-            used.get(model.model.name, 0.0),
-            len(model.units(model.last)),
-            model.store.manifest().profile,
-        )
+    rows = pd.DataFrame(
+        {
+            "member": model.model.title,
+            "weight": used.get(model.model.name, 0.0),
+            "networks": len(model.units(model.last)),
+            "profile": model.store.manifest().profile,
+        }
         for model in models
-    ]
-    table = Table.of(
-        pd.DataFrame(rows, columns=["member", "weight", "networks", "profile"]), {"weight": ".4f", "networks": "d"}
     )
+    table = Table.of(rows, {"weight": ".4f", "networks": "d"})
     words = (
         "The spread of a prediction is the lowest and the highest probability among the members. Out of fold means: "
         "predicted by networks that were trained without that row. Nearest compounds are those whose median training "
         "profile has the highest cosine with the sample's features. A sample is far outside the training data where "
         "99.9 % of the training samples are nearer to it."
     )
-    versions = ", ".join(f"{name} {number}" for name, number in models[0].store.manifest().versions.items())
     beside = Text(f"Tables beside this page: {', '.join(run.files)}.")
-    blocks: list[Block] = [table, beside, *([Details("Versions", [Text(versions)])] if versions else [])]
+    blocks: list[Block] = [table, beside, *versions(models[0].store.manifest().versions)]
     return Section("about", "How this was made", words, blocks)

@@ -65,9 +65,9 @@ def reliability(
     y, used = evidence.labels(targets), effective_weights(spec, members, "renormalise")
     total, weight = np.zeros(y.shape), np.zeros(len(y))
     for name, table in tables.items():
-        rows = np.flatnonzero(y.index.isin(table.index))
-        total[rows] += used[name] * table.loc[y.index[rows], targets].to_numpy(np.float64)
-        weight[rows] += used[name]
+        covered = y.index.isin(table.index)
+        total[covered] += used[name] * table.loc[y.index[covered], targets].to_numpy(np.float64)
+        weight[covered] += used[name]
     rows = weight > 0
     if not rows.any():
         return None

@@ -44,16 +44,9 @@ def replicate_agreement(features: np.ndarray, treatment: pd.Series, probabilitie
         if len(compared) not in chance:
             chance[len(compared)] = _by_chance(unit, codes, len(compared), rng)
         values, counts = np.unique(top[wells], return_counts=True)
-        rows.append(
-            {
-                "treatment": name,
-                "wells": len(wells),
-                "correlation": _median_correlation(unit[compared]),
-                "chance": chance[len(compared)],
-                "same_first": counts.max() / len(wells),
-                "first": probabilities.columns[values[counts.argmax()]],
-            }
-        )
+        first = probabilities.columns[values[counts.argmax()]]
+        correlation, by_chance = _median_correlation(unit[compared]), chance[len(compared)]
+        rows.append((name, len(wells), correlation, by_chance, counts.max() / len(wells), first))
     columns = ["treatment", "wells", "correlation", "chance", "same_first", "first"]
     return pd.DataFrame(rows, columns=columns).set_index("treatment")
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moa.errors import UserError
-from moa.files import ensure_writable, replacing
+from moa.files import ensure_writable
 from moa.reporting.inputs import Inputs, collect
-from moa.reporting.page import Card, Section, Text, render
-from moa.reporting.scores import Scores
+from moa.reporting.page import Card, Section, Text, write_page
+from moa.reporting.scores import ReportScores
 from moa.reporting.sections import SECTIONS, MakeSection
 
 SYNTHETIC = Text(
@@ -49,7 +49,7 @@ def write_report(
     """
     ensure_writable(Path(out))
     inputs = collect(Path(data), Path(weights), Path(predictions), [Path(path) for path in blends])
-    found = Scores(inputs)
+    found = ReportScores(inputs)
     if not found.models:
         raise UserError(f"{predictions}: the OOF predictions cover no treated row; train and predict again")
     made = []
@@ -62,11 +62,9 @@ def write_report(
         f"{n_test:,} test rows",
         f"{len(found.y.columns)} targets",
     ]
-    page = render("Mechanisms of Action: report", _about(inputs), facts, _cards(found), made)
-    path = Path(out) / "report.html"
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
+    return write_page(
+        Path(out) / "report.html", "Mechanisms of Action: report", _about(inputs), facts, _cards(found), made
+    )
 
 
 def _about(inputs: Inputs) -> Text:
@@ -77,7 +75,7 @@ def _about(inputs: Inputs) -> Text:
     return SYNTHETIC if inputs.synthetic else REAL
 
 
-def _cards(found: Scores) -> list[Card]:
+def _cards(found: ReportScores) -> list[Card]:
     best = min(found.models.values(), key=lambda p: p.loss / p.baseline)
     cards = [Card("Best single model, OOF", f"{best.loss:.5f}", best.title)]
     for name, blend in found.blends.items():

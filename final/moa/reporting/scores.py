@@ -11,31 +11,16 @@ import pandas as pd
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights
 from moa.data.feature_names import display_names
 from moa.data.folds import SMALL_DRUG_ROWS
-from moa.metrics.losses import (
-    CLIP,
-    column_log_loss,
-    competition_log_loss,
-    prevalence_baseline,
-    row_log_loss,
-    treated_log_loss,
-)
+from moa.metrics.losses import CLIP, column_log_loss, competition_log_loss, row_log_loss, treated_log_loss
 from moa.metrics.ranking import column_areas, measures
 from moa.reporting.inputs import Inputs
 
-#: Upper bounds of the prevalence among treated rows, with their labels.
-BUCKETS = (
-    (0.0005, "under 0.05 %"),
-    (0.002, "0.05 – 0.2 %"),
-    (0.005, "0.2 – 0.5 %"),
-    (0.01, "0.5 – 1 %"),
-    (1.0, "over 1 %"),
-)
 #: Edges of the bins of the calibration curve: two bins per decade.
 CALIBRATION_EDGES = np.logspace(-6, 0, 13)
 
 
 @dataclass
-class Prediction:
+class ScoredPrediction:
     """OOF predictions of a model, a variant of it, or a blend, on treated rows, and their scores.
 
     Attributes:
@@ -70,13 +55,8 @@ class Prediction:
 
     @cached_property
     def areas(self) -> pd.DataFrame:
-        """ROC-AUC and average precision by target, see `moa.metrics.ranking.column_areas`."""
+        """ROC-AUC and average precision by target; NaN where a target has no positive or no negative row."""
         return column_areas(self.y, self.table)
-
-    @property
-    def aucs(self) -> pd.Series:
-        """Area under the ROC curve by target; NaN where a target has no positive or no negative row."""
-        return self.areas["roc_auc"]
 
     @cached_property
     def measures(self) -> dict[str, float]:
@@ -109,11 +89,6 @@ class Prediction:
         """Log loss by row, mean over targets."""
         return row_log_loss(self.y, self.table)
 
-    @cached_property
-    def calibration(self) -> pd.DataFrame:
-        """See `calibration_table`."""
-        return calibration_table(self.y, self.table)
-
 
 def calibration_table(y: pd.DataFrame, p: pd.DataFrame) -> pd.DataFrame:
     """Mean prediction and observed rate over all cells, binned by prediction, two bins per decade.
@@ -138,14 +113,14 @@ def calibration_table(y: pd.DataFrame, p: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-class Scores:
+class ReportScores:
     """Scores of all predictions.
 
     Attributes:
         inputs: the files that were read.
         y: labels of all treated training rows.
         prevalence: rate of each target among them.
-        models, variants, blends: predictions by key.
+        models, variants, blends: predictions by key; those that cover a treated row.
     """
 
     def __init__(self, inputs: Inputs):
@@ -153,36 +128,41 @@ class Scores:
         data = inputs.data
         self.y = data.scored[data.treated]
         self.prevalence = self.y.astype(np.float64).mean()
-        self.models: dict[str, Prediction] = {}
-        self.variants: dict[str, Prediction] = {}
+        self.models: dict[str, ScoredPrediction] = {}
+        self.variants: dict[str, ScoredPrediction] = {}
         for name, model in inputs.models.items():
             if model.oof is not None:
-                self._add(self.models, name, model.title, "model", model.oof, model.test)
+                self._add(self.models, name, model.title, model.oof, model.test)
             for variant, table in model.variants.items():
-                self._add(self.variants, f"{name}/{variant}", f"{model.title}: {variant}", "variant", table)
+                self._add(self.variants, f"{name}/{variant}", f"{model.title}: {variant}", table)
         self.blends = {name: blend for name, spec in inputs.blends.items() if (blend := self._blend(spec)) is not None}
 
-    def _add(self, group: dict[str, Prediction], key: str, title: str, kind: str, oof: pd.DataFrame, test=None) -> None:
+    def _add(
+        self,
+        group: dict[str, ScoredPrediction],
+        key: str,
+        title: str,
+        oof: pd.DataFrame,
+        test: pd.DataFrame | None = None,
+    ) -> None:
         rows = self.y.index[self.y.index.isin(oof.index)]
         if len(rows):
-            group[key] = Prediction(key, title, kind, oof.loc[rows], self.y.loc[rows], self.prevalence, test)
+            kind = "model" if group is self.models else "variant"
+            group[key] = ScoredPrediction(key, title, kind, oof.loc[rows], self.y.loc[rows], self.prevalence, test)
 
-    def _blend(self, spec: BlendSpec) -> Prediction | None:
+    def _blend(self, spec: BlendSpec) -> ScoredPrediction | None:
         """The blend of the members that are present, on the treated rows that all of them cover; None if empty."""
         members = {m.model: self.models[m.model] for m in spec.members if m.model in self.models}
-        if not members or not any(m.weight for m in spec.members if m.model in members):
-            return None
         rows = self.common_rows(members)
-        if not len(rows):
+        if not len(self.weights(spec)) or not len(rows):
             return None
         table = apply_blend(spec, {name: m.table.loc[rows] for name, m in members.items()}, missing="renormalise")
-        test = None
-        if all(m.test is not None for m in members.values()):
-            index = self.inputs.data.test.index[self.inputs.data.test_treated]
-            test = apply_blend(spec, {name: m.test.loc[index] for name, m in members.items()}, missing="renormalise")
-        return Prediction(spec.name, spec.title, "blend", table, self.y.loc[rows], self.prevalence, test)
+        index = self.inputs.data.test.index[self.inputs.data.test_treated]
+        tests = {name: m.test.loc[index] for name, m in members.items() if m.test is not None}
+        test = apply_blend(spec, tests, missing="renormalise") if len(tests) == len(members) else None
+        return ScoredPrediction(spec.name, spec.title, "blend", table, self.y.loc[rows], self.prevalence, test)
 
-    def common_rows(self, predictions: dict[str, Prediction]) -> pd.Index:
+    def common_rows(self, predictions: dict[str, ScoredPrediction]) -> pd.Index:
         """Treated rows that all of the predictions cover, in the order of the data."""
         rows = self.y.index
         for prediction in predictions.values():
@@ -201,16 +181,16 @@ class Scores:
         return effective_weights(spec, present, "renormalise") if present else pd.Series(dtype=np.float64)
 
     @property
-    def everything(self) -> dict[str, Prediction]:
+    def everything(self) -> dict[str, ScoredPrediction]:
         """Models and blends; the variants are left out, because they leak."""
         return {**self.models, **self.blends}
 
     @cached_property
-    def reference(self) -> Prediction:
+    def reference(self) -> ScoredPrediction:
         """The prediction shown in detail: the best blend with at least two members, else the best model.
 
-        One that covers less than a third of the rows that another one covers tells too little: while folds are missing,
-        the members of a blend may share few rows.
+        It covers at least a third of the rows that the largest model covers: while folds are missing, the members of a
+        blend may share few rows.
         """
         enough = max(map(self.coverage, self.models.values())) / 3
         several = [blend for name, blend in self.blends.items() if len(self.weights(self.inputs.blends[name])) > 1]
@@ -219,13 +199,11 @@ class Scores:
         )
         return min(next(filter(None, groups)), key=lambda prediction: prediction.loss / prediction.baseline)
 
-    # -- scores -------------------------------------------------------------------------------------------------------
-
-    def coverage(self, prediction: Prediction) -> float:
+    def coverage(self, prediction: ScoredPrediction) -> float:
         """Share of the treated training rows that a prediction covers."""
         return len(prediction.table) / len(self.y)
 
-    def all_rows(self, prediction: Prediction) -> float:
+    def all_rows(self, prediction: ScoredPrediction) -> float:
         """OOF log loss over all training rows, with controls predicted 0; NaN if treated rows are missing."""
         if self.coverage(prediction) < 1:
             return float("nan")
@@ -238,19 +216,6 @@ class Scores:
         treated = self.inputs.data.test_treated
         truth = self.inputs.truth.loc[treated.index]
         return treated_log_loss(truth, test, treated), competition_log_loss(truth, test, treated)
-
-    @cached_property
-    def test_baseline(self) -> tuple[float, float]:
-        """`test_losses` of the prevalence baseline."""
-        return self.test_losses(prevalence_baseline(self.y, self.inputs.data.test.index))
-
-    # -- targets ------------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def buckets(self) -> pd.Series:
-        """The label of each target's prevalence bucket."""
-        edges = [-1.0, *(bound for bound, _ in BUCKETS)]
-        return pd.cut(self.prevalence, edges, labels=[label for _, label in BUCKETS])
 
     @property
     def of_competition(self) -> bool:
@@ -273,14 +238,11 @@ class Scores:
                 "prevalence": self.prevalence,
                 "baseline": reference.baseline_losses,
                 "log_loss": reference.losses,
-                "auc": reference.aucs,
+                "auc": reference.areas["roc_auc"],
             }
         )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            table["gain"] = (1 - table["log_loss"] / table["baseline"]).where(table["positives"] > 0)
+        table["gain"] = (1 - table["log_loss"] / table["baseline"]).where(table["positives"] > 0)
         return table
-
-    # -- drugs --------------------------------------------------------------------------------------------------------
 
     @cached_property
     def drugs(self) -> pd.DataFrame | None:
@@ -291,27 +253,27 @@ class Scores:
         if self.inputs.data.drugs is None:
             return None
         reference = self.reference
-        drug = self.inputs.data.drugs.loc[reference.y.index]
+        drug = self._drug.loc[reference.y.index]
         p = self.prevalence.clip(CLIP, 1 - CLIP)
         # y·log p + (1-y)·log(1-p) is linear in y: one product per row.
         baseline = -(reference.y.astype(np.float64) @ np.log(p / (1 - p)) + np.log1p(-p).sum()) / len(p)
         rows = pd.DataFrame({"log_loss": reference.row_losses, "baseline": baseline})
         table = rows.groupby(drug.to_numpy()).mean()
-        table["rows"] = self.drug_rows.reindex(table.index)
-        table["covered"] = drug.value_counts().reindex(table.index)
+        table["rows"] = self._drug.value_counts().reindex(table.index)
         labels = reference.y.groupby(drug.to_numpy()).max() > 0
         names = np.asarray(labels.columns)
         table["moa"] = [", ".join(names[row]) for row in labels.loc[table.index].to_numpy()]
         return table.rename_axis("drug_id")
 
-    @cached_property
-    def drug_rows(self) -> pd.Series:
-        """Treated rows of each drug in the whole training set."""
-        return self.inputs.data.drugs.loc[self.y.index].value_counts()
+    @property
+    def _drug(self) -> pd.Series:
+        """The drug of each treated row, of data that name them."""
+        assert self.inputs.data.drugs is not None
+        return self.inputs.data.drugs.loc[self.y.index]
 
-    def by_drug_size(self, prediction: Prediction) -> dict[str, float]:
+    def by_drug_size(self, prediction: ScoredPrediction) -> dict[str, float]:
         """Mean log loss over the rows of small and of large drugs; NaN if there are none."""
-        rows = self.inputs.data.drugs.loc[prediction.y.index].map(self.drug_rows)
+        rows = self._drug.map(self._drug.value_counts()).loc[prediction.y.index]
         small = rows.to_numpy() <= SMALL_DRUG_ROWS
         losses = prediction.row_losses
         return {"small": float(losses[small].mean()), "large": float(losses[~small].mean())}

@@ -9,15 +9,16 @@ import pandas as pd
 
 from moa.blending.blend import BlendSpec, PublishedBlend
 from moa.metrics.correlation import prediction_correlation
-from moa.models.base import Recipe, corrections
+from moa.metrics.losses import prevalence_baseline
+from moa.models.base import corrections
 from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bars
 from moa.reporting.details import calibration, drugs, targets
 from moa.reporting.inputs import ModelResult
 from moa.reporting.measures import measures
 from moa.reporting.mechanisms import mechanisms
 from moa.reporting.networks import networks
-from moa.reporting.page import LOSS, Block, Figures, Section, Table, Text
-from moa.reporting.scores import Prediction, Scores
+from moa.reporting.page import LOSS, Block, Figures, Format, Section, Table, Text
+from moa.reporting.scores import ReportScores, ScoredPrediction
 from moa.reporting.training import cost, curves
 
 #: Mean correlation of each submission with those of the other models (write-up, table of Best LB).
@@ -32,7 +33,7 @@ PUBLISHED_CORRELATION = {
 }
 
 
-def scores(found: Scores) -> Section:
+def scores(found: ReportScores) -> Section:
     """OOF log loss of models, variants and blends, with the prevalence baseline and the published scores."""
     predictions = []
     for name in found.inputs.models:
@@ -40,19 +41,14 @@ def scores(found: Scores) -> Section:
         predictions += [p for key, p in found.variants.items() if key.startswith(f"{name}/")]
     predictions += list(found.blends.values())
     quiet = [i for i, p in enumerate(predictions) if p.kind == "variant"]
+    titles = [f"{p.title} (leaks)" if p.kind == "variant" else p.title for p in predictions]
     frame = _score_frame(found, predictions)
     losses = ["OOF, treated rows", "prevalence alone", "OOF, all rows", "test, treated", "test, all rows"]
-    formats = {name: LOSS for name in (*losses, "OOF, same rows") if name in frame} | {"gain": ".1%"}
-    formats |= {"published": str} if found.of_competition else {}
+    formats: dict[str, Format] = {name: LOSS for name in (*losses, "OOF, same rows") if name in frame}
+    formats |= {"gain": ".1%"} | ({"published": str} if found.of_competition else {})
     bold = [name for name in formats if name in losses and name != "prevalence alone"] if found.comparable else []
-    dots = pd.DataFrame(
-        {
-            "log loss": [p.loss for p in predictions],
-            "prevalence": [p.baseline for p in predictions],
-            "blend": [p.kind == "blend" for p in predictions],
-        },
-        index=[f"{p.title} (leaks)" if p.kind == "variant" else p.title for p in predictions],
-    )
+    dots = frame[["OOF, treated rows", "prevalence alone"]].set_axis(["log loss", "prevalence"], axis=1)
+    dots = dots.assign(blend=[p.kind == "blend" for p in predictions]).set_axis(titles)
     blocks: list[Block] = [
         Table.of(frame, formats, lowest=bold, quiet=quiet),
         Figures([(score_dots(dots), "Each prediction and its prevalence baseline")], column=720, least=420),
@@ -63,7 +59,7 @@ def scores(found: Scores) -> Section:
             "fitted on the validation fold itself, so they look better than they are. No blend here uses them.", "warn",
         ))  # fmt: skip
     if found.inputs.truth is not None:
-        treated, whole = found.test_baseline
+        treated, whole = found.test_losses(prevalence_baseline(found.y, found.inputs.data.test.index))
         blocks.append(Text(f"Prevalence alone on the test rows: {treated:.5f} treated, {whole:.5f} all rows."))
     note = found.of_competition and corrections(
         m.recipe for name, m in found.inputs.models.items() if m.recipe and name in found.models
@@ -72,7 +68,7 @@ def scores(found: Scores) -> Section:
         blocks.append(Text(note))
     absent = [m.title for name, m in found.inputs.models.items() if name not in found.models]
     if absent:
-        blocks.append(Text(f"Only test predictions, hence no out-of-fold score: {', '.join(absent)}."))
+        blocks.append(Text(f"Only test predictions, so no out-of-fold score: {', '.join(absent)}."))
     return Section(
         "scores", "Scores",
         "Out-of-fold (OOF) log loss, and that of predicting each target's prevalence on the same rows; gain is the "
@@ -83,11 +79,12 @@ def scores(found: Scores) -> Section:
     )  # fmt: skip
 
 
-def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
+def _score_frame(found: ReportScores, predictions: list[ScoredPrediction]) -> pd.DataFrame:
     """One row per prediction: its scores and remarks."""
     rows = []
     for p in predictions:
         treated, whole = found.test_losses(p.test)
+        published, same_rows = _published(found, p)
         rows.append(
             {
                 "prediction": f"↳ {p.title.split(': ')[-1]} (leaks)" if p.kind == "variant" else p.title,
@@ -95,8 +92,8 @@ def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
                 "prevalence alone": p.baseline,
                 "gain": p.gain,
                 "OOF, all rows": found.all_rows(p),
-                "OOF, same rows": _on_published_rows(found, p),
-                "published": _published(found, p),
+                "OOF, same rows": same_rows,
+                "published": published,
                 "test, treated": treated,
                 "test, all rows": whole,
                 "remarks": ", ".join(_remarks(found, p)),
@@ -109,28 +106,17 @@ def _score_frame(found: Scores, predictions: list[Prediction]) -> pd.DataFrame:
     return frame.drop(columns=absent)
 
 
-def _recipe(found: Scores, p: Prediction) -> Recipe | None:
-    return found.inputs.models[p.key].recipe if p.kind == "model" else None
+def _published(found: ReportScores, p: ScoredPrediction) -> tuple[str, float]:
+    """The OOF score that the winners published, with its rows, and ours over the same rows; NaN where there is none."""
+    if p.kind == "blend" and (oof := found.inputs.blends[p.key].published.oof):
+        return f"{oof:g} (treated)", p.loss
+    recipe = found.inputs.models[p.key].recipe if p.kind == "model" else None
+    if recipe and recipe.published:
+        return recipe.cv_text, found.all_rows(p) if recipe.cv_rows == "all" else p.loss
+    return "–", np.nan
 
 
-def _published(found: Scores, p: Prediction) -> str:
-    """The OOF score that the winners published, and the rows it is over."""
-    if p.kind == "blend":
-        oof = found.inputs.blends[p.key].published.oof
-        return f"{oof:g} (treated)" if oof else "–"
-    recipe = _recipe(found, p)
-    return recipe.cv_text if recipe else "–"
-
-
-def _on_published_rows(found: Scores, p: Prediction) -> float:
-    """Our score over the rows of the published one beside it; NaN if there is no published one."""
-    recipe = _recipe(found, p)
-    if recipe and recipe.cv_rows == "all":
-        return found.all_rows(p)
-    return float("nan") if _published(found, p) == "–" else p.loss
-
-
-def _remarks(found: Scores, p: Prediction) -> list[str]:
+def _remarks(found: ReportScores, p: ScoredPrediction) -> list[str]:
     """What makes a score not comparable with the published one."""
     remarks = []
     if found.coverage(p) < 1:
@@ -152,9 +138,10 @@ def deviations(model: ModelResult) -> list[str]:
 
     `ModelResult.differences` has the whole list.
     """
-    words = [f"{model.profile} profile"] if model.profile not in (None, "kaggle") else []
-    if model.planned and len(model.units) < model.planned:
-        words.append(f"{len(model.units)} of {model.planned} units trained")
+    profile, planned = model.manifest and model.manifest.profile, sum(len(stage.units()) for stage in model.stages)
+    words = [f"{profile} profile"] if profile not in (None, "kaggle") else []
+    if len(model.units) < planned:
+        words.append(f"{len(model.units)} of {planned} units trained")
     for difference in model.differences:
         setting, used, published = difference.setting.split(".")[-1], difference.used, difference.published
         if setting.endswith("seeds") and isinstance(used, list) and isinstance(published, list):
@@ -166,7 +153,7 @@ def deviations(model: ModelResult) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def blends(found: Scores) -> Section | None:
+def blends(found: ReportScores) -> Section | None:
     """Weights of the blends, and their scores compared with those of their members on the same rows."""
     specs = [found.inputs.blends[name] for name in found.blends]
     if not specs:
@@ -190,7 +177,7 @@ def _is_published(spec: BlendSpec) -> bool:
     return spec.published != PublishedBlend()
 
 
-def _weights(found: Scores, spec: BlendSpec) -> Table:
+def _weights(found: ReportScores, spec: BlendSpec) -> Table:
     blend, used = found.blends[spec.name], found.weights(spec)
     rows = []
     for member in spec.members:
@@ -207,21 +194,20 @@ def _weights(found: Scores, spec: BlendSpec) -> Table:
     return Table.of(frame, formats, ["OOF, treated rows"], quiet=quiet, caption=caption)
 
 
-def correlations(found: Scores) -> Section | None:
+def correlations(found: ReportScores) -> Section | None:
     """Correlation between the predictions of the models, on OOF and on test rows."""
-    data, titles = found.inputs.data, {name: model.title for name, model in found.inputs.models.items()}
-    treated = data.test.index[data.test_treated]
+    titles = {name: model.title for name, model in found.inputs.models.items()}
+    treated = found.inputs.data.test.index[found.inputs.data.test_treated]
     rows = found.common_rows(found.models)
-    oof = {name: p.table.loc[rows] for name, p in found.models.items()} if len(rows) > 1 else {}
+    oof = {name: p.table.loc[rows] for name, p in found.models.items()}
     test = {n: m.test.loc[treated] for n, m in found.inputs.models.items() if m.test is not None}
     figures, means = [], {}
-    for label, tables in (("OOF", oof), ("test", test)):
-        if len(tables) > 1 and len(next(iter(tables.values()))) > 1:
+    for label, count, tables in (("OOF", len(rows), oof), ("test", len(treated), test)):
+        if len(tables) > 1 and count > 1:
             table = prediction_correlation(tables)
             means[label] = table["mean_with_others"]
             square = table[list(tables)].rename(index=titles, columns=titles).rename_axis(None)
-            caption = f"{label} predictions, {len(next(iter(tables.values()))):,} treated rows"
-            figures.append((correlation_heatmap(square), caption))
+            figures.append((correlation_heatmap(square), f"{label} predictions, {count:,} treated rows"))
     if not figures:
         return None
     frame = pd.DataFrame(means)
@@ -242,7 +228,7 @@ def correlations(found: Scores) -> Section | None:
 
 
 #: A function of the scores that returns one or several sections, or None if it has nothing to show.
-MakeSection = Callable[[Scores], Section | list[Section] | None]
+MakeSection = Callable[[ReportScores], Section | list[Section] | None]
 #: The sections of the page in order. To add one, add a function here, or to ``sections`` of `write_report`.
 SECTIONS: tuple[MakeSection, ...] = (
     scores,

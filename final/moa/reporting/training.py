@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from moa.data.assay import COMPETITION
 from moa.models import winners
 from moa.plots.charts import learning_curves, stacked_bars
-from moa.reporting.page import Block, Details, Figures, Section, Table, Text
-from moa.reporting.scores import Scores
+from moa.reporting.page import Block, Details, Figures, Section, Table, Text, versions
+from moa.reporting.scores import ReportScores
+from moa.words import counted, shown
 
 #: What the winners' curves are.
 WINNERS = (
@@ -18,7 +21,7 @@ WINNERS = (
 )
 
 
-def curves(found: Scores) -> Section | None:
+def curves(found: ReportScores) -> Section | None:
     """Learning curves, one panel per stage of each model; on the real data beside the winners' validation losses."""
     figures, beside = [], False
     real = not found.inputs.synthetic and found.inputs.data.schema == COMPETITION
@@ -29,10 +32,10 @@ def curves(found: Scores) -> Section | None:
         theirs = logged if real and len(logged) else None
         beside |= theirs is not None
         for stage, rows in model.history.groupby("stage", sort=False):
-            units = len(rows.drop_duplicates(["seed", "fold"]))
+            units = rows.groupby(["seed", "fold"]).ngroups
             figure = learning_curves(rows, theirs, panel=(4, 2.8))
             figure.axes[0].set_title("")
-            figures.append((figure, f"{model.title}, {stage}: {units} unit{'s' if units != 1 else ''}"))
+            figures.append((figure, f"{model.title}, {stage}: {counted(units, 'unit')}"))
     if not figures:
         return None
     lead = (
@@ -44,51 +47,43 @@ def curves(found: Scores) -> Section | None:
         blocks.insert(0, Text(WINNERS))
     elif not real:
         blocks.append(
-            Text("The losses that the winners' runs logged are left out: they are of the competition's data.")
+            Text("The losses that the winners' runs logged are left out: they are on the competition's data.")
         )
     return Section("curves", "Learning curves", lead, blocks)
 
 
-def cost(found: Scores) -> Section | None:
+def cost(found: ReportScores) -> Section | None:
     """Training time, and settings that differ from the published ones."""
     models = [model for model in found.inputs.models.values() if len(model.units)]
     if not models:
         return None
-    rows = []
-    for model in models:
-        for stage, units in model.units.groupby("stage", sort=False):
-            devices = sorted({str(name) for name in units["device"].dropna()})
-            rows.append(
-                {
-                    "model": model.title,
-                    "stage": stage,
-                    "units": len(units),
-                    "seconds a unit": units["seconds"].mean(),
-                    "added up": _duration(units["seconds"].sum()),
-                    "device": ", ".join(devices) or None,
-                }
-            )
-    frame = pd.DataFrame(rows)
+    units = pd.concat([model.units.assign(model=model.title) for model in models])
+    frame = units.groupby(["model", "stage"], sort=False, as_index=False).agg(
+        units=("seconds", "size"), mean=("seconds", "mean"), seconds=("seconds", "sum"), device=("device", _devices)
+    )
+    bars = stacked_bars(frame[["model", "stage", "seconds"]])
     if frame["device"].isna().all():
         frame = frame.drop(columns="device")
-    seconds = [(row["model"], row["stage"], row["units"] * row["seconds a unit"]) for row in rows]
-    bars = stacked_bars(pd.DataFrame(seconds, columns=["model", "stage", "seconds"]))
-    total = sum(model.seconds for model in models)
+    frame = frame.rename(columns={"mean": "seconds per unit", "seconds": "added up"})
+    total = units["seconds"].sum()
     blocks: list[Block] = [
         Figures([(bars, "Training time by model and stage")], column=720, least=420),
-        Table.of(frame, {"units": "d", "seconds a unit": ",.1f", "added up": str}),
+        Table.of(frame, {"units": "d", "seconds per unit": ",.1f", "added up": _duration}),
     ]
     differences = [
-        {"model": m.title, "setting": each.setting, "here": _short(each.used), "published": _short(each.published)}
+        {
+            "model": m.title,
+            "setting": each.setting,
+            "here": shown(each.used, 80),
+            "published": shown(each.published, 80),
+        }
         for m in models
         for each in m.differences
     ]
     if differences:
         summary = f"Settings that differ from the published ones: {len(differences)}"
         blocks.append(Details(summary, [Table.of(pd.DataFrame(differences))]))
-    versions = models[0].manifest.versions if models[0].manifest else {}
-    if versions:
-        blocks.append(Details("Versions", [Text(", ".join(f"{name} {number}" for name, number in versions.items()))]))
+    blocks += versions(models[0].manifest.versions if models[0].manifest else {})
     return Section(
         "cost", "Training run",
         f"Training time of the finished units, added up: {_duration(total)}, without the fitting of features. A unit "
@@ -99,12 +94,11 @@ def cost(found: Scores) -> Section | None:
     )  # fmt: skip
 
 
-def _duration(seconds: float) -> str:
+def _devices(found: pd.Series) -> str | None:
+    return ", ".join(sorted(set(found.dropna().astype(str)))) or None
+
+
+def _duration(seconds: Any) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:77] + "…"

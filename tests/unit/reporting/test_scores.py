@@ -11,7 +11,7 @@ def test_calibration_counts_every_cell_once():
     y = pd.DataFrame({"a": [0, 1, 0, 0], "b": [1, 0, 0, 0]})
     p = pd.DataFrame({"a": [0.5, 0.9, 0.002, 0.0025], "b": [0.6, 0.002, 1.0, 0.0]})
     table = calibration_table(y, p)
-    # Two bins a decade: [0, 10^-5.5), [10^-3, 10^-2.5), [10^-0.5, 1]
+    # Two bins per decade: [0, 10^-5.5), [10^-3, 10^-2.5), [10^-0.5, 1]
     assert list(table["cells"]) == [1, 3, 4]
     np.testing.assert_allclose(table["predicted"], [0, (0.002 + 0.0025 + 0.002) / 3, (0.5 + 0.9 + 0.6 + 1) / 4])
     np.testing.assert_allclose(table["observed"], [0, 0, 0.5])
