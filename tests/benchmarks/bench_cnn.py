@@ -41,7 +41,7 @@ from tests.benchmarks.epochs import EpochClock  # noqa: E402
 
 MODELS = ("deepinsight-efficientnet-b3", "deepinsight-resnest-v2")
 ROWS, TARGETS, FOLDS, EPOCHS = 23_814, 206, 10, 35
-PUBLISHED = "12-25 h on two RTX 2080 Ti"
+PUBLISHED = "12-25 h on one RTX 2080 Ti"
 
 
 class NaiveImages(Dataset):

@@ -7,7 +7,7 @@
     OUT/kernels/NAME              a notebook with its parameters, and its kernel-metadata.json
 
 How the limits of a session are kept (12 hours, a GPU with 16 GB, 13 to 30 GB of memory, 2 to 4 cores): the CNNs, which
-took the winners 12 to 25 hours per model on two GPUs, get one kernel per fold. Every other model is one kernel; in the
+took the winners 12 to 25 hours per model on one GPU, get one kernel per fold. Every other model is one kernel; in the
 competition each of them fitted into a session of 9 hours. Units that an earlier run finished are reused if its output
 is attached. At the published batch sizes, in 16 bit, a CNN needs 10.5 GiB (ResNeSt) or 7.5 GiB (EfficientNet) for its
 backward pass, counted tensor by tensor; networks that are trained at the same time fill only the free memory of the

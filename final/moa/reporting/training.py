@@ -88,7 +88,7 @@ def cost(found: ReportScores) -> Section | None:
         "cost", "Training run",
         f"Training time of the finished units, added up: {_duration(total)}, without the fitting of features. A unit "
         "is one (stage, seed, fold); units that are trained side by side take less by the clock. The winners reported "
-        "12 to 25 hours for the ten folds of a CNN on two RTX 2080 Ti, and Kaggle notebooks of up to 9 hours for "
+        "12 to 25 hours for the ten folds of a CNN on one RTX 2080 Ti, and Kaggle notebooks of up to 9 hours for "
         "everything else, on other hardware.",
         blocks,
     )  # fmt: skip
