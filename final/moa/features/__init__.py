@@ -10,23 +10,7 @@ from typing import Any
 
 from moa.features.stored import STORED, TRUSTED_TYPES
 
-__all__ = [
-    "TRUSTED_TYPES",
-    "ConditionCodes",
-    "Familiarity",
-    "GaussianRank",
-    "KMeansOneHot",
-    "Log10",
-    "LogScaler",
-    "NotControls",
-    "OneHotConditions",
-    "RawInputs",
-    "RowStatistics",
-    "TTestSelector",
-    "TrainingEvidence",
-    "TreatedRows",
-    "UMAPEmbedding",
-]
+__all__ = ["TRUSTED_TYPES", *STORED]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Steps of a pipeline over the columns that are no measurements: the control column and the conditions of an assay."""
+"""Steps of a pipeline over the columns that are not measured: the control column and the conditions of an assay."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from moa.features.pipeline import Step, named
 
 
 def keep_treated(schema: Assay) -> Step:
-    """A step that removes the control rows: steps before it are fitted with the controls in, later ones without.
+    """A step that removes the control rows of the assay ``schema``.
 
-    Args:
-        schema: the assay, which says what a control is.
-
-    Returns:
-        the step, of output "rows".
+    Steps before it are fitted with the controls in, later ones without.
     """
     from moa.features.conditions import treated_rows
 
@@ -21,14 +17,7 @@ def keep_treated(schema: Assay) -> Step:
 
 
 def log_conditions(schema: Assay) -> list[Step]:
-    """A step that takes the logarithm (base 10) of the conditions that are numbers; none where there are no such.
-
-    Args:
-        schema: the assay, which says what conditions there are.
-
-    Returns:
-        the steps, to be put into a pipeline.
-    """
+    """A step that takes the logarithm (base 10) of the numeric conditions of the assay ``schema``, if it has any."""
     from moa.features.conditions import Log10
 
     numbers = schema.numeric_conditions
@@ -36,13 +25,9 @@ def log_conditions(schema: Assay) -> list[Step]:
 
 
 def encode_conditions(schema: Assay) -> list[Step]:
-    """Steps that make numbers of the conditions: a 0/1 column for each level, the logarithm of those that are numbers.
+    """Steps that make numbers of the conditions of the assay ``schema``.
 
-    Args:
-        schema: the assay, which says what conditions there are.
-
-    Returns:
-        the steps, to be put into a pipeline.
+    Each level becomes a 0/1 column; of conditions that are numbers the logarithm is taken.
     """
     from moa.features.conditions import OneHotConditions
 

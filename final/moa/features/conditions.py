@@ -17,6 +17,15 @@ from moa.features.stored import stored
 Levels = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
 
 
+class _NothingLearned(TransformerMixin, BaseEstimator):
+    """Base class of transformers that depend on their parameters alone."""
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> _NothingLearned:
+        """Learn nothing from ``X``, shape (rows, columns)."""
+        self.n_features_in_ = X.shape[1]
+        return self
+
+
 class _Conditions(TransformerMixin, BaseEstimator):
     """Base class: nothing is learned, since the levels are given and do not depend on the rows.
 
@@ -28,10 +37,7 @@ class _Conditions(TransformerMixin, BaseEstimator):
         self.levels = levels
 
     def fit(self, X: pd.DataFrame | np.ndarray, y: Any = None) -> _Conditions:
-        """Check ``X``.
-
-        Args:
-            X: a frame with the columns of ``levels``, or an array of these columns in this order.
+        """Check ``X``: a frame with the columns of ``levels``, or an array of these columns in this order.
 
         Raises:
             UserError: a cell is not one of its column's levels.
@@ -77,7 +83,7 @@ class OneHotConditions(_Conditions):
         return np.hstack([np.eye(len(levels))[codes[:, i]] for i, levels in enumerate(self.levels.values())])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names such as "cp_time_24" and "cp_dose_D2", one for each column of ``transform``."""
+        """Names such as "cp_time_24" and "cp_dose_D2", one per column of ``transform``."""
         names = [f"{column}_{level}" for column, levels in self.levels.items() for level in levels]
         return np.array(names, dtype=object)
 
@@ -100,7 +106,7 @@ class ConditionCodes(_Conditions):
 
 
 @stored
-class RawInputs(TransformerMixin, BaseEstimator):
+class RawInputs(_NothingLearned):
     """All features as numbers: the conditions, evenly spaced from 0 (first level) to 1 (last level), then the values.
 
     The swap noise of the DeepInsight CNNs relies on the conditions coming first. Source: write-up, DeepInsight CNNs.
@@ -123,15 +129,11 @@ class RawInputs(TransformerMixin, BaseEstimator):
         A control column whose treated values are not listed is expected as ``NotControls`` makes it.
         """
         levels: dict[str, Sequence[Any]] = {}
-        if schema.control:
-            levels[schema.control.column] = schema.control.levels if _exact(schema.control) else (False, True)
+        if (control := schema.control) is not None:
+            treated = _treated_value(control)
+            levels[control.column] = (False, True) if treated is None else (*control.values, treated)
         levels |= dict(reversed(schema.levels.items()))
         return cls(levels, (*schema.numeric_conditions, *schema.values))
-
-    def fit(self, X: pd.DataFrame, y: Any = None) -> RawInputs:
-        """Learn nothing; ``X`` is a frame with the columns of ``levels`` and ``columns``."""
-        self.n_features_in_ = X.shape[1]
-        return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """Columns in the order of ``get_feature_names_out``; shape (rows, conditions + columns)."""
@@ -146,20 +148,23 @@ class RawInputs(TransformerMixin, BaseEstimator):
         return np.array([*self.levels, *self.columns], dtype=object)
 
 
-def _exact(control: Control) -> bool:
-    """Whether treated rows and controls have one value each, as in the competition."""
-    return control.treated is not None and len(control.values) == len(control.treated) == 1
+def _treated_value(control: Control) -> str | None:
+    """The value of treated rows where they and controls have one value each, as in the competition; else None."""
+    if control.treated is None or not len(control.values) == len(control.treated) == 1:
+        return None
+    return control.treated[0]
 
 
 def treated_rows(control: Control | None) -> TreatedRows | NotControls | None:
     """Marks the treated rows; None where there are no controls."""
     if control is None:
         return None
-    return TreatedRows(control.treated[0]) if _exact(control) else NotControls(control.values)
+    treated = _treated_value(control)
+    return NotControls(control.values) if treated is None else TreatedRows(treated)
 
 
 @stored
-class NotControls(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class NotControls(OneToOneFeatureMixin, _NothingLearned):
     """True where the control column does not hold one of the values of controls.
 
     Args:
@@ -168,11 +173,6 @@ class NotControls(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def __init__(self, controls: Sequence[str]):
         self.controls = controls
-
-    def fit(self, X: pd.DataFrame, y: Any = None) -> NotControls:
-        """Nothing is learned."""
-        self.n_features_in_ = 1
-        return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """True for treated rows, shape (rows, 1)."""
@@ -212,7 +212,7 @@ class Log10(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 @stored
-class TreatedRows(TransformerMixin, BaseEstimator):
+class TreatedRows(_NothingLearned):
     """Marks the treated rows, for a step that leaves the controls out.
 
     Args:
@@ -221,11 +221,6 @@ class TreatedRows(TransformerMixin, BaseEstimator):
 
     def __init__(self, treated: str = "trt_cp"):
         self.treated = treated
-
-    def fit(self, X: pd.DataFrame, y: Any = None) -> TreatedRows:
-        """Nothing is learned."""
-        self.n_features_in_ = 1
-        return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """True for treated rows, shape (rows, 1)."""

@@ -147,15 +147,10 @@ class _FittedStep:
 
 
 def _values(frame: pd.DataFrame, columns: list[str], transformer: Any) -> Any:
-    """A float64 matrix if all columns are numeric, otherwise a frame, or where the transformer takes frames."""
-    import pandas as pd
-
+    """A float64 matrix; a frame where columns hold text, or where the transformer says that it takes frames."""
     part = frame[columns]
-    if not getattr(transformer, "takes_frames", False) and all(
-        pd.api.types.is_numeric_dtype(kind) for kind in part.dtypes
-    ):
-        return part.to_numpy(np.float64)
-    return part
+    frames = getattr(transformer, "takes_frames", False) or _text_columns(part)
+    return part if frames else part.to_numpy(np.float64)
 
 
 class FeaturePipeline:
@@ -329,8 +324,10 @@ def _fit_step(
         outputs = [column for column, kept in zip(inputs, transformer.get_support(), strict=True) if kept]
     else:
         own = list(transformer.get_feature_names_out(inputs)) if step.own_names else None
-        width = len(own) if own else _width(transformer, rows, inputs)
-        outputs = [f"{step.prefix}{name}" for name in own or [f"{step.name}-{i}" for i in range(width)]]
+        if own is None:
+            width = np.asarray(transformer.transform(_values(rows.iloc[:1], inputs, transformer))).shape[1]
+            own = [f"{step.name}-{i}" for i in range(width)]
+        outputs = [f"{step.prefix}{name}" for name in own]
     if step.output in ("append", "replace"):
         there = set(train.columns) - (set(inputs) if step.output == "replace" else set())
         twice = [name for name in outputs if name in there]
@@ -344,7 +341,7 @@ def _fit_step(
 def _text_columns(frame: pd.DataFrame) -> list[str]:
     import pandas as pd
 
-    return [column for column in frame.columns if not pd.api.types.is_numeric_dtype(frame[column].dtype)]
+    return [column for column, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
 
 
 def _numbers(frame: pd.DataFrame, dtype: np.dtype) -> pd.DataFrame:
@@ -360,7 +357,3 @@ def _numbers(frame: pd.DataFrame, dtype: np.dtype) -> pd.DataFrame:
             "encode_conditions(assay) to the steps, or drop it"
         )
     return frame.astype(dtype)
-
-
-def _width(transformer: Any, rows: pd.DataFrame, inputs: list[str]) -> int:
-    return np.asarray(transformer.transform(_values(rows.iloc[:1], inputs, transformer))).shape[1]

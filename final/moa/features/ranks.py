@@ -9,6 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy import special
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moa.features.stored import stored
@@ -97,9 +98,6 @@ def _each_block(work: Callable[[slice], None], shape: tuple[int, int]) -> None:
     Starting threads and waiting for them takes some 20 ms, which small tables do not.
     """
     rows, columns = shape
-    blocks = [slice(start, start + _COLUMNS_AT_A_TIME) for start in range(0, columns, _COLUMNS_AT_A_TIME)]
-    if rows * columns < _FEW_CELLS:
-        for block in blocks:
-            work(block)
-    else:
-        Parallel(n_jobs=-1, backend="threading")(delayed(work)(block) for block in blocks)
+    jobs = -1 if rows * columns >= _FEW_CELLS else 1
+    blocks = gen_batches(columns, _COLUMNS_AT_A_TIME)
+    Parallel(n_jobs=jobs, backend="threading")(delayed(work)(block) for block in blocks)

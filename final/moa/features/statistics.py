@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import validate_data
 
 from moa.errors import UserError
@@ -63,11 +64,11 @@ class RowStatistics(TransformerMixin, BaseEstimator):
         if len(spans) > 1:
             spans.append(slice(None))
         result = np.empty((len(X), len(self.statistics), len(spans)))
-        for rows in _row_blocks(len(X)):
+        for rows in gen_batches(len(X), _ROWS_AT_A_TIME):
             for number, span in enumerate(spans):
-                moments = _moments(X[rows, span])
+                moments = _Moments.of(X[rows, span])
                 for place, name in enumerate(self.statistics):
-                    result[rows, place, number] = _STATISTICS[name](*moments)
+                    result[rows, place, number] = _STATISTICS[name](moments)
         return result.reshape(len(X), -1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -78,36 +79,43 @@ class RowStatistics(TransformerMixin, BaseEstimator):
         return np.array([f"{group}_{name}" for name in self.statistics for group in names], dtype=object)
 
 
-def _row_blocks(rows: int) -> Iterator[slice]:
-    return (slice(start, start + _ROWS_AT_A_TIME) for start in range(0, rows, _ROWS_AT_A_TIME))
-
-
-def _moments(X: np.ndarray) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+class _Moments(NamedTuple):
     """For each row: count, sum, and the sums of the second, third and fourth powers of the deviations."""
-    n, total = X.shape[1], X.sum(axis=1)
-    deviation = X - (total / n)[:, None]
-    square = deviation**2
-    second = square.sum(axis=1)
-    # The deviations of a row of equal values are rounding errors: kurtosis and skew must not be computed from them.
-    second[second <= n * (np.finfo(float).eps * np.abs(total)) ** 2] = 0
-    return n, total, second, (square * deviation).sum(axis=1), (square**2).sum(axis=1)
+
+    n: int
+    total: np.ndarray
+    m2: np.ndarray
+    m3: np.ndarray
+    m4: np.ndarray
+
+    @classmethod
+    def of(cls, X: np.ndarray) -> _Moments:
+        n, total = X.shape[1], X.sum(axis=1)
+        deviation = X - (total / n)[:, None]
+        square = deviation**2
+        second = square.sum(axis=1)
+        # The deviations of a row of equal values are rounding errors: kurtosis and skew must not be computed from them.
+        second[second <= n * (np.finfo(float).eps * np.abs(total)) ** 2] = 0
+        return cls(n, total, second, (square * deviation).sum(axis=1), (square**2).sum(axis=1))
 
 
-def _kurtosis(n: int, total: np.ndarray, m2: np.ndarray, m3: np.ndarray, m4: np.ndarray) -> np.ndarray:
+def _kurtosis(moments: _Moments) -> np.ndarray:
+    n, _, m2, _, m4 = moments
     shape = np.divide(n * (n + 1) * (n - 1) * m4, m2**2, out=np.zeros_like(m2), where=m2 > 0)
     return np.where(m2 > 0, (shape - 3 * (n - 1) ** 2) / ((n - 2) * (n - 3)), 0.0)
 
 
-def _skew(n: int, total: np.ndarray, m2: np.ndarray, m3: np.ndarray, m4: np.ndarray) -> np.ndarray:
+def _skew(moments: _Moments) -> np.ndarray:
+    n, _, m2, m3, _ = moments
     return np.divide(n * (n - 1) ** 0.5 / (n - 2) * m3, m2**1.5, out=np.zeros_like(m2), where=m2 > 0)
 
 
 #: Columns that a statistic is defined for.
 _LEAST = {"kurtosis": 4, "skew": 3, "std": 2}
-_STATISTICS = {
-    "sum": lambda n, total, m2, m3, m4: total,
-    "mean": lambda n, total, m2, m3, m4: total / n,
-    "std": lambda n, total, m2, m3, m4: np.sqrt(m2 / (n - 1)),
+_STATISTICS: dict[str, Callable[[_Moments], np.ndarray]] = {
+    "sum": lambda moments: moments.total,
+    "mean": lambda moments: moments.total / moments.n,
+    "std": lambda moments: np.sqrt(moments.m2 / (moments.n - 1)),
     "kurtosis": _kurtosis,
     "skew": _skew,
 }

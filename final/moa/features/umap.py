@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
@@ -133,7 +133,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         indices, distances = _nearest(X, self.rows_, self.n_neighbors)
         strengths = _strengths(distances)
         start = np.empty((len(X), self.n_components), np.float32)
-        for rows in _blocks(len(X)):
+        for rows in gen_batches(len(X), _ROWS_AT_A_TIME):
             weights = strengths[rows] / strengths[rows].sum(axis=1, keepdims=True)
             start[rows] = (weights[:, :, None] * self.embedding_[indices[rows]]).sum(axis=1)
         # Edges are visited in proportion to their strength; those too weak for one visit are left out. umap-learn takes
@@ -174,7 +174,7 @@ def _nearest(X: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, n
     # Sorted by position, so that the first of several equally near rows wins.
     found = np.sort(search.kneighbors(X, return_distance=False), axis=1)
     distances = np.empty(found.shape)
-    for block in _blocks(len(X)):
+    for block in gen_batches(len(X), _ROWS_AT_A_TIME):
         difference = X[block, None].astype(np.float64) - rows[found[block]]
         distances[block] = np.sqrt((difference**2).sum(axis=2))
     order = np.argsort(distances, axis=1, kind="stable")[:, :count]
@@ -198,10 +198,6 @@ def _strengths(distances: np.ndarray) -> np.ndarray:
         middle = np.where(np.isinf(high), middle * 2, (low + np.where(np.isinf(high), low, high)) / 2)
     bandwidth = np.maximum(middle, _LEAST_BANDWIDTH * distances.mean(axis=1))
     return np.exp(-distances / bandwidth[:, None])
-
-
-def _blocks(rows: int) -> Iterator[slice]:
-    return (slice(start, start + _ROWS_AT_A_TIME) for start in range(0, rows, _ROWS_AT_A_TIME))
 
 
 def _digest(row: np.ndarray) -> bytes:

@@ -7,6 +7,7 @@ write-up says that V2 of the ResNeSt has another seed, but the notebooks gave bo
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
@@ -37,8 +38,8 @@ def features(schema: Assay) -> FeaturePipeline:
     return FeaturePipeline(steps)
 
 
-def unit_features(seed: int) -> FeaturePipeline:
-    """Log scaling, fitted on the training rows of a fold; it does not depend on the model's ``seed``."""
+def unit_features(_: int) -> FeaturePipeline:
+    """Log scaling, fitted on the training rows of a fold; it does not depend on the model seed."""
     from moa.features import LogScaler
 
     return FeaturePipeline([Step("scale", LogScaler(), excluding(), "in place", fit_on="train")], dtype="float64")
@@ -70,32 +71,21 @@ _SMALL = {
 }
 _NARROW = {"blocks": (1, 1, 1, 1), "width": 8, "stem_width": 8}
 
+
+def _recipe(name: str, title: str, config: DeepInsightConfig, published: Published, small: dict[str, Any]) -> Recipe:
+    """A recipe of all rows; ``small`` is the backbone of the demo."""
+    demo = {"folds": {"n_splits": 2}, "learner": {**_SMALL, "backbone": small}}
+    return Recipe(f"deepinsight-{name}", f"DeepInsight {title}", config, stages, published, rows="all", demo=demo)
+
+
 RECIPES = (
-    Recipe(
-        "deepinsight-efficientnet-b3",
-        "DeepInsight EfficientNet-B3-NS",
+    _recipe(
+        "efficientnet-b3",
+        "EfficientNet-B3-NS",
         DeepInsightConfig(),
-        stages,
         Published(cv=0.01602, public_lb=0.01850, private_lb=0.01634),
-        rows="all",
-        demo={"folds": {"n_splits": 2}, "learner": {**_SMALL, "backbone": {"name": "test_efficientnet"}}},
+        {"name": "test_efficientnet"},
     ),
-    Recipe(
-        "deepinsight-resnest-v1",
-        "DeepInsight ResNeSt V1",
-        _resnest(0.0),
-        stages,
-        Published(cv=0.01582, public_lb=0.01853, private_lb=0.01636),
-        rows="all",
-        demo={"folds": {"n_splits": 2}, "learner": {**_SMALL, "backbone": _NARROW}},
-    ),
-    Recipe(
-        "deepinsight-resnest-v2",
-        "DeepInsight ResNeSt V2",
-        _resnest(0.2),
-        stages,
-        Published(cv=0.01576, public_lb=0.01854, private_lb=0.01636),
-        rows="all",
-        demo={"folds": {"n_splits": 2}, "learner": {**_SMALL, "backbone": _NARROW}},
-    ),
+    _recipe("resnest-v1", "ResNeSt V1", _resnest(0.0), Published(0.01582, 0.01853, 0.01636), _NARROW),
+    _recipe("resnest-v2", "ResNeSt V2", _resnest(0.2), Published(0.01576, 0.01854, 0.01636), _NARROW),
 )

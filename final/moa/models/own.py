@@ -58,9 +58,9 @@ def load_recipes(file: Path | str) -> list[Recipe]:
 
 def _module(path: Path, texts: dict[str, str], file: Path | str) -> ModuleType:
     """The file as a module: the one that was made before if its sources, and those beside it, are the same."""
-    module = sys.modules.get(path.stem)
-    if _origin(module) == path and getattr(module, SOURCE, None) == texts:
-        return module
+    known = sys.modules.get(path.stem)
+    if known is not None and _origin(known) == path and getattr(known, SOURCE, None) == texts:
+        return known
     _forget(path.parent, [Path(name).stem for name in texts])
     _folders.add(path.parent)
     if str(path.parent) not in sys.path:
@@ -78,7 +78,7 @@ def _origin(module: ModuleType | None) -> Path | None:
 def _trust(module: ModuleType | None) -> None:
     """Let fits of the module's own transformers be read: who runs the file trusts its classes."""
     for each in list(vars(module).values()) if module else ():
-        if isinstance(each, type) and each.__module__ == module.__name__ and hasattr(each, "get_params"):
+        if isinstance(each, type) and module and each.__module__ == module.__name__ and hasattr(each, "get_params"):
             trust(each)
 
 

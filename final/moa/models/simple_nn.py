@@ -11,14 +11,7 @@ from typing import Annotated
 
 from moa.data.assay import COMPETITION, Assay
 from moa.data.folds import Folds
-from moa.data.sizes import (
-    CELL_CLUSTERS,
-    CELL_COMPONENTS,
-    GENE_CLUSTERS,
-    GENE_COMPONENTS,
-    components,
-    setting_of,
-)
+from moa.data.sizes import CELL_CLUSTERS, CELL_COMPONENTS, GENE_CLUSTERS, GENE_COMPONENTS, components, setting_of
 from moa.features.condition_steps import encode_conditions, keep_treated
 from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, named, positions
 from moa.features.reductions import factor_analysis

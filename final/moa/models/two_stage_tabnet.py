@@ -10,14 +10,7 @@ from typing import Annotated
 
 from moa.data.assay import Assay
 from moa.data.folds import Folds
-from moa.data.sizes import (
-    CELL_CLUSTERS,
-    CELL_COMPONENTS,
-    GENE_CLUSTERS,
-    GENE_COMPONENTS,
-    components,
-    setting_of,
-)
+from moa.data.sizes import CELL_CLUSTERS, CELL_COMPONENTS, GENE_CLUSTERS, GENE_COMPONENTS, components, setting_of
 from moa.features.condition_steps import encode_conditions, keep_treated, log_conditions
 from moa.features.pipeline import FeaturePipeline, Step, excluding, named, starting
 from moa.features.reductions import factor_analysis, pca
@@ -129,11 +122,7 @@ def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) ->
     for group in schema.groups:
         clusters = KMeansOneHot(setting_of(group, config.gene_clusters, config.cell_clusters), config.cluster_seed)
         steps.append(Step(f"{group.prefix}-cluster", clusters, named(*group.columns)))
-    steps += [
-        Step("statistics", statistics, values, own_names=True),
-        keep_treated(schema),
-        *log_conditions(schema),
-    ]
+    steps += [Step("statistics", statistics, values, own_names=True), keep_treated(schema), *log_conditions(schema)]
     if meta_features:
         rank = GaussianRank(random_state=config.rank_seed)
         steps.append(Step("stage1 rank", rank, starting("stage1:"), "in place", fit_on="train"))

@@ -8,7 +8,7 @@ from moa.data.schema import CELLS, GENES
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.two_heads.settings import SECOND
 from moa.models.registry import recipe
-from moa.models.two_heads_columns import COLUMNS
+from moa.models.two_heads import PUBLISHED
 
 V1, V2 = "two-heads", "two-heads-v2"
 ONE_HOT = ["cp_time_24", "cp_time_48", "cp_time_72", "cp_dose_D1", "cp_dose_D2"]
@@ -26,11 +26,11 @@ def second_input(table):
 
 
 def test_the_published_list_of_columns_is_the_default(tables):
-    assert len(COLUMNS) == len(set(COLUMNS)) == 447
-    assert COLUMNS[:2] == ("g-0", "g-7") and COLUMNS[346] == "g-771"
-    assert COLUMNS[347:] == CELLS and set(COLUMNS[:347]) <= set(GENES)
+    assert len(PUBLISHED) == len(set(PUBLISHED)) == 447
+    assert PUBLISHED[:2] == ("g-0", "g-7") and PUBLISHED[346] == "g-771"
+    assert PUBLISHED[347:] == CELLS and set(PUBLISHED[:347]) <= set(GENES)
     for name in (V1, V2):
-        assert second_input(inputs(name, tables)[0]) == list(COLUMNS)
+        assert second_input(inputs(name, tables)[0]) == list(PUBLISHED)
 
 
 def test_a_t_test_selects_columns_where_it_is_chosen(tables, dataset):
@@ -38,7 +38,7 @@ def test_a_t_test_selects_columns_where_it_is_chosen(tables, dataset):
     y = dataset.scored.loc[x.index].to_numpy().any(axis=1).astype(int)
     assert not second_input(x), "it is a part of each unit, so that it sees no label of a validation fold"
     found = second_input(unit.fit(x, y).transform(x))
-    assert len(found) == 447 and found != list(COLUMNS)
+    assert len(found) == 447 and found != list(PUBLISHED)
     x, unit = inputs(V1, tables, selection="t-test", selected=None)
     assert len(second_input(unit.fit(x, y).transform(x))) == 218
     assert len(second_input(unit.fit(x, np.ones(len(x))).transform(x))) == 872, "nothing to compare with"

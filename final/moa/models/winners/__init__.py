@@ -23,13 +23,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-_FOLDER = Path(__file__).parent
 #: Stages whose sister run was validated on other folds than ours.
 _OTHER_FOLDS = {("three-stage-nn-5fold", "stage2"), ("three-stage-nn-5fold", "stage3")}
 
 
 @dataclass(frozen=True)
-class Kind:
+class LossKind:
     """What a logged validation loss is.
 
     Attributes:
@@ -45,10 +44,10 @@ class Kind:
 
 #: By the names in the tables.
 KINDS = {
-    "batches": Kind("best validation loss, treated rows, mean over batches", "valid_batch_loss"),
-    "smoothed": Kind("best validation loss, treated rows, smoothed labels", "valid_stopping_loss"),
-    "all rows": Kind("best validation loss, all rows", "valid_loss"),
-    "after phase 3": Kind("log loss after phase 3, treated rows (leaks)", variant="after-phase3"),
+    "batches": LossKind("best validation loss, treated rows, mean over batches", "valid_batch_loss"),
+    "smoothed": LossKind("best validation loss, treated rows, smoothed labels", "valid_stopping_loss"),
+    "all rows": LossKind("best validation loss, all rows", "valid_loss"),
+    "after phase 3": LossKind("log loss after phase 3, treated rows (leaks)", variant="after-phase3"),
 }
 
 
@@ -83,7 +82,7 @@ def epochs(model: str) -> pd.DataFrame:
     Returns:
         one row per epoch of every unit: stage, run, seed, fold, epoch (from 0), train_loss, valid_loss.
     """
-    return _of(_epochs(), model)
+    return _of("epochs.csv.gz", model)
 
 
 def milestones(model: str) -> pd.DataFrame:
@@ -95,7 +94,7 @@ def milestones(model: str) -> pd.DataFrame:
     Returns:
         stage, seed, fold, kind (key of ``KINDS``), epoch (the best one, from 0; NaN where it is not known), loss.
     """
-    return _of(_milestones(), model)
+    return _of("milestones.csv", model)
 
 
 def logs(model: str) -> list[Log]:
@@ -122,19 +121,13 @@ def curves(model: str) -> pd.DataFrame:
     return found[columns].astype({"epoch": int})
 
 
-def _of(table: pd.DataFrame, model: str) -> pd.DataFrame:
+def _of(file: str, model: str) -> pd.DataFrame:
+    table = _table(file)
     return table[table["model"] == model].drop(columns="model").reset_index(drop=True)
 
 
 @cache
-def _epochs() -> pd.DataFrame:
+def _table(file: str) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_csv(_FOLDER / "epochs.csv.gz")
-
-
-@cache
-def _milestones() -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.read_csv(_FOLDER / "milestones.csv")
+    return pd.read_csv(Path(__file__).with_name(file))
