@@ -23,12 +23,11 @@ from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.environment import Folders
 from moa.errors import DataError, UserError
-from moa.learners.runtime import Runtime, device_here
+from moa.jobs.options import PlateOptions, TrainOptions
 from moa.models.base import Recipe
 from moa.models.own import load_recipes
 from moa.models.registry import recipe, register
 from moa.weights.layout import WeightsFolder
-from moa.weights.selection import Selection
 from moa.weights.trained import Trained, open_trained
 
 #: A model: a name, a blend's name or file, a Python file of one's own, or a recipe.
@@ -128,8 +127,8 @@ def load(
     Raises:
         UserError: there is no such model, or nothing of it is trained.
     """
-    runtime = Runtime.of(device, precision=precision)
-    folder = Path(weights) if weights is not None else Folders.find(profile).weights
+    runtime = PlateOptions(device=device, precision=precision).runtime
+    folder = Folders.find(profile, weights=weights).weights
     spec = _spec(model)
     names = [member.model for member in spec.members if member.weight > 0]
     known = WeightsFolder(folder)
@@ -179,42 +178,39 @@ def train(
     Returns:
         a row per model, indexed by name: "title", the out-of-fold log losses "treated rows" and "all rows", that of
         predicting each target's "prevalence", the share of "rows covered", and the "published CV" where there is one.
-        NaN where it is not known yet.
+        NaN where it is not known yet. Figures are not rounded.
 
     Raises:
         UserError: a model, file or setting is wrong; one line says which.
     """
     from moa.jobs.train import train_models
-    from moa.training.machines import open_executor
 
     several = [models] if isinstance(models, str | Path | Recipe) else list(models)
     recipes = list({each.name: each for model in several for each in recipes_of(model)}.values())
-    where = Folders.find(profile, data)
-    chosen = seeds if seeds is None or isinstance(seeds, int) else ",".join(map(str, seeds)) + ","
-    selection = Selection.of(None if chosen is None else str(chosen), folds, fold, stage)
-    with open_executor(on, device) as executor:
-        rows = train_models(
-            recipes,
-            where.data,
-            Path(weights) if weights is not None else where.weights,
-            where.profile,
-            selection,
-            dict(settings) if settings else None,
-            Runtime.of(device_here(device, on)),
-            executor,
-            groups,
-            hold_out,
-            parts,
-        )
-    named = {each.title: each for each in recipes}
-    trained = [named[row["model"]] for row in rows]  # a model that cannot be trained on these data is left out
-    table = pd.DataFrame(rows, index=pd.Index([each.name for each in trained], name="model"))
-    found = pd.DataFrame({"title": table["model"]})
-    for column in ("treated rows", "all rows", "prevalence"):
-        found[column] = pd.to_numeric(table[column], errors="coerce")
-    found["rows covered"] = pd.to_numeric(table["rows covered"].str.rstrip("%")) / 100
-    found["published CV"] = [each.published.cv if each.published else np.nan for each in trained]
-    return found
+    options = TrainOptions(
+        settings=dict(settings or {}),
+        seeds=seeds if seeds is None or isinstance(seeds, int) else tuple(seeds),
+        folds=folds,
+        fold=fold,
+        stage=stage,
+        groups=None if groups is None else tuple(groups),
+        hold_out=hold_out,
+        parts=parts,
+        device=device,
+        on=on,
+    )
+    found = {
+        each.model.name: {
+            "title": each.model.title,
+            "treated rows": each.treated_rows,
+            "all rows": each.all_rows,
+            "prevalence": each.prevalence,
+            "rows covered": each.covered,
+            "published CV": each.model.published.cv if each.model.published else np.nan,
+        }
+        for each in train_models(recipes, Folders.find(profile, data, weights=weights), options)
+    }
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("model")
 
 
 def predict(
@@ -290,9 +286,8 @@ def score(
     else:
         several = [predictions] if isinstance(predictions, str | Path | Recipe) else list(predictions)
         names = [name if isinstance(name, str) else each.name for name in several for each in recipes_of(name)]
-        where = Folders.find(profile, data)
-        folder = Path(weights) if weights is not None else where.weights
-        case = read_models(list(dict.fromkeys(names)), where.data, folder)
+        where = Folders.find(profile, data, weights=weights)
+        case = read_models(list(dict.fromkeys(names)), where.data, where.weights)
     return measure(case, by, baselines=baselines).table
 
 
@@ -321,15 +316,11 @@ def report(
     Raises:
         UserError: there is nothing to report on.
     """
-    from moa.reporting import write_report
+    from moa.reporting.report import write_report
 
-    where = Folders.find(profile, data)
+    where = Folders.find(profile, data, weights=weights, predictions=predictions, output=out)
     return write_report(
-        where.data,
-        Path(weights) if weights is not None else where.weights,
-        Path(predictions) if predictions is not None else where.predictions,
-        Path(out) if out is not None else where.output,
-        blends=[Path(path) for path in blends],
+        where.data, where.weights, where.predictions, where.output, blends=[Path(path) for path in blends]
     )
 
 

@@ -22,9 +22,9 @@ from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, T
 from moa.errors import UserError
 from moa.files import digest
 from moa.jobs.fitting import fit_models, held_columns
+from moa.jobs.options import DeviceOptions
 from moa.learners.runtime import Runtime
 from moa.models.base import Recipe
-from moa.training.runner import Runner
 from moa.training.unit_progress import Silent
 from moa.weights.trained import Trained, open_trained
 
@@ -138,10 +138,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         if self.weights is None:
             self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
         columns = held_columns(None, self._assay)
-        (plan,) = fit_models([recipe], {recipe.name: config}, data, columns, quiet=True).values()
-        runtime = Runtime.of(self.device)
-        trained = Trained(recipe, self._weights, plan.config, self._assay, runtime, plan.hold_out)
-        runner = Runner(trained, self.profile, watch=Silent())
+        (fitted,) = fit_models([recipe], {recipe.name: config}, data, columns, quiet=True).values()
+        runner = fitted.runner(self._weights, self.profile, self._assay, self._runtime, watch=Silent())
         runner.train_units(data)
         self.oof_ = runner.trained.oof().reindex(frame.index).to_numpy()
         return self
@@ -210,8 +208,12 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
     def _weights(self) -> Path:
         return Path(self.weights if self.weights is not None else self._folder.name)
 
+    @property
+    def _runtime(self) -> Runtime:
+        return DeviceOptions(device=self.device).runtime
+
     def _trained(self) -> Trained:
-        return open_trained(self._recipe(), self._weights, Runtime.of(self.device), whole=False)
+        return open_trained(self._recipe(), self._weights, self._runtime, whole=False)
 
     def _recipe(self) -> Recipe:
         if isinstance(self.recipe, Recipe):

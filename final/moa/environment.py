@@ -54,54 +54,67 @@ def check_profile(name: str) -> str:
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a run reads and writes unless it is told otherwise; reproduce.sh, commands and notebooks agree on it.
+    """Where a run reads and writes; reproduce.sh, commands, functions and notebooks agree on the defaults.
 
     Attributes:
         profile: "kaggle" or "demo".
         data: folder of the data set.
         output: folder of the results.
+        weights: folder of the trained weights.
+        predictions: folder of the predictions of single models.
     """
 
     profile: str
     data: Path
     output: Path
+    weights: Path
+    predictions: Path
 
     @classmethod
-    def find(cls, profile: str | None = None, data: Path | str | None = None, root: Path = Path()) -> Folders:
-        """The folders below ``root``: data in ``data``, results in ``output/PROFILE``.
+    def find(
+        cls,
+        profile: str | None = None,
+        data: Path | str | None = None,
+        *,
+        weights: Path | str | None = None,
+        predictions: Path | str | None = None,
+        output: Path | str | None = None,
+        root: Path = Path(),
+    ) -> Folders:
+        """The folders that are given; for the others those below ``root``: ``data``, and ``output/PROFILE``.
 
         Without real data in ``data``, the demo's synthetic data in ``output/demo/data`` take their place.
 
         Args:
             profile: None: "kaggle" for any data but the demo's; without data, that of the results in ``output``.
             data: folder of the data set; None: the profile's.
+            weights: None: ``output/PROFILE/weights``.
+            predictions: None: ``output/PROFILE/predictions``.
+            output: None: ``output/PROFILE``.
             root: folder to start from; by default the working directory.
 
         Raises:
             UserError: no such profile.
         """
-        own, output = root / "data", root / "output"
-        synthetic = output / "demo" / "data"
+        own, results = root / "data", root / "output"
+        synthetic = results / "demo" / "data"
         if profile is None:
             if data is not None:
                 demo = Path(data).resolve() == synthetic.resolve()
             else:
-                known = _holds_data(own) or (not _holds_data(synthetic) and (output / "kaggle").is_dir())
+                known = _holds_data(own) or (not _holds_data(synthetic) and (results / "kaggle").is_dir())
                 demo = not known
             profile = "demo" if demo else "kaggle"
         if data is None:
             data = synthetic if profile == "demo" and _holds_data(synthetic) else own
-        return cls(check_profile(profile), Path(data), output / profile)
-
-    @property
-    def weights(self) -> Path:
-        """Folder of the trained weights."""
-        return self.output / "weights"
-
-    @property
-    def predictions(self) -> Path:
-        """Folder of the predictions of single models."""
-        return self.output / "predictions"
+        results = results / check_profile(profile)
+        return cls(
+            profile,
+            Path(data),
+            Path(output or results),
+            Path(weights or results / "weights"),
+            Path(predictions or results / "predictions"),
+        )
 
 
 def _holds_data(folder: Path) -> bool:
@@ -111,7 +124,7 @@ def _holds_data(folder: Path) -> bool:
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Tell in one line which package is missing in the block, or in the decorated function, and what brings it.
+    """Say in one line which package is missing in the block, or in the decorated function, and what installs it.
 
     Args:
         extra: the package's extra, see pyproject.toml.
@@ -154,9 +167,10 @@ def give_numba_a_cache() -> None:
         return
     folder = cache_folder() / "numba"
     if not _is_writable(folder):
-        folder = _private_folder(Path(tempfile.gettempdir()) / "moa-numba")
-    if folder is None:
-        raise UserError(f"UMAP needs a folder that can be written to: set {_NUMBA_CACHE} to one")
+        private = _private_folder(Path(tempfile.gettempdir()) / "moa-numba")
+        if private is None:
+            raise UserError(f"UMAP needs a folder that can be written to: set {_NUMBA_CACHE} to one")
+        folder = private
     os.environ[_NUMBA_CACHE] = str(folder)
     if "numba" in sys.modules:  # it has read the variable already
         sys.modules["numba"].config.CACHE_DIR = str(folder)

@@ -22,10 +22,11 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "final")]
 from moa.blending.catalogue import expand_models  # noqa: E402
 from moa.data.dataset import load_dataset  # noqa: E402
+from moa.environment import Folders  # noqa: E402
 from moa.features import UMAPEmbedding  # noqa: E402
+from moa.jobs.options import TrainOptions  # noqa: E402
 from moa.jobs.plan import recorded, simulate  # noqa: E402
 from moa.jobs.train import train_models  # noqa: E402
-from moa.learners.runtime import Runtime  # noqa: E402
 from moa.models.registry import recipe  # noqa: E402
 from moa.training.machines import open_executor  # noqa: E402
 from moa.training.runner import Runner  # noqa: E402
@@ -50,7 +51,8 @@ def main() -> None:
         for name, on in (("without", None), ("spread", asked.on)):
             with open_executor(on, "cpu") as executor:
                 begun = time.perf_counter()
-                train_models(models, asked.data, folders[name], asked.profile, runtime=Runtime(), executor=executor)
+                where = Folders.find(asked.profile, asked.data, weights=folders[name])
+                train_models(models, where, TrainOptions(device="cpu"), executor)
                 seconds[name] = time.perf_counter() - begun
                 workers = len(executor.client.scheduler_info(n_workers=-1)["workers"]) if on else 1
             print(f"{name}: {seconds[name]:,.0f} s", flush=True)

@@ -26,12 +26,13 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "final")]
 from moa.blending.catalogue import plate_blend  # noqa: E402
 from moa.data.assay import COMPETITION  # noqa: E402
 from moa.data.schema import SIG_ID  # noqa: E402
-from moa.jobs.plates import ROWS_AT_A_TIME, predict_plates  # noqa: E402
-from moa.learners.runtime import Runtime  # noqa: E402
+from moa.jobs.options import PlateOptions  # noqa: E402
+from moa.jobs.plates import predict_plates  # noqa: E402
 from moa.training.machines import open_executor  # noqa: E402
 
 #: Whole parts: a part of another size differs by the rounding of its sums.
-COMPARED = 10 * ROWS_AT_A_TIME
+OPTIONS = PlateOptions(device="cpu", format="csv")
+COMPARED = 10 * OPTIONS.rows_at_a_time
 
 
 def make_rows(path: Path, rows: int) -> None:
@@ -98,23 +99,21 @@ def main() -> None:
             if not path.exists():
                 make_rows(path, count)
         started = time.perf_counter()
-        predict_plates(files[COMPARED], spec, asked.weights, folder / "alone", runtime=Runtime(), kind="csv")
+        predict_plates(files[COMPARED], spec, asked.weights, folder / "alone", OPTIONS)
         seconds = time.perf_counter() - started
         print(f"without a cluster: {COMPARED:,} rows, {COMPARED / seconds:,.0f} rows/s", flush=True)
         with open_executor(asked.on, "cpu") as executor:
             killer = Killer(executor.client, asked.kill)
             killer.start()
             started = time.perf_counter()
-            found = predict_plates(
-                files[asked.rows], spec, asked.weights, folder / "spread", runtime=Runtime(), executor=executor,
-                kind="csv",
-            )  # fmt: skip
+            found = predict_plates(files[asked.rows], spec, asked.weights, folder / "spread", OPTIONS, executor)
             seconds = time.perf_counter() - started
             killer.over = True
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(
             f"on {asked.on}: {found.rows:,} rows, {found.rows / seconds:,.0f} rows/s, peak memory of the driver {own} "
-            f"MiB, of a worker {killer.peak} MiB, parts of {ROWS_AT_A_TIME} rows, worker killed: {killer.killed}"
+            f"MiB, of a worker {killer.peak} MiB, parts of {OPTIONS.rows_at_a_time} rows, "
+            f"worker killed: {killer.killed}"
         )
         for name in ("probabilities.csv", "ranked.csv", "samples.csv"):
             expected = (folder / "alone" / name).read_bytes()

@@ -62,8 +62,8 @@ def test_command_line_searches_and_writes_a_blend_that_can_be_applied(data_dir, 
         (["best-cv", "simple-nn-old-cv"], "simple-nn-old-cv/oof.parquet: not found"),
         (["best-cv", "--free", "--out", "x.yaml"], "a blend file holds one weight per model"),
         (["best-cv", "--method", "per-target", "--out", "x.yaml"], "a blend file holds one weight per model"),
-        (["best-cv", "--method", "newton"], "newton is unknown"),
-        (["best-cv", "--mixed", "maybe"], "'maybe' is unknown"),
+        (["best-cv", "--method", "newton"], "--method newton: expected one of slsqp, tpe, per-target"),
+        (["best-cv", "--mixed", "maybe"], "--mixed maybe: expected one of refuse, comparable, allow"),
     ],
 )
 def test_command_line_refuses_with_the_reason(data_dir, planted_predictions, arguments, message):

@@ -15,7 +15,7 @@ from moa.cli import ablations, blends, compare
 from moa.cli.console import number_table, score_tables, text_table
 from moa.environment import FINAL
 from moa.jobs.compare import Comparison
-from moa.jobs.train import score_row
+from moa.jobs.model_scores import score_model
 from moa.jobs.writeup_claims import ABLATIONS
 from moa.models import winners
 from moa.models.registry import recipes
@@ -38,8 +38,9 @@ def words(text):
 
 def test_the_score_tables_cut_no_name_and_no_figure(dataset):
     oof = dataset.scored[dataset.treated] * 0.5 + 0.25
-    rows = [score_row(model, dataset, oof) for model in recipes().values()]
-    found = words(printed(*score_tables(rows)))
+    scores = [score_model(model, dataset, oof) for model in recipes().values()]
+    found = words(printed(*score_tables(scores)))
+    rows = [each.words() for each in scores]
     assert {
         word for row in rows for name, cell in row.items() if name != "OOF, same rows" for word in cell.split()
     } <= found

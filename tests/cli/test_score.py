@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from moa.data.table_files import write_table
-from moa.jobs.train import score_row
+from moa.jobs.model_scores import score_model
 from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
 from moa.weights.trained import open_trained
@@ -35,8 +35,8 @@ def test_trained_models_are_scored_out_of_fold(run, data_dir, weights_of, datase
     table = pd.read_csv(path).set_index("prediction")
     for name in (OLD, NEW):
         oof = open_trained(name, weights).oof()
-        row = score_row(recipe(name), dataset, oof)
-        assert f"{table.loc[name, 'log_loss']:.5f}" == row["treated rows"] and row["treated rows"] in done.stdout
+        ours = score_model(recipe(name), dataset, oof).treated_rows
+        assert table.loc[name, "log_loss"] == pytest.approx(ours, rel=1e-6) and f"{ours:.5f}" in done.stdout
     assert list(table.index[2:4]) == ["mean of these 2", "prevalence"]
     assert [name for name in table.index if "-NN" in name] == ["5-NN, folds multilabel-3", "5-NN, folds drug-aware-3"]
     assert table["rows"].eq(dataset.treated.sum()).all() and OLD in done.stdout

@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
+from moa.environment import Folders
 from moa.jobs.ablation import run_ablations
+from moa.jobs.options import UnitOptions
 from moa.jobs.writeup_claims import ablation
-from moa.learners.runtime import Runtime
 from moa.metrics.losses import log_loss
-from moa.weights.selection import Selection
 from moa.weights.trained import open_trained
 from support.demo import copy_models
 
@@ -15,7 +15,8 @@ from support.demo import copy_models
 def test_one_command_trains_what_is_missing_and_writes_one_table(weights_of, data_dir, dataset, tmp_path):
     weights = weights_of("three-stage-nn-5fold")
     copy_models(weights, tmp_path / "weights")
-    options = [ablation("stages")], data_dir, tmp_path, weights, "demo", Selection(seeds=1, folds=1), Runtime()
+    where = Folders.find("demo", data_dir)
+    options = [ablation("stages")], where, tmp_path, weights, UnitOptions(seeds=1, folds=1, device="cpu")
     table = run_ablations(*options)
     assert list(table["variant"]) == ["stage 3, the whole model", "stage 2", "stage 2 without stage 1"]
 

@@ -12,8 +12,9 @@ from moa.blending.blend import load_blend
 from moa.data.assay_files import load_assay
 from moa.data.dataset import load_dataset
 from moa.data.table_files import read_table
+from moa.environment import Folders
+from moa.jobs.options import TrainOptions
 from moa.jobs.train import train_models
-from moa.learners.runtime import Runtime
 from moa.metrics.ranking import column_areas
 from moa.models.registry import recipe
 from moa.weights.trained import open_trained
@@ -49,7 +50,8 @@ def data(files):
 @pytest.fixture(scope="module")
 def weights(files, data):
     for name in NAMES:
-        train_models([recipe(name)], data, files / "weights", "demo", None, SMALL[name], Runtime.of("cpu"), parts=2)
+        where = Folders.find("demo", data, weights=files / "weights")
+        train_models([recipe(name)], where, TrainOptions(settings=SMALL[name], device="cpu", parts=2))
     return files / "weights"
 
 
@@ -132,5 +134,6 @@ def test_predictions_blends_and_the_report(files, data, weights, moa_here):
 def test_weights_of_the_same_name_are_not_trained_on_with_other_folds(data, weights):
     from moa.errors import StoreError
 
+    options = TrainOptions(settings=SMALL["two-heads"], device="cpu", parts=3)
     with pytest.raises(StoreError, match="made with other hold_out"):
-        train_models([recipe("two-heads")], data, weights, "demo", None, SMALL["two-heads"], Runtime.of("cpu"), parts=3)
+        train_models([recipe("two-heads")], Folders.find("demo", data, weights=weights), options)

@@ -8,11 +8,12 @@ import pytest
 from sklearn.decomposition import PCA
 
 from moa.data.synthetic import synthesize
+from moa.environment import Folders
 from moa.errors import StoreError
 from moa.features.pipeline import FeaturePipeline
 from moa.files import read_json
+from moa.jobs.options import TrainOptions
 from moa.jobs.train import train_models
-from moa.learners.runtime import Runtime
 from moa.models.own import load_recipes
 from moa.weights.merge import merge_weights
 from moa.weights.trained import open_trained
@@ -45,7 +46,7 @@ def trained(once, tmp_path):
 
 
 def train(file, data, weights):
-    return train_models(load_recipes(file), data, weights, runtime=Runtime.of("cpu"))
+    return train_models(load_recipes(file), Folders.find("kaggle", data, weights=weights), TrainOptions(device="cpu"))
 
 
 def edit(file, old, new):
@@ -84,7 +85,7 @@ def test_comments_and_layout_change_nothing(trained, data):
     file, weights = trained
     edit(file, "components: int = 5", "# of the principal components\n    components: int = 5  # few")
     scores = train(file, data, weights)
-    assert scores[0]["rows covered"] == "100%" and open_trained(NAME, weights).missing_units() == 0
+    assert scores[0].covered == 1 and open_trained(NAME, weights).missing_units() == 0
 
 
 def test_a_recipe_of_the_package_is_compared_by_its_structure(weights_of, monkeypatch):

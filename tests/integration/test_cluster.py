@@ -20,9 +20,11 @@ pytest.importorskip("distributed", reason="needs the extra: pip install -e '.[cl
 from moa.blending.catalogue import plate_blend
 from moa.blending.options import SearchOptions
 from moa.data.folds import Folds
+from moa.environment import Folders
 from moa.errors import UserError
 from moa.jobs.ablation import run_ablations
 from moa.jobs.blend import search_weights
+from moa.jobs.options import PlateOptions, UnitOptions
 from moa.jobs.plates import predict_plates
 from moa.jobs.writeup_claims import Ablation, Arm
 from moa.learners.runtime import Runtime
@@ -31,7 +33,6 @@ from moa.parallel import one_thread
 from moa.training.cluster import open_cluster
 from moa.training.machines import open_executor
 from moa.training.unit import StageInputs, Unit, UnitCallback, UnitsFailed, train_unit
-from moa.weights.selection import Selection
 from support import TESTS, cluster_job, weights
 from support.killing import Killing, kill_one
 from support.perceptrons import make_inputs, training_units
@@ -135,7 +136,7 @@ def test_a_cnn_goes_on_from_its_checkpoint_when_its_worker_is_killed(address, tm
     with open_cluster(address, "cpu", checkpoint_seconds=0.2) as executor:
         (found,) = executor.run(inputs, [unit], KillOnce())
     with one_thread():
-        alone = train_unit(inputs, stage, 3, 1, None, Runtime())
+        alone = train_unit(inputs, Unit(stage, 3, 1, None, Runtime()))
     assert killed and len(epochs) >= 2 and min(epochs[-1]) > 0, "not from the first epoch"
     assert_same(found.fitted, alone.fitted)
     assert found.oof.equals(alone.oof)
@@ -154,14 +155,14 @@ def test_a_search_and_an_ablation_give_the_same_tables(address, weights_of, data
     names = ["simple-nn-old-cv", "three-stage-nn-5fold"]
     folder, options = weights_of(*names), SearchOptions(methods=["slsqp", "tpe"], tpe_trials=30, folds=2, bootstrap=20)
     arms = [Arm("smoothed", names[0]), Arm("not smoothed", names[0], {"learner": {"smoothing": 0}})]
-    asked = [Ablation("smoothing", "it helps", (tuple(arms),))], data_dir
-    selection = Selection(seeds=1, folds=2)
+    asked = [Ablation("smoothing", "it helps", (tuple(arms),))], Folders.find("demo", data_dir)
+    units = UnitOptions(seeds=1, folds=2, device="cpu")
     tables = []
     for on in (None, address):
         with open_executor(on, "cpu") as executor:
             found, *_ = search_weights(names, data_dir, tmp_path, folder, options=options, streams=executor)
             out = tmp_path / str(on is None)
-            ablated = run_ablations(*asked, out, folder, "demo", selection, Runtime(), executor)
+            ablated = run_ablations(*asked, out, folder, units, executor)
         tables.append(
             (found.table().drop(columns="seconds"), found.weight_table(), ablated.drop(columns="unit_seconds"))
         )
@@ -172,12 +173,12 @@ def test_a_search_and_an_ablation_give_the_same_tables(address, weights_of, data
 @pytest.mark.parametrize("sent", [False, True], ids=["weights found there", "weights sent along"])
 def test_plates_are_the_same_on_a_cluster(address, weights_of, data_dir, tmp_path, monkeypatch, sent):
     spec, folder = plate_blend("simple-nn-old-cv"), weights_of("simple-nn-old-cv")
-    options = {"rows_at_a_time": 30, "runtime": Runtime()}
-    predict_plates(data_dir / "test_features.csv", spec, folder, tmp_path / "alone", **options)
+    options = PlateOptions(rows_at_a_time=30, device="cpu")
+    predict_plates(data_dir / "test_features.csv", spec, folder, tmp_path / "alone", options)
     with open_executor(address, "cpu") as executor:
         if sent:  # as where workers see other files than the driver
             monkeypatch.setattr(executor, "everywhere", lambda *_: [None])
-        predict_plates(data_dir / "test_features.csv", spec, folder, tmp_path / "spread", executor=executor, **options)
+        predict_plates(data_dir / "test_features.csv", spec, folder, tmp_path / "spread", options, executor)
     for name in ("probabilities.csv", "ranked.csv", "samples.csv"):
         assert (tmp_path / "spread" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 

@@ -9,7 +9,7 @@ from moa.data.dataset import load_dataset
 from moa.data.synthetic import WORLD
 from moa.environment import FINAL
 from moa.jobs import demo
-from moa.jobs.train import score_row
+from moa.jobs.model_scores import score_model
 from moa.models.registry import recipe, recipes
 
 OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
@@ -30,7 +30,7 @@ def figures(weights, data_dir, monkeypatch):
     table = demo.reference()
     for name in (OLD, NEW):
         trained = demo.open_trained(name, weights)
-        table.loc[name, "oof"] = float(score_row(recipe(name), data, trained.oof())["OOF, same rows"])
+        table.loc[name, "oof"] = round(score_model(recipe(name), data, trained.oof()).same_rows, 5)
     monkeypatch.setattr(demo, "reference", lambda: table)
     return table
 

@@ -14,8 +14,8 @@ from moa.data.schema import CP_TYPE, TREATED
 from moa.data.table_files import read_table
 from moa.files import read_json
 from moa.jobs import plates
+from moa.jobs.options import PlateOptions
 from moa.jobs.plates import predict_plates
-from moa.learners.runtime import Runtime
 from moa.parallel import Here
 from moa.reporting.plates import LACKING, PlateRun, write_plate_page
 from moa.weights.trained import open_trained
@@ -70,7 +70,7 @@ def data(page):
 
 
 def write_page(path, spec, weights, out, **options):
-    result = predict_plates(path, spec, weights, out, runtime=Runtime.of("cpu"), executor=Here(), **options)
+    result = predict_plates(path, spec, weights, out, PlateOptions(device="cpu", **options), Here())
     run = PlateRun(path.name, spec, result.rows, result.far, result.absent, result.files, result.explained)
     return result, Page(write_plate_page(run, weights, out).read_text(encoding="utf-8"))
 

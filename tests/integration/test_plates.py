@@ -21,14 +21,15 @@ from moa.data.parts import parse_part, read_parts
 from moa.data.schema import CP_TYPE, TREATED
 from moa.data.tables import read_table
 from moa.errors import DataError, UserError
+from moa.jobs.options import PlateOptions
 from moa.jobs.plates import predict_plates
-from moa.learners.runtime import Runtime
 from moa.parallel import Here, Processes
 from moa.weights.trained import open_trained
 
 MEMBERS = [{"model": "simple-nn-old-cv", "weight": 0.25}, {"model": "two-heads", "weight": 0.75}]
 ALONE = plate_blend(MEMBERS[0]["model"])
 SPEC = BlendSpec(name="two", title="Two", members=MEMBERS)
+CPU = PlateOptions(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def weights(weights_of):
 @pytest.fixture(scope="module")
 def written(plate, weights, tmp_path_factory):
     out = tmp_path_factory.mktemp("written")
-    return predict_plates(plate[0], SPEC, weights, out, rows_at_a_time=20, runtime=Runtime()), out
+    return predict_plates(plate[0], SPEC, weights, out, PlateOptions(rows_at_a_time=20, device="cpu")), out
 
 
 def test_probabilities_are_the_blend_of_the_models_and_controls_are_zero(written, plate, weights):
@@ -91,9 +92,7 @@ def test_one_row_and_only_controls(plate, weights, tmp_path):
     one = frame[frame[CP_TYPE] == TREATED].iloc[[0]]
     for name, rows in (("one", one), ("controls", frame[frame[CP_TYPE] != TREATED])):
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
-        predict_plates(
-            tmp_path / f"{name}.csv", plate_blend("simple-nn-old-cv"), weights, tmp_path / name, runtime=Runtime()
-        )
+        predict_plates(tmp_path / f"{name}.csv", plate_blend("simple-nn-old-cv"), weights, tmp_path / name, CPU)
         found = pd.read_csv(tmp_path / name / "probabilities.csv", index_col="sig_id")
         assert len(found) == len(rows) and (found == 0).all(axis=None) == (name == "controls")
         assert len(pd.read_csv(tmp_path / name / "ranked.csv")) == (10 if name == "one" else 0)
@@ -163,11 +162,11 @@ def test_what_is_wrong_is_reported_by_its_line_in_the_whole_file_and_nothing_is_
     ):
         spoil(path, bad, line, old, new)
         with pytest.raises(DataError, match=expected):
-            predict_plates(bad, SPEC, weights, tmp_path / "out", rows_at_a_time=16, runtime=Runtime())
+            predict_plates(bad, SPEC, weights, tmp_path / "out", PlateOptions(rows_at_a_time=16, device="cpu"))
     bad.write_text(path.read_text().splitlines()[0] + "\n")
     for file, expected in ((bad, "holds a header and no rows"), (tmp_path / "none.csv", "not found")):
         with pytest.raises(UserError, match=expected):
-            predict_plates(file, SPEC, weights, tmp_path / "out", runtime=Runtime())
+            predict_plates(file, SPEC, weights, tmp_path / "out", CPU)
     assert not list((tmp_path / "out").glob("*.csv"))
     with pytest.raises(UserError, match="of any member of two"):
         predict_plates(path, SPEC, tmp_path, tmp_path / "out")
@@ -204,7 +203,7 @@ def test_what_is_wrong_in_a_parquet_file_is_reported_by_its_row(plate, weights, 
     def report(table):
         table.to_parquet(path)
         with pytest.raises(DataError) as caught:
-            predict_plates(path, SPEC, weights, tmp_path / "out", rows_at_a_time=16, runtime=Runtime())
+            predict_plates(path, SPEC, weights, tmp_path / "out", PlateOptions(rows_at_a_time=16, device="cpu"))
         return "; ".join(caught.value.problems)
 
     twice = whole.copy()
@@ -217,7 +216,7 @@ def test_what_is_wrong_in_a_parquet_file_is_reported_by_its_row(plate, weights, 
     assert "missing column 'c-7'" in report(whole.drop(columns="c-7"))
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="plate.parquet: the parquet file is damaged or cut short"):
-        predict_plates(path, SPEC, weights, tmp_path / "out", runtime=Runtime())
+        predict_plates(path, SPEC, weights, tmp_path / "out", CPU)
 
 
 def tables(folder, kind="csv"):
@@ -225,15 +224,17 @@ def tables(folder, kind="csv"):
 
 
 def test_processes_parquet_and_csv_give_the_same_tables(written, plate, weights, tmp_path):
-    options = {"rows_at_a_time": 20, "runtime": Runtime()}
-    spread = predict_plates(plate[0], SPEC, weights, tmp_path / "spread", executor=Processes(2, patience=-1), **options)
+    options = {"rows_at_a_time": 20, "device": "cpu"}
+    spread = predict_plates(
+        plate[0], SPEC, weights, tmp_path / "spread", PlateOptions(**options), Processes(2, patience=-1)
+    )
     assert spread.rows == 45 and tables(tmp_path / "spread") == tables(written[1])
     assert not (tmp_path / "spread" / ".parts").exists()
     parquet = tmp_path / "plate.parquet"
     read_features(plate[0]).to_parquet(parquet)
-    predict_plates(parquet, SPEC, weights, tmp_path / "csv", kind="csv", **options)
+    predict_plates(parquet, SPEC, weights, tmp_path / "csv", PlateOptions(format="csv", **options))
     assert tables(tmp_path / "csv") == tables(written[1])
-    result = predict_plates(parquet, SPEC, weights, tmp_path / "parquet", **options)
+    result = predict_plates(parquet, SPEC, weights, tmp_path / "parquet", PlateOptions(**options))
     assert result.files == ["probabilities.parquet", "ranked.parquet", "samples.parquet"]
     for name in result.files:
         table = pd.read_parquet(tmp_path / "parquet" / name)
@@ -259,31 +260,31 @@ class Recording(Here):
 
 
 def test_a_run_that_stopped_goes_on_after_the_parts_that_are_there(plate, weights, tmp_path):
-    path, options = tmp_path / "my.csv", {"rows_at_a_time": 4, "runtime": Runtime()}
+    path, options = tmp_path / "my.csv", PlateOptions(rows_at_a_time=4, device="cpu")
     path.write_bytes(plate[0].read_bytes())
-    straight = predict_plates(path, ALONE, weights, tmp_path / "straight", **options)
+    straight = predict_plates(path, ALONE, weights, tmp_path / "straight", options)
     with pytest.raises(KeyboardInterrupt):
-        predict_plates(path, ALONE, weights, tmp_path / "out", executor=Recording(stop=7), **options)
+        predict_plates(path, ALONE, weights, tmp_path / "out", options, Recording(stop=7))
     assert not tables(tmp_path / "out")
     lines = path.read_text().splitlines(keepends=True)
     again = Recording()
-    assert predict_plates(path, ALONE, weights, tmp_path / "out", executor=again, **options) == replace(
+    assert predict_plates(path, ALONE, weights, tmp_path / "out", options, again) == replace(
         straight, folder=tmp_path / "out"
     )
     assert again.done == 12 - 7
     assert tables(tmp_path / "out") == tables(tmp_path / "straight"), "part 10 does not come before part 2"
 
     with pytest.raises(KeyboardInterrupt):
-        predict_plates(path, ALONE, weights, tmp_path / "out", executor=Recording(stop=7), **options)
+        predict_plates(path, ALONE, weights, tmp_path / "out", options, Recording(stop=7))
     changed = [*lines[:2], lines[3], lines[2], *lines[4:]]  # two rows of the first part
     path.write_text("".join(changed))
     again = Recording()
-    predict_plates(path, ALONE, weights, tmp_path / "out", executor=again, **options)
+    predict_plates(path, ALONE, weights, tmp_path / "out", options, again)
     assert again.done == 12 - 6 and tables(tmp_path / "out") != tables(tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
-        predict_plates(path, ALONE, weights, tmp_path / "out", executor=Recording(stop=7), **options)
+        predict_plates(path, ALONE, weights, tmp_path / "out", options, Recording(stop=7))
     again = Recording()
-    predict_plates(path, ALONE, weights, tmp_path / "out", top=3, executor=again, **options)
+    predict_plates(path, ALONE, weights, tmp_path / "out", options.model_copy(update={"top": 3}), again)
     assert again.done == 12, "other settings, other parts"
 
 

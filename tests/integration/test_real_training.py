@@ -9,12 +9,12 @@ import pytest
 
 import moa
 from moa.data.dataset import load_dataset
+from moa.environment import Folders
 from moa.importing.import_plates import import_plates
 from moa.importing.options import ImportOptions
+from moa.jobs.options import TrainOptions
 from moa.jobs.train import train_models
-from moa.learners.runtime import Runtime
 from moa.models.registry import recipe, recipes
-from moa.weights.selection import Selection
 from moa.weights.trained import open_trained
 from support.screens import SMALL
 
@@ -47,8 +47,8 @@ def test_the_simple_nn_tells_mechanisms_of_held_out_compounds_of_an_l1000_plate(
 @pytest.mark.parametrize("name", [*SMALL, *sorted(set(recipes()) - set(SMALL))])
 def test_every_model_is_trained_on_the_plate(name, l1000, tmp_path):
     alike = {"deepinsight-resnest-v2": "deepinsight-resnest-v1", "three-stage-nn-10fold": "three-stage-nn-5fold"}
-    settings, one = SMALL[alike.get(name, name)], Selection(seeds=1, folds=1)
-    train_models([recipe(name)], l1000, tmp_path, "demo", one, settings, Runtime.of("cpu"), parts=10)
+    options = TrainOptions(settings=SMALL[alike.get(name, name)], seeds=1, folds=1, device="cpu", parts=10)
+    train_models([recipe(name)], Folders.find("demo", l1000, weights=tmp_path), options)
     oof = open_trained(name, tmp_path, whole=False).oof()
     assert oof.shape[1] == 14 and np.isfinite(oof).all(axis=None) and 15 < len(oof) < 60
 
@@ -56,7 +56,8 @@ def test_every_model_is_trained_on_the_plate(name, l1000, tmp_path):
 def test_the_cell_painting_plate_is_predicted_and_reported(tmp_path, moa_here):
     plate, data, weights = FIELD / "cellpainting_SQ00015054.csv.gz", tmp_path / "data", tmp_path / "weights"
     moa_here("data", "import", plate, "--out", data)
-    train_models([recipe(NAME)], data, weights, "demo", None, SMALL[NAME] | {"seeds": [0]}, Runtime.of("cpu"), parts=2)
+    options = TrainOptions(settings=SMALL[NAME] | {"seeds": [0]}, device="cpu", parts=2)
+    train_models([recipe(NAME)], Folders.find("demo", data, weights=weights), options)
     moa_here("predict", "--features", plate, NAME, "--weights", weights, "--out", tmp_path / "new")
     found = pd.read_csv(tmp_path / "new" / "probabilities.csv", index_col="sig_id")
     wells = pd.read_csv(tmp_path / "new" / "samples.csv", index_col="sig_id")

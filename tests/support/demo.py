@@ -1,9 +1,10 @@
-"""Models trained at demo size for the tests: each once in a run, by the first test that asks for it."""
+"""Models trained at demo size for the tests: each once, by the first test that asks for it."""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from filelock import FileLock
 
 from moa.cli import main
 from moa.data.synthetic import synthesize
+from moa.environment import Folders
+from moa.jobs.options import TrainOptions
 from moa.jobs.train import train_models
-from moa.learners.runtime import Runtime
 from moa.models.registry import recipe
 from support import ROOT
 
@@ -40,7 +42,7 @@ class Demo:
     """A synthetic data set and the models trained on it, shared by all processes of a test run.
 
     Args:
-        folder: shared by the processes; a lock in it sees to it that nothing is made twice.
+        folder: shared by the processes, and by runs of the same code; locks in it keep anything from being made twice.
         views: a folder of this process.
     """
 
@@ -61,10 +63,7 @@ class Demo:
         for name in names:
             self._train(name)
         if names not in self._made:
-            view = self._made[names] = self._views / str(len(self._made))
-            view.mkdir(parents=True)
-            for name in ("shared", *names):
-                (view / name).symlink_to(self._weights / name)
+            self._made[names] = copy_models(self._weights, self._views / str(len(self._made)), *names, copy=link)
         return self._made[names]
 
     def _train(self, name: str) -> None:
@@ -79,7 +78,8 @@ class Demo:
                 options = ["--profile", "demo", "--data", data, "--weights", self._weights, "--device", "cpu"]
                 moa("train", name, *options)
             else:
-                train_models([recipe(name)], data, self._weights, "demo", runtime=Runtime.of("cpu"))
+                where = Folders.find("demo", data, weights=self._weights)
+                train_models([recipe(name)], where, TrainOptions(device="cpu"))
             trained.touch()
 
     def _locked(self, name: str) -> FileLock:
@@ -87,7 +87,15 @@ class Demo:
         return FileLock(self._folder / f"{name}.lock")
 
 
-def copy_models(weights: Path, folder: Path, *names: str) -> Path:
+def link(source: str, target: str) -> None:
+    """Copy a file without its content where that is possible: files of a store are replaced whole, never written into."""
+    try:
+        os.link(source, target)
+    except OSError:  # another disk
+        shutil.copy2(source, target)
+
+
+def copy_models(weights: Path, folder: Path, *names: str, copy: Callable = shutil.copy2) -> Path:
     """Copy models and the fits they share, to change or to add to; returns ``folder``."""
     for name in ("shared", *names):
         # Another process may be writing into the shared fits: its temporary files begin with a dot.

@@ -25,7 +25,7 @@ def place(tmp_path):
 
 
 def found(root, profile=None, data=None):
-    where = Folders.find(profile, data, root)
+    where = Folders.find(profile, data, root=root)
     return where.profile, where.data.relative_to(root).as_posix(), where.weights.relative_to(root).as_posix()
 
 

@@ -31,7 +31,7 @@ def fit_weights(
     """Fit weights by one method.
 
     Args:
-        method: one of `moa.blending.options.BASELINES` or `moa.blending.options.METHODS`.
+        method: one of `moa.blending.options.BASELINES` or `moa.blending.options.Method`.
         parts: losses [fold][target] of the cells to fit on.
         options: of the search.
         callback: receives the progress.

@@ -2,60 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from moa.errors import UserError
+from pydantic import Field
+
+from moa.options import Flag, Options
 
 #: Methods that can be chosen.
-METHODS = ("slsqp", "tpe", "per-target")
+Method = Literal["slsqp", "tpe", "per-target"]
 #: Methods that always run: every search has to beat them.
 BASELINES = ("best-single", "equal")
-#: What to do if some OOF predictions come from row-wise and some from drug-aware folds.
-MIXED = ("refuse", "comparable", "allow")
 #: Trials of TPE; the winners used 3,000 to 5,000.
 TPE_TRIALS = 3000
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """How blend weights are searched.
+class SearchOptions(Options):
+    """How blend weights are searched; the baselines "best-single" and "equal" always run."""
 
-    Attributes:
-        methods: one or more of "slsqp", "tpe" and "per-target"; the baselines "best-single" and "equal" always run.
-        simplex: the weights sum to 1; otherwise each is free in [0, 1].
-        tpe_trials: number of trials of TPE.
-        penalty: strength that pulls per-target weights towards the common ones, see `moa.blending.fit.slsqp`; 50
-            corresponds to a standard deviation of 0.1.
-        folds: number of folds of the nested cross-validation.
-        nested_tpe: cross-validate TPE too, which repeats all its trials in every fold.
-        bootstrap: number of bootstrap replicates for the interval of the gain.
-        seed: of the folds, TPE and the bootstrap.
-        mixed: what to do if some OOF predictions come from row-wise and some from drug-aware folds. "refuse" raises
-            an error; "comparable" searches on the rows of `moa.blending.members.comparable_rows`; "allow" blends all
-            rows.
+    methods: Annotated[tuple[Method, ...], Flag("--method")] = Field(
+        ("slsqp",),
+        min_length=1,
+        description="slsqp, tpe or per-target; can be repeated. The weights of the first one are written.",
+    )
+    free: bool = Field(False, description="Leave each weight free in [0, 1]; they need not sum to 1.")
+    tpe_trials: Annotated[int, Flag("--trials")] = Field(
+        TPE_TRIALS, ge=1, description="Trials of TPE; the winners used 3,000 to 5,000."
+    )
+    penalty: Annotated[float, Flag(hidden=True)] = Field(
+        50.0,
+        description="Strength that pulls per-target weights towards the common ones, see `moa.blending.fit.slsqp`; 50 "
+        "corresponds to a standard deviation of 0.1.",
+    )
+    folds: int = Field(5, ge=2, description="Folds of the cross-validation of the search.")
+    nested_tpe: bool = Field(False, description="Cross-validate TPE too: all its trials in every fold.")
+    bootstrap: int = Field(2000, ge=1, description="Bootstrap replicates for the interval of the gain.")
+    whole_drugs: bool | None = Field(
+        None, description="Keep drugs whole in folds and bootstrap.  [default: if there is a train_drug.csv]"
+    )
+    mixed: Literal["refuse", "comparable", "allow"] = Field(
+        "refuse",
+        description="What to do if some models use row-wise and some drug-aware folds: refuse, comparable (search on "
+        "the rows for which both ask the same question) or allow.",
+    )
+    seed: int = Field(0, description="Seed of folds, TPE and bootstrap.")
 
-    Raises:
-        UserError: a method or ``mixed`` is unknown.
-    """
-
-    methods: Sequence[str] = METHODS
-    simplex: bool = True
-    tpe_trials: int = TPE_TRIALS
-    penalty: float = 50.0
-    folds: int = 5
-    nested_tpe: bool = False
-    bootstrap: int = 2000
-    seed: int = 0
-    mixed: Literal["refuse", "comparable", "allow"] = "refuse"
-
-    def __post_init__(self) -> None:
-        unknown = [method for method in self.methods if method not in METHODS]
-        if unknown or not self.methods:
-            raise UserError(f"method {', '.join(unknown) or '(none)'} is unknown; choose from {', '.join(METHODS)}")
-        if self.mixed not in MIXED:
-            raise UserError(f"mixed folds: {self.mixed!r} is unknown; choose one of {', '.join(MIXED)}")
+    @property
+    def simplex(self) -> bool:
+        """Whether the weights sum to 1."""
+        return not self.free
 
     @property
     def all_methods(self) -> list[str]:

@@ -10,24 +10,30 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import out, text_table
-from moa.cli.options import DataDir, Device, Folds, On, Profile, Seeds, folders
+from moa.cli.expansion import expanded
+from moa.cli.options import DataDir, Profile, completing, folders
 from moa.cli.stopping import on_stop
+from moa.jobs.options import UnitOptions
 
 app = typer.Typer()
 
 
-def _names(incomplete: str) -> Iterator[str]:
+def _names() -> Iterator[str]:
     from moa.jobs.writeup_claims import ABLATIONS
 
-    return (name for name in ABLATIONS if name.startswith(incomplete))
+    return iter(ABLATIONS)
 
 
 @app.command()
+@expanded
 def ablate(
+    options: UnitOptions,
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Names of ablations (see --list); default: all.", show_default=False, autocompletion=_names
+            help="Names of ablations (see --list); default: all.",
+            show_default=False,
+            autocompletion=completing(_names),
         ),
     ] = None,
     data: DataDir = None,
@@ -42,11 +48,7 @@ def ablate(
         Path | None,
         typer.Option(help="Weights folder with the unchanged models; without it they are trained here too."),
     ] = None,
-    device: Device = "auto",
     profile: Profile = None,
-    seeds: Seeds = None,
-    folds: Folds = None,
-    on: On = None,
     listing: Annotated[bool, typer.Option("--list", help="List the ablations and train nothing.")] = False,
 ) -> None:
     """Train without parts of the solution, and show in one table how the score changes.
@@ -60,17 +62,11 @@ def ablate(
         out.print(_list_table(chosen))
         return
     from moa.jobs.ablation import in_words, run_ablations
-    from moa.learners.runtime import Runtime, device_here
-    from moa.training.machines import open_executor
-    from moa.weights.selection import Selection
 
     where = folders(profile, data)
     out_dir = out_dir or where.output / "ablations"
     on_stop(f"finished units are kept in {weights or out_dir / 'weights'}; run the same command again to continue")
-    selection, runtime = Selection.of(seeds, folds), Runtime.of(device_here(device, on))
-    with open_executor(on, device) as executor:
-        found = run_ablations(chosen, where.data, out_dir, weights, where.profile, selection, runtime, executor)
-    words = in_words(found)
+    words = in_words(run_ablations(chosen, where, out_dir, weights, options))
     table = text_table("Ablations: a difference above 0 is a loss", "variant")
     shown = ("OOF log loss", "difference", "95 % interval", "unit time, s")  # the files hold the rest
     for column in shown:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from moa.blending.options import BASELINES, SearchOptions
 from moa.cli.console import group, number_table, out
-from moa.cli.options import Blends, DataDir, Models, On, OwnModels, Predictions, Profile, Weights, folders
+from moa.cli.expansion import expanded
+from moa.cli.options import Blends, DataDir, Models, PredictedPlace, Predictions, Profile, folders
 from moa.cli.stopping import on_stop
+from moa.jobs.options import MachineOptions
 
 if TYPE_CHECKING:
     from moa.blending.result import SearchResult
@@ -33,47 +36,21 @@ def blend_apply(
     """Blend predictions with the weights of a blend into a checked submission."""
     from moa.jobs.blend import blend_submission
 
-    where = folders(profile, data)
+    where = folders(profile, data, predictions=predictions, output=out_dir)
     for blend in blends:
-        path, note = blend_submission(blend, where.data, predictions or where.predictions, out_dir or where.output)
+        path, note = blend_submission(blend, where.data, where.predictions, where.output)
         if note:
             out.print(f"[yellow]{note}[/yellow]")
         out.print(f"{blend}: wrote {path}")
 
 
 @app.command("search")
+@expanded
 def blend_search(
     models: Models,
-    data: DataDir = None,
-    predictions: Predictions = None,
-    weights: Weights = None,
-    profile: Profile = None,
-    recipe: OwnModels = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="slsqp, tpe or per-target; can be repeated. The weights of the first one are written.  "
-            "[default: slsqp]"
-        ),
-    ] = None,
-    free: Annotated[bool, typer.Option(help="Leave each weight free in [0, 1]; they need not sum to 1.")] = False,
-    trials: Annotated[int, typer.Option(help="Trials of TPE; the winners used 3,000 to 5,000.", min=1)] = 3000,
-    folds: Annotated[int, typer.Option(help="Folds of the cross-validation of the search.", min=2)] = 5,
-    nested_tpe: Annotated[bool, typer.Option(help="Cross-validate TPE too: all its trials in every fold.")] = False,
-    bootstrap: Annotated[int, typer.Option(help="Bootstrap replicates for the interval of the gain.", min=1)] = 2000,
-    whole_drugs: Annotated[
-        bool | None,
-        typer.Option(help="Keep drugs whole in folds and bootstrap.  [default: if there is a train_drug.csv]"),
-    ] = None,
-    mixed: Annotated[
-        str,
-        typer.Option(
-            help="What to do if some models use row-wise and some drug-aware folds: refuse, comparable (search on the "
-            "rows for which both ask the same question) or allow."
-        ),
-    ] = "refuse",
-    seed: Annotated[int, typer.Option(help="Seed of folds, TPE and bootstrap.")] = 0,
-    on: On = None,
+    place: PredictedPlace,
+    options: SearchOptions,
+    machines: MachineOptions,
     out_file: Annotated[
         Path | None,
         typer.Option("--out", help="Blend YAML to write, for `moa blend apply FILE`; the file's name names the blend."),
@@ -81,31 +58,18 @@ def blend_search(
 ) -> None:
     """Search blend weights on out-of-fold predictions, and estimate how much of the gain is real."""
     from moa.blending.blend import save_blend
-    from moa.blending.options import SearchOptions
     from moa.blending.result import check_writable
     from moa.files import ensure_writable
     from moa.jobs.blend import search_weights
     from moa.training.machines import open_executor
 
-    methods = method or ["slsqp"]
     if out_file:  # check before spending the time
-        check_writable(methods[0], not free)
+        check_writable(options.methods[0], options.simplex)
         ensure_writable(out_file.parent)
-    options = SearchOptions(
-        methods=methods,
-        simplex=not free,
-        tpe_trials=trials,
-        folds=folds,
-        nested_tpe=nested_tpe,
-        bootstrap=bootstrap,
-        mixed=mixed,
-        seed=seed,
-    )
-    where = folders(profile, data)
-    predictions, weights = predictions or where.predictions, weights or where.weights
+    where = place.find()
     on_stop("nothing was written; run the same command again")
-    with nullcontext() if on is None else open_executor(on, "cpu") as streams:
-        found, schemes, absent = search_weights(models, where.data, predictions, weights, whole_drugs, options, streams)
+    with nullcontext() if machines.on is None else open_executor(machines.on, "cpu") as streams:
+        found, schemes, absent = search_weights(models, where.data, where.predictions, where.weights, options, streams)
     if absent:
         out.print(f"[yellow]without {', '.join(absent)}: no OOF predictions[/yellow]")
     for table in _search_tables(found, schemes):
@@ -123,8 +87,6 @@ def blend_search(
 
 def _search_tables(found: SearchResult, schemes: dict[str, str]) -> list[Table]:
     """Members, scores and weights of a search as tables to print."""
-    from moa.blending.options import BASELINES
-
     members = number_table(f"Members, OOF log loss over {found.n_rows:,} treated rows", "model", "folds", "log loss")
     for model, loss in found.singles.items():
         members.add_row(model, schemes[model], f"{loss:.6f}")

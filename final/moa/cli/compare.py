@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import number_table, out
-from moa.cli.options import DataDir, Models, OwnModels, Profile, SeedsCompared, Units, Weights, folders
+from moa.cli.expansion import expanded
+from moa.cli.options import Models, OwnPlace
 
 if TYPE_CHECKING:
     from moa.jobs.compare import Comparison
@@ -19,17 +20,23 @@ app = typer.Typer()
 
 
 @app.command()
+@expanded
 def compare(
     models: Models,
-    data: DataDir = None,
-    weights: Weights = None,
-    profile: Profile = None,
-    recipe: OwnModels = None,
-    seeds: SeedsCompared = None,
+    place: OwnPlace,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Compare only the first N seeds, or only those listed: 3,4 (one alone: 3,)."),
+    ] = None,
     folds: Annotated[int | None, typer.Option(help="Compare only the first N folds.", min=1)] = None,
     fold: Annotated[int | None, typer.Option(help="Compare only this fold.", min=0)] = None,
     stage: Annotated[str | None, typer.Option(help="Compare only this stage.")] = None,
-    units: Units = None,
+    units: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unit", help="Only these units: STAGE:seed=3:fold=1, or fewer parts for more units; can be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Compare trained models with what the winners' own runs logged; exit with status 1 if one differs too much.
 
@@ -49,19 +56,17 @@ def compare(
     from moa.jobs.compare import compare_model
     from moa.jobs.demo import is_demo
     from moa.weights.layout import WeightsFolder
-    from moa.weights.selection import Selection
+    from moa.weights.selection import Selection, parse_seeds
 
-    where = folders(profile, data)
-    weights = weights or where.weights
-    selection = Selection.of(seeds, folds, fold, stage, units)
+    where, selection = place.find(), Selection.of(seeds and parse_seeds(seeds), folds, fold, stage, units)
     beyond, names = False, expand_models(models)
     if is_demo(where.data):
-        beyond, names = _demo(names, where.data, weights), []
+        beyond, names = _demo(names, where.data, where.weights), []
     for name in names:
-        if len(names) > 1 and not WeightsFolder(weights).has(name):
-            out.print(f"{name}: not trained in {weights}")
+        if len(names) > 1 and not WeightsFolder(where.weights).has(name):
+            out.print(f"{name}: not trained in {where.weights}")
             continue
-        found = compare_model(name, where.data, weights, selection)
+        found = compare_model(name, where.data, where.weights, selection)
         if not found:
             out.print(f"{name}: the winners' runs of this model left no log, so there is nothing to compare with")
         for each in found:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich import box
@@ -19,6 +19,9 @@ from moa.cli.stopping import Stopped, stoppable
 from moa.errors import UserError
 from moa.files import write_problem
 from moa.progress import is_secondary_process
+
+if TYPE_CHECKING:
+    from moa.jobs.model_scores import ModelScores
 
 out = Console(quiet=is_secondary_process())
 
@@ -90,13 +93,14 @@ def plain_table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
     return table
 
 
-#: Columns of ``moa.jobs.train.score_row`` that the first of two tables shows. "OOF, same rows" is left out: it repeats
-#: the column of the rows that the published CV names.
+#: Columns that the first of two tables of scores shows. "OOF, same rows" is left out: it repeats the column of the rows
+#: that the published CV names.
 _LOSSES = ("model", "treated rows", "all rows", "prevalence", "rows covered", "published CV")
 
 
-def score_tables(rows: list[dict[str, str]]) -> list[Table]:
-    """Rows of ``moa.jobs.train.score_row`` as tables of at most 80 columns that cut no name: log loss, then others."""
+def score_tables(scores: Sequence[ModelScores]) -> list[Table]:
+    """Scores as tables of at most 80 columns that cut no name: log loss, then other measures."""
+    rows = [each.words() for each in scores]
     others = [name for name in rows[0] if name not in (*_LOSSES, "OOF, same rows")]
     losses = tuple(name for name in _LOSSES if name in rows[0])
     titles = {"OOF log loss": losses, "OOF, treated rows; AP: average precision": ("model", *others)}

@@ -5,27 +5,22 @@ from __future__ import annotations
 import typer
 
 from moa.cli.console import out, run
-from moa.cli.options import DataDir, Device, Out, Profile, Weights, folders
+from moa.cli.expansion import expanded
+from moa.cli.options import Out, Place
+from moa.jobs.options import DeviceOptions
 
 
 def inference_app(name: str) -> None:
     """Run the inference script of a model: ``--data DIR --weights DIR --out DIR [--device D]``."""
     from moa.jobs.predict import predict_model
-    from moa.learners.runtime import Runtime
     from moa.models.registry import recipe
 
-    def infer(
-        data: DataDir = None,
-        weights: Weights = None,
-        out_dir: Out = None,
-        device: Device = "auto",
-        profile: Profile = None,
-    ) -> None:
-        where, runtime = folders(profile, data), Runtime.of(device)
-        path = predict_model(name, where.data, weights or where.weights, out_dir or where.predictions, runtime)
+    def infer(place: Place, options: DeviceOptions, out_dir: Out = None) -> None:
+        where = place.find()
+        path = predict_model(name, where.data, where.weights, out_dir or where.predictions, options.runtime)
         out.print(f"wrote {path}")
 
     infer.__doc__ = f"Predict with {recipe(name).title}: OOF, test predictions and submission.csv from trained weights."
     script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    script.command()(infer)
+    script.command()(expanded(infer))
     run(script)

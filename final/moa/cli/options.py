@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from moa.environment import Folders
-from moa.errors import UserError
+from moa.environment import PROFILES, Folders
 from moa.progress import console
 
 
-def complete_models(incomplete: str) -> Iterator[str]:
-    """Models, blends and "all", for a shell to complete."""
+def _models() -> Iterator[str]:
     from moa.blending.catalogue import BLENDS
     from moa.models.registry import recipes
 
-    return (name for name in (*recipes(), *BLENDS, "all") if name.startswith(incomplete))
+    return iter((*recipes(), *BLENDS, "all"))
 
 
-def complete_blends(incomplete: str) -> Iterator[str]:
-    """Blends, for a shell to complete."""
+def _blends() -> Iterator[str]:
     from moa.blending.catalogue import BLENDS
 
-    return (name for name in BLENDS if name.startswith(incomplete))
+    return iter(BLENDS)
 
 
-def complete_profiles(incomplete: str) -> Iterator[str]:
-    """Profiles, for a shell to complete."""
-    from moa.environment import PROFILES
+def completing(names: Callable[[], Iterator[str]]) -> Callable[[str], Iterator[str]]:
+    """What a shell asks for the names that begin with what is typed."""
 
-    return (name for name in PROFILES if name.startswith(incomplete))
+    def complete(incomplete: str) -> Iterator[str]:
+        return (name for name in names() if name.startswith(incomplete))
 
+    return complete
+
+
+complete_models = completing(_models)
+complete_blends = completing(_blends)
+complete_profiles = completing(lambda: iter(PROFILES))
 
 DataDir = Annotated[
     Path | None,
@@ -58,39 +62,11 @@ Profile = Annotated[
         autocompletion=complete_profiles,
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", show_default=True)]
-_SEEDS = "only the first N seeds, or only those listed: 3,4 (one alone: 3,)."
-Seeds = Annotated[str | None, typer.Option(help=f"Train {_SEEDS}")]
-SeedsCompared = Annotated[str | None, typer.Option("--seeds", help=f"Compare {_SEEDS}")]
-Folds = Annotated[int | None, typer.Option(help="Train only the first N folds.", min=1)]
-Units = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--unit", help="Only these units: STAGE:seed=3:fold=1, or fewer parts for more units; can be repeated."
-    ),
-]
-Groups = Annotated[
-    str | None,
-    typer.Option(
-        help="Train on these feature groups alone, such as genes, for plates that lack the others.  [default: all]"
-    ),
-]
-HoldOut = Annotated[
-    str | None,
-    typer.Option(
-        help="What folds hold out: compound; columns, such as compound,week; or rows, each model's own folds.  "
-        "[default: rows for the competition, else compound]"
-    ),
-]
-Parts = Annotated[
-    str | None,
-    typer.Option(
-        help="With --hold-out: the number of parts that compounds are spread over, anew for each seed; or each.  "
-        "[default: as the model]"
-    ),
-]
 MODELS = typer.Argument(help="Names of models or blends (best-lb, best-cv), or 'all'.", autocompletion=complete_models)
 Models = Annotated[list[str], MODELS]
+Blends = Annotated[
+    list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=complete_blends)
+]
 
 
 def _own_models(ctx: typer.Context, files: list[Path] | None) -> list[Path]:
@@ -103,46 +79,55 @@ def _own_models(ctx: typer.Context, files: list[Path] | None) -> list[Path]:
     return files or []
 
 
-OwnModels = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--recipe",
-        help="Python file of models of your own, see `moa models new`; can be repeated. Or set MOA_RECIPE.",
-        metavar="FILE",
-        envvar="MOA_RECIPE",
-        show_envvar=False,
-        callback=_own_models,
-        show_default=False,
-    ),
-]
-Blends = Annotated[
-    list[str], typer.Argument(help="best-lb, best-cv, or the path of a YAML file.", autocompletion=complete_blends)
-]
-On = Annotated[
-    str | None,
-    typer.Option(
-        help="Where to run: local or local:8 (worker processes of this machine), the address of a Dask scheduler "
-        "(tcp://HOST:8786), or a YAML file that describes a cluster.  [default: this process and its threads]"
-    ),
-]
+@dataclass(frozen=True)
+class Own:
+    """Models of one's own: the option works by its callback."""
+
+    recipe: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--recipe",
+            help="Python file of models of your own, see `moa models new`; can be repeated. Or set MOA_RECIPE.",
+            metavar="FILE",
+            envvar="MOA_RECIPE",
+            show_envvar=False,
+            callback=_own_models,
+            show_default=False,
+        ),
+    ] = None
 
 
-def folders(profile: str | None = None, data: Path | None = None, reads_data: bool = True) -> Folders:
-    """The default folders of a command; says so where its data are the demo's because there are no others."""
-    found = Folders.find(profile, data)
+@dataclass(frozen=True)
+class Place:
+    """Where a command reads data and weights."""
+
+    data: DataDir = None
+    weights: Weights = None
+    profile: Profile = None
+
+    def find(self, reads_data: bool = True, output: Path | None = None) -> Folders:
+        """The folders, see ``folders``."""
+        given = {name: getattr(self, name, None) for name in ("weights", "predictions")}
+        return folders(self.profile, self.data, reads_data, output=output, **given)
+
+
+@dataclass(frozen=True)
+class OwnPlace(Own, Place):
+    """Where a command reads data and weights, and models of one's own."""
+
+
+@dataclass(frozen=True)
+class PredictedPlace(OwnPlace):
+    """The same, and where the predictions of single models are."""
+
+    predictions: Predictions = None
+
+
+def folders(
+    profile: str | None = None, data: Path | None = None, reads_data: bool = True, **given: Path | None
+) -> Folders:
+    """The folders of a command; says so where its data are the demo's because there are no others."""
+    found = Folders.find(profile, data, **given)
     if reads_data and (profile, data, found.profile) == (None, None, "demo"):
         console.print("no data in data/: this is the demo, with synthetic data", style="yellow", highlight=False)
     return found
-
-
-def number_or_each(parts: str | None) -> int | Literal["each"] | None:
-    """The value of ``--parts``.
-
-    Raises:
-        UserError: it is neither a number of at least 2 nor "each".
-    """
-    if parts in (None, "each"):
-        return parts
-    if not parts.isdecimal() or int(parts) < 2:
-        raise UserError(f"--parts {parts}: expected a number of at least 2, or each")
-    return int(parts)

@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import out, plain_table
-from moa.cli.options import MODELS, OwnModels, Weights, complete_profiles, folders
+from moa.cli.expansion import expanded
+from moa.cli.options import MODELS, Own, Weights, complete_profiles, folders
 
 app = typer.Typer()
 
 
 @app.command()
+@expanded
 def plan(
+    _own: Own,
     models: Annotated[list[str] | None, MODELS] = None,
     workers: Annotated[str, typer.Option(help="Numbers of workers, one CPU core each.")] = "1,8,64",
     gpus: Annotated[str | None, typer.Option(help="Numbers of GPUs, one worker for each.")] = None,
@@ -21,7 +24,6 @@ def plan(
     profile: Annotated[
         str, typer.Option(help="Settings: kaggle (published) or demo.", autocompletion=complete_profiles)
     ] = "kaggle",
-    own: OwnModels = None,
 ) -> None:
     """Simulate a run on a cluster: its wall time, how busy the workers are, and what limits it.
 
@@ -33,14 +35,14 @@ def plan(
     from moa.models.registry import recipe
     from moa.progress import duration
 
-    where = folders(profile, reads_data=False)
+    where = folders(profile, reads_data=False, weights=weights)
     recipes = [recipe(name) for name in expand_models(models or ["all"])]
     columns = [("workers", True), ("wall time", True), ("busy", True), ("limited by", False)]
     table = plain_table(f"Training of {len(recipes)} models, profile {where.profile}", columns)
     foreign: set[str] = set()
     for option, asked, device, word in (("--workers", workers, "cpu", ""), ("--gpus", gpus, "cuda", " GPU")):
         counts = _counts(option, asked)
-        work = recorded(recipes, weights or where.weights, where.profile, device) if counts else []
+        work = recorded(recipes, where.weights, where.profile, device) if counts else []
         foreign |= {model.name for model in work if not model.measured}
         for count in counts:
             found = simulate(work, count)

@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import out
-from moa.cli.options import DataDir, OwnModels, Predictions, Profile, Weights, folders
+from moa.cli.expansion import expanded
+from moa.cli.options import PredictedPlace
 from moa.cli.stopping import on_stop
 
 app = typer.Typer()
 
 
 @app.command()
+@expanded
 def report(
-    data: DataDir = None,
-    weights: Weights = None,
-    predictions: Predictions = None,
+    place: PredictedPlace,
     blend: Annotated[
         list[Path] | None,
         typer.Option(
@@ -29,14 +29,11 @@ def report(
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder for the report.  [default: output/PROFILE]")
     ] = None,
-    profile: Profile = None,
-    recipe: OwnModels = None,
 ) -> None:
     """Write report.html: scores and published ones, every mechanism, blends, drugs, CNN attributions, costs."""
-    from moa.reporting import write_report
+    from moa.reporting.report import write_report
 
-    where = folders(profile, data)
-    weights, predictions = weights or where.weights, predictions or where.predictions
+    where = place.find(output=out_dir)
     on_stop("nothing was written; run the same command again")
-    path = write_report(where.data, weights, predictions, out_dir or where.output, blends=blend or ())
+    path = write_report(where.data, where.weights, where.predictions, where.output, blends=blend or ())
     out.print(f"wrote {path}")

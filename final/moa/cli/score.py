@@ -9,8 +9,9 @@ import typer
 from rich.table import Table
 
 from moa.cli.console import out, plain_table
+from moa.cli.expansion import expanded
 from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, shown_measures
-from moa.cli.options import DataDir, OwnModels, Profile, Weights, complete_models, folders
+from moa.cli.options import OwnPlace, complete_models
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,9 @@ app = typer.Typer()
 
 
 @app.command()
+@expanded
 def score(
+    place: OwnPlace,
     models: Annotated[
         list[str] | None,
         typer.Argument(
@@ -36,9 +39,6 @@ def score(
         Path | None,
         typer.Option(help="With --predictions: table of 0/1 labels with sig_id.  [default: the training labels]"),
     ] = None,
-    data: DataDir = None,
-    weights: Weights = None,
-    profile: Profile = None,
     wells: Annotated[
         Path | None,
         typer.Option(help="Table with sig_id and plate, compound, dose, treatment.  [default: wells.csv in --data]"),
@@ -62,7 +62,6 @@ def score(
         ),
     ] = False,
     out_file: Annotated[Path | None, typer.Option("--out", help="Write the table to this csv file.")] = None,
-    recipe: OwnModels = None,
 ) -> None:
     """Score out-of-fold predictions of trained models, or files of predictions, beside baselines.
 
@@ -86,9 +85,9 @@ def score(
     from moa.jobs.score_inputs import read_files, read_models
     from moa.jobs.score_retrieval import retrieve
 
-    where = folders(profile, data)
+    where = place.find()
     if models:
-        case = read_models(models, where.data, weights or where.weights, wells)
+        case = read_models(models, where.data, where.weights, wells)
     else:
         folder = where.data if truth is None or has_table(where.data, TRAIN_FEATURES) else None
         case = read_files(predictions or [], folder, truth, wells)

@@ -41,7 +41,7 @@ def stoppable() -> Iterator[None]:
     on_stop(_UNCHANGED)
     stopped: list[float] = []
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         if not stopped:
             stopped.append(time.monotonic())
             raise Stopped(number)

@@ -9,17 +9,19 @@ import typer
 from rich.markup import escape
 
 from moa.cli.console import group, number_table, out
-from moa.cli.options import OwnModels
+from moa.cli.expansion import expanded
+from moa.cli.options import Own
 from moa.cli.stopping import on_stop
 
 app = group("Merge weights that were trained in several places, or fetch the ImageNet weights of the CNNs.")
 
 
 @app.command("merge")
+@expanded
 def weights_merge(
     target: Annotated[Path, typer.Argument(help="Weights folder to fill; it is created if needed.")],
     sources: Annotated[list[Path], typer.Argument(help="Weights folders, each with some of the units.")],
-    recipe: OwnModels = None,
+    _own: Own,
 ) -> None:
     """Merge the outputs of several Kaggle sessions, array jobs or machines into one weights folder."""
     from moa.models.registry import recipes

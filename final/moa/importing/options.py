@@ -1,96 +1,127 @@
-"""The choices of an import, with the defaults that the command line shows."""
+"""The choices of an import: a field here is an option of ``moa data import``."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from moa.errors import UserError
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from moa.options import Flag, Options
+
+#: Headings of groups of options in the help.
+FIELDS = "Columns (known names of CMap, pycytominer and AnnData are found)"
+VALUES, LABELS, MODEL = "Values", "Mechanisms", "What models get"
+
+Column = Annotated[str | None, Flag(panel=FIELDS, metavar="COLUMN")]
 Level = Literal["auto", "3", "4", "5", "raw", "normalised"]
-Against = Literal["auto", "vehicle", "plate"]
-Unannotated = Literal["test", "train", "drop"]
-_CHOICES = {"level": get_args(Level), "against": get_args(Against), "unannotated": get_args(Unannotated)} | {
-    "genes": ("landmark", "all")
-}
-#: The fields of a well that an option can name; the value is the option.
+#: The fields of a well whose columns an option can name, and the option.
 FIELD_OPTIONS = {
-    name: f"--{name}" for name in ("plate", "well", "compound", "dose", "time", "control", "mechanism", "cell_line")
-} | {"cell_line": "--cell-line"}
+    name: f"--{name.replace('_', '-')}"
+    for name in ("plate", "well", "compound", "dose", "time", "cell_line", "mechanism", "control")
+}
 
 
-@dataclass(frozen=True)
-class ImportOptions:
-    """How files are read and what is made of them.
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
-    Attributes:
-        name: of the assay; None: the name of the folder that is written.
-        columns: columns that hold the fields of ``FIELD_OPTIONS``; fields that are not given are found by name.
-        control_values: values of the control column (or of the compound, where no column is given) that mean a vehicle
-            control; empty: the usual words.
-        gene_id, gene_symbol: row fields of the genes' Entrez ids and symbols; None: found by name.
-        metadata: further columns that are no features.
-        group: name of the group of features, where the file does not tell groups; None: "genes" or "features".
-        genes: "landmark": of an L1000 file with inferred genes only the measured ones; "all".
-        layer: layer of an ``.h5ad`` file; None: its X.
-        wells: tables with more about plates and wells, joined in this order.
-        moa: table of mechanisms; None: the files' own column, if there is one.
-        moa_separator: what stands between several mechanisms in one cell.
-        plate_pattern: regular expression on the plate's name whose named groups become columns of wells.csv.
-        level: what the values are: L1000 level 3 (log2 expression), 4 or 5 (z-scores), raw or normalised profiles.
-        against: what values are compared with: the plate's vehicle wells, the whole plate, or vehicle wells where there
-            are enough of them.
-        clip: z-scores made here are clipped to ± this; None: not clipped.
-        select_features: keep the features that pycytominer's feature selection keeps.
-        merge_replicates: merge replicates of a treatment by MODZ.
-        most_missing: wells and features with a larger share of missing values are dropped.
-        least_compounds: targets with fewer compounds are left out.
-        unannotated: what happens to wells whose compound has no known mechanism: rows to predict, training rows
-            without any mechanism, or dropped.
-        conditions: columns that models take as conditions; None: dose and time, where they vary.
-    """
 
-    name: str | None = None
-    columns: dict[str, str] = field(default_factory=dict)
-    control_values: tuple[str, ...] = ()
-    gene_id: str | None = None
-    gene_symbol: str | None = None
-    metadata: tuple[str, ...] = ()
-    group: str | None = None
-    genes: Literal["landmark", "all"] = "landmark"
-    layer: str | None = None
-    wells: tuple[Path, ...] = ()
-    moa: Path | None = None
-    moa_separator: str = "|"
-    plate_pattern: str | None = None
-    level: Level = "auto"
-    against: Against = "auto"
-    clip: float | None = 10.0
-    select_features: bool = False
-    merge_replicates: bool = False
-    most_missing: float = 0.05
-    least_compounds: int = 2
-    unannotated: Unannotated = "test"
-    conditions: tuple[str, ...] | None = None
+class ImportOptions(Options):
+    """How files are read and what is made of them."""
 
-    @classmethod
-    def chosen(cls, **stated: Any) -> ImportOptions | None:
-        """Options with these values; None if all of them are the defaults.
+    wells: tuple[Path, ...] = Field(
+        (), description="Plate map to join on plate and well, whatever its columns are called; can be repeated."
+    )
+    moa: Annotated[Path | None, Flag(panel=LABELS)] = Field(
+        None, description="Table of mechanisms, by compound or by compound and dose."
+    )
+    plate: Column = Field(None, description="Column of plates.")
+    well: Column = Field(None, description="Column of places on the plate.")
+    compound: Column = Field(None, description="Column of compounds.")
+    dose: Column = Field(None, description="Column of doses, with units or without.")
+    time: Column = Field(None, description="Column of times of treatment.")
+    cell_line: Column = Field(None, description="Column of cell lines.")
+    control: Annotated[str | None, Flag(panel=FIELDS)] = Field(
+        None,
+        description="How vehicle controls are recognised: COLUMN=VALUE, COLUMN=VALUE,VALUE, or the name of a compound.",
+    )
+    gene_id: Column = Field(None, description="Column of Entrez ids (a row field).")
+    gene_symbol: Column = Field(None, description="Column of gene symbols (a row field).")
+    metadata: Annotated[tuple[str, ...], Flag(panel=FIELDS, metavar="COLUMN")] = Field(
+        (), description="A column that is not a feature; can be repeated."
+    )
+    plate_pattern: Annotated[str | None, Flag(panel=FIELDS)] = Field(
+        None,
+        description="Regular expression whose named groups become columns, such as `(?P<week>Week[0-9]+)_`.",
+    )
+    level: Annotated[Level, Flag(panel=VALUES)] = Field(
+        "auto",
+        description="3: log2 expression, made into robust z-scores; 4, 5: z-scores; raw: profiles to standardise; "
+        "normalised; auto: recognised by the values.",
+    )
+    against: Annotated[Literal["auto", "vehicle", "plate"], Flag(panel=VALUES)] = Field(
+        "auto",
+        description="What values are compared with: vehicle wells, the whole plate, or auto: vehicle wells where a "
+        "plate has at least six.",
+    )
+    clip: Annotated[float | None, AfterValidator(lambda clip: clip or None), Flag(panel=VALUES)] = Field(
+        10.0, ge=0, description="Clip the z-scores that are made here to ± this value; 0: no clipping."
+    )
+    genes: Annotated[Literal["landmark", "all"], Flag(panel=VALUES)] = Field(
+        "landmark", description="Of L1000 files with inferred genes: landmark, or all."
+    )
+    layer: Annotated[str | None, Flag(panel=VALUES)] = Field(
+        None, description="Layer of an .h5ad file to read instead of X."
+    )
+    most_missing: Annotated[float, Flag(panel=VALUES)] = Field(
+        0.05, ge=0, le=1, description="Drop wells and features with a larger share of missing values."
+    )
+    select_features: Annotated[bool, Flag("--select-features", panel=VALUES)] = Field(
+        False, description="Select features by pycytominer."
+    )
+    merge_replicates: Annotated[bool, Flag("--merge-replicates", panel=VALUES)] = Field(
+        False, description="Merge a treatment's wells (level 5, MODZ)."
+    )
+    mechanism: Annotated[str | None, Flag(panel=LABELS, metavar="COLUMN")] = Field(
+        None, description="Column of mechanisms, in the files or in --moa."
+    )
+    moa_separator: Annotated[str, Flag(panel=LABELS)] = Field(
+        "|", description="What stands between several mechanisms of a compound."
+    )
+    least_compounds: Annotated[int, Flag(panel=LABELS)] = Field(
+        2, ge=1, description="Keep targets that at least this many compounds have."
+    )
+    unannotated: Annotated[Literal["test", "train", "drop"], Flag(panel=LABELS)] = Field(
+        "test", description="Wells without a known mechanism: test (rows to predict), train (as negatives) or drop."
+    )
+    conditions: Annotated[tuple[str, ...] | None, BeforeValidator(_split), Flag(panel=MODEL, typed=str)] = Field(
+        None,
+        description="Conditions that models take: dose, time or columns, with commas; none.  "
+        "[default: dose and time where they vary]",
+    )
+    group: Annotated[str | None, Flag(panel=MODEL)] = Field(
+        None, description="Name of the features' group, where the file names none."
+    )
+    name: Annotated[str | None, Flag(panel=MODEL)] = Field(
+        None, description="Name of the assay.  [default: that of the folder]"
+    )
 
-        Raises:
-            UserError: a value is none of those that an option takes.
-        """
-        for name, choices in _CHOICES.items():
-            if (value := stated.get(name)) is not None and value not in choices:
-                raise UserError(f"--{name} {value}: expected one of {', '.join(choices)}")
-        options = cls(**stated)
-        return None if options == cls() else options
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that were named, by field of a well; the others are found by their names."""
+        stated = {name: getattr(self, name) for name in FIELD_OPTIONS}
+        stated["control"] = (self.control or "").rpartition("=")[0]
+        return {name: column for name, column in stated.items() if column}
+
+    @property
+    def control_values(self) -> tuple[str, ...]:
+        """Values of the control column, or of the compound where none is named, of vehicle controls; else the usual."""
+        values = (self.control or "").rpartition("=")[2].split(",")
+        return tuple(value.strip() for value in values if value.strip())
 
     @property
     def plain(self) -> dict[str, Any]:
         """The options as JSON; of tables, the file's name."""
-        values = asdict(self)
-        values["wells"] = [Path(path).name for path in self.wells]
-        values["moa"] = Path(self.moa).name if self.moa else None
-        return values
+        values = self.model_dump(mode="json", exclude=set(FIELD_OPTIONS))
+        values |= {"columns": self.columns, "control_values": list(self.control_values)}
+        return values | {"wells": [path.name for path in self.wells], "moa": self.moa and self.moa.name}

@@ -18,52 +18,50 @@ from moa.data.dataset import load_dataset
 from moa.data.schema import TRAIN_DRUG
 from moa.data.synthetic import is_synthetic
 from moa.data.tables import has_table
+from moa.environment import Folders
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing
+from moa.jobs.fitting import FittedModel
+from moa.jobs.options import UnitOptions
 from moa.jobs.writeup_claims import Ablation
-from moa.learners.runtime import Runtime
 from moa.metrics.losses import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.models.registry import recipe
 from moa.progress import console
 from moa.training.executors import UnitExecutor
-from moa.training.runner import Runner
-from moa.weights.selection import Selection
-from moa.weights.trained import Trained
 
 
 def run_ablations(
     ablations: Sequence[Ablation],
-    data: Path,
+    where: Folders,
     out: Path,
     weights: Path | None = None,
-    profile: str = "kaggle",
-    selection: Selection | None = None,
-    runtime: Runtime | None = None,
+    options: UnitOptions | None = None,
     executor: UnitExecutor | None = None,
 ) -> pd.DataFrame:
     """Train the arms that are not trained yet, compare them, and write ``OUT/ablations.{csv,md}``.
 
     Args:
         ablations: the ablations to run.
-        data: folder of the competition files; with train_drug.csv, drugs are resampled whole.
+        where: profile of all arms, and folder of the data set; with train_drug.csv, drugs are resampled whole.
         out: folder of the tables, and of the changed models' weights.
         weights: weights folder of the unchanged models, as of `moa train`; None: they are trained in ``out`` too.
-        profile: of all arms.
-        selection: the first so many seeds and folds.
-        runtime: how units are run; None: ``Runtime.of()``.
-        executor: where units are run, see ``moa.training.machines.open_executor``; None: on this machine.
+        options: which units, and where they are run; None: the defaults.
+        executor: where units are run; None: where ``options`` say.
 
     Returns:
         a row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
         "unit_seconds" (the time of each, added up: units that are trained side by side take less by the clock).
     """
+    options = options or UnitOptions()
+    runtime, selection = options.runtime, options.selection
+    if executor is None:
+        with options.executor() as executor:
+            return run_ablations(ablations, where, out, weights, options, executor)
     ensure_writable(out)
-    selection = selection or Selection()
     arms = [arm for each in ablations for comparison in each.comparisons for arm in comparison]
-    wanted = [recipe(arm.model).needs(recipe(arm.model).configure(profile, arm.overlay)) for arm in arms]
-    drugs = has_table(data, TRAIN_DRUG) or any(need["drugs"] for need in wanted)
-    dataset = load_dataset(data, drugs=drugs, nonscored=any(need["nonscored"] for need in wanted))
-    runtime = runtime or Runtime.of()
+    wanted = [recipe(arm.model).needs(recipe(arm.model).configure(where.profile, arm.overlay)) for arm in arms]
+    drugs = has_table(where.data, TRAIN_DRUG) or any(need["drugs"] for need in wanted)
+    dataset = load_dataset(where.data, drugs=drugs, nonscored=any(need["nonscored"] for need in wanted))
     tables, done = [], 0
     for each in ablations:
         for comparison in each.comparisons:
@@ -74,9 +72,8 @@ def run_ablations(
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
                 model = recipe(arm.model)
                 folder = out / "weights" if arm.overlay or weights is None else weights
-                config = model.configure(profile, arm.overlay)
-                trained = Trained(replace(model, name=arm.name), folder, config, dataset.schema, runtime)
-                runner = Runner(trained, profile, executor)
+                fitted = FittedModel(replace(model, name=arm.name), model.configure(where.profile, arm.overlay))
+                runner = fitted.runner(folder, where.profile, dataset.schema, runtime, executor)
                 runner.train_units(dataset, selection, until=arm.stage)
                 oofs[arm.label] = runner.trained.oof(stage=arm.stage, selection=selection)
                 costs.append(runner.trained.cost(until=arm.stage))
@@ -89,7 +86,7 @@ def run_ablations(
     with replacing(out / "ablations.csv") as temporary:
         found.to_csv(temporary, index=False, float_format="%.7g")
     with replacing(out / "ablations.md") as temporary:
-        temporary.write_text(markdown(found, ablations, profile, is_synthetic(data)), encoding="utf-8")
+        temporary.write_text(markdown(found, ablations, where.profile, is_synthetic(where.data)), encoding="utf-8")
     return found
 
 

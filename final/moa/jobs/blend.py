@@ -27,7 +27,6 @@ def search_weights(
     data: Path,
     predictions: Path,
     weights: Path,
-    whole_drugs: bool | None = None,
     options: SearchOptions | None = None,
     streams: Streams | None = None,
 ) -> tuple[SearchResult, dict[str, str], list[str]]:
@@ -39,7 +38,6 @@ def search_weights(
         predictions: folder of ``NAME/oof.parquet``; a model that has none there is read from its trained units.
         weights: folder of trained weights, whose manifests say which folds were used; a model that is not there is
             taken to have its published folds.
-        whole_drugs: keep drugs whole in the nested folds and in the bootstrap; None: where train_drug.csv is there.
         options: of the search; None: the defaults.
         streams: what fits the weights, such as ``moa.training.machines.open_executor``; None: this process.
 
@@ -53,8 +51,7 @@ def search_weights(
     from moa.weights.trained import open_trained
 
     options = options or SearchOptions()
-    if whole_drugs is None:
-        whole_drugs = has_table(data, TRAIN_DRUG)
+    whole_drugs = has_table(data, TRAIN_DRUG) if options.whole_drugs is None else options.whole_drugs
     tables, absent, trained = {}, [], WeightsFolder(weights)
     members = expand_models(names)
     for name in members:

@@ -20,7 +20,7 @@ from moa.data.dataset import Dataset, load_dataset
 from moa.data.synthetic import DEMO, MARKER, is_synthetic
 from moa.errors import UserError
 from moa.files import read_json
-from moa.jobs.train import score_row
+from moa.jobs.model_scores import score_model
 from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
 from moa.weights.layout import WeightsFolder
@@ -93,7 +93,7 @@ def compare_demo(names: Iterable[str], data: Path, weights: Path) -> tuple[list[
                 f"{weights / name}: trained with the profile {profile}; the figures are of the profile demo"
             )
         oofs[name] = trained.oof()
-        ours = float(score_row(recipe(name), dataset, oofs[name])["OOF, same rows"])
+        ours = round(score_model(recipe(name), dataset, oofs[name]).same_rows, 5)  # as the README has it
         found.append(DemoComparison(name, ours, *known.loc[name, ["oof", "tolerance"]]))
     for name, path in BLENDS.items():
         spec = load_blend(path)

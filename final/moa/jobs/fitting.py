@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from moa.data.assay import Assay
@@ -11,8 +12,13 @@ from moa.data.dataset import Dataset
 from moa.data.holdout import HoldOut
 from moa.data.schema import COMPOUND, TRAIN_DRUG
 from moa.errors import UserError
+from moa.learners.runtime import Runtime
 from moa.models.base import DataFacts, ModelConfig, Recipe, needs_of
 from moa.progress import console
+from moa.training.executors import UnitExecutor
+from moa.training.runner import Runner
+from moa.training.unit_progress import Watch
+from moa.weights.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,38 @@ class FittedModel:
 
     model: Recipe
     config: ModelConfig
-    hold_out: HoldOut | None
+    hold_out: HoldOut | None = None
+
+    def runner(
+        self,
+        weights: Path,
+        profile: str,
+        schema: Assay,
+        runtime: Runtime,
+        executor: UnitExecutor | None = None,
+        watch: Watch | None = None,
+    ) -> Runner:
+        """What trains it into a weights folder.
+
+        Args:
+            weights: the weights folder.
+            profile: recorded with the weights.
+            schema: the assay of the data.
+            runtime: how units are run.
+            executor: runs the units; None: on this machine.
+            watch: shows the progress; None: a bar for each stage.
+        """
+        trained = Trained(self.model, weights, self.config, schema, runtime, self.hold_out)
+        return Runner(trained, profile, executor, watch)
 
 
 def held_columns(hold_out: str | None, schema: Assay) -> tuple[str, ...]:
-    """What folds hold out, see ``moa.jobs.train.train_models``; none for the recipes' own folds."""
+    """The columns that folds hold out; none for the recipes' own folds.
+
+    Args:
+        hold_out: see ``moa.jobs.options.TrainOptions``.
+        schema: the assay of the data.
+    """
     if hold_out == "rows" or (hold_out is None and (schema.of_competition or not schema.compound)):
         return ()
     return tuple(part.strip() for part in (hold_out or COMPOUND).split(","))
@@ -45,17 +78,18 @@ def fit_models(
     parts: int | Literal["each"] | None = None,
     quiet: bool = False,
 ) -> dict[str, FittedModel]:
-    """The models that can be trained on a data set, by name; what is changed for the data, and who cannot, is told.
+    """The models that can be trained on a data set, by name; prints what is changed for the data, and who cannot.
 
     Args:
         models: the recipes.
         configs: the settings asked for, by name.
         data: the data set.
-        columns, parts: what folds hold out, see ``moa.jobs.train.train_models``.
-        quiet: do not tell what is changed.
+        columns: what folds hold out, see ``held_columns``.
+        parts: number of parts that compounds are spread over, see ``moa.jobs.options.TrainOptions``.
+        quiet: do not print what is changed.
 
     Raises:
-        UserError: no model can; says why.
+        UserError: no model can be trained; says why.
     """
     fitted, refused = {}, []
     for model in models:

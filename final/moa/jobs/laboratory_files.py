@@ -10,19 +10,13 @@ from moa.data.csv_files import METADATA
 from moa.data.parts import is_features_file
 from moa.data.table_files import write_table
 from moa.errors import UserError
-from moa.importing.options import ImportOptions
+from moa.jobs.options import PlateOptions
 from moa.progress import console
 from moa.weights.trained import Trained
 
 
 @contextmanager
-def as_features_file(
-    features: Path,
-    trained: Trained,
-    out: Path,
-    fill_missing: float | None = None,
-    options: ImportOptions | None = None,
-) -> Iterator[Path]:
+def as_features_file(features: Path, trained: Trained, out: Path, options: PlateOptions) -> Iterator[Path]:
     """A file with sig_id and the columns that a model takes.
 
     A features file of this project is yielded as it is. Any other (GCT, GCTX, profiles, AnnData) is read as for
@@ -33,20 +27,19 @@ def as_features_file(
         features: the file.
         trained: the model.
         out: folder of the results.
-        fill_missing: value of features that the file lacks; None: refuse the file.
-        options: how a laboratory's file is read; None: the defaults.
+        options: how a laboratory's file is read.
 
     Raises:
         UserError: the file cannot be read, or lacks what the model takes.
     """
     if is_features_file(features, trained.schema):
-        if options is not None or fill_missing is not None:
+        if options.of_laboratory:
             raise UserError(f"{features.name}: has a sig_id already; options of a laboratory's file do not apply")
         yield features
         return
     from moa.importing.for_model import read_for_model  # h5py and the readers take a second to import
 
-    rows = read_for_model([features], trained.schema, trained.identities(), options, fill_missing)
+    rows = read_for_model([features], trained.schema, trained.identities(), options.importing, options.fill_missing)
     for note in rows.notes:
         console.print(f"[yellow]{note.line()}[/yellow]", highlight=False, soft_wrap=True)
     wells = rows.wells.drop(columns=[column for column in rows.wells if column in rows.features])

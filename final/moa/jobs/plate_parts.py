@@ -63,7 +63,7 @@ class FoundPart:
     tables: dict[str, bytes] = field(default_factory=dict)
 
 
-class Plates:
+class PartPredictor:
     """Predicts parts: the weights of a blend's members, read once and kept in memory.
 
     Args:
@@ -119,13 +119,13 @@ class Plates:
         return tables
 
 
-def predict_part(name: str, schema: Assay, plates: Plates, item: tuple[Part, bool, int]) -> FoundPart:
+def predict_part(name: str, schema: Assay, predictor: PartPredictor, item: tuple[Part, bool, int]) -> FoundPart:
     """Check the rows of a part, and predict them.
 
     Args:
         name: of the file, for messages.
         schema: columns that the file must have.
-        plates: predicts.
+        predictor: the weights.
         item: the part; whether to predict it (False: the file has an error already, and this part is only checked);
             and the number of its first rows that are explained.
     """
@@ -135,7 +135,7 @@ def predict_part(name: str, schema: Assay, plates: Plates, item: tuple[Part, boo
     found = FoundPart([] if rows is None else list(rows.index), 0, parsed.problems, parsed.notes, parsed.unusual)
     if rows is None or not wanted:
         return found
-    tables = plates.predict(rows, schema, explained)
+    tables = predictor.predict(rows, schema, explained)
     far = int(tables[SAMPLES]["warning"].ne("").sum())
     return replace(found, far=far, tables={name: _packed(table) for name, table in tables.items()})
 

@@ -27,10 +27,9 @@ from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.errors import DataError, UserError
 from moa.files import digest, ensure_writable
-from moa.importing.options import ImportOptions
 from moa.jobs.laboratory_files import as_features_file
-from moa.jobs.plate_parts import EXPLAINED, TABLES, FoundPart, PartsFolder, Plates, predict_part
-from moa.learners.runtime import Runtime
+from moa.jobs.options import PlateOptions
+from moa.jobs.plate_parts import EXPLAINED, TABLES, FoundPart, PartPredictor, PartsFolder, predict_part
 from moa.parallel import Here
 from moa.progress import Bar, console, progress
 from moa.training.executors import LocalExecutor, Machines
@@ -38,8 +37,6 @@ from moa.weights.for_workers import weights_for
 from moa.weights.layout import WeightsFolder
 from moa.weights.trained import Trained, open_trained
 
-#: Few enough that a file of one plate's thousands of rows keeps several cores busy.
-ROWS_AT_A_TIME = 2048
 MOST_PROBLEMS = 20
 #: Samples that are explained on the page: a competition's test file, or ten plates. Their tables are held in memory.
 MOST_EXPLAINED = 4096
@@ -73,13 +70,8 @@ def predict_plates(
     spec: BlendSpec,
     weights: Path,
     out: Path,
-    top: int = 10,
-    rows_at_a_time: int = ROWS_AT_A_TIME,
-    runtime: Runtime | None = None,
+    options: PlateOptions | None = None,
     executor: Machines | None = None,
-    kind: Literal["csv", "parquet"] | None = None,
-    fill_missing: float | None = None,
-    options: ImportOptions | None = None,
 ) -> PlateResult:
     """Predict a features file with a blend, or with a single model as a blend of one.
 
@@ -90,13 +82,8 @@ def predict_plates(
         spec: members and weights; members that are not trained are left out, and the other weights are scaled up.
         weights: folder of trained weights.
         out: folder for the results; files appear there only when all rows are predicted.
-        top: number of mechanisms per sample in the table ``ranked``.
-        rows_at_a_time: number of rows of a part; affects the results only by rounding.
-        runtime: device and precision; None: ``Runtime.of()``.
-        executor: what predicts the parts; None: this machine's cores, or its GPU.
-        kind: of the files written; None: as ``features``.
-        fill_missing: value of features that a laboratory's file lacks; None: such a file is refused.
-        options: how a laboratory's file is read; None: the defaults.
+        options: None: the defaults. The size of parts affects the results only by rounding.
+        executor: what predicts the parts; None: where ``options`` say, or this machine's cores, or its GPU.
 
     Raises:
         DataError: lists the problems of the file, at most 20.
@@ -107,21 +94,32 @@ def predict_plates(
     if not trained:
         raise UserError(f"{weights}: holds no trained weights of any member of {spec.name} ({', '.join(names)})")
     effective_weights(spec, trained, "renormalise")
-    runtime = runtime or Runtime.of()
-    if executor is None:
-        executor = LocalExecutor() if runtime.torch_device.type == "cpu" else Here()
+    options = options or PlateOptions()
+    runtime = options.runtime
+    if executor is None and options.on is not None:
+        with options.executor() as executor:
+            return predict_plates(features, spec, weights, out, options, executor)
+    executor = executor or (LocalExecutor() if runtime.torch_device.type == "cpu" else Here())
     ensure_writable(Path(out))
     models = [open_trained(name, weights, runtime) for name in trained]
     schema = _shared_schema(models)
     for model in models:
-        model.evidence()  # the page needs it at the end: what is wrong with it is told before the work
-    with as_features_file(features, models[0], Path(out), fill_missing, options) as source:
+        model.evidence()  # the page needs it at the end: what is wrong with it is reported before the work
+    with as_features_file(features, models[0], Path(out), options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
-        settings = (spec.model_dump(mode="json"), top, rows_at_a_time, runtime.precision, runtime.device, EXPLAINED)
+        size_of_parts = options.rows_at_a_time
+        settings = (
+            spec.model_dump(mode="json"),
+            options.top,
+            size_of_parts,
+            runtime.precision,
+            runtime.device,
+            EXPLAINED,
+        )
         folder = PartsFolder(out, digest(sent.content, *settings))
-        prepare = partial(Plates, sent, trained, spec, top, executor.place(runtime))
+        prepare = partial(PartPredictor, sent, trained, spec, options.top, executor.place(runtime))
         with progress(f"predict {features.name}, MiB", size) as bar:
-            run = _Run(source, features.name, rows_at_a_time, folder, bar)
+            run = _Run(source, features.name, size_of_parts, folder, bar)
             stream = executor.stream(prepare, partial(predict_part, features.name, schema), run.missing_parts())
             with closing(stream):
                 for number, found in stream:
@@ -132,9 +130,10 @@ def predict_plates(
             raise DataError(run.report())
         with progress(f"join {features.name}", len(TABLES)) as bar:
             explained = folder.explained(range(run.parts), trained, MOST_EXPLAINED)
-            files = folder.join(range(run.parts), kind or ("parquet" if run.parquet and source == features else "csv"))
+            as_read: Literal["csv", "parquet"] = "parquet" if run.parquet and source == features else "csv"
+            files = folder.join(range(run.parts), options.format or as_read)
             bar.update(len(TABLES))
-    notes = run.notes if source == features else []  # of a laboratory's file everything is told already
+    notes = run.notes if source == features else []  # those of a laboratory's file are printed already
     for note in [*notes, *run.unusual.notes(features.name, schema)]:
         console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
     described = any(model.familiarity() is not None for model in models)

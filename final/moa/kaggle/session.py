@@ -87,10 +87,10 @@ class Session:
             data = Path(data) if data else _attached_data(attached)
             given = Path(weights) if weights else None
             return cls(data, Path(out or root / "working"), profile or "kaggle", attached, given)
-        home = Folders.find(profile, data, FINAL.parent)
+        home = Folders.find(profile, data, weights=weights, output=out, root=FINAL.parent)
         if (profile, data, home.profile) == (None, None, "demo"):
             print(f"no data in {FINAL.parent / 'data'}: this is the demo, with synthetic data")
-        return cls(home.data, Path(out or home.output), home.profile, None, Path(weights or home.weights))
+        return cls(home.data, home.output, home.profile, None, home.weights)
 
     def with_data(self) -> Session:
         """At home, without any data: write the demo's synthetic data, as reproduce.sh does.

@@ -19,11 +19,12 @@ from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline, Step
 from moa.features.stored import trust
 from moa.jobs.ablation import compare, in_words
-from moa.jobs.train import score_frame
+from moa.jobs.fitting import FittedModel
+from moa.jobs.model_scores import score_model
+from moa.jobs.options import DeviceOptions
 from moa.jobs.writeup_claims import Arm
 from moa.kaggle.session import Session
 from moa.learners.base import Learner
-from moa.learners.runtime import Runtime
 from moa.models.base import Stage
 from moa.models.registry import recipe
 from moa.notebook.live import LiveCurves
@@ -93,7 +94,7 @@ class Experiment:
             self.model = replace(self.base, name=self._name(), stages=stages)
             self.weights = self.plain_weights.with_name(f"{self.plain_weights.name}-edited")
         self._trust()
-        self.runtime = Runtime.of(device)
+        self.runtime = DeviceOptions(device=device).runtime
         self.runner: Runner | None = None
 
     @property
@@ -111,8 +112,9 @@ class Experiment:
     def load(self) -> Dataset:
         """Read the data set with the files that the model needs."""
         data = load_dataset(self.session.data, **self.model.needs(self.config))
-        trained = Trained(self.model, self.weights, self.config, data.schema, self.runtime)
-        self.runner = Runner(trained, self.session.profile, watch=LiveCurves())
+        self.runner = FittedModel(self.model, self.config).runner(
+            self.weights, self.session.profile, data.schema, self.runtime, watch=LiveCurves()
+        )
         return data
 
     def feature_steps(self, data: Dataset, rows: int = _SAMPLE) -> list[SeenStep]:
@@ -148,8 +150,9 @@ class Experiment:
         return self.runner.train(data, selection).oof
 
     def scores(self, data: Dataset, oof: pd.DataFrame) -> pd.DataFrame:
-        """Scores as a table: a row per score; see ``moa.jobs.train.score_row``."""
-        return score_frame(self.model, data, oof)
+        """Scores as a table of text: a row per score; see ``moa.jobs.model_scores.ModelScores``."""
+        words = score_model(self.model, data, oof).words()
+        return pd.DataFrame({words.pop("model"): words})
 
     def against_unchanged(self, data: Dataset, oof: pd.DataFrame) -> pd.DataFrame | None:
         """The change against the unchanged model on the rows that both cover, with its interval.

@@ -52,7 +52,6 @@ def write_pages(
     out: Path,
     where: Folders,
     names: Sequence[str] = (),
-    weights: Path | None = None,
     device: str = "auto",
     train: bool = False,
     parameters: dict[str, Any] | None = None,
@@ -61,9 +60,8 @@ def write_pages(
 
     Args:
         out: folder for the pages, and for the executed notebooks beside them.
-        where: profile and folders.
+        where: profile, data and weights.
         names: of notebooks; none: all.
-        weights: the weights folder; None: that of ``where``.
         device: "auto", "cpu" or "cuda".
         train: also execute the notebooks of models that are not trained yet, which trains them.
         parameters: further parameters of the notebooks that have them.
@@ -78,8 +76,7 @@ def write_pages(
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"notebook '{unknown[0]}' is unknown; choose of: {', '.join(known)}")
-    weights = Path(weights or where.weights).resolve()
-    ready = WeightsFolder(weights)
+    ready = WeightsFolder(where.weights)
     chosen = {name: path for name, path in known.items() if not names or name in names}
     absent = [
         name for name, path in chosen.items() if path.parent.name == "Training" and not (train or ready.has(name))
@@ -88,11 +85,11 @@ def write_pages(
     values = {
         "profile": where.profile,
         "data": str(where.data.resolve()),
-        "weights": str(weights),
+        "weights": str(where.weights.resolve()),
         "out": str(out.resolve() / "results"),
         "device": device,
     } | (parameters or {})
-    pages = []
+    pages: list[Path] = []
     with progress("notebooks", len(chosen) - len(absent), even=False) as bar:
         for name, path in chosen.items():
             if name in absent:

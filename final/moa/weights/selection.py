@@ -76,17 +76,16 @@ class Selection:
     @classmethod
     def of(
         cls,
-        seeds: str | None = None,
+        seeds: int | tuple[int, ...] | None = None,
         folds: int | None = None,
         fold: int | None = None,
         stage: str | None = None,
         units: Sequence[str] | None = None,
     ) -> Selection:
-        """A selection from the options of a command line.
+        """A checked selection.
 
         Args:
-            seeds: "2" for the first two, "3,4" for these; "3," for seed 3 alone.
-            folds, fold, stage: see ``Selection``.
+            seeds, folds, fold, stage: see ``Selection``.
             units: names such as "stage2:seed=3:fold=1".
 
         Raises:
@@ -95,7 +94,7 @@ class Selection:
         names = tuple(UnitName.parse(text) for text in units or ())
         if names and any(value is not None for value in (seeds, folds, fold, stage)):
             raise UserError("--unit names units in full; give it without --seeds, --folds, --fold and --stage")
-        return cls(_seeds(seeds), folds, fold, stage, names)
+        return cls(seeds, folds, fold, stage, names)
 
     def check(self, model: str, stages: Mapping[str, Stage]) -> None:
         """Compare with the stages of a model.
@@ -139,10 +138,12 @@ class Selection:
         return [(seed, fold) for seed in seeds for fold in folds]
 
 
-def _seeds(text: str | None) -> int | tuple[int, ...] | None:
-    """A number of seeds, or seeds with a comma."""
-    if text is None:
-        return None
+def parse_seeds(text: str) -> int | tuple[int, ...]:
+    """Seeds as the command line takes them: "2" for the first two, "3,4" for these, "3," for seed 3 alone.
+
+    Raises:
+        UserError: it has another form.
+    """
     if re.fullmatch(r"[1-9]\d*", text):
         return int(text)
     if re.fullmatch(r"\d+(,\d+)*,?", text) and "," in text:

@@ -197,11 +197,12 @@ def test_groups_widen_the_interval(data):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"methods": ["sqlsp"]}, "sqlsp is unknown"),
-        ({"folds": 1}, "nested folds"),
+        ({"methods": ["sqlsp"]}, "--method sqlsp: expected one of slsqp, tpe, per-target"),
+        ({"folds": 1}, "--folds 1: expected at least 2"),
+        ({"folds": 100_000}, "nested folds: expected 2 to"),
         ({"oofs": 1}, "at least two"),
         ({"scheme": "five"}, "unknown scheme"),
-        ({"mixed": "yes"}, "mixed folds: 'yes' is unknown"),
+        ({"mixed": "yes"}, "--mixed yes: expected one of refuse, comparable, allow"),
     ],
 )
 def test_wrong_options(data, change, message):

@@ -20,8 +20,8 @@ def profiles_of(**columns):
     return Profiles(values, wells, pd.DataFrame({"group": ["features"]}, index=["f"]), "profiles")
 
 
-def types(notes=None, control_values=(), stated=None, **columns):
-    options = ImportOptions(columns=stated or {}, control_values=control_values)
+def types(notes=None, control=None, **columns):
+    options = ImportOptions(control=control)
     profiles, found = design(profiles_of(**columns), options, Notes() if notes is None else notes)
     assert list(profiles.values.index) == list(found.table.index)
     return found.table["cp_type"].tolist()
@@ -59,8 +59,8 @@ def test_untreated_wells_are_controls_where_there_are_no_others():
 
 def test_stated_controls():
     columns = {"compound": ["blank medium", "a"], "role": ["k", "p"]}
-    assert types(control_values=("Blank medium",), **columns) == ["ctl_vehicle", "trt_cp"]
-    assert types(control_values=("k",), stated={"control": "role"}, **columns) == ["ctl_vehicle", "trt_cp"]
+    assert types(control="Blank medium", **columns) == ["ctl_vehicle", "trt_cp"]
+    assert types(control="role=k", **columns) == ["ctl_vehicle", "trt_cp"]
 
 
 def test_the_dose_of_controls_is_left_out_and_doses_of_words_are_levels():

@@ -5,7 +5,7 @@ import pytest
 from moa.data.folds import Folds
 from moa.errors import UserError
 from moa.models.base import Stage
-from moa.weights.selection import Selection, UnitName
+from moa.weights.selection import Selection, UnitName, parse_seeds
 
 STAGE = Stage("stage2", "scored", None, Folds(scheme="kfold", n_splits=3), (0, 1, 3, 4), None)
 
@@ -15,14 +15,18 @@ def of(**options):
 
 
 def test_seeds_are_a_number_or_named():
-    assert of(seeds="2", folds=1) == [(0, 0), (1, 0)]
-    assert of(seeds="4,3", fold=2) == [(3, 2), (4, 2)], "in the order of the stage"
-    assert of(seeds="3,") == [(3, 0), (3, 1), (3, 2)]
+    assert of(seeds=2, folds=1) == [(0, 0), (1, 0)]
+    assert of(seeds=(4, 3), fold=2) == [(3, 2), (4, 2)], "in the order of the stage"
+    assert of(seeds=(3,)) == [(3, 0), (3, 1), (3, 2)]
     with pytest.raises(UserError, match="--seeds 3,7: stage2 has no seed 7, but 0, 1, 3, 4"):
-        of(seeds="3,7")
+        of(seeds=(3, 7))
+
+
+def test_seeds_as_the_command_line_takes_them():
+    assert (parse_seeds("2"), parse_seeds("4,3"), parse_seeds("3,"), parse_seeds("3,3")) == (2, (4, 3), (3,), (3,))
     for wrong in ("0", "a", "3,,4", ",", "-1", ""):
         with pytest.raises(UserError, match=f"--seeds {wrong}: expected a number of seeds such as 2"):
-            of(seeds=wrong)
+            parse_seeds(wrong)
 
 
 def test_any_unit_can_be_named():
@@ -39,7 +43,7 @@ def test_any_unit_can_be_named():
     with pytest.raises(UserError, match="--unit stage2:fold=3: stage2 has folds 0 to 2"):
         of(units=["stage2:fold=3"])
     with pytest.raises(UserError, match="give it without --seeds"):
-        of(units=["stage2"], seeds="1")
+        of(units=["stage2"], seeds=1)
 
 
 def test_a_stage_that_is_named_must_be_there():
@@ -54,5 +58,5 @@ def test_a_stage_that_is_named_must_be_there():
 
 
 def test_folds_are_narrowed_only_where_no_later_stage_needs_them():
-    assert len(Selection.of(seeds="1", fold=1).units(STAGE, feeds_later=True)) == 3
-    assert Selection.of(seeds="1", fold=1, stage="stage2").units(STAGE, feeds_later=True) == [(0, 1)]
+    assert len(Selection.of(seeds=1, fold=1).units(STAGE, feeds_later=True)) == 3
+    assert Selection.of(seeds=1, fold=1, stage="stage2").units(STAGE, feeds_later=True) == [(0, 1)]

@@ -1,0 +1,89 @@
+"""Options of a command from the fields of its option objects."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import annotated_types
+import typer
+from pydantic.fields import FieldInfo
+
+from moa.options import Options, flag
+
+Parameter = inspect.Parameter
+
+
+def expanded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the fields of its option objects as parameters, which typer takes for options.
+
+    A parameter whose type is an ``Options`` or a dataclass gives way to its fields, and the command receives the
+    object that is made of their values. Fields of an ``Options`` bring their default, help and limits; those of a
+    dataclass are annotated as typer has it. A value that was not given is left to the object.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[Parameter] = []
+    made: dict[str, tuple[type, list[str]]] = {}
+    for parameter in inspect.signature(command).parameters.values():
+        kind = hints[parameter.name]
+        own = list(_parameters(kind)) if isinstance(kind, type) else []
+        if own:
+            made[parameter.name] = kind, [each.name for each in own]
+        parameters += own or [parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY)]
+    parameters.sort(key=lambda each: each.default is not Parameter.empty)
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        for name, (kind, names) in made.items():
+            stated = {each: values.pop(each) for each in names}
+            values[name] = kind(**{each: value for each, value in stated.items() if value is not None})
+        command(**values)
+
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions may have one
+    return run
+
+
+def _parameters(kind: type) -> Iterator[Parameter]:
+    """The parameters that stand for an option object; none for any other type."""
+    if is_dataclass(kind):
+        hints = get_type_hints(kind, include_extras=True)
+        for each in fields(kind):
+            yield Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name])
+    elif issubclass(kind, Options):
+        for name, field in kind.model_fields.items():
+            if not flag(field).hidden:
+                yield _option(name, field)
+
+
+def _option(name: str, field: FieldInfo) -> Parameter:
+    shown = flag(field)
+    limits = {type(each): each for each in field.metadata}
+    least, most = limits.get(annotated_types.Ge), limits.get(annotated_types.Le)
+    default = field.get_default(call_default_factory=True)
+    option = typer.Option(
+        *([shown.name] if shown.name else []),
+        help=field.description,
+        metavar=shown.metavar,
+        min=least and least.ge,
+        max=most and most.le,
+        rich_help_panel=shown.panel,
+        show_default=shown.shows_default,
+    )
+    typed = shown.typed or _typed(field.annotation)
+    default = list(default) or None if isinstance(default, tuple) else default or None if shown.typed else default
+    annotation = Annotated[typed | None if default is None else typed, option]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _typed(kind: Any) -> Any:
+    """The type that typer reads for a field: one word, or a list of them; choices are checked by the field."""
+    if get_origin(kind) in (Union, UnionType):
+        (kind,) = [part for part in get_args(kind) if part is not type(None)]
+    if get_origin(kind) is tuple:
+        return list[_typed(get_args(kind)[0])]  # type: ignore[misc]  # made when the command is
+    return str if get_origin(kind) is Literal else kind

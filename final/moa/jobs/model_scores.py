@@ -1,0 +1,86 @@
+"""The scores of a model's out-of-fold predictions: numbers, until they are printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isnan, nan
+
+import pandas as pd
+
+from moa.data.dataset import Dataset
+from moa.metrics.losses import competition_log_loss, log_loss, prevalence_baseline
+from moa.metrics.ranking import MEASURES, measures
+from moa.models.base import Recipe
+
+#: The measures of a row besides log loss, by name, and their headings.
+RANKING = {name: heading for name, heading in MEASURES.items() if name not in ("log_loss", "accuracy")}
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """Scores of a model on the rows that its out-of-fold predictions cover; NaN where they are not known.
+
+    Attributes:
+        model: the recipe.
+        of_competition: whether the data have the competition's columns, for which CVs are published.
+        covered: share of the treated rows that are covered.
+        treated_rows: log loss over the treated rows covered.
+        all_rows: log loss over all rows with controls predicted 0; known once all treated rows are covered.
+        prevalence: log loss of predicting each target's prevalence, over the treated rows covered.
+        measures: the field's measures over the treated rows covered, by the names of ``RANKING``.
+    """
+
+    model: Recipe
+    of_competition: bool
+    covered: float = 0.0
+    treated_rows: float = nan
+    all_rows: float = nan
+    prevalence: float = nan
+    measures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def same_rows(self) -> float:
+        """The log loss to compare with the published CV: over the rows that the winners' CV counts."""
+        return self.treated_rows if self.model.cv_rows == "treated" else self.all_rows
+
+    def words(self) -> dict[str, str]:
+        """The scores as text by heading; without "OOF, same rows" and "published CV" for data of another assay."""
+        row = {
+            "model": self.model.title,
+            "treated rows": _digits(self.treated_rows, 5),
+            "all rows": _digits(self.all_rows, 5),
+            "prevalence": _digits(self.prevalence, 5),
+            "rows covered": f"{self.covered:.0%}",
+        }
+        if self.of_competition:
+            row |= {"OOF, same rows": _digits(self.same_rows, 5), "published CV": self.model.cv_text}
+        return row | {heading: _digits(self.measures.get(name, nan), 3) for name, heading in RANKING.items()}
+
+
+def score_model(model: Recipe, data: Dataset, oof: pd.DataFrame | None) -> ModelScores:
+    """Score out-of-fold predictions.
+
+    Args:
+        model: the recipe.
+        data: the data set.
+        oof: out-of-fold predictions, shape (rows covered, targets); None where only earlier stages are trained.
+    """
+    if oof is None:
+        return ModelScores(model, data.schema.of_competition)
+    treated = data.treated.loc[oof.index]
+    y, predicted = data.scored.loc[oof.index][treated], oof[treated]
+    covered = len(y) / int(data.treated.sum())
+    found = measures(y, predicted)
+    return ModelScores(
+        model,
+        data.schema.of_competition,
+        covered,
+        log_loss(y, predicted),
+        competition_log_loss(data.scored, oof, data.treated) if covered == 1 else nan,
+        log_loss(y, prevalence_baseline(data.scored[data.treated], y.index)),
+        {name: found[name] for name in RANKING},
+    )
+
+
+def _digits(value: float, digits: int) -> str:
+    return "–" if isnan(value) else f"{value:.{digits}f}"
