@@ -95,7 +95,7 @@ def _notebook_units(learner: MLPLearner, inputs: StageInputs, units: Sequence[Un
 
 def _one_by_one(inputs: StageInputs, units: Sequence[Unit]) -> None:
     for unit in units:
-        train_unit(inputs, unit.stage, unit.seed, unit.fold, unit.initial, unit.runtime)
+        train_unit(inputs, unit)
 
 
 def _side_by_side(inputs: StageInputs, units: Sequence[Unit]) -> None:

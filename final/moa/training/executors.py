@@ -170,13 +170,9 @@ class _Forward(EpochCallback):
         self.callback.on_epoch_end(self.unit.seed, self.unit.fold, epoch, epochs, row)
 
 
-def _train(inputs: StageInputs, unit: Unit, callback: EpochCallback) -> UnitResult:
-    return train_unit(inputs, unit.stage, unit.seed, unit.fold, unit.initial, unit.runtime, callback)
-
-
 def _one_by_one(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback) -> Iterator[UnitResult]:
     for unit in units:
-        yield _train(inputs, unit, _Forward(unit, callback))
+        yield train_unit(inputs, unit, _Forward(unit, callback))
 
 
 def _in_threads(inputs: StageInputs, units: Iterable[Unit], count: int, callback: UnitCallback) -> Iterator[UnitResult]:
@@ -185,7 +181,7 @@ def _in_threads(inputs: StageInputs, units: Iterable[Unit], count: int, callback
     with one_thread(), ThreadPoolExecutor(count) as threads:
 
         def submit(unit: Unit) -> Future[UnitResult]:
-            return threads.submit(_train, inputs, unit, _Forward(unit, callback, stop))
+            return threads.submit(train_unit, inputs, unit, _Forward(unit, callback, stop))
 
         try:
             for _, result in as_finished(submit, units, count):
@@ -215,7 +211,7 @@ def _given(inputs: StageInputs) -> StageInputs:
 
 def _train_there(inputs: StageInputs, unit: Unit) -> UnitResult:
     """Train a unit in a process of a pool, and report its epochs."""
-    return _train(inputs, unit, _Forward(unit, _Reported()))
+    return train_unit(inputs, unit, _Forward(unit, _Reported()))
 
 
 class _Reported(UnitCallback):
@@ -228,7 +224,7 @@ def _batched(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback)
     for group in batches(inputs, units):
         callbacks = [_Forward(unit, callback) for unit in group]
         if len(group) == 1:
-            yield _train(inputs, group[0], callbacks[0])
+            yield train_unit(inputs, group[0], callbacks[0])
         else:
             yield from train_batch(inputs, group, callbacks)
 

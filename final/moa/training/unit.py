@@ -112,32 +112,15 @@ class UnitCallback:
         """Called where a unit failed and the others go on; ``reason`` is one line."""
 
 
-def train_unit(
-    inputs: StageInputs,
-    stage: Stage,
-    seed: int,
-    fold: int,
-    initial: Fitted | None,
-    runtime: Runtime,
-    callback: EpochCallback | None = None,
-) -> UnitResult:
-    """Train one unit.
-
-    Args:
-        inputs: of the stage.
-        stage: its learner, and the features that are fitted inside the unit.
-        seed: model seed.
-        fold: number of the fold, from 0.
-        initial: the finished unit to start from, where the stage names one.
-        runtime: how the unit is run.
-        callback: receives each epoch.
-    """
+def train_unit(inputs: StageInputs, unit: Unit, callback: EpochCallback | None = None) -> UnitResult:
+    """Train one unit; the callback receives each epoch."""
     started = perf_counter()
-    data, features = _prepare(inputs, stage, seed, fold)
-    fitted = stage.learner.fit(_learned(inputs, stage, data, seed, fold), seed, fold, runtime, initial, callback)
+    data, features = _prepare(inputs, unit)
+    learner, learned = unit.stage.learner, _learned(inputs, unit, data)
+    fitted = learner.fit(learned, unit.seed, unit.fold, unit.runtime, unit.initial, callback)
     if inputs.blind:  # what the learner predicted for its own validation rows is of other rows
         fitted.oof, fitted.variants = None, {}
-    return _result(stage, seed, fold, data, features, fitted, runtime, perf_counter() - started)
+    return _result(unit, data, features, fitted, perf_counter() - started)
 
 
 def train_batch(
@@ -145,56 +128,45 @@ def train_batch(
 ) -> list[UnitResult]:
     """Train several units of one stage as one batched network, see ``moa.learners.base.BatchedLearner``."""
     started = perf_counter()
-    stage, runtime = units[0].stage, units[0].runtime
-    prepared = [_prepare(inputs, stage, unit.seed, unit.fold) for unit in units]
+    learner, runtime = units[0].stage.learner, units[0].runtime
+    assert isinstance(learner, BatchedLearner)
+    prepared = [_prepare(inputs, unit) for unit in units]
+    learned = [_learned(inputs, unit, data) for unit, (data, _) in zip(units, prepared, strict=True)]
     seeds, folds = [unit.seed for unit in units], [unit.fold for unit in units]
-    learned = [
-        _learned(inputs, stage, data, unit.seed, unit.fold) for unit, (data, _) in zip(units, prepared, strict=True)
-    ]
-    assert isinstance(stage.learner, BatchedLearner)
-    fitted = stage.learner.fit_batched(learned, seeds, folds, runtime, callbacks)
+    fitted = learner.fit_batched(learned, seeds, folds, runtime, callbacks)
     seconds = (perf_counter() - started) / len(units)
-    return [
-        _result(stage, unit.seed, unit.fold, data, features, each, runtime, seconds)
-        for unit, (data, features), each in zip(units, prepared, fitted, strict=True)
-    ]
+    parts = zip(units, prepared, fitted, strict=True)
+    return [_result(unit, data, features, each, seconds) for unit, (data, features), each in parts]
 
 
-def _prepare(inputs: StageInputs, stage: Stage, seed: int, fold: int) -> tuple[FoldData, FeaturePipeline | None]:
+def _prepare(inputs: StageInputs, unit: Unit) -> tuple[FoldData, FeaturePipeline | None]:
     """The unit's data, with the features that are fitted on its training rows."""
-    data = inputs.fold(seed, fold)
-    if stage.unit_features is None:
+    data = inputs.fold(unit.seed, unit.fold)
+    if unit.stage.unit_features is None:
         return data, None
     fits = NoStore()
     labelled = None if inputs.labelled is None else inputs.labelled[data.train]
-    pipeline = stage.unit_features(seed).fit(data.X.iloc[data.train], labelled, fits)
+    pipeline = unit.stage.unit_features(unit.seed).fit(data.X.iloc[data.train], labelled, fits)
     # Restored, it has no steps, whose selectors cannot be pickled.
     features = FeaturePipeline.restore(pipeline.describe(), fits)
     return replace(data, X=features.transform(data.X)), features
 
 
-def _learned(inputs: StageInputs, stage: Stage, data: FoldData, seed: int, fold: int) -> FoldData:
+def _learned(inputs: StageInputs, unit: Unit, data: FoldData) -> FoldData:
     """What the learner is given: the unit's data, or, where it must not see the validation fold, parts of them."""
     if not inputs.blind:
         return data
-    if traits(stage.learner).fixed_epochs:
+    if traits(unit.stage.learner).fixed_epochs:
         return replace(data, keep_last=True)
-    train, valid = inputs.inner(data.train, seed, fold)
+    train, valid = inputs.inner(data.train, unit.seed, unit.fold)
     return replace(data, train=train, valid=valid)
 
 
-def _result(
-    stage: Stage,
-    seed: int,
-    fold: int,
-    data: FoldData,
-    features: FeaturePipeline | None,
-    fitted: Fitted,
-    runtime: Runtime,
-    seconds: float,
-) -> UnitResult:
+def _result(unit: Unit, data: FoldData, features: FeaturePipeline | None, fitted: Fitted, seconds: float) -> UnitResult:
     started = perf_counter()
-    values = fitted.oof if fitted.oof is not None else stage.learner.predict(fitted, data.X.iloc[data.valid], runtime)
+    values = fitted.oof
+    if values is None:
+        values = unit.stage.learner.predict(fitted, data.X.iloc[data.valid], unit.runtime)
     oof = pd.DataFrame(values, data.X.index[data.valid], data.y.columns)
     seconds += perf_counter() - started
-    return UnitResult(seed, fold, fitted, features, oof, seconds, torch.get_num_threads())
+    return UnitResult(unit.seed, unit.fold, fitted, features, oof, seconds, torch.get_num_threads())

@@ -17,10 +17,6 @@ CPU, CUDA = Runtime(), Runtime(device="cuda")
 TABNET = TabNetLearner(n_d=4, n_a=4, epochs=2, batch_size=32, virtual_batch_size=32)
 
 
-def alone(inputs, unit):
-    return train_unit(inputs, unit.stage, unit.seed, unit.fold, unit.initial, unit.runtime)
-
-
 @pytest.fixture
 def engine(monkeypatch):
     return lambda name: monkeypatch.setenv("MOA_ENGINE", name)
@@ -33,7 +29,7 @@ def test_side_by_side_each_unit_is_the_one_trained_alone_on_one_core(learner, tw
     found = {result.fold: result for result in LocalExecutor().run(inputs, units)}
     assert torch.get_num_threads() == 2 and torch.equal(torch.get_rng_state(), before)
     torch.set_num_threads(1)
-    expected = [alone(inputs, unit) for unit in units]
+    expected = [train_unit(inputs, unit) for unit in units]
     torch.set_num_threads(2)
     assert len(found) == len(expected)
     for other in expected:

@@ -14,10 +14,14 @@ from moa.features.pipeline import FeaturePipeline, Step, excluding
 from moa.learners.base import Fitted
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage
-from moa.training.unit import train_batch, train_unit
+from moa.training.unit import Unit, train_batch, train_unit
 from support.perceptrons import LEARNERS, make_inputs, training_units
 
 STAGE = Stage("nn", "scored", None, Folds(scheme="kfold", n_splits=5), (1,), LEARNERS["simple"])
+
+
+def unit(fold, **changes):
+    return Unit(dataclasses.replace(STAGE, **changes), 1, fold, None, Runtime())
 
 
 def scaled(seed):
@@ -41,9 +45,7 @@ class Remembering:
 
 def test_features_of_a_unit_are_fitted_on_its_training_rows():
     learner, inputs = Remembering(), make_inputs()
-    result = train_unit(
-        inputs, dataclasses.replace(STAGE, learner=learner, unit_features=scaled), 1, 3, None, Runtime()
-    )
+    result = train_unit(inputs, unit(fold=3, learner=learner, unit_features=scaled))
     ((data, seed, fold, initial),) = learner.seen
     assert (seed, fold, initial) == (1, 3, None)
     train = inputs.X.iloc[data.train]
@@ -52,7 +54,7 @@ def test_features_of_a_unit_are_fitted_on_its_training_rows():
     assert data.X.dtypes.eq(np.float64).all() and list(data.X.columns) == list(inputs.X.columns)
     pd.testing.assert_frame_equal(result.features.transform(inputs.X), data.X)
     plain = Remembering()
-    assert train_unit(inputs, dataclasses.replace(STAGE, learner=plain), 1, 3, None, Runtime()).features is None
+    assert train_unit(inputs, unit(fold=3, learner=plain)).features is None
     assert plain.seen[0][0].X is inputs.X
 
 
@@ -61,7 +63,7 @@ def test_oof_is_what_predicts_unless_the_learner_gives_an_honest_one():
     valid = inputs.fold(1, 2).valid
     honest = np.random.default_rng(0).random((len(valid), 5), np.float32)
     for learner, expected in ((Remembering(), np.full_like(honest, 0.25)), (Remembering(oof=honest), honest)):
-        result = train_unit(inputs, dataclasses.replace(STAGE, learner=learner), 1, 2, None, Runtime())
+        result = train_unit(inputs, unit(fold=2, learner=learner))
         pd.testing.assert_frame_equal(
             result.oof, pd.DataFrame(expected, inputs.X.index[valid], inputs.y.columns), check_exact=True
         )
@@ -70,7 +72,7 @@ def test_oof_is_what_predicts_unless_the_learner_gives_an_honest_one():
 
 def test_a_unit_and_its_result_can_be_sent_to_another_process():
     inputs = make_inputs()
-    arguments = (inputs, dataclasses.replace(STAGE, unit_features=scaled), 1, 0, None, Runtime())
+    arguments = (inputs, unit(fold=0, unit_features=scaled))
     first, again = train_unit(*arguments), train_unit(*pickle.loads(pickle.dumps(arguments)))
     sent = pickle.loads(pickle.dumps(again))
     assert first.fitted.history == sent.fitted.history and first.oof.equals(sent.oof)
@@ -83,7 +85,7 @@ def test_a_blind_unit_gives_its_learner_rows_of_whole_compounds_to_choose_the_ep
     held = Held(groups % 5, (groups % 5)[:, None], groups)
     inputs = dataclasses.replace(make_inputs(rows), folds={None: held.fold}, held={None: held}, blind=True)
     learner = Remembering(oof=np.full((1, 5), 0.5))
-    result = train_unit(inputs, dataclasses.replace(STAGE, learner=learner), 1, 3, None, Runtime())
+    result = train_unit(inputs, unit(fold=3, learner=learner))
     ((data, *_),) = learner.seen
     assert not data.keep_last and set(groups[data.train]).isdisjoint(groups[data.valid])
     assert sorted([*data.train, *data.valid]) == list(np.flatnonzero(held.fold != 3))
@@ -105,7 +107,7 @@ def test_a_blind_perceptron_keeps_the_last_epoch_and_trains_on_all_rows(batched)
         if batched:
             found[blind] = train_batch(given, units, [None] * 2)[0]
         else:
-            found[blind] = train_unit(given, units[0].stage, 1, 0, None, Runtime())
+            found[blind] = train_unit(given, units[0])
     seen, blind = found[False], found[True]
     assert seen.fitted.history == blind.fitted.history, "the losses are watched all the same"
     best = int(np.argmin([row["valid_loss"] for row in seen.fitted.history]))

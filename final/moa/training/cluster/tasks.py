@@ -9,7 +9,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -109,9 +109,8 @@ def train(inputs: StageInputs, task: Task) -> list[UnitResult] | Again | UserErr
             reports = [_Report(task, unit) for unit in task.units]
             if len(task.units) > 1:
                 return train_batch(inputs, task.units, reports)
-            unit = task.units[0]
-            runtime = unit.runtime.replace(scratch=folder)
-            return [train_unit(inputs, unit.stage, unit.seed, unit.fold, unit.initial, runtime, reports[0])]
+            (unit,) = task.units
+            return [train_unit(inputs, replace(unit, runtime=unit.runtime.replace(scratch=folder)), reports[0])]
     except UserError as error:
         return UserError(str(error))
 
