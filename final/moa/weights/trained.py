@@ -67,7 +67,7 @@ class Trained:
         self.runtime = runtime or Runtime()
         self.stages = {stage.name: stage for stage in stages_of(model, self.config, schema, hold_out)}
         self.last = list(self.stages.values())[-1]
-        self._kept: dict[tuple[str, ...], Any] | None = None
+        self._kept: dict[tuple[Any, ...], Any] | None = None
 
     @property
     def blind(self) -> bool:
@@ -113,9 +113,7 @@ class Trained:
         Raises:
             StoreError: no unit of the last stage is finished.
         """
-        units = self.units(self.last)
-        if not units:
-            raise StoreError(f"{self.store.folder}: holds no finished unit of {self.last.name}; train the model first")
+        units = self._some(self.units(self.last), self.last)
         treated = self.schema.is_treated(features)
         rows = features[treated] if self.model.rows == "treated" else features
         found = self.predict_stage(self.last.name, rows, units, quiet)
@@ -168,14 +166,10 @@ class Trained:
             StoreError: no such unit is finished.
         """
         chosen = self.stages[stage] if stage else self.last
-        units = self.units(chosen)
-        if selection:
-            asked = set(selection.units(chosen, feeds_later=False))
-            units = [unit for unit in units if unit in asked]
-        if not units:
-            raise StoreError(f"{self.store.folder}: holds no finished unit of {chosen.name}; train the model first")
+        asked = selection.units(chosen, feeds_later=False) if selection else chosen.units()
+        units = self._some([unit for unit in self.units(chosen) if unit in asked], chosen)
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # hashing and parquet release Python's lock
-            parts = list(pool.map(lambda unit: self.store.load_oof(chosen.name, *unit, variant), units))
+            parts = list(pool.map(lambda unit: self.store.load_oof(chosen.name, unit[0], unit[1], variant), units))
         targets = self.store.stage(chosen.name).targets
         for unit, part in zip(units, parts, strict=True):
             if list(part.columns) != targets or not all(map(is_float_dtype, part.dtypes)):
@@ -192,6 +186,11 @@ class Trained:
         """The finished units (seed, fold) of a stage."""
         return [unit for unit in stage.units() if self.store.has_unit(stage.name, *unit)]
 
+    def _some(self, units: list[tuple[int, int]], stage: Stage) -> list[tuple[int, int]]:
+        if not units:
+            raise StoreError(f"{self.store.folder}: holds no finished unit of {stage.name}; train the model first")
+        return units
+
     def keep(self) -> Trained:
         """Keep what is read in memory from now on, for predictions of many parts; returns this object."""
         self._kept = {}
@@ -203,11 +202,10 @@ class Trained:
 
     def pipeline(self, stage: str) -> FeaturePipeline:
         """The fitted feature pipeline of a stage."""
-
-        def restore() -> FeaturePipeline:
-            return FeaturePipeline.restore(self.store.stage(stage).pipeline.to_json(), self.store.fits)
-
-        return self._read(restore, "pipeline", stage)
+        store = self.store
+        return self._read(
+            lambda: FeaturePipeline.restore(store.stage(stage).pipeline.to_json(), store.fits), "pipeline", stage
+        )
 
     def _read(self, read: Callable[[], Any], *what: Any) -> Any:
         if self._kept is None:
@@ -245,10 +243,7 @@ class Trained:
 
     def missing_units(self) -> int:
         """Number of units of the whole plan that are not finished."""
-        finished = set(self.store.layout.units())
-        return sum(
-            UnitKey(stage.name, *unit) not in finished for stage in self.stages.values() for unit in stage.units()
-        )
+        return sum(len(stage.units()) - len(self.units(stage)) for stage in self.stages.values())
 
     def history(self) -> pd.DataFrame:
         """Learning curves, one row per epoch of every unit: stage, seed, fold, epoch, train_loss, valid_loss."""
@@ -280,7 +275,7 @@ class Trained:
 
 @contextmanager
 def _fits_the_model(path: Path) -> Iterator[None]:
-    """Stored parts that this model cannot apply are told in one line: they are of other code, or were tampered with."""
+    """Report in one line that stored parts cannot be applied: they are of other code, or were tampered with."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -316,7 +311,7 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
     try:
         config = type(model.config).model_validate(manifest.settings)
         schema = Assay.model_validate(manifest.data_schema)
-        hold_out = manifest.hold_out and HoldOut.model_validate(manifest.hold_out)
+        hold_out = HoldOut.model_validate(manifest.hold_out) if manifest.hold_out else None
     except ValidationError as error:
         raise StoreError(
             f"{path}: settings that this version of the package does not know ({in_words(error)}); train again, or "
@@ -329,8 +324,7 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
         if trained.runtime.precision not in precisions:
             known = ", ".join(each for each in precisions if each != "auto")
             raise UserError(f"--precision {trained.runtime.precision}: {stage.name} of {model.name} has {known}")
-    missing = trained.missing_units() if whole else 0
-    if missing:
+    if whole and (missing := trained.missing_units()):
         note = f"{model.name}: {missing} units of the plan are not trained; using those that are"
         console.print(f"[yellow]{note}[/yellow]")
     return trained
