@@ -14,33 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from moa.data.schema import (
-    CELLS,
-    CONTROL,
-    CP_DOSE,
-    CP_DOSES,
-    CP_TIME,
-    CP_TIMES,
-    CP_TYPE,
-    GENES,
-    N_NONSCORED,
-    N_SCORED,
-    SAMPLE_SUBMISSION,
-    SIG_ID,
-    TEST_FEATURES,
-    TEST_ROWS,
-    TRAIN_DRUG,
-    TRAIN_FEATURES,
-    TRAIN_NONSCORED,
-    TRAIN_ROWS,
-    TRAIN_SCORED,
-    TREATED,
-)
+from moa.data import schema
+from moa.data.schema import CP_DOSES, CP_TIMES, N_NONSCORED, N_SCORED, TEST_ROWS, TRAIN_ROWS
 from moa.data.synthetic_drugs import Drugs, draw_drugs
 from moa.data.synthetic_response import Response
 from moa.errors import UserError
 from moa.files import read_json, replacing, write_json
-from moa.version import __version__
 
 #: A file that marks a folder as a complete synthetic data set.
 MARKER = "SYNTHETIC.json"
@@ -51,7 +30,7 @@ LEAST_ROWS = 60
 DEMO = {"rows": 2500, "test_rows": 400, "seed": 0}
 
 CONTROL_SHARE, TEST_CONTROL_SHARE = 1866 / TRAIN_ROWS, 358 / TEST_ROWS
-# Increased whenever a change makes the same seed give other files.
+# Number of what the files of a seed hold: increased whenever a change makes the same seed give other files.
 WORLD = 3
 # Share of the treated test rows, without those of the large drugs, whose drug occurs in the training rows too.
 SHARED_SHARE = 0.2
@@ -76,11 +55,11 @@ def synthesize(folder: Path, rows: int = TRAIN_ROWS, test_rows: int = TEST_ROWS,
     folder = Path(folder)
     if rows < LEAST_ROWS or test_rows < 1:
         raise UserError(f"synthetic data need at least {LEAST_ROWS} training rows and 1 test row")
-    asked = {"rows": rows, "test_rows": test_rows, "seed": seed, "version": __version__, "world": WORLD}
+    asked = {"rows": rows, "test_rows": test_rows, "seed": seed, "world": WORLD}
     if is_synthetic(folder):
-        if read_json(folder / MARKER) == asked:
+        if asked.items() <= read_json(folder / MARKER).items():  # earlier versions also noted the package's version
             return
-        (folder / MARKER).unlink()  # is written last: a folder without it is incomplete
+        (folder / MARKER).unlink()  # it is written last: a folder without it is incomplete
     elif folder.is_dir() and (strangers := sorted(path.name for path in folder.glob("*.csv"))):
         raise UserError(f"{folder / strangers[0]}: not made by `moa data synthesize`; give another folder")
 
@@ -91,13 +70,13 @@ def synthesize(folder: Path, rows: int = TRAIN_ROWS, test_rows: int = TEST_ROWS,
     names = _target_names(rng)
     scored, nonscored = names[:N_SCORED], names[N_SCORED:]
     index = _sig_ids(rng, rows + test_rows)
-    for name, sample, ids in ((TRAIN_FEATURES, train, index[:rows]), (TEST_FEATURES, test, index[rows:])):
-        _write_features(folder / name, rng, response, sample, ids)
-    _write_csv(folder / TRAIN_SCORED, index[:rows], labels[:, :N_SCORED], scored)
-    _write_csv(folder / TRAIN_NONSCORED, index[:rows], labels[:, N_SCORED:], nonscored)
+    _write_features(folder / schema.TRAIN_FEATURES, rng, response, train, index[:rows])
+    _write_features(folder / schema.TEST_FEATURES, rng, response, test, index[rows:])
+    _write_csv(folder / schema.TRAIN_SCORED, index[:rows], labels[:, :N_SCORED], scored)
+    _write_csv(folder / schema.TRAIN_NONSCORED, index[:rows], labels[:, N_SCORED:], nonscored)
     _write_csv(folder / TRUTH, index[rows:], truth, scored)
-    _write_csv(folder / SAMPLE_SUBMISSION, index[rows:], np.full((test_rows, N_SCORED), 0.5), scored)
-    _write(folder / TRAIN_DRUG, pa.table({SIG_ID: index[:rows], "drug_id": _drug_ids(rng, train.drug)}))
+    _write_csv(folder / schema.SAMPLE_SUBMISSION, index[rows:], np.full((test_rows, N_SCORED), 0.5), scored)
+    _write(folder / schema.TRAIN_DRUG, pa.table({schema.SIG_ID: index[:rows], "drug_id": _drug_ids(rng, train.drug)}))
     write_json(folder / MARKER, asked)
 
 
@@ -108,7 +87,7 @@ def is_synthetic(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Sample:
-    """Wells of a data set: the drug of each, -1 for controls, and the conditions as places in their levels."""
+    """Wells of a data set: the drug of each, -1 for controls, and the places of its conditions in their levels."""
 
     drug: np.ndarray
     time: np.ndarray
@@ -155,17 +134,16 @@ def draw_samples(rng: np.random.Generator, rows: int, test_rows: int) -> tuple[D
 def _write_features(path: Path, rng: np.random.Generator, response: Response, sample: Sample, ids: np.ndarray) -> None:
     values = response.features(rng, sample.drug, sample.time, sample.dose)
     columns = {
-        SIG_ID: ids,
-        CP_TYPE: np.where(sample.drug >= 0, TREATED, CONTROL),
-        CP_TIME: np.array(CP_TIMES)[sample.time],
-        CP_DOSE: np.array(CP_DOSES)[sample.dose],
+        schema.SIG_ID: ids,
+        schema.CP_TYPE: np.where(sample.drug >= 0, schema.TREATED, schema.CONTROL),
+        schema.CP_TIME: np.array(CP_TIMES)[sample.time],
+        schema.CP_DOSE: np.array(CP_DOSES)[sample.dose],
     }
-    columns |= {name: np.round(values[:, place], 4) for place, name in enumerate((*GENES, *CELLS))}
-    _write(path, pa.table(columns))
+    _write(path, pa.table(columns | dict(zip((*schema.GENES, *schema.CELLS), np.round(values, 4).T, strict=True))))
 
 
 def _write_csv(path: Path, ids: np.ndarray, values: np.ndarray, names: list[str]) -> None:
-    _write(path, pa.table({SIG_ID: ids, **{name: values[:, place] for place, name in enumerate(names)}}))
+    _write(path, pa.table({schema.SIG_ID: ids, **dict(zip(names, values.T, strict=True))}))
 
 
 def _write(path: Path, table: pa.Table) -> None:

@@ -68,7 +68,7 @@ class Drugs:
 
 
 def draw_drugs(rng: np.random.Generator, treated: int, n_fresh: int) -> Drugs:
-    """Draw the drugs of ``treated`` training rows, and ``n_fresh`` more, which occur in the test rows alone.
+    """Draw the drugs of ``treated`` training rows, and ``n_fresh`` more, which occur only in the test rows.
 
     A fresh drug has the targets of a random small training drug, so that the test set has the same label frequencies.
     """
@@ -100,7 +100,7 @@ def _rows_of_drugs(rng: np.random.Generator, treated: int) -> tuple[np.ndarray, 
 
 
 def _targets_of_drugs(rng: np.random.Generator, rows: np.ndarray, n_large: int, scale: float) -> np.ndarray:
-    """Number of scored targets of each drug, such that rows with one, two … targets have their shares."""
+    """Number of scored targets of each drug, such that rows with one, two … targets have the right shares."""
     count = np.zeros(len(rows), int)
     count[:n_large] = [len(targets) for targets in _TARGETS_OF_LARGE[:n_large]]
     free = np.zeros(len(rows), bool)
@@ -123,10 +123,7 @@ def _curve(first: tuple[int, ...], points: dict[int, float], length: int) -> np.
 
 
 def _share_out(rng: np.random.Generator, weights: np.ndarray, total: int) -> np.ndarray:
-    """Integers proportional to ``weights`` that sum to ``total``: systematic sampling.
-
-    Each gets at least one if there are enough. If not, any can get one, in proportion to its weight.
-    """
+    """Integers proportional to ``weights`` that sum to ``total`` (systematic sampling); at least 1 if that is enough."""
     order = rng.permutation(len(weights))
     ends = np.cumsum(weights[order]) * (total / weights.sum())
     counts = np.zeros(len(weights), int)
@@ -153,7 +150,7 @@ def _scored(
     rank: np.ndarray,
     family: np.ndarray,
 ) -> np.ndarray:
-    """Scored labels, 0/1, shape (drugs, targets), with ``n_targets`` a drug and drugs of a target as in the curve."""
+    """Scored labels, 0/1, shape (drugs, targets): ``n_targets`` per drug, and drugs per target as in the curve."""
     labels = np.zeros((len(rows), len(rank)), np.uint8)
     column = np.argsort(rank)
     for drug, ranks in enumerate(_TARGETS_OF_LARGE[:n_large]):
@@ -176,14 +173,14 @@ def _scored(
 
 
 def _order_for_single(rng: np.random.Generator, rows: np.ndarray, drugs: np.ndarray, count: int) -> np.ndarray:
-    """Drugs in random order, but that the first ``count``, for targets of one drug, are two of one row, then larger."""
+    """Drugs in random order, except the first ``count``, for targets of one drug: two of one row, then larger ones."""
     drugs = rng.permutation(drugs)
     tiny, usual = drugs[rows[drugs] == 1], drugs[rows[drugs] > 1]
     return np.concatenate([tiny[:2], usual[:count], rng.permutation(np.concatenate([tiny[2:], usual[count:]]))])
 
 
 def _several(rng: np.random.Generator, count: int, left: np.ndarray, family: np.ndarray) -> np.ndarray:
-    """``count`` targets of one family, drawn by how many drugs they still need; of any family if none has so many."""
+    """``count`` targets of one family, drawn by how many drugs they still need; of any if no family has so many."""
     sizes = np.bincount(family, left > 0)
     weights = np.bincount(family, left) * (sizes >= count)
     allowed = left > 0
@@ -220,8 +217,7 @@ def _nonscored(
     for target, count in zip(column, counts, strict=True):
         related = small & in_family[:, family[N_SCORED + target]]
         for _ in range(count):
-            pool = np.flatnonzero(
-                (related if rng.random() < _NONSCORED_WITH_FAMILY else without) & (labels[:, target] == 0)
-            )
+            allowed = related if rng.random() < _NONSCORED_WITH_FAMILY else without
+            pool = np.flatnonzero(allowed & (labels[:, target] == 0))
             labels[rng.choice(pool if len(pool) else len(rows)), target] = 1
     return labels

@@ -26,7 +26,7 @@ PLATE, MECHANISMS = "plate.gct.gz", "mechanisms.tsv"
 DOSES = {10.0: 1.3, 3.33: 1.15, 1.11: 0.9, 0.37: 0.6, 0.12: 0.3, 0.04: 0.1}
 VEHICLES = 26
 _COLUMNS, _PLACES = 24, 384
-# Compounds act as their mechanism says, and strongly: the plate is for looking at, not for measuring models.
+# Compounds act only by their mechanism, and strongly: the plate is a demonstration, and not for measuring models.
 _EFFECTS = Settings(strong_targets=1.0, strong=1.6, elsewhere=0.0, own=0.6, toxic_targets=0.0)
 
 
@@ -34,9 +34,9 @@ def synthesize_plate(folder: Path, compounds: int = 48, mechanisms: int = 12, se
     """Write ``PLATE``, log2 expression (level 3) as GCT 1.3, and ``MECHANISMS``, a table of the compounds.
 
     Args:
-        folder: is made; the two files are replaced.
-        compounds: their number, each at six doses; 59 fill a plate of 384 wells with the 26 of the vehicle.
-        mechanisms: their number; compounds have them in turn, and every seventh compound has none in the table.
+        folder: it is made if it is missing; the two files are replaced.
+        compounds: their number, each at six doses; with the 26 wells of the vehicle, 59 fill a plate of 384 wells.
+        mechanisms: their number; compounds have them in turn, and every seventh compound is not in the table.
         seed: the same seed gives the same files.
 
     Returns:
@@ -51,11 +51,9 @@ def synthesize_plate(folder: Path, compounds: int = 48, mechanisms: int = 12, se
     rng = np.random.default_rng(seed)
     place = np.arange(compounds) % mechanisms
     response = _response(rng, place)
-    drug = np.concatenate([np.full(VEHICLES, -1), np.arange(compounds * len(DOSES))])[
-        rng.permutation(VEHICLES + compounds * len(DOSES))
-    ]
-    at_one = np.zeros(len(drug), int)
-    z = response.features(rng, drug, at_one, at_one)[:, :N_GENES]
+    drug = rng.permutation(np.concatenate([np.full(VEHICLES, -1), np.arange(compounds * len(DOSES))]))
+    first_level = np.zeros(len(drug), int)
+    z = response.features(rng, drug, first_level, first_level)[:, :N_GENES]
     usual, spread = rng.uniform(5, 12, N_GENES), rng.lognormal(-1.2, 0.3, N_GENES)
     values = np.clip(usual + spread * z, 0, 15)
 
@@ -75,7 +73,7 @@ def synthesize_plate(folder: Path, compounds: int = 48, mechanisms: int = 12, se
 
 
 def _response(rng: np.random.Generator, mechanism: np.ndarray) -> Response:
-    """What compounds do to the genes; a compound at each dose is a drug of its own, the doses of one after another."""
+    """What compounds do to the genes; a compound at one dose is a drug of its own, and its doses follow each other."""
     labels = np.zeros((len(mechanism), N_SCORED + N_NONSCORED), np.uint8)
     labels[np.arange(len(mechanism)), mechanism] = 1
     target = np.arange(labels.shape[1])
@@ -106,7 +104,7 @@ def _wells(drug: np.ndarray, names: list[str]) -> pd.DataFrame:
 
 
 def _gct(values: np.ndarray, wells: pd.DataFrame) -> str:
-    """GCT 1.3: a row a gene, a column a well."""
+    """GCT 1.3: one row per gene, one column per well."""
     genes = competition_features().query("group == 'genes'")
     lines = [
         "#1.3",

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moa.data.schema import CELLS, CP_DOSES, CP_TIMES, GENES
+from moa.data.schema import CELLS, GENES
 from moa.data.synthetic_drugs import Drugs
 
 N_GENES, N_CELLS = len(GENES), len(CELLS)
 # Features are clipped to this absolute value.
 LIMIT = 10.0
-# Relative exposure of a well by its time and by its dose.
+# Relative exposure of a well by its time, as in CP_TIMES, and by its dose, as in CP_DOSES.
 EXPOSURE_BY_TIME = (0.7, 1.0, 1.1)
 EXPOSURE_BY_DOSE = (1.15, 0.85)
 # Toxicity of the large drugs; the largest one kills cells.
@@ -33,64 +33,36 @@ class Settings:
 
     An activity of 1 changes a gene of usual responsiveness by about ``gene_effect`` (in z-scores). A spread is the
     standard deviation of the logarithm.
-
-    Attributes:
-        programs: number of gene programs.
-        spectrum: the standard deviation of directions falls by the factor e over so many programs.
-        family_share: share of the variance of a target's direction that its family has in common.
-        strong_targets: share of targets whose drugs act strongly.
-        strong, weak: median activity of the drugs of a strong and of a weak target.
-        unlabelled: median activity of the drugs without a target.
-        large: activity of the large drugs.
-        spread: of the activity among the drugs of a target.
-        ceiling: the activity of a well saturates at this value.
-        elsewhere: share of the labelled drugs that act like those of another target.
-        hidden: share of the unlabelled drugs that act like those of a random target.
-        own: amplitude of a drug's own direction, relative to its activity.
-        turning: random change of direction from well to well, relative to the activity.
-        replicate: spread of the activity among the wells of a drug.
-        program_noise: standard deviation of the programs' noise, also in controls.
-        gene_noise, cell_noise: standard deviation of the noise of a single gene, and of a cell line.
-        uneven: spread of that noise among genes; a third of it among cell lines.
-        quality: spread of that noise among wells.
-        gene_effect: change of a gene by a program.
-        unequal: spread of the responsiveness among genes.
-        toxic_targets: share of targets whose drugs kill cells.
-        kill: largest decrease of viability.
-        lethal: product of activity and toxicity at which half of that is reached.
-        stress: change of a gene by the stress response, relative to the decrease of viability.
-        cell_effect: change of a cell line by a program.
-        cell_offset: mean of the cell lines without killing.
     """
 
-    programs: int = 60
-    spectrum: float = 16.0
-    family_share: float = 0.4
-    strong_targets: float = 0.15
-    strong: float = 1.2
-    weak: float = 0.12
-    unlabelled: float = 0.2
-    large: float = 1.6
-    spread: float = 0.6
-    ceiling: float = 2.5
-    elsewhere: float = 0.2
-    hidden: float = 0.15
-    own: float = 0.85
-    turning: float = 0.65
-    replicate: float = 0.35
-    program_noise: float = 0.7
-    gene_noise: float = 0.3
-    cell_noise: float = 0.65
-    uneven: float = 0.6
-    quality: float = 0.2
-    gene_effect: float = 0.71
-    unequal: float = 0.38
-    toxic_targets: float = 0.28
-    kill: float = 8.5
-    lethal: float = 1.35
-    stress: float = 0.3
-    cell_effect: float = 0.25
-    cell_offset: float = 0.06
+    programs: int = 60  # number of gene programs
+    spectrum: float = 16.0  # the standard deviation of directions falls by the factor e over so many programs
+    family_share: float = 0.4  # share of the variance of a target's direction that its family has in common
+    strong_targets: float = 0.15  # share of targets whose drugs act strongly
+    strong: float = 1.2  # median activity of the drugs of a strong target
+    weak: float = 0.12  # median activity of the drugs of a weak target
+    unlabelled: float = 0.2  # median activity of the drugs without a target
+    large: float = 1.6  # activity of the large drugs
+    spread: float = 0.6  # of the activity among the drugs of a target
+    ceiling: float = 2.5  # the activity of a well saturates at this value
+    elsewhere: float = 0.2  # share of the labelled drugs that act like those of another target
+    hidden: float = 0.15  # share of the unlabelled drugs that act like those of a random target
+    own: float = 0.85  # amplitude of a drug's own direction, relative to its activity
+    turning: float = 0.65  # random change of direction from well to well, relative to the activity
+    replicate: float = 0.35  # spread of the activity among the wells of a drug
+    program_noise: float = 0.7  # standard deviation of the programs' noise, also in controls
+    gene_noise: float = 0.3  # standard deviation of the noise of a single gene
+    cell_noise: float = 0.65  # the same for a cell line
+    uneven: float = 0.6  # spread of that noise among genes; a third of it among cell lines
+    quality: float = 0.2  # spread of that noise among wells
+    gene_effect: float = 0.71  # change of a gene by a program
+    unequal: float = 0.38  # spread of the responsiveness among genes
+    toxic_targets: float = 0.28  # share of targets whose drugs kill cells
+    kill: float = 8.5  # largest decrease of viability
+    lethal: float = 1.35  # product of activity and toxicity at which half of that is reached
+    stress: float = 0.3  # change of a gene by the stress response, relative to the decrease of viability
+    cell_effect: float = 0.25  # change of a cell line by a program
+    cell_offset: float = 0.06  # mean of the cell lines without killing
 
 
 @dataclass(frozen=True)
@@ -138,7 +110,7 @@ def _evenly(rank: np.ndarray, share: float) -> np.ndarray:
 
 
 def _acting_targets(rng: np.random.Generator, drugs: Drugs, settings: Settings) -> np.ndarray:
-    """The targets by which each drug acts, 0/1, shape (drugs, targets): its labels, but for some drugs another one."""
+    """The targets by which each drug acts, 0/1, shape (drugs, targets): its labels, or another one for some."""
     acts = drugs.labels.astype(float)
     share = np.where(acts.any(axis=1), settings.elsewhere, settings.hidden)
     share[: drugs.n_large] = 0
@@ -150,7 +122,7 @@ def _acting_targets(rng: np.random.Generator, drugs: Drugs, settings: Settings) 
 
 @dataclass(frozen=True)
 class Response:
-    """How features answer to programs and to killing, and the actions of the drugs.
+    """How features respond to programs and to killing, and the actions of the drugs.
 
     Attributes:
         settings: sizes of effects and of noise.
@@ -184,12 +156,9 @@ class Response:
         stress = s.stress * rng.laplace(0, np.sqrt(0.5), N_GENES) * responsive
         stress -= stress.mean()
         sensitivity = np.exp(rng.normal(0, 0.12, N_CELLS))
-        noise = np.concatenate(
-            [
-                s.gene_noise * np.exp(rng.normal(0, s.uneven, N_GENES)),
-                s.cell_noise * np.exp(rng.normal(0, s.uneven / 3, N_CELLS)),
-            ]
-        )
+        gene_noise = s.gene_noise * np.exp(rng.normal(0, s.uneven, N_GENES))
+        cell_noise = s.cell_noise * np.exp(rng.normal(0, s.uneven / 3, N_CELLS))
+        noise = np.concatenate([gene_noise, cell_noise])
         actions = Actions.draw(rng, drugs, scale, s)
         return cls(s, actions, scale, np.hstack([genes, cells]), stress, sensitivity, noise)
 
@@ -199,7 +168,8 @@ class Response:
         Args:
             rng: source of the wells' noise.
             drug: of each well; -1 for controls.
-            time, dose: of each well, as places in ``CP_TIMES`` and ``CP_DOSES``.
+            time: of each well, as its place in ``CP_TIMES``.
+            dose: of each well, as its place in ``CP_DOSES``.
         """
         active = self._activity(rng, drug, time, dose)
         values = self._noise(rng, len(drug))
@@ -235,6 +205,3 @@ class Response:
         quality = np.exp(rng.normal(0, self.settings.quality, (wells, 1))).astype(np.float32)
         noise = rng.standard_normal((wells, N_GENES + N_CELLS), dtype=np.float32)
         return noise * (quality * self.noise.astype(np.float32))
-
-
-assert len(EXPOSURE_BY_TIME) == len(CP_TIMES) and len(EXPOSURE_BY_DOSE) == len(CP_DOSES)

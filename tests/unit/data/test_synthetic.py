@@ -6,11 +6,13 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
+from moa import version
+from moa.data import synthetic
 from moa.data.dataset import load_dataset
 from moa.data.schema import SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_FEATURES
-from moa.data.synthetic import TRUTH, is_synthetic, synthesize
+from moa.data.synthetic import MARKER, TRUTH, WORLD, is_synthetic, synthesize
 from moa.errors import UserError
-from moa.files import sha256
+from moa.files import read_json, sha256, write_json
 
 ROWS, TEST_ROWS = 3000, 300
 
@@ -108,3 +110,20 @@ def test_made_once_and_never_over_someone_elses_files(folder, tmp_path):
         synthesize(tmp_path, rows=100, test_rows=10)
     with pytest.raises(UserError, match="at least 60"):
         synthesize(tmp_path / "new", rows=10, test_rows=10)
+
+
+def test_the_number_of_the_world_and_not_the_version_decides_whether_data_are_made_again(tmp_path, monkeypatch):
+    def made():
+        before = (tmp_path / TEST_FEATURES).stat().st_mtime_ns
+        synthesize(tmp_path, rows=60, test_rows=2)
+        return (tmp_path / TEST_FEATURES).stat().st_mtime_ns != before
+
+    synthesize(tmp_path, rows=60, test_rows=2)
+    marker = read_json(tmp_path / MARKER)
+    assert marker == {"rows": 60, "test_rows": 2, "seed": 0, "world": WORLD}
+    monkeypatch.setattr(version, "__version__", "99.0")
+    assert not made()
+    write_json(tmp_path / MARKER, marker | {"version": "0.2.0"})  # as earlier versions wrote it
+    assert not made()
+    monkeypatch.setattr(synthetic, "WORLD", WORLD + 1)
+    assert made() and read_json(tmp_path / MARKER)["world"] == WORLD + 1
