@@ -126,7 +126,7 @@ def tpe(
         return loss(weights_of(trial.suggest_float(f"w{i:02d}", 0.0, 1.0) for i in range(loss.n_members)))[0]
 
     def report(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        if callback is not None:
+        if callback is not None and trial.value is not None:
             callback.on_progress(trial.number + 1, trials)
             callback.on_trial(trial.value)
 

@@ -53,7 +53,7 @@ def search(
     """
     options = options or SearchOptions()
     members = stack_members(oofs, y_true, treated, groups, options.mixed)
-    folds = _Folds(members, options)
+    tests = _nested_folds(len(members.rows), members.groups, options.folds, options.seed)
     single_losses = [members.row_losses(weights) for weights in np.eye(len(members))]
     singles = pd.Series([losses.mean() for losses in single_losses], index=members.names, name="treated")
     best = int(np.argmin(singles.to_numpy()))
@@ -63,8 +63,8 @@ def search(
     fits = [(method, fold) for method in methods for fold in _fits(method, options)]
     with progress("blend search", options.folds + len(fits), even=False) as bar:
         steps = _Steps(bar)
-        folds.compute_losses(steps)
-        fitted = _fit_all(fits, folds.losses, options, steps, streams)
+        losses = _losses(members, tests, steps)
+        fitted = _fit_all(fits, losses, options, steps, streams)
         steps.close()
     found: dict[str, MethodResult] = {}
     for method in methods:
@@ -72,9 +72,11 @@ def search(
         score = float(members.row_losses(weights).mean())
         nested, gain, interval = np.nan, np.nan, (np.nan, np.nan)
         if options.cross_validated(method):
-            losses = folds.row_losses([fitted[method, fold][0] for fold in range(options.folds)])
-            nested = float(losses.mean())
-            difference = single_losses[best] - losses
+            unseen = np.empty(len(members.rows))  # log loss of each row by the weights fitted without its fold
+            for fold, test in enumerate(tests):
+                unseen[test] = members.take(test).row_losses(fitted[method, fold][0])
+            nested = float(unseen.mean())
+            difference = single_losses[best] - unseen
             gain = float(difference.mean())
             interval = bootstrap_interval(difference, members.groups, options.bootstrap, options.seed)
         found[method] = MethodResult(
@@ -142,30 +144,14 @@ class _Steps(FitCallback):
         self._bar.update(self._done)
 
 
-class _Folds:
-    """The folds of the nested cross-validation."""
-
-    def __init__(self, members: Members, options: SearchOptions):
-        self._members, self._options = members, options
-        self._tests = _nested_folds(len(members.rows), members.groups, options.folds, options.seed)
-        #: Losses [fold][target] of the rows of each fold.
-        self.losses: list[list[BlendLoss]] = []
-
-    def compute_losses(self, steps: _Steps) -> None:
-        """Compute the moments of each fold and target once; every fit merges some of them."""
-        cells, labels = self._members.cells, self._members.labels
-        for test in self._tests:
-            self.losses.append(
-                [BlendLoss(cells[:, target, test], labels[target, test]) for target in range(len(labels))]
-            )
-            steps.count("moments")
-
-    def row_losses(self, weights: Sequence[Weights]) -> np.ndarray:
-        """Log loss of each row by the weights that were fitted without its fold, shape (rows,)."""
-        losses = np.empty(len(self._members.rows))
-        for test, fitted in zip(self._tests, weights, strict=True):
-            losses[test] = self._members.take(test).row_losses(fitted)
-        return losses
+def _losses(members: Members, tests: Sequence[np.ndarray], steps: _Steps) -> list[list[BlendLoss]]:
+    """Losses [fold][target] of the rows of each fold: their moments, which every fit merges, are computed once."""
+    losses = []
+    for test in tests:
+        targets = range(len(members.labels))
+        losses.append([BlendLoss(members.cells[:, target, test], members.labels[target, test]) for target in targets])
+        steps.count("moments")
+    return losses
 
 
 def _nested_folds(n_rows: int, groups: np.ndarray | None, folds: int, seed: int) -> list[np.ndarray]:

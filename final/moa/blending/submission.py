@@ -58,23 +58,20 @@ def submission(
     return pd.DataFrame(values, index=rows.rename(SIG_ID), columns=list(columns))
 
 
-def write_submission(
-    frame: pd.DataFrame, path: str | Path, sample_submission: pd.DataFrame | str | Path | None = None
-) -> None:
+def write_submission(frame: pd.DataFrame, path: str | Path, sample: pd.DataFrame | None = None) -> None:
     """Write submission.csv atomically: sig_id first, nine significant digits.
 
     Args:
         frame: as returned by `submission`.
         path: file to write; its folder is created.
-        sample_submission: the competition's sample, as a table indexed by sig_id or the path of its csv; ``frame`` must
-            have the same rows and columns in the same order.
+        sample: the competition's sample, indexed by sig_id; ``frame`` must have the same rows and columns in the same
+            order.
 
     Raises:
         UserError: rows or columns differ from the sample's or are repeated, or a cell is not in [0, 1].
     """
     what = Path(path).name
-    if sample_submission is not None:
-        sample = sample_submission if isinstance(sample_submission, pd.DataFrame) else _read_sample(sample_submission)
+    if sample is not None:
         _same_order(frame.index, sample.index, what, "row")
         _same_order(frame.columns, sample.columns, what, "column")
     align(frame, frame.index, frame.columns, what)  # raises if a label is repeated
@@ -97,13 +94,6 @@ def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
     scale = _POWERS[np.clip(places, 0, len(_POWERS) - 1).astype(np.intp)]
     rounded = np.where(places < len(_POWERS), np.rint(values * scale) / scale, values)
     return pd.DataFrame(rounded, frame.index, frame.columns)
-
-
-def _read_sample(path: str | Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, index_col=SIG_ID)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: no sample submission ({error})") from None
 
 
 def _same_order(have: pd.Index, want: pd.Index, what: str, kind: str) -> None:

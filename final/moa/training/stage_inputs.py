@@ -10,12 +10,10 @@ import pandas as pd
 from moa.data.dataset import Dataset
 from moa.data.holdout import HoldOut
 from moa.errors import StoreError, UserError
-from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, digest
 from moa.models.base import Stage
 from moa.progress import progress
 from moa.training.unit import StageInputs
-from moa.weights.records import StageRecord
 from moa.weights.stage_description import describe_stage
 from moa.weights.trained import Trained
 
@@ -98,8 +96,8 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
     path = store.layout.stage(stage.name)
     inputs = digest(*(train[c].to_numpy() for c in sorted(set(train) - set(data.features))))
     if path.exists():
-        description = _same_inputs(trained, stage, store.stage(stage.name), inputs)
-        return FeaturePipeline.restore(description.pipeline.to_json(), store.fits).transform(train)
+        _check_inputs(trained, stage, inputs)
+        return trained.pipeline(stage.name).transform(train)
     test = _test_frame(trained, data, sources, quiet)  # long predictions: only where transformers are to be fitted
     pipeline = stage.features()
     with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet, even=False) as bar:
@@ -107,30 +105,31 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
             train, test, store.fits, _labelled(data, train.index), lambda name, done, total: bar.update(done, name)
         )
         bar.update(len(pipeline.steps))
-    description = {
-        "targets": targets,
-        "sources": sources,
-        "inputs": inputs,
-        "folds": stage.folds.model_dump(),
-        "rows": len(X),
-        "pipeline": pipeline.describe(),
-        "description": describe_stage(trained.model, stage),
-    }
     # Another process may have been first; fits are shared by what they were fitted on, so its pipeline is this one.
-    create_json(path, description)
-    _same_inputs(trained, stage, store.stage(stage.name), inputs)
+    create_json(
+        path,
+        {
+            "targets": targets,
+            "sources": sources,
+            "inputs": inputs,
+            "folds": stage.folds.model_dump(),
+            "rows": len(X),
+            "pipeline": pipeline.describe(),
+            "description": describe_stage(trained.model, stage),
+        },
+    )
+    _check_inputs(trained, stage, inputs)
     return X
 
 
-def _same_inputs(trained: Trained, stage: Stage, description: StageRecord, inputs: str) -> StageRecord:
-    """A stage's description, if the stage was begun on these predictions of the stages that it uses."""
+def _check_inputs(trained: Trained, stage: Stage, inputs: str) -> None:
+    """Check that a stage was begun on these predictions of the stages that it uses."""
     path = trained.store.layout.stage(stage.name)
-    if description.inputs != inputs:
+    if trained.store.stage(stage.name).inputs != inputs:
         raise StoreError(
             f"{path}: {stage.name} was begun on other predictions of {', '.join(stage.uses)} (units were added "
             f"since); delete the folder {path.parent} to train it again"
         )
-    return description
 
 
 def _whole_oof(trained: Trained, name: str, index: pd.Index) -> pd.DataFrame:

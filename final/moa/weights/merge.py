@@ -18,7 +18,7 @@ from moa.models.registry import recipes
 from moa.progress import progress
 from moa.weights.fitted_transformers import array_hashes
 from moa.weights.layout import UnitKey, WeightsFolder
-from moa.weights.records import FIRST_RECIPE
+from moa.weights.records import FIRST_RECIPE, Record
 from moa.weights.store import NEEDED, ModelStore, first_difference
 
 
@@ -50,12 +50,13 @@ def merge_weights(
     """
     ensure_writable(Path(target))
     wanted = None if models is None else set(models)
-    parts: list[_Part] = []
+    parts: list[_ModelPart] = []
     for source in sources:
         found = WeightsFolder(source).models()
         if not found:
             raise UserError(f"{source}: holds no trained model (no MODEL/manifest.json); give weights folders")
-        parts += [_Part(Path(source), name, Path(target), link) for name in found if wanted is None or name in wanted]
+        names = found if wanted is None else [name for name in found if name in wanted]
+        parts += [_ModelPart(Path(source), name, Path(target), link) for name in names]
     results: dict[str, Merged] = {}
     with progress("merging weights", sum(len(part.units) for part in parts)) as bar:
         done = 0
@@ -63,7 +64,6 @@ def merge_weights(
             versions = part.claim()
             part.take_stages()
             part.take_training_facts()
-            part.take_evidence()
             taken = 0
             for unit in part.units:
                 try:
@@ -78,7 +78,7 @@ def merge_weights(
     return list(results.values())
 
 
-class _Part:
+class _ModelPart:
     """What one weights folder holds of one model, and the store it goes into."""
 
     def __init__(self, weights: Path, model: str, target: Path, link: bool):
@@ -125,22 +125,22 @@ class _Part:
                 )
 
     def take_training_facts(self) -> None:
-        """Take the facts about the training data; the first part's are kept, the others' equal them up to rounding."""
-        facts = self.source.training_facts()
-        if facts is None or self.store.layout.training.exists():
-            return
-        if not self.store.fits.path(facts.familiarity).exists():
-            self._take_fit(facts.familiarity)
-        write_json(self.store.layout.training, facts.to_json())
+        """Take what is known of the training data.
 
-    def take_evidence(self) -> None:
-        """Take what predictions are explained by, of the first part that has it with compounds, else of the first."""
+        Facts are the first part's, whose others equal them up to rounding; evidence is that of the first part that has
+        it with compounds, else of the first.
+        """
+        facts, layout = self.source.training_facts(), self.store.layout
+        if facts is not None and not layout.training.exists():
+            self._take_record(layout.training, facts, facts.familiarity)
         found, there = self.source.evidence(), self.store.evidence()
-        if found is None or (there is not None and (there.compounds or not found.compounds)):
-            return
-        if not self.store.fits.path(found.evidence).exists():
-            self._take_fit(found.evidence)
-        write_json(self.store.layout.evidence, found.to_json())
+        if found is not None and (there is None or (found.compounds and not there.compounds)):
+            self._take_record(layout.evidence, found, found.evidence)
+
+    def _take_record(self, path: Path, record: Record, fit: str) -> None:
+        if not self.store.fits.path(fit).exists():
+            self._take_fit(fit)
+        write_json(path, record.to_json())
 
     def _take_fit(self, key: str) -> None:
         source, path = self.source.fits.path(key), self.store.fits.path(key)

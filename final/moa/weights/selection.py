@@ -85,7 +85,10 @@ class Selection:
         """A checked selection.
 
         Args:
-            seeds, folds, fold, stage: see ``Selection``.
+            seeds: as all but ``units``, see ``Selection``.
+            folds: likewise.
+            fold: likewise.
+            stage: likewise.
             units: names such as "stage2:seed=3:fold=1".
 
         Raises:

@@ -274,7 +274,7 @@ class ModelStore:
             StoreError: it is missing or damaged.
         """
         facts = self.unit_facts(stage, seed, fold)
-        path = self._checked(stage, seed, fold, _WEIGHTS, facts)
+        path = self._checked(facts, _WEIGHTS)
         try:
             tensors = safetensors.torch.load_file(path)
         except Exception as error:  # safetensors raises several types for a header that is not its own
@@ -282,7 +282,7 @@ class ModelStore:
         fitted = Fitted(tensors, facts.meta, facts.history)
         if facts.features is None:
             return StoredUnit(fitted, None)
-        path = self._checked(stage, seed, fold, _FEATURES, facts)
+        path = self._checked(facts, _FEATURES)
         kept = fits.load(path.read_bytes(), path)
         lost = [step.name for step in facts.features.steps if step.key and step.key not in kept]
         if lost:
@@ -291,13 +291,11 @@ class ModelStore:
 
     def load_oof(self, stage: str, seed: int, fold: int, variant: str | None = None) -> pd.DataFrame:
         """Read a unit's validation predictions, or one of its variants."""
-        name = _variant(variant) if variant else _OOF
-        return read_table(self._checked(stage, seed, fold, name, self.unit_facts(stage, seed, fold)))
+        return read_table(self._checked(self.unit_facts(stage, seed, fold), _variant(variant) if variant else _OOF))
 
-    def _checked(self, stage: str, seed: int, fold: int, name: str, facts: UnitRecord) -> Path:
-        path = self.layout.unit(UnitKey(stage, seed, fold)) / name
-        expected = facts.sha256.get(name)
-        if not path.exists() or sha256(path) != expected:
+    def _checked(self, facts: UnitRecord, name: str) -> Path:
+        path = self.layout.unit(UnitKey(facts.stage, facts.seed, facts.fold)) / name
+        if not path.exists() or sha256(path) != facts.sha256.get(name):
             raise StoreError(f"{path}: missing or damaged (checksum differs); delete its folder and train again")
         return path
 

@@ -39,7 +39,7 @@ def test_write_submission_round_trip(tmp_path, test_features):
     sample = tmp_path / "sample_submission.csv"
     (result * 0 + 0.5).to_csv(sample)
     path = tmp_path / "out" / "submission.csv"
-    write_submission(result, path, sample)
+    write_submission(result, path, pd.read_csv(sample, index_col="sig_id"))
     assert path.read_text().splitlines()[0] == "sig_id,moa_a,moa_b,moa_c"
     assert path.read_text().splitlines()[2] == "r1,0,0,0"
     back = pd.read_csv(path, index_col="sig_id")
