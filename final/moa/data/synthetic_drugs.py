@@ -123,7 +123,7 @@ def _curve(first: tuple[int, ...], points: dict[int, float], length: int) -> np.
 
 
 def _share_out(rng: np.random.Generator, weights: np.ndarray, total: int) -> np.ndarray:
-    """Integers proportional to ``weights`` that sum to ``total`` (systematic sampling); at least 1 if that is enough."""
+    """Integers proportional to ``weights`` of sum ``total`` (systematic sampling), at least 1 if that is enough."""
     order = rng.permutation(len(weights))
     ends = np.cumsum(weights[order]) * (total / weights.sum())
     counts = np.zeros(len(weights), int)
