@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from moa.blending.blend import load_blend
 from moa.cli import app
-from moa.data.table_files import read_table, write_table
+from moa.data.stored_tables import read_table, write_table
 from moa.errors import UserError
 from moa.jobs.blend import blend_submission
 

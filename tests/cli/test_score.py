@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.data.table_files import write_table
+from moa.data.stored_tables import write_table
 from moa.jobs.model_scores import score_model
 from moa.metrics.losses import log_loss
 from moa.models.registry import recipe

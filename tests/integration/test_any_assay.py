@@ -11,7 +11,7 @@ import pytest
 from moa.blending.blend import load_blend
 from moa.data.assay_files import load_assay
 from moa.data.dataset import load_dataset
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from moa.environment import Folders
 from moa.jobs.options import TrainOptions
 from moa.jobs.train import train_models

@@ -14,7 +14,7 @@ import skops.io
 import torch
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from moa.errors import StoreError
 from moa.features import LogScaler
 from moa.files import read_json, sha256, write_json

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from moa.blending.blend import BlendSpec, save_blend
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from moa.environment import FINAL, KAGGLE_ROOT
 from moa.errors import UserError
 from moa.files import read_json

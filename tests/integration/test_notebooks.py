@@ -10,7 +10,7 @@ import papermill
 import pytest
 
 from moa.blending.blend import load_blend
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from moa.environment import FINAL
 from moa.models import winners
 from support.notebooks import run

@@ -11,7 +11,7 @@ from moa.blending.blend import BlendSpec, save_blend
 from moa.blending.catalogue import plate_blend
 from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from moa.files import read_json
 from moa.jobs import plates
 from moa.jobs.options import PlateOptions

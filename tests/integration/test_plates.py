@@ -17,9 +17,9 @@ from moa.blending.catalogue import plate_blend
 from moa.cli import app
 from moa.data import parts
 from moa.data.dataset import read_features
+from moa.data.input_tables import read_input_table
 from moa.data.parts import parse_part, read_parts
 from moa.data.schema import CP_TYPE, TREATED
-from moa.data.tables import read_table
 from moa.errors import DataError, UserError
 from moa.jobs.options import PlateOptions
 from moa.jobs.plates import predict_plates
@@ -306,5 +306,5 @@ def test_line_numbers_of_a_whole_file_are_as_before(plate, tmp_path):
     from moa.data.problems import Problems
 
     bad, problems = spoil(plate[0], tmp_path / "bad.csv", 9, None, "1,2\n"), Problems()
-    read_table(bad, (), problems)
+    read_input_table(bad, (), problems)
     assert "line 9 has 2 values" in problems[0]

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from moa.cli import app
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from moa.errors import UserError
 from moa.learners.runtime import Runtime
 from moa.weights.trained import open_trained

@@ -6,7 +6,7 @@ import pytest
 
 from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from moa.jobs.predict import predict_model
 from moa.learners.runtime import Runtime
 from moa.metrics.losses import log_loss, prevalence_baseline

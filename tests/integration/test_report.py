@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from moa.data.dataset import load_dataset
 from moa.data.folds import SMALL_DRUG_ROWS
-from moa.data.table_files import write_table
+from moa.data.stored_tables import write_table
 from moa.errors import UserError
 from moa.metrics.correlation import prediction_correlation
 from moa.metrics.losses import column_log_loss, competition_log_loss, log_loss, prevalence_baseline

@@ -3,7 +3,7 @@
 import pytest
 
 from moa.data.dataset import load_dataset
-from moa.data.table_files import write_table
+from moa.data.stored_tables import write_table
 from moa.reporting.measures import measures
 from moa.reporting.report import write_report
 from moa.reporting.sections import SECTIONS

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from moa.data.dataset import load_dataset
-from moa.data.table_files import write_table
+from moa.data.stored_tables import write_table
 from moa.metrics.losses import column_log_loss
 from moa.reporting.inputs import collect
 from moa.reporting.mechanisms import TOP, WELLS, mechanism_data

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from moa.data.dataset import load_dataset
+from moa.data.stored_tables import write_table
 from moa.data.synthetic import synthesize
-from moa.data.table_files import write_table
 from moa.plots.images import class_panels
 from moa.reporting.page import svg
 from moa.reporting.report import write_report

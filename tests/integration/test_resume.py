@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from moa.weights.layout import WeightsFolder
 from support.demo import moa_quietly
 

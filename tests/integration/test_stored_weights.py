@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from moa.cli import app
 from moa.data.dataset import load_dataset
+from moa.data.stored_tables import read_table
 from moa.data.synthetic import synthesize
-from moa.data.table_files import read_table
 from moa.errors import StoreError, UserError
 from moa.files import read_json
 from moa.learners.two_heads.settings import AFTER

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import moa
-from moa.data.table_files import read_table
+from moa.data.stored_tables import read_table
 from support import ROOT
 from support.stored import STORED, unpack_store
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from moa.data.assay import COMPETITION
-from moa.data.table_files import write_table
+from moa.data.stored_tables import write_table
 from moa.files import sha256, write_json
 from moa.models.registry import recipe
 

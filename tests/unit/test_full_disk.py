@@ -16,7 +16,7 @@ import torch
 from matplotlib.figure import Figure
 
 from moa.blending.submission import write_submission
-from moa.data.table_files import write_table
+from moa.data.stored_tables import write_table
 from moa.errors import DataError, UserError, WriteError
 from moa.files import (
     create_json,

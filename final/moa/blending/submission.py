@@ -10,7 +10,7 @@ import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay
 from moa.data.schema import SIG_ID
-from moa.data.table_files import append_csv
+from moa.data.stored_tables import append_csv
 from moa.errors import UserError
 from moa.files import replacing
 from moa.metrics.losses import align, check_probabilities

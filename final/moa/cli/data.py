@@ -27,8 +27,8 @@ def data_check(
 ) -> None:
     """Read the files, compare them with the schema, and list every problem."""
     from moa.data.dataset import load_dataset, summary
+    from moa.data.input_tables import has_table
     from moa.data.schema import TRAIN_DRUG, TRAIN_NONSCORED
-    from moa.data.tables import has_table
 
     folder = folder or folders().data
     dataset = load_dataset(folder, drugs=has_table(folder, TRAIN_DRUG), nonscored=has_table(folder, TRAIN_NONSCORED))

@@ -79,8 +79,8 @@ def score(
     if not models and not predictions and not baselines:
         raise UserError("moa score: name MODELS, or give files with --predictions FILE")
     # Not before the options are checked, because these take seconds.
+    from moa.data.input_tables import has_table
     from moa.data.schema import TRAIN_FEATURES
-    from moa.data.tables import has_table
     from moa.jobs.score import score, write_scores
     from moa.jobs.score_inputs import read_files, read_models
     from moa.jobs.score_retrieval import retrieve

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from moa.data.assay import COMPETITION, Assay
+from moa.data.input_tables import set_aside
 from moa.data.problems import COLUMNS_SHOWN, Problems
 from moa.data.schema import SIG_ID
-from moa.data.tables import set_aside
 from moa.words import listed
 
 #: The missing value of LINCS and of GCT files.

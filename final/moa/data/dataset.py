@@ -14,6 +14,7 @@ from moa.data.assay_files import load_assay
 from moa.data.checks import checked_features, constant_columns
 from moa.data.csv_files import METADATA
 from moa.data.feature_names import identities_of
+from moa.data.input_tables import find_table, has_table, read_input_table, set_aside
 from moa.data.labels import check_drugs, check_labels, check_sample
 from moa.data.problems import Problems
 from moa.data.schema import (
@@ -26,7 +27,6 @@ from moa.data.schema import (
     TRAIN_SCORED,
     WELLS,
 )
-from moa.data.tables import find_table, has_table, read_table, set_aside
 from moa.data.wells import describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.progress import console
@@ -124,7 +124,7 @@ class _Reader:
         """A table as it is; None if it cannot be read, or is optional and missing."""
         if optional and not has_table(self.folder, name):
             return None
-        table, self.hashes[name] = read_table(find_table(self.folder, name), text, self.problems)
+        table, self.hashes[name] = read_input_table(find_table(self.folder, name), text, self.problems)
         return table
 
     def features(self, name: str, optional: bool = False) -> pd.DataFrame | None:
@@ -250,7 +250,7 @@ def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
         DataError: lists all problems found.
     """
     problems = Problems()
-    table, _ = read_table(Path(path), schema.text_columns, problems)
+    table, _ = read_input_table(Path(path), schema.text_columns, problems)
     found = None if table is None else checked_features(Path(path).name, table, problems, schema)[0]
     if problems or found is None:
         raise DataError(problems)

@@ -23,9 +23,9 @@ import pyarrow.parquet
 from moa.data.assay import COMPETITION, Assay
 from moa.data.checks import Unusual, checked_features
 from moa.data.csv_files import parse_csv
+from moa.data.input_tables import PARQUET, with_text
 from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
-from moa.data.tables import PARQUET, with_text
 from moa.errors import UserError
 
 _MIB = 2**20

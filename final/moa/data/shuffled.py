@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.dataset import load_dataset
+from moa.data.input_tables import find_table, has_table
 from moa.data.schema import SIG_ID, TRAIN_DRUG, TRAIN_NONSCORED, TRAIN_SCORED
-from moa.data.tables import find_table, has_table
 from moa.errors import UserError
 from moa.files import replacing_folder
 from moa.metrics.controls import shuffled_labels

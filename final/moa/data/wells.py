@@ -10,7 +10,7 @@ import pandas as pd
 from moa.data.assay import Assay
 from moa.data.problems import Problems
 from moa.data.schema import COMPOUND, SIG_ID
-from moa.data.tables import read_table, set_aside
+from moa.data.input_tables import read_input_table, set_aside
 from moa.errors import DataError
 
 PLATE, WELL, DOSE, TIME = "plate", "well", "dose", "time"
@@ -56,7 +56,7 @@ def read_wells(path: Path) -> pd.DataFrame:
         DataError: it is missing, has no sig_id, or a row twice.
     """
     problems = Problems()
-    table, _ = read_table(path, _TEXT, problems)
+    table, _ = read_input_table(path, _TEXT, problems)
     if table is None:
         raise DataError(problems)
     table, described = set_aside(path.name, table, _TEXT, problems)

@@ -24,7 +24,7 @@ from moa.data.schema import (
     TRAIN_SCORED,
     WELLS,
 )
-from moa.data.table_files import append_csv
+from moa.data.stored_tables import append_csv
 from moa.data.wells import COMPOUND, DOSE, TREATMENT, treatments
 from moa.errors import UserError
 from moa.files import replacing_folder, sha256, write_json

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.csv_files import SEPARATORS, uneven_rows
-from moa.data.tables import PARQUET
+from moa.data.input_tables import PARQUET
 from moa.errors import UserError
 from moa.importing.parquet_files import read_frame
 from moa.importing.profiles import MISSING_FORMS, text_table

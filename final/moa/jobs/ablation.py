@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.dataset import load_dataset
+from moa.data.input_tables import has_table
 from moa.data.schema import TRAIN_DRUG
 from moa.data.synthetic import is_synthetic
-from moa.data.tables import has_table
 from moa.environment import Folders
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing

@@ -13,9 +13,9 @@ from moa.blending.submission import write_test_submission
 from moa.data.assay import COMPETITION, Assay
 from moa.data.assay_files import load_assay
 from moa.data.dataset import load_dataset, load_test
+from moa.data.input_tables import has_table
 from moa.data.schema import TRAIN_DRUG
-from moa.data.table_files import read_table
-from moa.data.tables import has_table
+from moa.data.stored_tables import read_table
 from moa.errors import UserError
 from moa.models.registry import recipe
 from moa.parallel import Streams

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moa.data.csv_files import METADATA
 from moa.data.parts import is_features_file
-from moa.data.table_files import write_table
+from moa.data.stored_tables import write_table
 from moa.errors import UserError
 from moa.jobs.options import PlateOptions
 from moa.progress import console

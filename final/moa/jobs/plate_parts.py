@@ -24,7 +24,7 @@ from moa.data.csv_files import METADATA
 from moa.data.feature_names import display_names
 from moa.data.parts import Part, parse_part
 from moa.data.schema import SIG_ID
-from moa.data.table_files import append_csv
+from moa.data.stored_tables import append_csv
 from moa.files import read_json, replacing, replacing_folder, write_json
 from moa.learners.runtime import Runtime
 from moa.weights.for_workers import Weights

@@ -12,9 +12,9 @@ from moa.blending.blend import load_blend
 from moa.blending.catalogue import blend_path
 from moa.blending.submission import write_test_submission
 from moa.data.dataset import load_test
+from moa.data.input_tables import has_table
 from moa.data.schema import TEST_FEATURES
-from moa.data.table_files import write_table
-from moa.data.tables import has_table
+from moa.data.stored_tables import write_table
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing

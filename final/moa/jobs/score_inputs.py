@@ -12,9 +12,9 @@ import pandas as pd
 
 from moa.blending.catalogue import expand_models
 from moa.data.dataset import Dataset, load_dataset
+from moa.data.input_tables import find_table, has_table, read_input_table
 from moa.data.problems import Problems
 from moa.data.schema import SIG_ID, TRAIN_DRUG, WELLS
-from moa.data.tables import find_table, has_table, read_table
 from moa.data.wells import COMPOUND, describe_rows, read_wells
 from moa.errors import DataError, UserError
 from moa.metrics.losses import check_labels, check_probabilities
@@ -268,7 +268,7 @@ def _read_numbers(path: Path) -> pd.DataFrame:
         UserError: the file cannot be read, or has a row twice.
     """
     problems = Problems()
-    table, _ = read_table(path, (SIG_ID,), problems)
+    table, _ = read_input_table(path, (SIG_ID,), problems)
     if problems:
         raise DataError(problems)
     table = table.set_index(SIG_ID)

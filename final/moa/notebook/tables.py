@@ -13,8 +13,8 @@ from pandas.io.formats.style import Styler
 
 from moa.data.dataset import Dataset
 from moa.data.schema import TRAIN_ROWS
+from moa.data.stored_tables import read_table
 from moa.data.synthetic import is_synthetic
-from moa.data.table_files import read_table
 from moa.jobs.ablation import in_words
 from moa.jobs.writeup_claims import claims_of
 from moa.kaggle.session import Session

@@ -14,10 +14,10 @@ from moa.blending.catalogue import BLENDS
 from moa.data.assay import Assay
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.holdout import HoldOut
+from moa.data.input_tables import find_table, has_table
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_SCORED, WELLS
+from moa.data.stored_tables import read_table
 from moa.data.synthetic import TRUTH, is_synthetic
-from moa.data.table_files import read_table
-from moa.data.tables import find_table, has_table
 from moa.data.wells import describe_rows, read_wells
 from moa.errors import UserError
 from moa.models.base import Recipe, Stage

@@ -20,7 +20,7 @@ import pandas as pd
 
 from moa.data.dataset import Dataset
 from moa.data.schema import COMPOUND, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
-from moa.data.table_files import write_table
+from moa.data.stored_tables import write_table
 from moa.data.wells import describe_rows
 from moa.errors import WriteError
 from moa.features import Familiarity, TrainingEvidence

@@ -20,7 +20,7 @@ import safetensors.torch
 from pydantic import BaseModel, ValidationError
 
 from moa.data.assay import Assay
-from moa.data.table_files import read_table, write_table
+from moa.data.stored_tables import read_table, write_table
 from moa.errors import StoreError, in_words
 from moa.features.pipeline import FeaturePipeline, NoStore
 from moa.files import create_json, plain, read_json, replacing_folder, sha256, write_json, writing

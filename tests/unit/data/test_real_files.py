@@ -17,9 +17,9 @@ from moa.data.assay import COMPETITION
 from moa.data.checks import Unusual
 from moa.data.csv_files import parse_csv
 from moa.data.dataset import load_dataset, load_test, read_features
+from moa.data.input_tables import find_table
 from moa.data.problems import Problems
 from moa.data.schema import SAMPLE_SUBMISSION, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_SCORED
-from moa.data.tables import find_table
 from moa.errors import DataError
 from support.competition_files import edit, rewrite
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from moa.data.schema import TRAIN_SCORED
+from moa.data.stored_tables import write_table
 from moa.data.synthetic import MARKER
-from moa.data.table_files import write_table
 from moa.errors import UserError
 from moa.files import read_json, sha256, write_json
 from moa.jobs.compare import compare_model, winners_curves

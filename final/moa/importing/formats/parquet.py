@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from moa.data.tables import PARQUET
+from moa.data.input_tables import PARQUET
 from moa.importing.feature_columns import metadata_columns, profiles_of
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions

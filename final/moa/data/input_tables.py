@@ -1,7 +1,7 @@
-"""Find and read a table of a data folder: csv, packed csv or parquet, by what the file holds and not by its name.
+"""Find and read a table of a data folder: csv, packed csv or parquet, by the file's content and not by its name.
 
 Columns that laboratories and programs add (row numbers, ``Metadata_`` columns) are set aside with a note, see
-``set_aside``.
+``set_aside``. Tables that this package writes are in ``moa.data.stored_tables``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def has_table(folder: Path, name: str) -> bool:
     return os.path.lexists(find_table(folder, name))
 
 
-def read_table(path: Path, text_columns: Iterable[str], problems: Problems) -> tuple[pd.DataFrame | None, str]:
+def read_input_table(path: Path, text_columns: Iterable[str], problems: Problems) -> tuple[pd.DataFrame | None, str]:
     """Read a csv file, a csv file packed with gzip, or a parquet file.
 
     Args:

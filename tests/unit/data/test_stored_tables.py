@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from moa.data.table_files import read_table, write_table
+from moa.data.stored_tables import read_table, write_table
 from moa.errors import StoreError
 from moa.files import read_json
 

@@ -1,4 +1,4 @@
-"""Tables with a sig_id: parquet files, and csv files written in parts."""
+"""Tables that this package writes, each row with its sig_id: parquet files, and csv files written in parts."""
 
 from __future__ import annotations
 
