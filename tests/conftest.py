@@ -39,8 +39,9 @@ def own_models_stay_in_their_file():
 @pytest.fixture(scope="session")
 def demo(shared_folder, tmp_path_factory):
     from support.demo import Demo
+    from support.kept import kept_folder
 
-    return Demo(shared_folder / "demo", tmp_path_factory.mktemp("views"))
+    return Demo(kept_folder(shared_folder), tmp_path_factory.mktemp("views"))
 
 
 @pytest.fixture(scope="session")

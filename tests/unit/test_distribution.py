@@ -72,3 +72,9 @@ def test_every_import_is_declared_by_the_package_or_by_the_extra_of_its_part():
 def test_dev_holds_all_extras():
     (own,) = (each for each in EXTRAS["dev"] if each.name == "moa")
     assert own.extras == EXTRAS.keys() - {"dev"}
+
+
+def test_unit_tests_lie_in_the_folders_of_the_package():
+    tests, package = ROOT / "tests" / "unit", ROOT / "final" / "moa"
+    folders = {path.parent.relative_to(tests).as_posix() for path in tests.rglob("test_*.py")}
+    assert {name for name in folders if not (package / name).is_dir()} == {"benchmarks"}
