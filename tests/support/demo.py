@@ -99,5 +99,6 @@ def copy_models(weights: Path, folder: Path, *names: str, copy: Callable = shuti
     """Copy models and the fits they share, to change or to add to; returns ``folder``."""
     for name in ("shared", *names):
         # Another process may be writing into the shared fits: its temporary files begin with a dot.
-        shutil.copytree(weights / name, folder / name, ignore=shutil.ignore_patterns(".*"), dirs_exist_ok=True)
+        unfinished = shutil.ignore_patterns(".*")
+        shutil.copytree(weights / name, folder / name, ignore=unfinished, copy_function=copy, dirs_exist_ok=True)
     return folder
