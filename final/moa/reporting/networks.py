@@ -21,7 +21,8 @@ _TOP = {"genes": 5, "cells": 3}
 
 def networks(found: ReportScores) -> list[Section]:
     """One section per trained CNN."""
-    trained = [model for model in found.inputs.models.values() if _is_cnn(model) and len(model.units)]
+    models = [model for model in found.inputs.models.values() if model.stages and len(model.units)]
+    trained = [model for model in models if isinstance(model.stages[-1].learner, CNNLearner)]
     if not trained:
         return []
     with progress("report: explain the CNNs", STEPS * len(trained)) as bar:
@@ -33,10 +34,6 @@ def networks(found: ReportScores) -> list[Section]:
 
             sections.append(network_section(found, model, explain(found, model, on_step)))
         return sections
-
-
-def _is_cnn(model: ModelResult) -> bool:
-    return bool(model.stages) and isinstance(model.stages[-1].learner, CNNLearner)
 
 
 def network_section(found: ReportScores, model: ModelResult, seen: Explanation) -> Section:

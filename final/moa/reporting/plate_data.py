@@ -80,7 +80,7 @@ def plate_data(inputs: PlateInputs) -> dict[str, Any]:
     chosen, low, high = _ranked(explained)
     treatment = known[TREATMENT].where(treated) if TREATMENT in known else pd.Series(np.nan, known.index, dtype=object)
     agreement = replicate_agreement(values, treatment, explained.probabilities)
-    near, compounds = _nearest(values, treated, inputs.evidence, len(targets))
+    near, compounds = _nearest(values, treated, inputs.evidence)
     plate, plates = pd.factorize(known[PLATE]) if PLATE in known else (np.full(len(known), -1), [])
     wells = _wells(explained, known, treated)
     places = agreement.index.get_indexer(treatment)
@@ -168,7 +168,7 @@ def _short(value: object) -> str:
 
 
 def _nearest(
-    values: np.ndarray, treated: np.ndarray, evidence: TrainingEvidence | None, targets: int
+    values: np.ndarray, treated: np.ndarray, evidence: TrainingEvidence | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
     """The nearest training compounds of each treated sample, and those compounds."""
     found: list[dict[str, Any]] = [{} for _ in values]
@@ -181,13 +181,12 @@ def _nearest(
         compounds, cosine = evidence.nearest(values[part], NEAREST)
         for row, names, alike in zip(part, compounds.tolist(), cosine, strict=True):
             found[row] = {"near": [place.setdefault(name, len(place)) for name in names], "cosine": rounded(alike)}
-    labels = np.zeros((len(evidence.names_), targets), bool)
-    labels[evidence.labels_[:, 0], evidence.labels_[:, 1]] = True
+    labelled, carried = evidence.labels_.T
     return found, [
         {
             "name": str(evidence.names_[compound]),
             "rows": int(evidence.rows_[compound]),
-            "moa": np.flatnonzero(labels[compound]).tolist(),
+            "moa": np.unique(carried[labelled == compound]).tolist(),
         }
         for compound in place
     ]

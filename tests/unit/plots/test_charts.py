@@ -70,3 +70,15 @@ def test_no_factor_of_an_axis_stands_where_its_label_does(chart):
             assert not factor.get_text() or not overlap, factor.get_text()
             shown = [text.get_text() for text in axis.get_ticklabels() if text.get_text()]
             assert len(set(shown)) == len(shown), "ticks of different values read alike"
+
+
+def test_bars_of_missing_weights_are_empty_and_stages_are_stacked():
+    weights = pd.DataFrame({"slsqp": [0.25, 0.75], "tpe": [1.0, None]}, ["a", "b"])
+    figure = charts.weight_bars(weights)
+    assert [[bar.get_width() for bar in bars] for bars in figure.axes[0].containers] == [[0.25, 0.75], [1, 0]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["slsqp", "tpe"]
+    cost = pd.DataFrame({"model": [*"aab"], "stage": ["one", "two", "one"], "seconds": [60.0, 240.0, 30.0]})
+    axes = charts.stacked_bars(cost).axes[0]
+    assert [(bar.get_x(), bar.get_width()) for bar in axes.patches] == [(0, 1), (1, 4), (0, 0.5)]
+    assert [text.get_text() for text in axes.texts] == ["one", "two"], "a short bar has no name"
+    assert axes.get_xlabel() == "training time, minutes"

@@ -18,6 +18,16 @@ def test_images_paint_the_larger_of_those_that_share_a_pixel():
     assert low == -high and 2 < high <= 3
 
 
+def test_of_enlarged_pixels_that_overlap_the_larger_size_wins():
+    image = np.zeros((160, 160))
+    image[[0, 2, 80, 81], [0, 0, 80, 81]] = [-1, 3, -5, 2]
+    shown = np.asarray(class_panels({"all": ({"a": image}, True)}).axes[0].images[0].get_array())
+    expected = np.zeros_like(image)
+    for row, column in sorted(zip(*np.nonzero(image), strict=True), key=lambda place: abs(image[place])):
+        expected[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = image[row, column]
+    np.testing.assert_array_equal(shown, expected)
+
+
 def test_figures_show_what_they_are_given_and_leave_no_pyplot_state(tmp_path):
     import matplotlib.pyplot as plt
 
