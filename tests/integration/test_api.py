@@ -98,7 +98,7 @@ def test_scores_of_models_and_of_tables(model, data, place):
     assert list(several["prediction"]) == ["a", "b"]
     with pytest.raises(UserError, match="truth="):
         moa.score(model.oof())
-    with pytest.raises(UserError, match="shares no target"):
+    with pytest.raises(UserError, match="predictions: holds no target of the labels, such as"):
         moa.score(model.oof().add_prefix("x"), treated)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import fmean
 
@@ -94,11 +95,12 @@ def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str 
     found, unknown = [], []
     for model in models:
         store = ModelStore(weights, model.name) if WeightsFolder(weights).has(model.name) else None
-        known = store is not None and store.manifest().profile == profile
-        here = store.seconds() if known else {}
+        if store is not None and store.manifest().profile != profile:
+            store = None
+        here = {} if store is None else store.seconds()
         stages, measured = [], bool(here)
         for stage in model.stages(model.configure(profile), COMPETITION):
-            seconds = _unit_seconds(store, stage.name, device) if known else []
+            seconds = [] if store is None else _unit_seconds(store, stage.name, device)
             mean = fmean(seconds) if seconds else table.get((model.name, stage.name))
             measured &= bool(seconds)
             if mean is None:
@@ -130,85 +132,46 @@ def _package_table(device: str) -> dict[tuple[str, str], float]:
 
 def simulate(models: Sequence[ModelWork], workers: int) -> Plan:
     """The run of some models at the same time on a number of workers."""
-    return _Simulation(models, workers).run()
+    now = spent = 0.0
+    ends: list[tuple[float, str]] = []
+    longest: dict[str, tuple[float, str]] = {}
 
+    def steps(model: ModelWork) -> Iterator[tuple[bool, int, float]]:
+        """What a model waits for: whether the driver does it, number of pieces, and seconds of each."""
+        yield True, 1, model.first
+        for stage in model.stages:
+            begun = now
+            yield True, 1, stage.here
+            yield False, stage.units, stage.seconds
+            text = f"{model.name} {stage.name}: {stage.units} units of {stage.seconds:,.0f} s"
+            longest[model.name] = max(longest.get(model.name, (0.0, "")), (now - begun, text))
+        yield True, 1, model.last
+        ends.append((now, model.name))
 
-class _Simulation:
-    def __init__(self, models: Sequence[ModelWork], workers: int):
-        self._models, self._workers, self._free = models, workers, workers
-        self._now = self._spent = 0.0
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._here: deque[tuple[float, Callable[[], None]]] = deque()
-        self._units: deque[tuple[float, Callable[[], None]]] = deque()
-        self._here_busy, self._count = False, 0
-        self._ends: list[tuple[float, str]] = []
-        self._longest: dict[str, tuple[float, str]] = {}
-
-    def run(self) -> Plan:
-        for model in self._models:
-            self._do_here(model.first, lambda model=model: self._stage(model, 0))
-        while self._events:
-            self._now, _, then = heapq.heappop(self._events)
-            then()
-        last = max(self._ends, default=(0.0, ""))[1]
-        busy = self._spent / (self._now * self._workers) if self._now else 1.0
-        limit = "number of workers" if busy >= _BUSY else self._longest[last][1]
-        return Plan(self._workers, self._now, busy, limit)
-
-    def _stage(self, model: ModelWork, number: int) -> None:
-        if number == len(model.stages):
-            self._do_here(model.last, lambda: self._ends.append((self._now, model.name)))
-            return
-        stage, begun = model.stages[number], self._now
-
-        def units() -> None:
-            left = [stage.units]
-
-            def ended() -> None:
-                left[0] -= 1
-                if not left[0]:
-                    text = f"{model.name} {stage.name}: {stage.units} units of {stage.seconds:,.0f} s"
-                    longest = self._longest.get(model.name, (0.0, ""))
-                    self._longest[model.name] = max(longest, (self._now - begun, text))
-                    self._stage(model, number + 1)
-
-            for _ in range(stage.units):
-                self._units.append((stage.seconds, ended))
-            self._give_out()
-
-        self._do_here(stage.here, units)
-
-    def _do_here(self, seconds: float, then: Callable[[], None]) -> None:
-        """Work of the driver, which does one thing at a time."""
-        self._here.append((seconds, then))
-        self._next_here()
-
-    def _next_here(self) -> None:
-        if self._here_busy or not self._here:
-            return
-        seconds, then = self._here.popleft()
-        self._here_busy = True
-
-        def ended() -> None:
-            self._here_busy = False
-            then()
-            self._next_here()
-
-        self._at(seconds, ended)
-
-    def _give_out(self) -> None:
-        while self._free and self._units:
-            seconds, then = self._units.popleft()
-            self._free -= 1
-            self._spent += seconds
-
-            def ended(then: Callable[[], None] = then) -> None:
-                self._free += 1
-                then()
-                self._give_out()
-
-            self._at(seconds, ended)
-
-    def _at(self, seconds: float, then: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._events, (self._now + seconds, self._count, then))
+    runs = [steps(model) for model in models]
+    #: Waiting pieces (seconds, run) of the driver, which does one thing at a time, and of the workers.
+    waiting: dict[bool, deque[tuple[float, int]]] = {True: deque(), False: deque()}
+    free, left, started = {True: 1, False: workers}, [0] * len(runs), count()
+    events: list[tuple[float, int, bool, int]] = []
+    ready = deque(range(len(runs)))
+    while ready or events or any(waiting.values()):
+        while ready:
+            run = ready.popleft()
+            if (step := next(runs[run], None)) is not None:
+                by_driver, left[run], seconds = step
+                waiting[by_driver].extend([(seconds, run)] * left[run])
+        for by_driver, pieces in waiting.items():
+            while free[by_driver] and pieces:
+                seconds, run = pieces.popleft()
+                free[by_driver] -= 1
+                spent += 0 if by_driver else seconds
+                heapq.heappush(events, (now + seconds, next(started), by_driver, run))
+        if events:
+            now, _, by_driver, run = heapq.heappop(events)
+            free[by_driver] += 1
+            left[run] -= 1
+            if not left[run]:
+                ready.append(run)
+    last = max(ends, default=(0.0, ""))[1]
+    busy = spent / (now * workers) if now else 1.0
+    return Plan(workers, now, busy, "number of workers" if busy >= _BUSY else longest[last][1])

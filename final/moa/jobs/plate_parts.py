@@ -27,7 +27,7 @@ from moa.data.schema import SIG_ID
 from moa.data.stored_tables import append_csv
 from moa.files import read_json, replacing, replacing_folder, write_json
 from moa.learners.runtime import Runtime
-from moa.weights.for_workers import Weights
+from moa.weights.for_workers import WorkerWeights
 from moa.weights.trained import open_trained
 
 #: Samples for which more than this share of the training samples is nearer to the training data get a warning.
@@ -74,7 +74,7 @@ class PartPredictor:
         runtime: device and precision.
     """
 
-    def __init__(self, weights: Weights, names: list[str], spec: BlendSpec, top: int, runtime: Runtime):
+    def __init__(self, weights: WorkerWeights, names: list[str], spec: BlendSpec, top: int, runtime: Runtime):
         folder = weights.open()
         self._spec, self._top = spec, top
         self._models = {name: open_trained(name, folder, runtime, whole=False).keep() for name in names}

@@ -19,7 +19,7 @@ from moa.metrics.controls import shuffled_labels
 from moa.metrics.losses import column_log_loss
 from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import MEASURES, column_areas, mean_measures, measures
-from moa.progress import progress
+from moa.progress import Bar, progress
 
 #: What ``by`` may name besides the columns that are known of the rows, such as dose and plate.
 WELL, SEED, TARGET = "well", "seed", "target"
@@ -62,7 +62,7 @@ class _Entry:
     pairs: list[tuple[pd.DataFrame, pd.DataFrame]]
 
     @property
-    def line(self) -> dict[str, str]:
+    def line(self) -> dict[str, object]:
         return {"prediction": self.name, "kind": self.kind}
 
     @property
@@ -207,20 +207,21 @@ def _nearest(
 
 def _neighbours(case: Case, k: int, seed: int | None = None) -> list[tuple[str, pd.DataFrame]]:
     """Nearest neighbours with the folds of each prediction; each kind of folds once."""
+    features, found = case.features, []
     chosen = {each.scheme: (each.groups, each.apart) for each in case.predictions} or {case.scheme: (case.groups, ())}
-    chosen = {scheme: (groups, apart) for scheme, (groups, apart) in chosen.items() if groups is not None}
-    if seed is not None:
-        chosen = {name: (groups[[seed]], apart) for name, (groups, apart) in chosen.items() if seed in groups}
-    found = []
-    for scheme, (groups, columns) in chosen.items() if case.features is not None else ():
+    for scheme, (groups, columns) in chosen.items():
+        if features is None or groups is None or (seed is not None and seed not in groups):
+            continue
+        groups = (groups if seed is None else groups[[seed]]).reindex(features.index)
+        apart = case.known[list(columns)].reindex(features.index).astype("string") if columns else None
         with progress("nearest neighbours, %", 100) as bar:
-            groups = groups.reindex(case.features.index)
-            apart = case.known[list(columns)].reindex(case.features.index).astype("string") if columns else None
-            votes = neighbour_votes(
-                case.features, case.labels, groups, k, lambda share, bar=bar: bar.update(round(100 * share)), apart
-            )
+            votes = neighbour_votes(features, case.labels, groups, k, partial(_show_share, bar), apart)
         found.append((f"{k}-NN, {scheme}", votes.reindex(case.y.index)))
     return found
+
+
+def _show_share(bar: Bar, share: float) -> None:
+    bar.update(round(100 * share))
 
 
 def _lines(entries: list[_Entry], levels: dict[object, pd.Index], by: str | None = None) -> list[dict[str, object]]:

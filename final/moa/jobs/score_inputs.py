@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LEARNABLE = "learnable"
 #: Names of files that say less than the folder they lie in.
 _PLAIN = {"oof", "test", "submission", "probabilities"}
+#: Makes the out-of-fold predictions of each seed.
+BySeed = Callable[[], dict[int, pd.DataFrame]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Prediction:
     table: pd.DataFrame
     groups: pd.DataFrame | None = None
     scheme: str = ""
-    seeds: Callable[[], dict[int, pd.DataFrame]] | None = None
+    seeds: BySeed | None = None
     apart: tuple[str, ...] = ()
 
 
@@ -98,7 +100,9 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
     treated = dataset.features.index[dataset.treated]
     y = dataset.scored.loc[treated]
     predictions = [_out_of_fold(open_trained(name, weights), y, data) for name in found]
-    known = known.assign(**{LEARNABLE: _learnable(y, predictions[0], known)})
+    first = predictions[0]
+    if first.groups is not None:
+        known = known.assign(**{LEARNABLE: _learnable(y, first.groups.iloc[:, :1], first.apart, known)})
     return Case(y, y.mean(), y, dataset.features.loc[treated, list(dataset.schema.values)], known, predictions)
 
 
@@ -126,14 +130,14 @@ def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
     return Prediction(trained.model.name, table, folds, f"folds {stage.folds.label}", by_seed, apart)
 
 
-def _learnable(y: pd.DataFrame, prediction: Prediction, known: pd.DataFrame) -> pd.Series:
+def _learnable(y: pd.DataFrame, folds: pd.DataFrame, apart: Sequence[str], known: pd.DataFrame) -> pd.Series:
     """Whether a row shares a mechanism with the rows that it was predicted from: "yes" or "no"; missing without any.
 
     A mechanism of one compound cannot be learned where that compound is held out. Without these rows a score says how
-    well a model tells mechanisms that it could know. The folds are those of the first seed.
+    well a model tells mechanisms apart that it could know. ``folds`` has those of the first seed.
     """
-    held = prediction.groups.iloc[:, :1].reindex(y.index)
-    held = held.join(known[[name for name in prediction.apart if name in known]].reindex(y.index).astype("string"))
+    held = folds.reindex(y.index)
+    held = held.join(known[[name for name in apart if name in known]].reindex(y.index).astype("string"))
     codes = np.column_stack([pd.factorize(held[column])[0] for column in held])
     labels, found = y.to_numpy().astype(bool), np.zeros(len(y), bool)
     for own in np.unique(codes, axis=0):
@@ -156,58 +160,58 @@ def read_files(files: Sequence[Path], data: Path | None, truth: Path | None = No
         UserError: there is neither data nor truth, or a file shares no row or no target with the labels.
     """
     tables = dict(zip(_names(files), (_read_numbers(path) for path in files), strict=True))
-    dataset, known = (None, None) if data is None else _read_data(data, wells)
+    beside = None if data is None else _read_data(data, wells)
+    fix = ""
     if truth is not None:
         y, source = _read_numbers(truth), truth.name
-        check_labels(y, source)
-    elif dataset is not None:
-        y, source = dataset.scored, f"the training labels of {data}"
+    elif beside is not None:
+        y, source = beside[0].scored, f"the training labels of {data}"
+        fix = "; give the labels of these rows with --truth FILE"
     else:
         raise UserError("moa score: give --data DIR, or the labels with --truth FILE")
-    for name, table in tables.items():
-        for what, have, want in (("target", table.columns, y.columns), ("row", table.index, y.index)):
-            if not have.isin(want).any():
-                fix = "; give the labels of these rows with --truth FILE" if what == "row" and truth is None else ""
-                raise UserError(f"{name}: holds no {what} of {source}, such as {want[0]!r}{fix}")
-    targets = [target for target in y if all(target in table for table in tables.values())]
-    notes = [f"{y.shape[1] - len(targets)} targets of {source} are not predicted"] if len(targets) < y.shape[1] else []
-    y = y[targets].astype(np.uint8)
-    if dataset is None:
-        known = pd.DataFrame(index=y.index) if wells is None else read_wells(wells).reindex(y.index)
-        case = Case(y, y.mean(), y, None, known, [], notes)
-    else:
-        case = _beside_data(y, dataset, known, notes)
-    for name, table in tables.items():
-        table = table.loc[table.index.isin(case.y.index), targets]
-        check_probabilities(table, name)
-        case.predictions.append(Prediction(name, table, case.groups, case.scheme))
-    return case
+    known = read_wells(wells).reindex(y.index) if beside is None and wells is not None else None
+    return case_of_tables(tables, y, source, known, beside, fix)
 
 
-def case_of_tables(tables: Mapping[str, pd.DataFrame], truth: pd.DataFrame) -> Case:
-    """Predictions that are tables already, beside their labels alone.
+def case_of_tables(
+    tables: Mapping[str, pd.DataFrame],
+    truth: pd.DataFrame,
+    source: str = "the labels",
+    known: pd.DataFrame | None = None,
+    beside: tuple[Dataset, pd.DataFrame] | None = None,
+    fix: str = "",
+) -> Case:
+    """Predictions that are tables already, beside their labels.
 
     Args:
         tables: probabilities by name, shape (rows, targets), indexed by sig_id.
         truth: 0/1 labels, likewise.
+        source: where the labels are from, for messages.
+        known: what is known of the rows.
+        beside: the data set that the rows are of, and what is known of its rows; None: the labels stand alone.
+        fix: end of the message about a table that has none of the rows.
 
     Raises:
         UserError: a table shares no row or no target with the labels, or a cell is no probability.
     """
-    check_labels(truth, "truth")
+    check_labels(truth, source)
+    for name, table in tables.items():
+        for what, have, want in (("target", table.columns, truth.columns), ("row", table.index, truth.index)):
+            if not have.isin(want).any():
+                end = fix if what == "row" else ""
+                raise UserError(f"{name}: holds no {what} of {source}, such as {want[0]!r}{end}")
     targets = [target for target in truth if all(target in table for table in tables.values())]
-    for name, table in tables.items():
-        if not targets or not table.index.isin(truth.index).any():
-            what = "target" if not targets else "row"
-            raise UserError(f"{name}: shares no {what} with the labels")
+    lost = truth.shape[1] - len(targets)
+    notes = [f"{lost} targets of {source} are not predicted"] if lost else []
     y = truth[targets].astype(np.uint8)
-    case = Case(y, y.mean(), y, None, pd.DataFrame(index=y.index), [])
-    if len(targets) < truth.shape[1]:
-        case.notes.append(f"{truth.shape[1] - len(targets)} targets are not predicted")
+    if beside is not None:
+        case = _beside_data(y, *beside, notes)
+    else:
+        case = Case(y, y.mean(), y, None, pd.DataFrame(index=y.index) if known is None else known, [], notes)
     for name, table in tables.items():
-        table = table.loc[table.index.isin(y.index), targets]
+        table = table.loc[table.index.isin(case.y.index), targets]
         check_probabilities(table, name)
-        case.predictions.append(Prediction(name, table))
+        case.predictions.append(Prediction(name, table, case.groups, case.scheme))
     return case
 
 
@@ -269,7 +273,7 @@ def _read_numbers(path: Path) -> pd.DataFrame:
     """
     problems = Problems()
     table, _ = read_input_table(path, (SIG_ID,), problems)
-    if problems:
+    if problems or table is None:
         raise DataError(problems)
     table = table.set_index(SIG_ID)
     if not table.index.is_unique:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 
 from moa.data.wells import TREATMENT
 from moa.errors import UserError
-from moa.jobs.score_inputs import Case, Prediction
+from moa.jobs.score_inputs import BySeed, Case
 from moa.metrics.losses import align
 
 
@@ -44,7 +43,7 @@ def by_treatment(case: Case) -> tuple[Case, Case]:
     for each in case.predictions:
         groups = _groups(each.groups, of)
         apart += [each] if groups is None else []
-        seeds = _seeds(each, of) if each.seeds else None
+        seeds = _seeds(each.seeds, of) if each.seeds else None
         predictions.append(replace(each, table=grouped(each.table, of).mean(), groups=groups, seeds=seeds))
     groups = _groups(case.groups, of)
     made = replace(
@@ -70,8 +69,8 @@ def _groups(groups: pd.DataFrame | None, of: pd.Series) -> pd.DataFrame | None:
     return by.first() if (by.nunique(dropna=False) == 1).all(axis=None) else None
 
 
-def _seeds(prediction: Prediction, of: pd.Series) -> Callable[[], dict[int, pd.DataFrame]]:
-    return lambda: {seed: grouped(table, of).mean() for seed, table in prediction.seeds().items()}
+def _seeds(seeds: BySeed, of: pd.Series) -> BySeed:
+    return lambda: {seed: grouped(table, of).mean() for seed, table in seeds().items()}
 
 
 def grouped(table: pd.DataFrame, of: pd.Series) -> pd.api.typing.DataFrameGroupBy:

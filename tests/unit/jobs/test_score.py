@@ -204,18 +204,17 @@ def test_rows_whose_mechanism_no_training_row_had_can_be_scored_apart(case):
     """Drugs 4, 9, 14 and 19 have mechanism e; in the first seed's folds each part holds five drugs, one of each."""
     from moa.jobs.score_inputs import _learnable
 
-    model, week = case.predictions[0], pd.DataFrame({"week": "1"}, case.y.index)
-    assert _learnable(case.y, model, week).eq("yes").all()
+    folds, week = case.predictions[0].groups.iloc[:, :1], pd.DataFrame({"week": "1"}, case.y.index)
+    assert _learnable(case.y, folds, (), week).eq("yes").all()
     week.loc[case.y["e"] == 1] = "2"  # all of mechanism e, in one week
-    apart = replace(model, apart=("week",))
-    found = _learnable(case.y, apart, week)
+    found = _learnable(case.y, folds, ("week",), week)
     # The others are all of week 1: nothing is left to learn them from either, but from week 2, which lacks them.
     assert found.eq("no").all()
     week.loc[case.known["compound"] == "drug 3"] = "2"
-    found = _learnable(case.y, apart, week)
+    found = _learnable(case.y, folds, ("week",), week)
     assert found[case.y["d"] == 1].eq("yes").all() and found[case.y["d"] == 0].eq("no").all()
     unlabelled = case.y.copy()
     unlabelled.iloc[0] = 0
-    assert pd.isna(_learnable(unlabelled, model, week).iloc[0])
+    assert pd.isna(_learnable(unlabelled, folds, (), week).iloc[0])
     table = score(replace(case, known=case.known.assign(learnable=found)), by="learnable", baselines=False).table
     assert list(table["learnable"]) == ["no", "yes"] and list(table["rows"]) == [96, 24]
