@@ -143,7 +143,7 @@ def pool(
     """
     context = multiprocessing.get_context("spawn")  # a fork of a process that has run torch's threads can hang
     # Processes end when the other end of this pipe is closed, also because this process was killed. An Event would not
-    # do: setting it waits for every process that waits for it, and so for ever for one that was killed.
+    # do: setting it waits for every process that waits for it, and so without end for one that was killed.
     stop, running = context.Pipe(duplex=False)
     reports, reporting = context.Pipe(duplex=False)
     # Bytes, because to unpickle them imports torch and pandas, for seconds in which this process would have to wait for
@@ -275,7 +275,7 @@ def _piece(item: Any) -> Any:
 def report(message: Any) -> None:
     """Send a message from a piece to the ``on_report`` of its pool."""
     reporting, lock = _reporting
-    if lock.acquire(timeout=1):  # a killed neighbour may hold it for ever; progress is not worth waiting for
+    if lock.acquire(timeout=1):  # a process that was killed may hold it; progress is not worth waiting for
         try:
             reporting.send(message)
         finally:

@@ -1,6 +1,7 @@
 """Streams of pieces: here and in processes, in which some die."""
 
 import os
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from moa.errors import UserError
-from moa.parallel import Here, Processes, one_thread
+from moa.parallel import Here, Processes, as_finished, one_thread
 from support.pieces import die, die_once, fail, prepared, prepared_together, process_and_square
 
 
@@ -45,6 +46,18 @@ def test_a_piece_that_kills_its_process_every_time_is_given_up():
 def test_an_error_is_raised_here():
     with pytest.raises(ValueError, match="piece 3"):
         list(Processes(2, patience=-1).stream(prepared, fail, range(8)))
+
+
+def test_what_is_finished_comes_before_an_error():
+    failed, good = Future(), Future()
+    failed.set_exception(ValueError("piece 0"))
+    good.set_result("kept")
+    running = {}
+    results = as_finished(lambda future: future, [failed, good], 2, running)
+    assert next(results) == (good, "kept") and list(running) == [failed]
+    with pytest.raises(ValueError, match="piece 0"):
+        next(results)
+    assert list(running) == [failed], "what did not succeed can be begun again"
 
 
 def test_threads_are_those_of_before_afterwards(two_threads):

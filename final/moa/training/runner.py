@@ -4,7 +4,7 @@ A run is the set of units that are not finished, so a run that was killed contin
 processes can work on one weights folder, for example one fold each. Each unit is stored as soon as it is finished.
 
 Runners of several models may run at the same time in threads of one process, which gives their units to one cluster.
-What the process itself does for them, features and predictions, it does for one after another.
+Features and predictions are computed in the process itself, for one model after another.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Runner:
         create_json(store.layout.training, facts)
 
     def _keep_evidence(self, data: Dataset) -> None:
-        """Store the labels and compounds that predictions are explained by; weights that lack them are given them."""
+        """Store the labels and compounds that predictions are explained by; also in weights that lack them."""
         store, known = self.trained.store, self.trained.store.evidence()
         compounds = describe_rows(data.features, data.schema, data.compounds, data.wells).get(COMPOUND)
         treated = data.treated
@@ -228,7 +228,7 @@ class Runner:
 
     @contextmanager
     def _here(self, what: str) -> Iterator[None]:
-        """What this process itself does; alone, and with its seconds noted for ``moa plan``."""
+        """Work of this process itself: one model at a time, with its seconds noted for ``moa plan``."""
         with _ALONE:
             started = perf_counter()
             yield
@@ -238,5 +238,5 @@ class Runner:
         needs = needs_of(self.trained.stages.values())
         optional = {TRAIN_NONSCORED: needs["nonscored"], TRAIN_DRUG: needs["drugs"]}
         names = [TRAIN_FEATURES, TRAIN_SCORED, TEST_FEATURES, *(name for name, needed in optional.items() if needed)]
-        # An assay of one's own may have no test file.
+        # An assay other than the competition's may have no test file.
         return {name: data.fingerprint[name] for name in names if name in data.fingerprint}

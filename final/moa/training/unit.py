@@ -16,7 +16,8 @@ import torch
 
 from moa.data.holdout import Held
 from moa.errors import UserError
-from moa.features.pipeline import FeaturePipeline, NoStore
+from moa.features.fits import NoStore
+from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import BatchedLearner, EpochCallback, Fitted, FoldData, traits
 from moa.learners.runtime import Runtime
 from moa.models.base import Stage

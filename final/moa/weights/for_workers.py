@@ -19,8 +19,8 @@ _unpacked: dict[str, Path] = {}
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A weights folder, or some of its models.
+class WorkerWeights:
+    """A weights folder, or some of its models, on any machine.
 
     Attributes:
         path: the folder on the machine of the driver.
@@ -69,15 +69,15 @@ def fingerprint(weights: Path, names: Sequence[str]) -> str | None:
     return state.hexdigest()[:20]
 
 
-def weights_for(streams: Streams, weights: Path, names: Sequence[str]) -> Weights:
-    """The weights of some models for what computes streams; sent along where a process does not find the same there."""
+def weights_for(streams: Streams, weights: Path, names: Sequence[str]) -> WorkerWeights:
+    """The weights of some models for the processes of ``streams``; sent along unless all find the same at the path."""
     path, content = Path(weights).resolve(), fingerprint(weights, names)
     if content is None:
         raise UserError(f"{weights}: holds no weights of {' and '.join(names)}")
     if all(found == content for found in streams.everywhere(fingerprint, path, tuple(names))):
-        return Weights(path, tuple(names), content)
+        return WorkerWeights(path, tuple(names), content)
     files = {each.relative_to(path).as_posix(): each.read_bytes() for each in _files(WeightsFolder(path), names)}
-    return Weights(path, tuple(names), content, files)
+    return WorkerWeights(path, tuple(names), content, files)
 
 
 def _files(folder: WeightsFolder, names: Sequence[str]) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Where everything lies in a weights folder. Nothing but the standard library is needed to look into one.
+"""Where everything lies in a weights folder. Only the standard library is needed to look into one.
 
 Layout::
 

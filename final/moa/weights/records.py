@@ -26,7 +26,7 @@ FIRST_RECIPE = 1
 Name = Annotated[str, Field(pattern=NAME, max_length=255)]
 #: Key of a shared fit, as ``moa.files.digest`` makes it.
 Digest = Annotated[str, Field(pattern=KEY)]
-#: Key of a fit that lies inside its unit, as ``moa.features.pipeline.NoStore`` makes it.
+#: Key of a fit that lies inside its unit, as ``moa.features.fits.NoStore`` makes it.
 UnitFitKey = Annotated[str, Field(pattern=r"^fit-[0-9]{1,6}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]

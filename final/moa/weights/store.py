@@ -22,7 +22,8 @@ from pydantic import BaseModel, ValidationError
 from moa.data.assay import Assay
 from moa.data.stored_tables import read_table, write_table
 from moa.errors import StoreError, in_words
-from moa.features.pipeline import FeaturePipeline, NoStore
+from moa.features.fits import NoStore
+from moa.features.pipeline import FeaturePipeline
 from moa.files import create_json, plain, read_json, replacing_folder, sha256, write_json, writing
 from moa.learners.base import Fitted
 from moa.models.source import changed_code

@@ -10,7 +10,8 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from moa.data.folds import Folds
-from moa.features.pipeline import FeaturePipeline, NoStore, Step, drop, excluding, named
+from moa.features.fits import NoStore
+from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, named
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet import TabNetLearner
 from moa.models.base import Stage

@@ -44,7 +44,7 @@ class Adapt(BaseModel):
 
 
 class ClusterFile(BaseModel):
-    """What a cluster's YAML file says.
+    """A cluster, as its YAML file describes it.
 
     Attributes:
         cluster: the class with its package, such as "dask_jobqueue.SLURMCluster".
@@ -67,7 +67,7 @@ class ClusterFile(BaseModel):
         """Read a file.
 
         Raises:
-            UserError: it is missing, no YAML, or says what no cluster file says.
+            UserError: it is missing, is not YAML, or does not describe a cluster.
         """
         try:
             found = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
@@ -182,7 +182,7 @@ def _connect(on: str, stack: ExitStack) -> tuple[Client, float]:
 
 
 def _facts(client: Client, on: str) -> dict[str, dict[str, Any]]:
-    """What the workers say of themselves, by address.
+    """Facts about the workers, by address.
 
     Raises:
         UserError: a worker has no or another package than this process, or several threads.
@@ -214,7 +214,7 @@ def _device(client: Client, asked: str, on: str) -> str:
     """The device of units: GPUs where they are asked for, or there.
 
     Raises:
-        UserError: a GPU is asked for and no worker offers one, so that units would wait for ever.
+        UserError: a GPU is asked for and no worker offers one, so that units would wait without end.
     """
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     offered = any(worker["resources"].get(GPU) for worker in workers)
