@@ -82,6 +82,9 @@ _WORDS = {
     "model_type": "expected an object in braces",
     "float_type": "expected a number",
     "float_parsing": "expected a number",
+    "too_short": "expected at least {min_length}",
+    "too_long": "expected at most {max_length}",
+    "literal_error": "expected {expected}",
 }
 #: One message for each field that takes several kinds of values: pydantic reports a mistake once for each kind.
 _EITHER = {
@@ -104,7 +107,8 @@ def _problems(path: Path, error: ValidationError, raw: Any) -> Iterable[str]:
         elif each["type"] in ("value_error", "assertion_error"):
             yield f"{path}: {place + ': ' if place else ''}{each['ctx']['error']}"
         else:
-            expected = either or _WORDS.get(each["type"]) or _expected(each)
+            words = _WORDS.get(each["type"])
+            expected = either or (words.format(**each.get("ctx", {})) if words else each["msg"])
             found = each["input"] if not either else _at(raw, place)
             yield f"{path}: {place or 'the whole file'}: {expected}, found {shown(json.dumps(found, default=str))}"
 
@@ -127,14 +131,3 @@ def _at(raw: Any, place: str) -> Any:
     for step in place.split("."):
         raw = raw[int(step)] if isinstance(raw, list) else raw[step]
     return raw
-
-
-def _expected(mistake: Any) -> str:
-    context = mistake.get("ctx", {})
-    if mistake["type"] == "too_short":
-        return f"expected at least {context['min_length']}"
-    if mistake["type"] == "too_long":
-        return f"expected at most {context['max_length']}"
-    if mistake["type"] == "literal_error":
-        return f"expected {context['expected']}"
-    return mistake["msg"]

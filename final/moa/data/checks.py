@@ -95,13 +95,7 @@ def constant_columns(name: str, table: pd.DataFrame, schema: Assay) -> list[str]
 def check_features(
     name: str, table: pd.DataFrame, problems: Problems, schema: Assay = COMPETITION
 ) -> pd.DataFrame | None:
-    """Check a parsed features table.
-
-    Args:
-        name: file name for messages.
-        table: the table with a sig_id column.
-        problems: what is wrong is added here.
-        schema: columns that the table must have.
+    """Check a features table as read from the file ``name``, with a sig_id column; problems are added to ``problems``.
 
     Returns:
         columns ``schema.features``, indexed by sig_id, values float64; None if anything is wrong.
@@ -133,13 +127,7 @@ def check_features(
 def checked_features(
     name: str, table: pd.DataFrame, problems: Problems, schema: Assay
 ) -> tuple[pd.DataFrame | None, pd.DataFrame, Unusual]:
-    """Check a features table with all the columns that may come with it.
-
-    Args:
-        name: of the file, for messages.
-        table: as read.
-        problems: what is wrong, and notes, are added here.
-        schema: the assay.
+    """Check a features table as `check_features`, with all the columns that may come with it, which add notes.
 
     Returns:
         columns ``schema.features`` (None if anything is wrong) and the ``Metadata_`` columns, both indexed by sig_id;

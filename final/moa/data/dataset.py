@@ -272,15 +272,9 @@ class TestSet(NamedTuple):
 
 
 def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> TestSet:
-    """Read and check the files that predictions need: the test features and, if present, the sample submission.
+    """Read and check the files of ``folder`` that predictions need: the test rows and any sample submission.
 
-    Args:
-        folder: the folder with the files.
-        targets: names of the scored targets, which the sample submission must have.
-        schema: columns that the test file must have.
-
-    Returns:
-        the rows to predict, indexed by sig_id.
+    The test file must have the columns of ``schema``, and the sample submission those of the ``targets``.
 
     Raises:
         DataError: lists all problems found.

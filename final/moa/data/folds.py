@@ -94,15 +94,9 @@ def _fold_numbers(splits: Iterable[tuple[np.ndarray, np.ndarray]], index: pd.Ind
 
 
 def shuffled_folds(y: pd.DataFrame, n_splits: int, seed: int | None) -> pd.Series:
-    """K folds over shuffled rows, without regard to labels.
+    """K folds over shuffled rows, whatever their labels.
 
-    Args:
-        y: any table of the rows, indexed by sig_id.
-        n_splits: number of folds.
-        seed: of the shuffle; None: a different shuffle at each call.
-
-    Returns:
-        fold numbers 0 … n_splits-1, indexed like ``y``.
+    ``y`` is any table of the rows; ``n_splits`` and ``seed`` are as for `multilabel_folds`, and so is what it returns.
     """
     from sklearn.model_selection import KFold
 

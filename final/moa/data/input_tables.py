@@ -17,13 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from moa.data.csv_files import METADATA, MOST_COLUMNS, read_bytes, read_csv, too_wide
-from moa.data.problems import Problems
+from moa.data.problems import COLUMNS_SHOWN, Problems
 from moa.data.schema import SIG_ID
+from moa.words import listed
 
 #: The first bytes of a parquet file.
 PARQUET = b"PAR1"
-#: Columns set aside that are named in a note.
-_NAMED = 5
 #: Names that pandas and spreadsheets give to the column of row numbers.
 _INDEX = re.compile(r"|index|level_0|Unnamed: ?\d+(_level_\d+)?")
 
@@ -32,7 +31,7 @@ def find_table(folder: Path, name: str) -> Path:
     """The file of a data folder that holds a table: ``name``, packed as ``name.gz``, or parquet instead of csv.
 
     Returns:
-        the first that is there, even if it is a link that leads nowhere; ``folder / name`` if none is.
+        the first that exists, even if it is a link that leads nowhere; ``folder / name`` if none does.
     """
     folder = Path(folder)
     candidates = [folder / name, folder / f"{name}.gz", (folder / name).with_suffix(".parquet")]
@@ -61,41 +60,37 @@ def read_input_table(path: Path, text_columns: Iterable[str], problems: Problems
         return None, fingerprint
     if not raw.startswith(PARQUET):
         return read_csv(path.name, raw, fingerprint, text_columns, problems), fingerprint
-    return _from_parquet(path.name, raw, list(text_columns), problems), fingerprint
-
-
-def _from_parquet(name: str, raw: bytes, text_columns: list[str], problems: Problems) -> pd.DataFrame | None:
     try:
         file = pyarrow.parquet.ParquetFile(BytesIO(raw))
         columns = len(file.schema_arrow.names)
         if columns > MOST_COLUMNS:
-            problems.append(too_wide(name, columns))
-            return None
-        table = with_text(file.read(), text_columns).to_pandas()
+            problems.append(too_wide(path.name, columns))
+            return None, fingerprint
+        return from_arrow(path.name, file.read(), text_columns, problems), fingerprint
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:100]
-        problems.append(f"{name}: a parquet file that is damaged or cut short ({reason}); copy it again")
-        return None
-    if table.index.name == SIG_ID:
-        table = table.reset_index()
-    if problems.repeated(name, table.columns):
-        return None
-    if SIG_ID not in table:
-        problems.append(f"{name}: missing column '{SIG_ID}'")
-        return None
-    if not len(table):
-        problems.append(f"{name}: holds columns and no rows")
-        return None
-    return table
+        problems.append(f"{path.name}: a parquet file that is damaged or cut short ({reason}); copy it again")
+        return None, fingerprint
 
 
-def with_text(table: pa.Table, columns: Iterable[str]) -> pa.Table:
-    """The table with these columns, and ``Metadata_`` columns, as text."""
-    columns = set(columns)
+def from_arrow(name: str, table: pa.Table, text_columns: Iterable[str], problems: Problems) -> pd.DataFrame | None:
+    """A table of a parquet file, with a sig_id column; these columns and ``Metadata_`` columns are text."""
+    text = set(text_columns)
     for place, field in enumerate(table.schema):
-        if (field.name in columns or field.name.startswith(METADATA)) and not pa.types.is_string(field.type):
-            table = table.set_column(place, field.name, table[field.name].cast(pa.string()))
-    return table
+        if (field.name in text or field.name.startswith(METADATA)) and not pa.types.is_string(field.type):
+            table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
+    found = table.to_pandas()
+    if found.index.name == SIG_ID:
+        found = found.reset_index()
+    if problems.repeated(name, found.columns):
+        return None
+    if SIG_ID not in found:
+        problems.append(f"{name}: missing column '{SIG_ID}'")
+    elif not len(found):
+        problems.append(f"{name}: holds columns and no rows")
+    else:
+        return found
+    return None
 
 
 def set_aside(
@@ -119,26 +114,19 @@ def set_aside(
     Returns:
         the table without them, and its ``Metadata_`` columns, same rows, without an index of sig_ids.
     """
-    known = {SIG_ID, *known}
-    strangers = [column for column in table if column not in known]
-    numbers = [column for column in strangers if _holds_row_numbers(column, table[column])]
-    described = [column for column in strangers if column.startswith(METADATA)]
-    rest = [] if strict else [column for column in strangers if column not in {*numbers, *described}]
+    others = [column for column in table if column not in {SIG_ID, *known}]
+    numbers = [name for name in others if _INDEX.fullmatch(name) and pd.api.types.is_integer_dtype(table[name])]
+    described = [column for column in others if column.startswith(METADATA)]
+    rest = [] if strict else [column for column in others if column not in {*numbers, *described}]
     if numbers:
-        problems.note(f"{name}: {_listed(numbers)} holds row numbers (an index saved with the table): set aside")
+        problems.note(f"{name}: {_quoted(numbers)} holds row numbers (an index saved with the table): set aside")
     if described:
         copied = " and copied into the outputs" if carried else ""
-        problems.note(f"{name}: {METADATA} columns are set aside{copied}: {_listed(described)}")
+        problems.note(f"{name}: {METADATA} columns are set aside{copied}: {_quoted(described)}")
     if rest:
-        problems.note(f"{name}: columns that the assay does not have are set aside: {_listed(rest)}")
+        problems.note(f"{name}: columns that the assay does not have are set aside: {_quoted(rest)}")
     return table.drop(columns=[*numbers, *described, *rest]), table[described]
 
 
-def _holds_row_numbers(name: str, values: pd.Series) -> bool:
-    return bool(_INDEX.fullmatch(name)) and pd.api.types.is_integer_dtype(values)
-
-
-def _listed(columns: list[str]) -> str:
-    shown = ", ".join(f"'{column}'" for column in columns[:_NAMED])
-    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
-    return f"column {shown}" if len(columns) == 1 else f"{shown}{more}"
+def _quoted(columns: list[str]) -> str:
+    return ("column " if len(columns) == 1 else "") + listed((f"'{column}'" for column in columns), COLUMNS_SHOWN)

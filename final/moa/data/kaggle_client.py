@@ -33,7 +33,7 @@ class KaggleClient:
 
     def __init__(self, instead: str = ""):
         self._instead = instead
-        # Prefer the client of the environment that runs this, even if that environment is not activated.
+        # The client of the environment that runs this comes first, even if that environment is not activated.
         found = shutil.which("kaggle", path=f"{_folder()}{os.pathsep}{os.environ.get('PATH', '')}")
         if found is None:
             raise UserError(self._words("the kaggle client is not installed: pip install kaggle", ", "))

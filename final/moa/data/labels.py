@@ -24,7 +24,7 @@ def check_labels(
 
     Args:
         name: of the file.
-        table: as read; None if it was not.
+        table: as read; None if it could not be read.
         targets: names of the targets, their number, or None for any.
         features: the checked training rows; None if they are not valid.
         problems: what is wrong is added here.

@@ -23,7 +23,7 @@ import pyarrow.parquet
 from moa.data.assay import COMPETITION, Assay
 from moa.data.checks import Unusual, checked_features
 from moa.data.csv_files import parse_csv
-from moa.data.input_tables import PARQUET, with_text
+from moa.data.input_tables import PARQUET, from_arrow
 from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.errors import UserError
@@ -89,16 +89,11 @@ class Parsed(NamedTuple):
 
 
 def parse_part(part: Part, name: str, schema: Assay = COMPETITION) -> Parsed:
-    """Parse and check the rows of a part.
-
-    Args:
-        part: the part.
-        name: of the file, for messages.
-        schema: columns that the file must have.
-    """
+    """Parse and check the rows of a part of the file ``name``, which must have the columns of the assay ``schema``."""
     problems = Problems(part.first, "row" if part.parquet else "line")
     if part.parquet:
-        table = _parse_arrow(part.content, schema, problems, name)
+        with pa.ipc.open_stream(part.content) as reader:
+            table = from_arrow(name, reader.read_all(), schema.text_columns, problems)
     else:
         parsed = parse_csv(part.content, name, list(schema.text_columns), problems)
         table = None if parsed is None else parsed.to_pandas()
@@ -188,20 +183,6 @@ def _arrow(rows: pa.RecordBatch | pa.Table, schema: pa.Schema) -> bytes:
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write(rows.replace_schema_metadata(None))
     return sink.getvalue().to_pybytes()
-
-
-def _parse_arrow(content: bytes, schema: Assay, problems: Problems, name: str) -> pd.DataFrame | None:
-    with pa.ipc.open_stream(content) as reader:
-        table = reader.read_all()
-    names = table.column_names
-    if not problems.repeated(name, names) and not table.num_rows:
-        problems.append(f"{name}: holds columns and no rows")
-    if problems:
-        return None
-    if SIG_ID not in names:
-        problems.append(f"{name}: missing column '{SIG_ID}'")
-        return None
-    return with_text(table, schema.text_columns).to_pandas()
 
 
 def is_features_file(features: Path, schema: Assay) -> bool:

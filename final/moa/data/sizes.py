@@ -81,22 +81,14 @@ def can_correct(predictions: int, examples: int) -> bool:
 
     Rows of a compound are alike, and where compounds are held out whole, all its rows were predicted by the same units.
     With few compounds such a network memorises what was predicted for each of them. Ten examples for each input is the
-    usual rule of thumb for a model of so few columns; the competition has 16 compounds for each.
-
-    Args:
-        predictions: number of predictions that are read.
-        examples: compounds, or rows where compounds are not known.
+    usual rule of thumb for a model of so few columns; the competition has 16 compounds for each. An example is a
+    compound, or a row where compounds are not known.
     """
     return examples >= EXAMPLES_PER_INPUT * predictions
 
 
 def shrink(config: Config, assay: Assay, rows: int) -> tuple[Config, list[str]]:
-    """A configuration that fits the data.
-
-    Args:
-        config: the settings as asked for.
-        assay: the columns.
-        rows: number of training rows that the model uses.
+    """The settings of ``config`` for so many training ``rows`` and the columns of ``assay``.
 
     Returns:
         the configuration, and each change in words, such as "learner.hidden 2048 → 1024".

@@ -132,7 +132,7 @@ def log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> float:
 
 
 def competition_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd.Series) -> float:
-    """Log loss over all rows, with control rows predicted exactly 0 regardless of their values in ``y_pred``.
+    """Log loss over all rows, with control rows predicted exactly 0, whatever ``y_pred`` holds for them.
 
     Args:
         y_true: 0/1 labels of all rows, shape (rows, targets).
@@ -162,15 +162,9 @@ def treated_log_loss(y_true: pd.DataFrame, y_pred: pd.DataFrame, treated: pd.Ser
 
 
 def treated_to_all(loss: float, n_treated: int, n_all: int) -> float:
-    """Log loss over all rows, from that over treated rows: a control predicted 0 adds nothing (1e-15).
+    """Log loss in nats over all ``n_all`` rows, from the ``loss`` over the ``n_treated`` treated ones.
 
-    Args:
-        loss: over the treated rows.
-        n_treated: number of treated rows.
-        n_all: number of all rows.
-
-    Returns:
-        the loss in nats.
+    A control predicted 0 adds nothing (1e-15).
 
     Raises:
         UserError: there are no treated rows, or more than rows.

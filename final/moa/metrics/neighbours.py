@@ -1,7 +1,7 @@
-"""Cosine k-nearest neighbours, the field's baseline: a row is given the mechanisms of the rows most like it.
+"""Cosine k-nearest neighbours, the field's baseline: a row gets the mechanisms of the most similar rows.
 
-The neighbours of a row are sought among the rows that a model would have been trained on: with the folds of a model,
-those that are in no fold with it; with compounds held out, those of other compounds.
+Neighbours of a row are the rows that a model would have been trained on: with the folds of a model, those of other
+folds; with compounds held out, those of other compounds.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def neighbour_votes(
     Args:
         features: numbers, shape (rows, features), indexed by sig_id; z-scores or others that are comparable.
         y: 0/1 labels, shape (rows, targets), of exactly these rows, in any order.
-        groups: for each row a label, such as its compound or its fold, shape (rows,); a row takes no neighbours with
-            its own label. Several columns, such as the folds of several seeds, give the mean of their predictions. NaN
-            is no label: such a row is everyone's neighbour, and has no prediction in that column.
+        groups: a label of each row, such as its compound or its fold, shape (rows,); rows of one label are never
+            neighbours. Several columns, such as the folds of several seeds, give the mean of their predictions. NaN is
+            no label: such a row can be a neighbour of any row, and has no prediction in that column.
         k: number of neighbours; fewer where fewer rows are left.
         on_part: called with the share of the rows that is done.
         apart: columns, such as the week in which a plate was made, whose value a neighbour must not share either, shape

@@ -1,7 +1,7 @@
 """Measures of ranking, as the field reports them: ROC-AUC, average precision, top-k hits and accuracy.
 
-All are multi-label: a row may have any number of mechanisms, none included. *Micro* pools all (row, target) cells, and
-so weighs a target by its positives; *macro* is the mean over targets. A target without a positive or without a negative
+All are multi-label: a row may have any number of mechanisms, or none. *Micro* pools all (row, target) cells, and so
+weighs a target by its positives; *macro* is the mean over targets. A target without a positive or without a negative
 row has no ROC-AUC and no average precision: it is left out of macro means, and counted.
 """
 
@@ -32,8 +32,8 @@ MEASURES = {
 def areas(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """ROC-AUC and average precision of each column, equal to scikit-learn's, ties included.
 
-    All columns are computed at once: a call of scikit-learn costs milliseconds whatever its rows, and a table by plate
-    with its control takes a hundred thousand of them.
+    All columns are computed at once: a call of scikit-learn takes milliseconds for any number of rows, and a table by
+    plate with its control needs a hundred thousand calls.
 
     Args:
         positive: 0/1 or bool, shape (rows, columns).
@@ -83,32 +83,20 @@ def column_areas(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> pd.DataFrame:
 
 
 def micro_areas(y_true: pd.DataFrame, y_pred: pd.DataFrame) -> tuple[float, float]:
-    """ROC-AUC and average precision over all cells (row, target).
+    """ROC-AUC and average precision over all cells (row, target), in [0, 1]; NaN without a positive or negative cell.
 
-    Args:
-        y_true: 0/1 labels, shape (rows, targets).
-        y_pred: scores of the same rows and targets, in any order.
-
-    Returns:
-        both, in [0, 1]; NaN where there is no positive or no negative cell.
+    ``y_true`` and ``y_pred`` are as in `column_areas`.
     """
     auc, precision = areas(*(values.reshape(-1, 1) for values in _arrays(y_true, y_pred)))
     return float(auc[0]), float(precision[0])
 
 
 def top_hits(y_true: pd.DataFrame, y_pred: pd.DataFrame, k: int) -> pd.Series:
-    """Whether at least one of the ``k`` most likely targets of a row is right.
+    """Whether at least one of the ``k`` most likely targets of a row is right: in [0, 1]; NaN without a positive.
 
-    Equal scores are ordered by lot, and the value is the chance of a hit: a baseline that gives every target the same
-    score is then as good as guessing, and no better for the order of the columns.
-
-    Args:
-        y_true: 0/1 labels, shape (rows, targets).
-        y_pred: scores of the same rows and targets, in any order.
-        k: number of targets.
-
-    Returns:
-        a value in [0, 1] per row; NaN for a row without a positive.
+    Equal scores are ordered at random, and the value is the chance of a hit: a baseline that gives every target the
+    same score is then as good as guessing, whatever the order of the columns. ``y_true`` and ``y_pred`` are as in
+    `column_areas`.
     """
     labels, scores = _arrays(y_true, y_pred)
     labels = labels.astype(bool)
@@ -158,14 +146,7 @@ def measures(y_true: pd.DataFrame, y_pred: pd.DataFrame, probabilities: bool = T
 
 
 def mean_measures(found: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of several results of `measures` over the same rows, such as of the draws of a control.
-
-    Args:
-        found: results of `measures`.
-
-    Returns:
-        the same keys.
-    """
+    """The mean of several results of `measures` over the same rows, ``found``, such as of the draws of a control."""
     counts = {name: found[0][name] for name in ("rows", "labelled", "left_out")}
     return counts | pd.DataFrame(found)[list(MEASURES)].mean().to_dict()
 
