@@ -11,9 +11,10 @@ import csv
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
@@ -24,11 +25,12 @@ from moa.progress import progress
 
 #: Kernels with a GPU that Kaggle runs at a time for one account, and the hours after which it ends one.
 AT_ONCE, HOURS = 2, 12
-PUSHED = "pushed.json"
 _REFUSED = "Kaggle refused this (403): is --user of `moa kaggle package` the account that the token belongs to?"
 _METADATA = {"datasets": "dataset-metadata.json", "kernels": "kernel-metadata.json"}
 
 State = Literal["to push", "running", "complete", "failed", "waits"]
+#: What Kaggle calls the states; any other is a failure.
+_STATES: dict[str, State] = dict.fromkeys(("queued", "running", "new_script"), "running") | {"complete": "complete"}
 
 
 @dataclass
@@ -81,26 +83,20 @@ def find(folder: Path) -> Pushed:
     Raises:
         UserError: there are none, or their metadata cannot be read.
     """
-    datasets = [Item(path, name) for path, name, _ in _metadata(folder, "datasets")]
-    kernels = []
-    for path, name, facts in _metadata(folder, "kernels"):
-        kernels.append(Item(path, name, bool(facts["enable_gpu"]), tuple(facts["kernel_sources"])))
+    datasets, kernels = _items(folder, "datasets"), {kernel.name: kernel for kernel in _items(folder, "kernels")}
     if not kernels:
         raise UserError(f"{folder}: holds no kernels; write them first: moa kaggle package {folder} --user NAME")
-    ordered: list[Item] = []
-    left = {kernel.name: kernel for kernel in kernels}
-    while left:
-        free = [kernel for kernel in left.values() if not any(need in left for need in kernel.needs)]
-        if not free:
-            raise UserError(f"{folder / 'kernels'}: {', '.join(left)} need each other's output; package them again")
-        ordered += free
-        for kernel in free:
-            del left[kernel.name]
-    return Pushed(datasets, ordered)
+    needs = {name: [need for need in kernel.needs if need in kernels] for name, kernel in kernels.items()}
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        names = ", ".join(error.args[1][1:])
+        raise UserError(f"{folder / 'kernels'}: {names} need each other's output; package them again") from None
+    return Pushed(datasets, [kernels[name] for name in order])
 
 
 def quota(client: KaggleClient) -> str:
-    """What is left of this week's GPU hours, in words; empty where the client cannot tell (before 2.0)."""
+    """What is left of this week's GPU hours, in words; empty where the client does not know it (before 2.0)."""
     status, said = client.run("quota", "--csv")
     for row in csv.DictReader(said.splitlines()) if status == 0 else ():
         if row.get("resource") == "GPU":
@@ -133,144 +129,124 @@ def push(
     Raises:
         UserError: Kaggle cannot be reached, or refuses the credentials or a data set.
     """
-    client = client or KaggleClient()
-    pushed, notes = find(folder), _Notes(folder / PUSHED)
-    for dataset in pushed.datasets:
-        _push_dataset(client, dataset, notes, pause, tell)
-    for kernel in pushed.kernels:
-        if notes.has(kernel):
-            kernel.state = _state(client, kernel)
-            if kernel.state == "failed":
-                kernel.state, kernel.why = "to push", ""
-    with progress("kernels", len(pushed.kernels), even=False) as bar:
-        while True:
-            _look(client, pushed.kernels, tell)
-            _push_next(client, pushed.kernels, notes, at_once, tell)
-            running = [kernel.name for kernel in pushed.kernels if kernel.state == "running"]
-            ended = sum(kernel.state in ("complete", "failed") for kernel in pushed.kernels)
-            bar.update(ended, f"running: {', '.join(name.split('/')[-1] for name in running)}" if running else "")
-            if not wait or not any(kernel.state in ("running", "to push") for kernel in pushed.kernels):
-                return pushed
-            pause()
+    return _Push(folder, client or KaggleClient(), pause, tell).run(wait, at_once)
 
 
-class _Notes:
-    """What was pushed with which content, in a JSON file."""
+class _Push:
+    """A push in progress; what was pushed with which content is noted in ``pushed.json``."""
 
-    def __init__(self, path: Path):
-        self._path = path
+    def __init__(self, folder: Path, client: KaggleClient, pause: Callable[[], None], tell: Callable[[str], None]):
+        self.found, self.client, self.pause, self.tell = find(folder), client, pause, tell
+        self.file = folder / "pushed.json"
         try:
-            noted = json.loads(path.read_text())
+            noted = json.loads(self.file.read_text())
         except (OSError, ValueError):  # a file that cannot be read only means that all is pushed again
             noted = {}
-        self._noted = noted if isinstance(noted, dict) else {}
+        self.noted = noted if isinstance(noted, dict) else {}
 
-    def has(self, item: Item) -> bool:
-        return self._noted.get(item.name) == item.content
+    def run(self, wait: bool, at_once: int) -> Pushed:
+        kernels = self.found.kernels
+        for dataset in self.found.datasets:
+            self.push_dataset(dataset)
+        for kernel in kernels:
+            if self.is_noted(kernel) and self.look(kernel) == "failed":
+                kernel.state, kernel.why = "to push", ""
+        with progress("kernels", len(kernels), even=False) as bar:
+            while True:
+                self.look_at_all()
+                self.push_next(at_once)
+                running = [kernel.name.split("/")[-1] for kernel in kernels if kernel.state == "running"]
+                ended = sum(kernel.state in ("complete", "failed") for kernel in kernels)
+                bar.update(ended, f"running: {', '.join(running)}" if running else "")
+                if not wait or not any(kernel.state in ("running", "to push") for kernel in kernels):
+                    return self.found
+                self.pause()
 
-    def add(self, item: Item) -> None:
-        self._noted[item.name] = item.content
-        write_json(self._path, self._noted)
+    def is_noted(self, item: Item) -> bool:
+        return self.noted.get(item.name) == item.content
+
+    def note(self, item: Item) -> None:
+        self.noted[item.name] = item.content
+        write_json(self.file, self.noted)
+
+    def ask(self, *words: str) -> str:
+        """What the client prints."""
+        status, said = self.client.run(*words)
+        if status:
+            raise self.client.problem(said, _REFUSED)
+        return said
+
+    def push_dataset(self, item: Item) -> None:
+        """Create the data set, or a new version of it, and wait until Kaggle has unpacked it."""
+        if not self.is_noted(item):
+            there = self.client.run("datasets", "status", item.name)[0] == 0
+            how = ("version", "-m", f"content {item.content[:12]}") if there else ("create",)
+            said = self.ask("datasets", *how, "-p", str(item.folder), "--dir-mode", "zip")
+            if problem := re.search(r"(?:creation|version) error: (.+)", said):
+                raise UserError(f"Kaggle does not take the data set {item.name}: {problem[1]}")
+            self.note(item)
+            self.tell(f"{item.name}: {'new version' if there else 'created'}")
+        while "ready" not in (said := self.ask("datasets", "status", item.name)).lower():
+            if re.search(r"\b(error|failed|deleted)\b", said.lower()):
+                raise UserError(f"Kaggle could not unpack the data set {item.name}: {said.strip()}; push it again")
+            self.pause()
+        item.state = "complete"
+
+    def look(self, kernel: Item) -> State:
+        """Ask for a kernel's state, and keep it."""
+        said = self.ask("kernels", "status", kernel.name)
+        found = re.search(r'has status "(?:\w+\.)?(\w+)"', said)
+        word = found[1].lower() if found else ""
+        kernel.state = _STATES.get(word, "failed")
+        if kernel.state == "failed":
+            message = re.search(r'Failure message: "(.+)"', said)
+            kernel.why = message[1] if message else (word or "no status")
+        return kernel.state
+
+    def look_at_all(self) -> None:
+        """Ask for the state of what runs, and let those that need a failed kernel wait."""
+        hopeless = set()
+        for kernel in self.found.kernels:  # those it needs come before it, so that this reaches through chains
+            if kernel.state == "running" and self.look(kernel) != "running":
+                self.tell(f"{kernel.name}: {kernel.state}{': ' + kernel.why if kernel.why else ''}")
+            if kernel.state == "to push" and hopeless.intersection(kernel.needs):
+                kernel.state = "waits"
+            if kernel.state in ("failed", "waits"):
+                hopeless.add(kernel.name)
+
+    def push_next(self, at_once: int) -> None:
+        """Push the kernels whose sources are complete, no more with a GPU than may run at a time."""
+        kernels = self.found.kernels
+        incomplete = {kernel.name for kernel in kernels if kernel.state != "complete"}
+        for kernel in kernels:
+            if kernel.state != "to push" or incomplete.intersection(kernel.needs):
+                continue
+            if kernel.gpu and sum(other.gpu and other.state == "running" for other in kernels) >= at_once:
+                continue
+            said = self.ask("kernels", "push", "-p", str(kernel.folder))
+            refused = re.search(r"Kernel push error: (.+)", said)
+            if refused and "session count" in refused[1].lower():  # other kernels of this account use the GPUs
+                return
+            lost = re.search(r"not valid (?:dataset|competition|kernel) sources .*: (.+)", said)
+            if refused or lost:
+                kernel.state = "failed"
+                kernel.why = refused[1] if refused else f"Kaggle does not find what it attaches: {lost[1]}"
+                self.tell(f"{kernel.name}: {'not taken: ' if refused else ''}{kernel.why}")
+                continue
+            self.note(kernel)
+            kernel.state = "running"
+            self.tell(f"{kernel.name}: pushed")
 
 
-def _metadata(folder: Path, kind: str) -> Iterator[tuple[Path, str, dict]]:
+def _items(folder: Path, kind: str) -> list[Item]:
+    """The folders of a kind, with what their metadata say."""
+    found = []
     for path in sorted((folder / kind).glob("*/")):
         file = path / _METADATA[kind]
         try:
             facts = json.loads(file.read_text())
-            yield path, str(facts["id"]), {"enable_gpu": False, "kernel_sources": [], **facts}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            needs = tuple(facts.get("kernel_sources", ()))
+            found.append(Item(path, str(facts["id"]), bool(facts.get("enable_gpu")), needs))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{file}: cannot be read ({type(error).__name__}); package the folders again") from None
-
-
-def _ask(client: KaggleClient, *words: str) -> str:
-    """What the client prints.
-
-    Raises:
-        UserError: it failed.
-    """
-    status, said = client.run(*words)
-    if status:
-        raise client.problem(said, _REFUSED)
-    return said
-
-
-def _push_dataset(
-    client: KaggleClient, item: Item, notes: _Notes, pause: Callable[[], None], tell: Callable[[str], None]
-) -> None:
-    """Create the data set, or a new version of it, and wait until Kaggle has unpacked it."""
-    if not notes.has(item):
-        there = client.run("datasets", "status", item.name)[0] == 0
-        how = ("version", "-m", f"content {item.content[:12]}") if there else ("create",)
-        said = _ask(client, "datasets", *how, "-p", str(item.folder), "--dir-mode", "zip")
-        if problem := re.search(r"(?:creation|version) error: (.+)", said):
-            raise UserError(f"Kaggle does not take the data set {item.name}: {problem[1]}")
-        notes.add(item)
-        tell(f"{item.name}: {'new version' if there else 'created'}")
-    while True:
-        said = _ask(client, "datasets", "status", item.name)
-        if "ready" in said.lower():
-            item.state = "complete"
-            return
-        if re.search(r"\b(error|failed|deleted)\b", said.lower()):
-            raise UserError(f"Kaggle could not unpack the data set {item.name}: {said.strip()}; push it again")
-        pause()
-
-
-def _state(client: KaggleClient, kernel: Item) -> State:
-    said = _ask(client, "kernels", "status", kernel.name)
-    found = re.search(r'has status "(?:\w+\.)?(\w+)"', said)
-    word = found[1].lower() if found else ""
-    if word == "complete":
-        return "complete"
-    if word in ("queued", "running", "new_script"):
-        return "running"
-    message = re.search(r'Failure message: "(.+)"', said)
-    kernel.why = message[1] if message else (word or "no status")
-    return "failed"
-
-
-def _look(client: KaggleClient, kernels: list[Item], tell: Callable[[str], None]) -> None:
-    """Ask for the state of what runs, and let those that need a failed kernel wait."""
-    for kernel in kernels:
-        if kernel.state == "running":
-            kernel.state = _state(client, kernel)
-            if kernel.state != "running":
-                tell(f"{kernel.name}: {kernel.state}{': ' + kernel.why if kernel.why else ''}")
-    by_name = {kernel.name: kernel for kernel in kernels}
-    for kernel in kernels:  # those it needs come before it, so that this reaches through chains
-        if kernel.state == "to push" and any(_hopeless(by_name.get(need)) for need in kernel.needs):
-            kernel.state = "waits"
-
-
-def _hopeless(kernel: Item | None) -> bool:
-    return kernel is not None and kernel.state in ("failed", "waits")
-
-
-def _push_next(
-    client: KaggleClient, kernels: list[Item], notes: _Notes, at_once: int, tell: Callable[[str], None]
-) -> None:
-    """Push the kernels whose sources are complete, no more with a GPU than may run at a time."""
-    complete = {kernel.name for kernel in kernels if kernel.state == "complete"}
-    packed = {kernel.name for kernel in kernels}
-    for kernel in kernels:
-        if kernel.state != "to push" or not (set(kernel.needs) & packed) <= complete:
-            continue
-        if kernel.gpu and sum(other.gpu and other.state == "running" for other in kernels) >= at_once:
-            continue
-        said = _ask(client, "kernels", "push", "-p", str(kernel.folder))
-        refused = re.search(r"Kernel push error: (.+)", said)
-        if refused and "session count" in refused[1].lower():  # other kernels of this account use the GPUs
-            return
-        if refused:
-            kernel.state, kernel.why = "failed", refused[1]
-            tell(f"{kernel.name}: not taken: {kernel.why}")
-            continue
-        lost = re.search(r"not valid (?:dataset|competition|kernel) sources .*: (.+)", said)
-        if lost:
-            kernel.state, kernel.why = "failed", f"Kaggle does not find what it attaches: {lost[1]}"
-            tell(f"{kernel.name}: {kernel.why}")
-            continue
-        notes.add(kernel)
-        kernel.state = "running"
-        tell(f"{kernel.name}: pushed")
+    return found
