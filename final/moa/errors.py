@@ -23,11 +23,11 @@ class DataError(UserError):
 
     def __init__(self, problems: list[str]):
         self.problems = list(problems)
-        head = f"{counted(len(self.problems), 'problem')} in the data:"
-        super().__init__("\n".join([head, *(f"  - {problem}" for problem in self.problems)]))
+        super().__init__(self.problems)  # an argument, so that an error of another process keeps them
 
-    def __reduce__(self) -> tuple[Any, ...]:  # an error of another process keeps its problems
-        return type(self), (self.problems,)
+    def __str__(self) -> str:
+        head = f"{counted(len(self.problems), 'problem')} in the data:"
+        return "\n".join([head, *(f"  - {problem}" for problem in self.problems)])
 
 
 class StoreError(UserError):

@@ -29,17 +29,10 @@ def load_assay(folder: Path) -> Assay:
         DataError: lists what is wrong with the file.
     """
     path = Path(folder) / ASSAY
-    return read_assay(path) if os.path.lexists(path) else COMPETITION
-
-
-def read_assay(path: Path) -> Assay:
-    """The assay that a JSON file describes.
-
-    Raises:
-        DataError: lists what is wrong with the file.
-    """
+    if not os.path.lexists(path):
+        return COMPETITION
     try:
-        raw = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
+        raw = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
         return Assay.model_validate(raw)
     except ValidationError as error:
         raise DataError(list(dict.fromkeys(_problems(path, error, raw)))[:_SHOWN]) from None

@@ -95,22 +95,21 @@ class Control(AssayPart):
 def groups_of(value: Any) -> Any:
     """Groups from their mapping in JSON, each with a prefix."""
     if isinstance(value, dict):
-        if not all(isinstance(group, dict) for group in value.values()):
-            name = next(name for name, group in value.items() if not isinstance(group, dict))
-            raise ValueError(f'group \'{name}\' is no object; write "{name}": {{"columns": [...]}}')
+        for name, group in value.items():
+            if not isinstance(group, dict):
+                raise ValueError(f'group \'{name}\' is no object; write "{name}": {{"columns": [...]}}')
         value = [{**group, "name": name} for name, group in value.items()]
-    if isinstance(value, Sequence) and (odd := [each for each in value if not isinstance(each, FeatureGroup | dict)]):
-        raise ValueError(f'group {odd[0]!r} is no object; write {{"{odd[0]}": {{"columns": [...]}}}}')
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise ValueError('expected an object such as {"genes": {"columns": ["g-0", ...]}}')
-    known = [each.name if isinstance(each, FeatureGroup) else each.get("name", "") for each in value]
-    prefixes = dict(zip(known, prefixes_of(known), strict=True))
-    return [
-        each.model_copy(update={"prefix": each.prefix or prefixes[each.name]})
-        if isinstance(each, FeatureGroup)
-        else {"prefix": prefixes[each.get("name", "")], **each}
-        for each in value
-    ]
+    for each in value:
+        if not isinstance(each, FeatureGroup | dict):
+            raise ValueError(f'group {each!r} is no object; write {{"{each}": {{"columns": [...]}}}}')
+    groups = [dict(each) for each in value]
+    prefixes = prefixes_of([group.get("name", "") for group in groups])
+    for group, prefix in zip(groups, prefixes, strict=True):
+        if group.get("prefix", "") == "":
+            group["prefix"] = prefix
+    return groups
 
 
 def prefixes_of(names: Sequence[str]) -> list[str]:
