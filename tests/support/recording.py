@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from moa.features import UMAPEmbedding
-from moa.features.pipeline import NoStore
+from moa.features.fits import NoStore
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from moa.errors import UserError
+from moa.features.fits import Fits, NoStore
 from moa.words import shown
 
 if TYPE_CHECKING:
@@ -43,41 +44,6 @@ def excluding(*columns: str) -> Selector:
 def positions(start: int, stop: int | None) -> Selector:
     """Select by position in the current frame: from ``start`` up to, not including, ``stop``; None: to the end."""
     return lambda available: available[start:stop]
-
-
-class Fits(Protocol):
-    """Fits transformers and keeps the fits, or returns an equal fit made before."""
-
-    def fit(self, transformer: Any, X: Any, y: np.ndarray | None) -> tuple[Any, str]:
-        """Return the fitted transformer and the key under which ``load`` finds it."""
-        ...
-
-    def load(self, key: str) -> Any:
-        """Return the fit with this key."""
-        ...
-
-
-class NoStore:
-    """Keeps fits in memory only: for notebooks, tests, and pipelines that are fitted inside a unit.
-
-    Args:
-        fits: those that are there already, by key.
-    """
-
-    def __init__(self, fits: dict[str, Any] | None = None) -> None:
-        self._fits: dict[str, Any] = dict(fits or {})
-
-    def fit(self, transformer: Any, X: Any, y: np.ndarray | None) -> tuple[Any, str]:
-        """Fit a clone of the transformer."""
-        from sklearn.base import clone
-
-        key = f"fit-{len(self._fits)}"
-        self._fits[key] = clone(transformer).fit(X, y)
-        return self._fits[key], key
-
-    def load(self, key: str) -> Any:
-        """Return the fit with this key."""
-        return self._fits[key]
 
 
 @dataclass(frozen=True)
@@ -323,11 +289,12 @@ def _fit_step(
     elif step.output == "select":
         outputs = [column for column, kept in zip(inputs, transformer.get_support(), strict=True) if kept]
     else:
-        own = list(transformer.get_feature_names_out(inputs)) if step.own_names else None
-        if own is None:
+        if step.own_names:
+            names = transformer.get_feature_names_out(inputs)
+        else:
             width = np.asarray(transformer.transform(_values(rows.iloc[:1], inputs, transformer))).shape[1]
-            own = [f"{step.name}-{i}" for i in range(width)]
-        outputs = [f"{step.prefix}{name}" for name in own]
+            names = [f"{step.name}-{i}" for i in range(width)]
+        outputs = [f"{step.prefix}{name}" for name in names]
     if step.output in ("append", "replace"):
         there = set(train.columns) - (set(inputs) if step.output == "replace" else set())
         twice = [name for name in outputs if name in there]

@@ -30,7 +30,7 @@ STORED = {
 
 #: Type names of this package that a reader of stored fits may construct, besides those that skops trusts by default.
 TRUSTED_TYPES = tuple(f"{PACKAGE}.{name}" for name in STORED)
-#: Transformers of recipes of one's own.
+#: Transformers of users' recipes.
 _own: set[str] = set()
 
 Class = TypeVar("Class", bound=type)

@@ -1,1 +1,1 @@
-"""What is trained in a unit: a folder a family of networks."""
+"""What is trained in a unit: one folder per family of networks."""

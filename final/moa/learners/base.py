@@ -55,7 +55,7 @@ class Fitted:
         history: one mapping per epoch, with at least ``epoch``, ``train_loss`` and ``valid_loss``.
         oof: honest predictions of the validation rows, shape (n_valid, targets), where ``predict`` would not give them
             because training went on with these rows afterwards; None: ``predict`` gives them.
-        variants: other predictions of the validation rows by name, same shape, stored beside the honest ones.
+        variants: other predictions of the validation rows by name, same shape, stored with the honest ones.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -79,7 +79,7 @@ class EpochCallback:
 
 
 class Learner(Protocol):
-    """Frozen hyper-parameters that can be fitted to a fold; see ``Traits`` for what its class can state besides."""
+    """Frozen hyper-parameters that can be fitted to a fold; its class can state ``Traits``."""
 
     def fit(
         self,
@@ -121,12 +121,12 @@ class Learner(Protocol):
 
 
 class Traits(BaseModel):
-    """What training asks of a learner besides its methods: attributes of its class, with a default for each.
+    """What training needs to know of a learner: attributes that its class may have, with a default for each.
 
     Attributes:
         parallel: how units run at the same time on a CPU: "threads" where training draws random numbers from
             generators of its own only; "processes" where it also uses global generators.
-        training_options: names of ``Runtime`` fields that change how this learner is trained, besides the device.
+        training_options: names of ``Runtime`` fields that change how this learner is trained; not the device.
         fixed_epochs: True where all epochs are run, so that the last can be kept instead of the best; False where the
             validation loss decides when training stops.
         precisions: values of ``Runtime.precision`` that ``predict`` accepts.

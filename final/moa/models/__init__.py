@@ -1,1 +1,1 @@
-"""One file a single model: its configuration and how its stages are wired; and what a model is in general."""
+"""One file per kind of single model: its settings and its stages; and what a model is in general."""

@@ -85,7 +85,7 @@ class Published:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What of a data set settings depend on.
+    """What settings depend on in a data set.
 
     Attributes:
         assay: its columns.
@@ -114,12 +114,12 @@ class Recipe:
         config: the published settings (profile "kaggle").
         stages: builds the stages from a configuration and the data's schema; the last stage predicts the scored
             targets.
-        published: the winners' figures; None for a model of one's own.
+        published: the winners' figures; None for models outside of the package.
         rows: which training rows are used.
         demo: overlay of the "demo" profile: nested mapping of fields to values.
         left_out: names of the settings, from the configuration, that have no effect on the stages it gives.
         least_columns: number of columns that each feature group must have.
-        adapt: fits the settings to what a data set has, beside its size: gives the settings and what was changed.
+        adapt: fits the settings to what a data set has, apart from its size; gives the settings and what was changed.
         version: raised when the same settings would train something else; weights of another version are refused.
     """
 
@@ -164,15 +164,7 @@ class Recipe:
             raise wrong_settings(self.name, self.config, error) from None
 
     def needs(self, config: ModelConfig, schema: Assay = COMPETITION) -> dict[str, bool]:
-        """Which optional files the model needs, as arguments of ``moa.data.dataset.load_dataset``.
-
-        Args:
-            config: the settings.
-            schema: the assay of the data.
-
-        Returns:
-            "drugs" and "nonscored", each True or False.
-        """
+        """Which optional files a model of settings ``config`` needs for an assay ``schema``; see ``needs_of``."""
         return needs_of(self.stages(config, schema))
 
     def fit_to(self, config: ModelConfig, facts: DataFacts) -> tuple[ModelConfig, list[str]]:
@@ -200,7 +192,7 @@ class Recipe:
 
 
 def needs_of(stages: Iterable[Stage]) -> dict[str, bool]:
-    """Which optional files stages need, as arguments of ``moa.data.dataset.load_dataset``."""
+    """Which optional files stages need: "drugs" and "nonscored" of ``moa.data.dataset.load_dataset``."""
     stages = list(stages)
     return {
         "drugs": any(stage.folds.needs_drugs for stage in stages),

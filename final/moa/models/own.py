@@ -1,7 +1,7 @@
-"""Models of one's own, in files outside of this package.
+"""Users' models, in files outside of this package.
 
 Such a file is a Python module with a list ``RECIPES``, like those of this folder; ``moa models new NAME`` writes one to
-begin with. Reading it runs it, so a recipe is only read from a file that the user names, never from one that a weights
+start from. Reading it runs it, so a recipe is only read from a file that the user names, never from one that a weights
 folder names.
 """
 
@@ -29,7 +29,7 @@ _folders: set[Path] = set()
 def load_recipes(file: Path | str) -> list[Recipe]:
     """Read the recipes of a file, so that they can be trained, predicted and reported on by name like the package's.
 
-    A file that was edited since it was read is read again. Files beside it can be imported by it.
+    A file that was edited since it was read is read again. It can import files of its folder.
 
     Raises:
         UserError: there is no such file, it fails, or holds no recipes.
@@ -57,7 +57,7 @@ def load_recipes(file: Path | str) -> list[Recipe]:
 
 
 def _module(path: Path, texts: dict[str, str], file: Path | str) -> ModuleType:
-    """The file as a module: the one that was made before if its sources, and those beside it, are the same."""
+    """The file as a module: the one read before, if its source and those of its imports in the folder are the same."""
     known = sys.modules.get(path.stem)
     if known is not None and _origin(known) == path and getattr(known, SOURCE, None) == texts:
         return known
@@ -103,7 +103,7 @@ def _import(path: Path, file: Path | str) -> ModuleType:
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a copy may be older than an edit of this second
     try:
         return importlib.import_module(path.stem)
-    # Whatever goes wrong in a user's file is told with its line; a traceback would mostly show this package.
+    # Any failure of a user's file is reported with its line; a traceback would mostly show this package.
     except Exception as error:
         line = next((f" line {each.lineno}" for each in reversed(traceback.extract_tb(error.__traceback__))
                      if Path(each.filename).resolve() == path), "")  # fmt: skip

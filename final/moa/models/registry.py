@@ -1,4 +1,4 @@
-"""All recipes by name: those of this package, and those of files of one's own that were read."""
+"""All recipes by name: those of this package, and those of users' files that were read."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from moa.words import shown
 
 #: Attribute of a module that ``moa.models.own`` read: the sources as they were then.
 SOURCE = "__moa_source__"
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 #: Characters that are shown before the place where a line differs.
 _LEAD = 25
 
@@ -24,7 +25,7 @@ _LEAD = 25
 def code_of(model: Recipe) -> dict[str, str]:
     """Source of the files outside of this package that define a model, by file name.
 
-    These are the files of its stages' function and its settings, and the files beside them that they import. What is
+    These are the files of its stages' function and its settings, and what they import from their folders. What is
     defined in a notebook, or in a program that is running, has no file here: only its structure is compared.
     """
     files: dict[str, str] = dict(getattr(_function(model.stages), "__globals__", {}).get(SOURCE, {}))
@@ -37,7 +38,7 @@ def code_of(model: Recipe) -> dict[str, str]:
 
 
 def sources(path: Path) -> dict[str, str]:
-    """Source of a file and of the files beside it that it imports, by file name."""
+    """Source of a file and of what it imports from its folder, by file name."""
     files: dict[str, str] = {}
     _collect(path, files)
     return files
@@ -50,7 +51,7 @@ def _function(what: Any) -> Any:
 
 
 def _collect(path: Path, files: dict[str, str]) -> None:
-    """Add a file, and the files beside it that it imports."""
+    """Add a file, and what it imports from its folder."""
     if path.name in files:
         return
     try:
@@ -77,7 +78,7 @@ def _imported(tree: ast.AST) -> list[str]:
 
 
 def changed_code(there: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    """The first line in which the sources differ, in words; None if they do nowhere but in comments and layout."""
+    """The first line in which the sources differ, in words; None if only comments or layout differ."""
     for name in dict.fromkeys([*now, *there]):
         if name not in now or name not in there:
             return f"{shown(name)}: only {'now' if name in now else 'there'}"
@@ -104,12 +105,6 @@ def _statements(text: str) -> list[str]:
     except (ValueError, SyntaxError, RecursionError):
         return text.splitlines()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body[0] = ast.Pass()
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body[0] = ast.Pass()
     return ast.unparse(tree).splitlines()

@@ -78,25 +78,15 @@ def features(config: ThreeStageConfig, schema: Assay, earlier: str | None = None
 
 def predictions_alone(config: ThreeStageConfig, schema: Assay, earlier: str) -> FeaturePipeline:
     """Only the ranked predictions of an earlier stage."""
-    return FeaturePipeline(
-        [
-            keep_treated(schema),
-            drop("all but predictions", lambda available: [c for c in available if not c.startswith(f"{earlier}:")]),
-            _rank_predictions(config, earlier),
-        ]
-    )
+    others = drop("all but predictions", lambda available: [c for c in available if not c.startswith(f"{earlier}:")])
+    return FeaturePipeline([keep_treated(schema), others, _rank_predictions(config, earlier)])
 
 
 def _rank_predictions(config: ThreeStageConfig, earlier: str) -> Step:
     from moa.features import GaussianRank
 
-    return Step(
-        f"{earlier} rank",
-        GaussianRank(random_state=config.meta_rank_seed),
-        starting(f"{earlier}:"),
-        "in place",
-        fit_on="train",
-    )
+    rank = GaussianRank(random_state=config.meta_rank_seed)
+    return Step(f"{earlier} rank", rank, starting(f"{earlier}:"), "in place", fit_on="train")
 
 
 def stages(config: ThreeStageConfig, schema: Assay) -> tuple[Stage, ...]:
@@ -111,15 +101,8 @@ def stages(config: ThreeStageConfig, schema: Assay) -> tuple[Stage, ...]:
     first = Stage("stage1", "nonscored", make, first_folds, config.seeds, config.stage1)
     uses = ("stage1",) if config.meta_features else ()
     second = Stage("stage2", "scored", partial(make, *uses), config.folds, config.seeds, config.stage2, uses=uses)
-    third = Stage(
-        "stage3",
-        "scored",
-        partial(predictions_alone, config, schema, "stage2"),
-        third_folds,
-        config.seeds,
-        config.stage3,
-        uses=("stage2",),
-    )
+    alone = partial(predictions_alone, config, schema, "stage2")
+    third = Stage("stage3", "scored", alone, third_folds, config.seeds, config.stage3, uses=("stage2",))
     return (*([first] if config.meta_features else []), second, *([third] if config.correction else []))
 
 

@@ -127,21 +127,19 @@ def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePi
 
 def stages(config: TwoHeadsConfig, schema: Assay) -> tuple[Stage, ...]:
     """Phase 1 on all nonscored targets; phases 2 and 3 on the scored ones, starting from phase 1's weights."""
-    make, inside = partial(features, config, schema), partial(unit_features, config, schema)
-    second = Stage(
-        "phase2",
-        "scored",
-        make,
-        config.folds,
-        config.seeds,
-        config.phase2,
-        starts_from="phase1" if config.phase1 else None,
-        unit_features=inside,
+    stage = partial(
+        Stage,
+        features=partial(features, config, schema),
+        folds=config.folds,
+        seeds=config.seeds,
+        unit_features=partial(unit_features, config, schema),
     )
     if config.phase1 is None:
-        return (second,)
-    first = Stage("phase1", "nonscored-all", make, config.folds, config.seeds, config.phase1, unit_features=inside)
-    return first, second
+        return (stage("phase2", "scored", learner=config.phase2),)
+    return (
+        stage("phase1", "nonscored-all", learner=config.phase1),
+        stage("phase2", "scored", learner=config.phase2, starts_from="phase1"),
+    )
 
 
 def adapt(config: TwoHeadsConfig, facts: DataFacts) -> tuple[TwoHeadsConfig, list[str]]:

@@ -77,7 +77,7 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
 
     from moa.features import GaussianRank, UMAPEmbedding
 
-    varying, seed = VarianceThreshold(config.least_variance), config.reduction_seed
+    measured, seed = excluding(*schema.control_columns, *schema.condition_columns), config.reduction_seed
     steps = [Step("rank", GaussianRank(random_state=config.rank_seed), named(*schema.values), "in place")]
     for group in schema.groups:
         size = components(group, config.gene_components, config.cell_components)
@@ -87,20 +87,8 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
             size = components(group, config.gene_umap, config.cell_umap)
             umap = UMAPEmbedding(size, random_state=seed, keep_fitted=False)
             steps.append(Step(f"{group.prefix}-umap", umap, named(*group.columns), fit_on="train"))
-    return FeaturePipeline(
-        [
-            *steps,
-            Step(
-                "varying",
-                varying,
-                excluding(*schema.control_columns, *schema.condition_columns),
-                "select",
-                fit_on="train",
-            ),
-            keep_treated(schema),
-            *encode_conditions(schema),
-        ]
-    )
+    steps.append(Step("varying", VarianceThreshold(config.least_variance), measured, "select", fit_on="train"))
+    return FeaturePipeline([*steps, keep_treated(schema), *encode_conditions(schema)])
 
 
 def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) -> FeaturePipeline:
@@ -132,25 +120,14 @@ def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) ->
 def stages(config: TwoStageConfig, schema: Assay) -> tuple[Stage, ...]:
     """The perceptron and TabNet; without meta-features only TabNet."""
     nonscored, tabnet = config.nonscored, config.tabnet
-    uses = ("stage1",) if config.meta_features else ()
-    first = Stage(
-        "stage1",
-        "nonscored",
-        partial(nonscored_features, nonscored, schema),
-        nonscored.folds,
-        nonscored.seeds,
-        nonscored.learner,
+    learner, make = _with_categories(tabnet.learner, schema), partial(tabnet_features, tabnet, schema)
+    if not config.meta_features:
+        return (Stage("tabnet", "scored", partial(make, False), tabnet.folds, tabnet.seeds, learner),)
+    first = partial(nonscored_features, nonscored, schema)
+    return (
+        Stage("stage1", "nonscored", first, nonscored.folds, nonscored.seeds, nonscored.learner),
+        Stage("tabnet", "scored", partial(make, True), tabnet.folds, tabnet.seeds, learner, uses=("stage1",)),
     )
-    second = Stage(
-        "tabnet",
-        "scored",
-        partial(tabnet_features, tabnet, schema, config.meta_features),
-        tabnet.folds,
-        tabnet.seeds,
-        _with_categories(tabnet.learner, schema),
-        uses=uses,
-    )
-    return (first, second) if config.meta_features else (second,)
 
 
 def _with_categories(learner: TabNetLearner, schema: Assay) -> TabNetLearner:

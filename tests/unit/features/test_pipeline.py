@@ -10,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.features.condition_steps import keep_treated
-from moa.features.pipeline import FeaturePipeline, NoStore, Step, drop, excluding, named, positions, starting
+from moa.features.fits import NoStore
+from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, named, positions, starting
 
 
 @pytest.fixture

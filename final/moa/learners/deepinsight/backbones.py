@@ -21,12 +21,11 @@ from moa.environment import PRETRAINED, needs, pretrained_folder
 from moa.errors import UserError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
     State = dict[str, Tensor]
 
-#: Names under which training programs keep the state of a network beside that of the training.
+#: Names under which training programs store the state of a network in a larger dictionary.
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "module")
 
 
@@ -223,7 +222,7 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None, only: str | 
     for download in backbone.downloads():
         try:
             state = download()
-        # Whatever goes wrong with a server, in any of the libraries, leads to the one message below.
+        # Any failure of a server, in any of the libraries, leads to the one message below.
         except Exception as error:
             problems.append(f"{type(error).__name__}: {error}".splitlines()[0])
             continue
@@ -253,14 +252,14 @@ def _read(path: Path) -> tuple[State, str]:
     except Exception as error:
         raise UserError(f"{path} is not a file of weights ({type(error).__name__}); fetch it again") from error
     if state is None:
-        raise UserError(f"{path} is not a file of weights (it holds other things than tensors by name); fetch it again")
+        raise UserError(f"{path} is not a file of weights (it holds other things than named tensors); fetch it again")
     return state, checksum
 
 
 def _unwrapped(value: Any) -> State | None:
-    """The state of a network, of which training programs keep more: wrapped in a dictionary, or under longer names.
+    """The state of a network as training programs store it: inside other dictionaries, or under longer names.
 
-    None where there is none. Averaged weights come before the others, as in timm.
+    None where there is none. Averaged weights are preferred, as in timm.
     """
     import torch
 
@@ -286,14 +285,11 @@ def _checked(backbone: Backbone, state: State, source: str) -> State:
         expected = backbone.build().state_dict()
     # Old files lack batch norm's counters, which do not affect the result.
     state = {name: value for name, value in expected.items() if name.endswith("num_batches_tracked")} | state
-    wrong = [name for name in expected.keys() | state.keys() if _shape(expected, name) != _shape(state, name)]
+    wanted, found = ({name: value.shape for name, value in each.items()} for each in (expected, state))
+    wrong = [name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)]
     if wrong:
         raise UserError(f"{source} does not hold the weights of {backbone.name}: '{min(wrong)}' differs or is missing")
     return state
-
-
-def _shape(state: State, name: str) -> torch.Size | None:
-    return state[name].shape if name in state else None
 
 
 def _from_url(url: str) -> State:

@@ -14,9 +14,9 @@ import numpy as np
 from moa.learners.deepinsight.feature_map import digitize
 from moa.words import listed
 
-#: A map is remarked on if it uses less than this share of the pixels that its features could use.
+#: A map is crowded if it uses less than this share of the pixels that its features could use.
 CROWDED = 1 / 3
-#: Outlying features are looked for up to this share of all, and named up to this number.
+#: Largest share of features that are taken for outliers, and the number of them that is named.
 _OUTLIERS, _NAMED = 0.05, 5
 
 
@@ -29,7 +29,7 @@ class Crowding:
         pixels: all pixels.
         usable: the most that the features could use: one each, or all pixels.
         outliers: features without which the others would use at least `CROWDED` of what they could, the farthest
-            first; empty for a map that is not crowded, or where no few features cause it.
+            first; empty for a map that is not crowded, or where it is not a few features that cause it.
         without: pixels that the others would use without them.
     """
 
@@ -41,12 +41,12 @@ class Crowding:
 
     @property
     def crowded(self) -> bool:
-        """Whether the map deserves a remark."""
+        """Whether the map uses too few pixels."""
         return self.used < CROWDED * self.usable
 
     @property
     def remark(self) -> str:
-        """What is to be said about the map; empty if nothing is."""
+        """A sentence on a crowded map; empty for others."""
         if not self.crowded:
             return ""
         words = f"The map uses {self.used:,} of {self.pixels:,} pixels, and its features could use {self.usable:,}"

@@ -1,7 +1,7 @@
 """Fetch ImageNet weights into a folder, for machines and Kaggle kernels without internet.
 
-A download that was cut short goes on where it stopped. A file gets its name when it is whole, its checksum is right and
-the backbone takes its tensors.
+An interrupted download goes on where it stopped. A file gets its name once it is whole, its checksum is right and the
+backbone takes its tensors.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Fetched:
 
     Attributes:
         path: where it is.
-        address: where it came from; "" if it was there before.
+        address: where it came from; "" if it existed before.
         size: bytes.
         sha256: its checksum.
     """
@@ -44,12 +44,12 @@ class Fetched:
 def fetch_pretrained(
     backbone: Backbone, folder: Path, tell: Callable[[str, int, int | None], None] = lambda name, done, size: None
 ) -> Fetched:
-    """The ImageNet weights of a backbone, in ``folder``; what is there already is checked and kept.
+    """The ImageNet weights of a backbone, in ``folder``; a file that exists is checked and kept.
 
     Args:
         backbone: EfficientNet or ResNeSt.
         folder: is made where it does not exist.
-        tell: called with the file's name, the bytes that are there and the size of the whole, as they come.
+        tell: called with the file's name, the bytes that have arrived and the size of the whole.
 
     Raises:
         UserError: no address answers, a checksum is wrong, or the file belongs to another network.
@@ -96,10 +96,10 @@ def _download(address: str, path: Path, tell: Callable[[int, int | None], None])
     except urllib.error.HTTPError as error:
         if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
-        part.unlink()  # more is there than the file holds: the file has changed
+        part.unlink()  # it is longer than the file, which has changed
         return _download(address, path, tell)
     with answer:
-        if done and answer.status != HTTPStatus.PARTIAL_CONTENT:  # a server that knows no ranges begins anew
+        if done and answer.status != HTTPStatus.PARTIAL_CONTENT:  # a server without ranges starts from the beginning
             done = 0
         whole = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
         length = answer.headers.get("Content-Length")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from moa.errors import UserError
 from moa.learners.base import Fitted
-from moa.learners.deepinsight.backbones import BACKBONES, build_network
+from moa.learners.deepinsight.backbones import BACKBONES, Backbone, build_network
 from moa.learners.deepinsight.rendering import Renderer
 from moa.learners.runtime import Runtime
 
@@ -35,9 +35,8 @@ class FittedCNN:
     def restore(cls, fitted: Fitted, runtime: Runtime | None = None) -> FittedCNN:
         """Rebuild a unit from its stored tensors and facts."""
         runtime, meta, tensors = runtime or Runtime(), fitted.meta, fitted.tensors
-        backbone = BACKBONES[meta["backbone"]["kind"]].model_validate(meta["backbone"])
         with torch.random.fork_rng(devices=[]):
-            network = build_network(backbone, len(meta["targets"]), meta["hidden"])
+            network = build_network(_backbone(meta), len(meta["targets"]), meta["hidden"])
         prefix = "network."
         network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         renderer = Renderer(
@@ -52,8 +51,7 @@ class FittedCNN:
     @property
     def last_features(self) -> nn.Module:
         """The layer whose output is the network's last feature map."""
-        backbone = self.meta["backbone"]
-        return self.network.get_submodule(BACKBONES[backbone["kind"]].model_validate(backbone).last_features)
+        return self.network.get_submodule(_backbone(self.meta).last_features)
 
     def values(self, X: pd.DataFrame) -> Tensor:
         """Inputs on the device, float32, shape (rows, features).
@@ -79,3 +77,7 @@ class FittedCNN:
                 for values in self.values(X).split(self.runtime.predict_batch)
             ]
         return torch.cat(parts).numpy()
+
+
+def _backbone(meta: dict[str, Any]) -> Backbone:
+    return BACKBONES[meta["backbone"]["kind"]].model_validate(meta["backbone"])

@@ -49,7 +49,7 @@ def train(
     module, runtime = FoldModule(settings, job, network, feature_map, origin), job.runtime
     if runtime.compile:
         network.compile()
-    with _quiet(), _own_threads():
+    with _quiet():
         trainer = pl.Trainer(
             **runtime.lightning(),
             max_epochs=settings.epochs,
@@ -85,12 +85,7 @@ class FoldModule(pl.LightningModule):
     """
 
     def __init__(
-        self,
-        settings: CNNSettings,
-        job: FitJob,
-        network: nn.Module,
-        feature_map: FeatureMap,
-        origin: str | None = None,
+        self, settings: CNNSettings, job: FitJob, network: nn.Module, feature_map: FeatureMap, origin: str | None = None
     ):
         super().__init__()
         self.settings, self.job, self.runtime, self.network = settings, job, job.runtime, network
@@ -259,27 +254,17 @@ def _logger(job: FitJob) -> TensorBoardLogger | bool:
 
 
 @contextmanager
-def _own_threads() -> Iterator[None]:
-    """Restore torch's number of threads, which a checkpoint may have changed."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Lightning's greetings and hints; errors are still shown."""
+    """Silence Lightning's hints, not its errors; restore the number of threads, which a checkpoint may change."""
     names = ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")
-    levels = {name: logging.getLogger(name).level for name in names}
+    levels, threads = {name: logging.getLogger(name).level for name in names}, torch.get_num_threads()
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            warnings.filterwarnings("ignore", module="lightning_fabric")
+            warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
             yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+        torch.set_num_threads(threads)

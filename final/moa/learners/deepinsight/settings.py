@@ -34,7 +34,7 @@ class CNNSettings(BaseModel):
         batch_size: rows per step.
         lr, weight_decay: of RAdam; the decay is applied to the weights apart from the moments.
         half_cycle: epochs from the full learning rate down to 0 by a cosine. A quirk is kept: the plain cosine then
-            rises again for as many epochs, and the epoch in which it is 0 changes nothing but batch norm's averages.
+            rises again for as many epochs, and the epoch in which it is 0 only changes batch norm's averages.
         gradient_clip: largest norm of the gradient.
         smoothing: the training loss uses y·(1-s) + s/2; the validation loss does not.
         pretrained: start from ImageNet weights, see ``moa.learners.deepinsight.backbones.load_pretrained``.

@@ -89,12 +89,7 @@ def fit_batched(
         improved = []
         train_losses = (total / steps).tolist()
         for member, (train_loss, (valid_loss, batch_loss)) in enumerate(zip(train_losses, valid_losses, strict=True)):
-            row = {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "valid_loss": valid_loss,
-                "valid_batch_loss": batch_loss,
-            }
+            row = {"epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss, "valid_batch_loss": batch_loss}
             histories[member].append(row)
             if callback := callbacks[member]:
                 callback.on_epoch_end(epoch, learner.epochs, row)

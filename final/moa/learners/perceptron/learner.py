@@ -45,7 +45,7 @@ class MLPLearner(MLPSettings, JobLearner):
         return setup.steps(self, data)
 
     def unit_bytes(self, data: FoldData) -> int:
-        """Memory that training one unit takes beside the tables, in bytes."""
+        """Memory that training one unit takes, without the tables, in bytes."""
         from moa.learners.perceptron import setup
 
         return setup.unit_bytes(self, data)

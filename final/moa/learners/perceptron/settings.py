@@ -43,7 +43,7 @@ class MLPSettings(BaseModel):
     target_clip: tuple[float, float] | None = None
 
     def network(self, n_inputs: int, n_targets: int, linear: Callable[..., Any]) -> Perceptron:
-        """The untrained network; a subclass of one's own returns another ``Perceptron`` here.
+        """The untrained network; a subclass may return another ``Perceptron`` here.
 
         Args:
             n_inputs: number of columns of the inputs.

@@ -62,7 +62,7 @@ def steps(settings: MLPSettings, data: FoldData) -> int:
 
 
 def unit_bytes(settings: MLPSettings, data: FoldData) -> int:
-    """Memory that training one unit takes beside the tables; the layers' outputs are estimated."""
+    """Memory that training one unit takes, without the tables; the layers' outputs are estimated."""
     with torch.device("meta"):
         network = settings.network(data.X.shape[1], data.y.shape[1], nn.Linear)
     parameters = sum(value.numel() for value in network.parameters())

@@ -13,7 +13,6 @@ not run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from moa.learners.base import EpochCallback, FitJob, Fitted
+from moa.learners.base import FitJob, Fitted
 from moa.learners.common import EVALUATED_ROWS, GLOBAL_GENERATOR, smooth, state_on_cpu, to_device, unit_seed
 from moa.learners.dropout import seed_dropout
 from moa.learners.runtime import Runtime
@@ -39,17 +38,6 @@ from moa.learners.two_heads.network import (
 from moa.learners.two_heads.settings import AFTER, SECOND, TwoHeadsSettings
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """A fold on its device: ``x1``, ``x2`` and ``y`` hold all rows, ``train`` and ``valid`` are positions in them."""
-
-    x1: Tensor
-    x2: Tensor
-    y: Tensor
-    train: Tensor
-    valid: Tensor
-
-
 def build(settings: TwoHeadsSettings, meta: dict[str, Any]) -> TwoHeads:
     """The untrained network; initialised from torch's global generator."""
     sizes = (meta["n_first"], meta["n_second"], meta["n_targets"])
@@ -58,18 +46,17 @@ def build(settings: TwoHeadsSettings, meta: dict[str, Any]) -> TwoHeads:
 
 def fit(settings: TwoHeadsSettings, job: FitJob) -> Fitted:
     """Train one phase on one fold, from ``initial`` with a new head where there is one, then run phase 3."""
-    data, initial, device = job.data, job.initial, job.runtime.torch_device
-    x1, x2 = _split(data.X, device)
-    train, valid = (torch.from_numpy(rows).to(device) for rows in (data.train, data.valid))
-    tables = _Tables(x1, x2, to_device(data.y, device), train, valid)
-    meta: dict[str, Any] = {"n_first": x1.shape[1], "n_second": x2.shape[1], "n_targets": data.y.shape[1]}
-    seed = unit_seed(job.seed, job.fold)
+    initial, device, seed = job.initial, job.runtime.torch_device, unit_seed(job.seed, job.fold)
+    second = int(job.data.X.columns.str.startswith(SECOND).sum())
+    meta: dict[str, Any] = {
+        "n_first": job.data.X.shape[1] - second,
+        "n_second": second,
+        "n_targets": job.data.y.shape[1],
+    }
     with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if initial is None:
-            network = build(settings, meta)
-        else:
-            network = build(settings, initial.meta)
+        network = build(settings, initial.meta if initial else meta)
+        if initial:
             network.load_state_dict(initial.tensors)
             network.renew_head(meta["n_targets"])
     network.to(device)
@@ -77,20 +64,20 @@ def fit(settings: TwoHeadsSettings, job: FitJob) -> Fitted:
         if isinstance(norm, KerasBatchNorm):
             norm.momentum = settings.norm_momentum
     seed_dropout(network, torch.Generator(device).manual_seed(seed))
-    loop = _Loop(settings, network, tables, torch.Generator().manual_seed(seed), job.callback)
+    loop = _Loop(settings, network, job, torch.Generator().manual_seed(seed))
 
     adam = KerasAdam(network.parameters(), settings.lr)
     plateau = keras_plateau(adam, settings.plateau_factor, settings.plateau_patience)
     stopping = EarlyStopping(settings.patience, settings.min_delta)
-    history = loop.run(adam, tables.train, settings.epochs, stopping, plateau)
+    history = loop.run(adam, loop.train, settings.epochs, stopping, plateau)
     fitted = Fitted({}, meta, history)
     # Phase 3 is not part of the history: as published, its validation loss is a training loss.
     if settings.phase3 == "train":
-        meta["phase3"] = _looper(settings, loop, tables.train)
+        meta["phase3"] = _looper(settings, loop, loop.train)
     elif settings.phase3 == "validation":
-        fitted.oof = loop.probabilities(tables.valid)
-        meta["phase3"] = _looper(settings, loop, tables.valid)
-        fitted.variants[AFTER] = loop.probabilities(tables.valid)
+        fitted.oof = loop.valid_probabilities()
+        meta["phase3"] = _looper(settings, loop, loop.valid)
+        fitted.variants[AFTER] = loop.valid_probabilities()
     fitted.tensors = state_on_cpu(network)
     return fitted
 
@@ -119,17 +106,17 @@ def predict(settings: TwoHeadsSettings, fitted: Fitted, X: pd.DataFrame, runtime
 
 
 class _Loop:
-    """Epochs over a fold: trains the network in place, and leaves it at the best epoch of each run."""
+    """Epochs over a fold: trains the network in place, and leaves it at the best epoch of each run.
 
-    def __init__(
-        self,
-        settings: TwoHeadsSettings,
-        network: TwoHeads,
-        tables: _Tables,
-        order: torch.Generator,
-        callback: EpochCallback,
-    ):
-        self.settings, self.network, self.tables, self.order, self.callback = settings, network, tables, order, callback
+    ``x1``, ``x2`` and ``y`` hold all rows on the device, ``train`` and ``valid`` are positions in them.
+    """
+
+    def __init__(self, settings: TwoHeadsSettings, network: TwoHeads, job: FitJob, order: torch.Generator):
+        self.settings, self.network, self.order, self.callback = settings, network, order, job.callback
+        data, device = job.data, job.runtime.torch_device
+        self.x1, self.x2 = _split(data.X, device)
+        self.y = to_device(data.y, device)
+        self.train, self.valid = (torch.from_numpy(rows).to(device) for rows in (data.train, data.valid))
 
     def run(
         self,
@@ -144,16 +131,15 @@ class _Loop:
 
         How long the looper takes cannot be known: for the callback all of its epochs are the last one.
         """
-        tables, size, smoothing = self.tables, self.settings.batch_size, self.settings.smoothing
         best = _state(self.network)
         history: list[dict[str, float]] = []
         for epoch in range(epochs):
             self.network.train()
             total = torch.zeros((), device=rows.device)
             shuffled = rows[torch.randperm(len(rows), generator=self.order).to(rows.device)]
-            for batch in shuffled.split(size):
-                out = self.network(tables.x1[batch], tables.x2[batch])
-                loss = bce_with_logits(out, smooth(tables.y[batch], smoothing))
+            for batch in shuffled.split(self.settings.batch_size):
+                out = self.network(self.x1[batch], self.x2[batch])
+                loss = bce_with_logits(out, smooth(self.y[batch], self.settings.smoothing))
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -181,15 +167,17 @@ class _Loop:
 
     def valid_losses(self) -> tuple[float, float]:
         """Log loss over the validation fold: plain, and with smoothed labels, which is the monitored one."""
-        tables = self.tables
-        out, y = _logits(self.network, tables.x1[tables.valid], tables.x2[tables.valid]), tables.y[tables.valid]
+        out, y = self._valid_logits(), self.y[self.valid]
         smoothed = smooth(y, self.settings.smoothing)
         plain, monitored = torch.stack([bce_with_logits(out, y), bce_with_logits(out, smoothed)]).tolist()
         return plain, monitored
 
-    def probabilities(self, rows: Tensor) -> np.ndarray:
-        """Predictions for rows of the tables, shape (len(rows), targets)."""
-        return _logits(self.network, self.tables.x1[rows], self.tables.x2[rows]).sigmoid().cpu().numpy()
+    def valid_probabilities(self) -> np.ndarray:
+        """Predictions for the validation fold, shape (rows, targets)."""
+        return self._valid_logits().sigmoid().cpu().numpy()
+
+    def _valid_logits(self) -> Tensor:
+        return _logits(self.network, self.x1[self.valid], self.x2[self.valid])
 
 
 def _split(X: pd.DataFrame, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Files to begin a model of one's own with: ``moa models new NAME``."""
+"""Files to start a new model from: ``moa models new NAME``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from moa.files import replacing
 from moa.models.registry import package_recipes
 from moa.words import shown
 
-#: What a file begins with: its learner.
+#: Learners of the files.
 KINDS = ("logistic", "lightgbm", "perceptron")
 
 
 def write_template(name: str, kind: str = "logistic", folder: Path | str = ".") -> Path:
-    """Write a file for a model of one's own, which can be trained as it is.
+    """Write a file for a new model, which can be trained as it is.
 
     Args:
         name: of the model, such as "my-model"; the file becomes ``my_model.py``.

@@ -1,6 +1,6 @@
 """Losses that the winners' training runs logged on the competition's data: a yardstick for runs of this package.
 
-Source: the outputs stored in the executed notebooks that the winners published. Two tables lie beside this file:
+Source: the outputs stored in the executed notebooks that the winners published. Two tables are in this folder:
 ``epochs.csv.gz`` has the losses of every epoch of a perceptron, ``milestones.csv`` the best losses of a 2-heads ResNet
 or a CNN. Models that are in neither have no log.
 
@@ -71,13 +71,10 @@ class Log:
 
 
 def epochs(model: str) -> pd.DataFrame:
-    """Losses by epoch; empty if there is no such log.
+    """Losses of a model by epoch; empty if there is no such log.
 
     The training loss is computed with dropout and smoothed labels. Both losses are means over batches, and in stages 1
     and 3 of the 3-stage NN against clipped targets.
-
-    Args:
-        model: name of the model.
 
     Returns:
         one row per epoch of every unit: stage, run, seed, fold, epoch (from 0), train_loss, valid_loss.
@@ -86,10 +83,7 @@ def epochs(model: str) -> pd.DataFrame:
 
 
 def milestones(model: str) -> pd.DataFrame:
-    """Best losses of the models that were not logged by epoch; empty if there are none.
-
-    Args:
-        model: name of the model.
+    """Best losses of a model that was not logged by epoch; empty if there are none.
 
     Returns:
         stage, seed, fold, kind (key of ``KINDS``), epoch (the best one, from 0; NaN where it is not known), loss.
@@ -109,7 +103,7 @@ def logs(model: str) -> list[Log]:
 
 
 def curves(model: str) -> pd.DataFrame:
-    """Validation losses to draw beside our learning curves; empty if there are none.
+    """A model's validation losses to draw with our learning curves; empty if there are none.
 
     Returns:
         stage, run, seed, fold, epoch, valid_loss: one row per epoch, or, for the CNNs, one row per unit, of its best
