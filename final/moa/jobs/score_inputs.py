@@ -107,8 +107,6 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
 
 
 def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
-    from moa.weights.held_out_folds import held_out_folds
-
     stage = trained.last
     units = trained.units(stage)
     table = trained.oof()
@@ -125,7 +123,7 @@ def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
             parts.setdefault(seed, []).append(trained.store.load_oof(stage.name, seed, fold))
         return {seed: pd.concat(tables) for seed, tables in parts.items()}
 
-    folds = held_out_folds(trained.store, stage.name, units)
+    folds = trained.store.held_out_folds(stage.name, units)
     apart = trained.hold_out.columns[1:] if trained.hold_out else ()
     return Prediction(trained.model.name, table, folds, f"folds {stage.folds.label}", by_seed, apart)
 

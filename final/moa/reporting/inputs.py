@@ -22,7 +22,6 @@ from moa.data.wells import describe_rows, read_wells
 from moa.errors import UserError
 from moa.models.base import Recipe, Stage
 from moa.models.registry import recipes
-from moa.weights.held_out_folds import held_out_folds
 from moa.weights.layout import WeightsFolder
 from moa.weights.records import ManifestRecord
 from moa.weights.store import ModelStore
@@ -199,7 +198,7 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
     result.units, result.history = pd.DataFrame(units), pd.DataFrame(curves)
     last = result.stages[-1].name if result.stages else None
     finished = [(key.seed, key.fold) for key in store.layout.units() if key.stage == last]
-    result.folds = held_out_folds(store, last, finished) if last and finished else None
+    result.folds = store.held_out_folds(last, finished) if last and finished else None
     for name, parts in variants.items():
         table = pd.concat(parts).groupby(level=0, sort=True).mean()
         result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, store.folder, TRAIN_SCORED)

@@ -41,10 +41,15 @@ class UnitKey(NamedTuple):
 
 
 class WeightsFolder:
-    """A folder of trained models."""
+    """A folder of trained models.
+
+    Attributes:
+        shared: folder of the fitted transformers that all models share.
+    """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
+        self.shared = self.path / "shared"
 
     def models(self) -> list[str]:
         """Names of the models that training has begun here, in alphabetical order."""
@@ -62,11 +67,6 @@ class WeightsFolder:
         """File of a fitted transformer."""
         return self.shared / f"{_part(key, KEY, 'key of a fit', self.shared)}.skops"
 
-    @property
-    def shared(self) -> Path:
-        """Folder of the fitted transformers that all models share."""
-        return self.path / "shared"
-
     def files(self) -> Iterator[Path]:
         """Every file that prediction needs: manifests, stages, fits and finished units.
 
@@ -82,34 +82,16 @@ class WeightsFolder:
 
 
 class ModelFolder:
-    """The folder of one model inside a weights folder."""
+    """The folder of one model inside a weights folder, with its files as the module's layout names them."""
 
     def __init__(self, path: Path):
         self.path = path
-
-    @property
-    def manifest(self) -> Path:
-        """Settings, data, schema and versions."""
-        return self.path / MANIFEST
-
-    @property
-    def training(self) -> Path:
-        """Facts about the training data."""
-        return self.path / "training.json"
-
-    @property
-    def evidence(self) -> Path:
-        """Labels and compounds of the training data, which predictions are explained by."""
-        return self.path / "evidence.json"
+        self.manifest, self.training = path / MANIFEST, path / "training.json"
+        self.evidence, self.seconds = path / "evidence.json", path / "seconds.json"
 
     def stage(self, name: str) -> Path:
         """Description of a stage."""
         return self._folder(name) / _STAGE
-
-    @property
-    def seconds(self) -> Path:
-        """Seconds of the work that is no unit: features, predictions."""
-        return self.path / "seconds.json"
 
     def unit(self, key: UnitKey) -> Path:
         """Folder of a unit."""

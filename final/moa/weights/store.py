@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -293,6 +294,17 @@ class ModelStore:
     def load_oof(self, stage: str, seed: int, fold: int, variant: str | None = None) -> pd.DataFrame:
         """Read a unit's validation predictions, or one of its variants."""
         return read_table(self._checked(self.unit_facts(stage, seed, fold), _variant(variant) if variant else _OOF))
+
+    def held_out_folds(self, stage: str, units: Iterable[tuple[int, int]]) -> pd.DataFrame:
+        """The fold of each row as the OOF predictions of finished units (seed, fold) have it, for equal baselines.
+
+        Returns:
+            one column per seed, indexed by sig_id; NaN for rows of folds that are not among the units.
+        """
+        columns: dict[int, list[pd.Series]] = {}
+        for seed, fold in units:
+            columns.setdefault(seed, []).append(pd.Series(fold, self.load_oof(stage, seed, fold).index))
+        return pd.DataFrame({seed: pd.concat(parts) for seed, parts in columns.items()})
 
     def _checked(self, facts: UnitRecord, name: str) -> Path:
         path = self.layout.unit(UnitKey(facts.stage, facts.seed, facts.fold)) / name

@@ -159,3 +159,13 @@ def test_a_manifest_of_other_settings_or_data_is_refused_with_the_place(store):
     with pytest.raises(StoreError, match="other data .*train_features.csv"):
         store.claim({**identity, "data": {"train_features.csv": "bb"}})
     assert store.manifest().versions["torch"] == torch.__version__.split("+")[0]
+
+
+def test_folds_are_those_of_the_stored_predictions(store):
+    fitted = Fitted({"w": torch.ones(1)})
+    for seed, fold, rows in ((1, 0, ["a", "b"]), (1, 1, ["c"]), (2, 1, ["a"])):
+        part = pd.DataFrame({"t": 0.5}, index=pd.Index(rows, name="sig_id"))
+        store.save_unit("nn", UnitResult(seed, fold, fitted, None, part, seconds=1.0, threads=1))
+    folds = store.held_out_folds("nn", [(1, 0), (1, 1), (2, 1)])
+    expected = pd.DataFrame({1: [0, 0, 1], 2: [1, np.nan, np.nan]}, index=pd.Index(["a", "b", "c"], name="sig_id"))
+    pd.testing.assert_frame_equal(folds, expected, check_dtype=False)
