@@ -98,13 +98,11 @@ def read_csv(
 
 def _bad_line(raw: bytes) -> int | None:
     """Number of the first line that is not UTF-8 text; None if all are."""
-    if raw.isascii():
-        return None
-    for number, line in enumerate(BytesIO(raw), 1):
-        try:
-            line.isascii() or line.decode("utf-8")
-        except UnicodeDecodeError:
-            return number
+    try:
+        if not raw.isascii():
+            raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return raw.count(b"\n", 0, error.start) + 1
     return None
 
 
@@ -154,6 +152,8 @@ def _no_sig_id(raw: bytes, name: str, header: list[str]) -> str:
 def uneven_rows(text: str, separator: str, width: int, header_line: int = 1) -> Iterator[tuple[int, list[str]]]:
     """Rows of a table with a header whose number of cells is not ``width``.
 
+    Blank lines at the end are left out.
+
     Args:
         text: the header and the rows.
         separator: between cells.
@@ -161,7 +161,7 @@ def uneven_rows(text: str, separator: str, width: int, header_line: int = 1) -> 
         header_line: the header's line in the file.
 
     Yields:
-        the line where the row starts, and its cells, [] of a blank line. Blank lines at the end are left out.
+        the line where the row starts, and its cells; [] for a blank line.
 
     Raises:
         csv.Error: a row cannot be parsed; the message starts with its line.
@@ -205,7 +205,7 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
         return None
     text, skipped = set(text_columns), False
 
-    def skip(row: pyarrow.csv.InvalidRow) -> str:
+    def skip(_row: pyarrow.csv.InvalidRow) -> str:
         nonlocal skipped
         skipped = True
         return "skip"

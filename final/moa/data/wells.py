@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from moa.data.assay import Assay
+from moa.data.input_tables import read_input_table, set_aside
 from moa.data.problems import Problems
 from moa.data.schema import COMPOUND, SIG_ID
-from moa.data.input_tables import read_input_table, set_aside
 from moa.errors import DataError
 
 PLATE, WELL, DOSE, TIME = "plate", "well", "dose", "time"
@@ -33,11 +33,8 @@ def parse_well(text: object) -> tuple[int, int] | None:
 
 def format_well(row: int, column: int) -> str:
     """The name of the well in a row and a column, both from 0: "A07", "AF48"."""
-    letters, row = "", row + 1
-    while row:
-        row, letter = divmod(row - 1, 26)
-        letters = chr(ord("A") + letter) + letters
-    return f"{letters}{column + 1:02d}"
+    first, last = divmod(row, 26)
+    return f"{chr(ord('A') - 1 + first) if first else ''}{chr(ord('A') + last)}{column + 1:02d}"
 
 
 def well_name(text: object) -> str:

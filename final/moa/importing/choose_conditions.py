@@ -1,4 +1,4 @@
-"""Which of dose, time and other columns models take as conditions, and the values of each well."""
+"""Choose the conditions that models take, of dose, time and other columns, with their values in each well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from moa.data.assay import Condition
-from moa.data.schema import CP_DOSE, CP_TIME, SIG_ID
+from moa.data.schema import CP_DOSE, CP_TIME, CP_TYPE, SIG_ID
 from moa.errors import UserError
 from moa.importing.design import Design
 from moa.importing.fields import find_column, plain_name
@@ -20,10 +20,9 @@ from moa.words import counted, listed
 
 #: Dose or time is a condition by default only if this share of the treated wells has one.
 _MOST_HAVE = 0.9
-#: Names of plates that start with the batch they are of.
+#: The batch with which names of plates start.
 _BATCH = r"^(week|batch|run|day|experiment|exp|set)[-_ ]?\d+(?=[-_ ])"
 _COLUMNS = {"dose": CP_DOSE, "time": CP_TIME}
-NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Conditions:
     Attributes:
         conditions: as ``Assay`` takes them.
         table: their columns, indexed as the wells; numbers (NaN in controls) or text.
-        complete: true for wells that have all of them.
+        complete: True for wells that have all of them, shape (wells,).
     """
 
     conditions: tuple[Condition, ...]
@@ -50,42 +49,42 @@ def choose_conditions(profiles: Profiles, design: Design, options: ImportOptions
         UserError: a named condition is unknown.
     """
     wanted = options.conditions
-    names = ["dose", "time"] if wanted is None else [name for name in wanted if name != NONE]
+    names = list(_COLUMNS) if wanted is None else [name for name in wanted if name != "none"]
     table = pd.DataFrame(index=profiles.wells.index)
     complete = np.ones(len(table), bool)
     conditions: list[Condition] = []
     for name in names:
-        values = _values(name, profiles, design)
+        if name in _COLUMNS:
+            values = design.quantity(name)
+        else:
+            values = profiles.wells[find_column(profiles.wells.columns, name, "--conditions")]
         treated = values[~design.controls]
         if wanted is None and not _varies(name, treated, design, notes):
             continue
         if not treated.notna().any():
             raise UserError(f"--conditions {name}: no treated well has a {name}")
         column = _COLUMNS.get(name, plain_name(name))
-        if column in profiles.features.index or column in (SIG_ID, "cp_type"):
+        if column in profiles.features.index or column in (SIG_ID, CP_TYPE):
             raise UserError(f"--conditions {name}: '{column}' is the name of another column; rename it in the file")
         if pd.api.types.is_float_dtype(values) and name == "dose":
             condition = Condition(name=name, column=column, numeric="log10")
         else:
             values = _levels(name, values, design, notes)
             condition = Condition(name=name, column=column, levels=tuple(_ordered(values.dropna().unique())))
-        lacking = values.isna().to_numpy() & (~design.controls if condition.levels is None else True)
-        if lacking.any():
-            notes.dropped(
-                f"{counted(int(lacking.sum()), 'well')} without a {name} (--conditions none keeps them)",
-                table.index[lacking],
-            )
-            complete &= ~lacking
+        complete &= wells_with(condition, values, design.controls, " (--conditions none keeps them)", notes)
         table[column] = values
         conditions.append(condition)
     return Conditions(tuple(conditions), table, complete)
 
 
-def _values(name: str, profiles: Profiles, design: Design) -> pd.Series:
-    if name in _COLUMNS:
-        words = design.table[f"{name}_level"]
-        return words if words.notna().any() else design.table[name]
-    return profiles.wells[find_column(profiles.wells.columns, name, "--conditions")]
+def wells_with(condition: Condition, values: pd.Series, controls: np.ndarray, remark: str, notes: Notes) -> np.ndarray:
+    """Which wells have a condition's value, shape (wells,); a control needs a level but no number.
+
+    The others are noted as dropped; ``remark`` ends the note.
+    """
+    lacking = values.isna().to_numpy() & (~controls if condition.levels is None else True)
+    notes.dropped(f"without a {condition.name}{remark}", values.index[lacking], "well")
+    return ~lacking
 
 
 def _varies(name: str, treated: pd.Series, design: Design, notes: Notes) -> bool:
@@ -131,18 +130,18 @@ def _ordered(levels: np.ndarray) -> list[str]:
 
 
 def batches(plates: pd.Series, pattern: str | None, notes: Notes) -> pd.DataFrame:
-    """Columns that the plates' names tell, such as the week of "Week10_40111".
+    """Columns from the plates' names, such as the week of "Week10_40111".
 
     Args:
         plates: name of each well's plate.
         pattern: regular expression with named groups; None: a word such as week, batch, run or day with a number.
-        notes: which columns were made is told.
+        notes: the columns that were made are noted.
 
     Raises:
         UserError: the pattern has no named group, or fits no plate.
     """
     guessed = pattern is None
-    if guessed:
+    if pattern is None:
         found = plates.str.extract(_BATCH, flags=re.IGNORECASE)[0].str.lower().unique()
         if len(found) != 1 or pd.isna(found[0]):
             return pd.DataFrame(index=plates.index)

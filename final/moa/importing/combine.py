@@ -1,8 +1,10 @@
-"""Several files as one: the features that all of them have, by name or by gene, and all their wells."""
+"""Read several files as one: all their wells, with the features that all files have, by name or by gene."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,11 @@ from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import MISSING_NUMBER, Profiles
 from moa.importing.source import Source
-from moa.progress import progress
+from moa.progress import Bar, progress
 from moa.words import counted
 
-#: Files of so many bytes are read within seconds.
-_SMALL = 4 << 20
+#: Progress is shown from this number of bytes on; fewer are read within seconds.
+_LARGE = 4 << 20
 
 
 def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Profiles:
@@ -30,7 +32,7 @@ def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> P
     Args:
         files: at least one; their formats may differ.
         options: how they are read.
-        notes: what was dropped and set aside is told.
+        notes: what was dropped and set aside is noted.
 
     Returns:
         all wells; metadata has a column ``FILE`` with the name of each well's file. Missing values are NaN.
@@ -40,30 +42,35 @@ def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> P
     """
     if len({Path(path).resolve() for path in files}) < len(files):
         raise UserError(f"{Path(files[0]).name}: a file is named twice; name each once")
-    parts, sources = [], [Source(path) for path in files]
-    with progress("read files", len(files), quiet=sum(source.size for source in sources) < _SMALL) as bar:
-        for number, source in enumerate(sources):
-            bar.update(number, source.name)
-            source.report = lambda share, what, done=number: bar.update(done + share, what)
+    parts: list[Profiles] = []
+    sources = [Source(path) for path in files]
+    with progress(
+        "read files", len(files), quiet=sum(source.path.stat().st_size for source in sources) < _LARGE
+    ) as bar:
+        while sources:
+            source = sources.pop(0)  # so that its bytes are freed once it is read
+            source.report = partial(_update, bar, len(parts), source.name)
+            source.report(0.0)
             part = read_source(source, options, notes)
             part.wells.insert(0, FILE, source.name)
-            sources[number] = None  # its bytes are not needed any more
             parts.append(part)
         bar.update(len(files), "", log=False)
-    return with_missing_values(_combined(parts, notes), notes)
+    return _with_missing_values(_combined(parts, notes), notes)
 
 
-def with_missing_values(profiles: Profiles, notes: Notes) -> Profiles:
+def _update(bar: Bar, done: int, name: str, share: float) -> None:
+    bar.update(done + share, name)
+
+
+def _with_missing_values(profiles: Profiles, notes: Notes) -> Profiles:
     """The profiles with NaN for -666 and for infinite values."""
     values = profiles.values.to_numpy()
     marked, infinite = values == MISSING_NUMBER, np.isinf(values)
-    if infinite.any():
-        features = profiles.values.columns[infinite.any(axis=0)]
-        notes.noted(f"{counted(int(infinite.sum()), 'infinite value')} count as missing, in features", features)
+    features = profiles.values.columns[infinite.any(axis=0)]
+    notes.noted(f"{counted(int(infinite.sum()), 'infinite value')} count as missing, in features", features)
     if not (marked.any() or infinite.any()):
         return profiles
-    values = profiles.values.mask(marked | infinite)
-    return Profiles(values, profiles.wells, profiles.features, profiles.kind)
+    return replace(profiles, values=profiles.values.mask(marked | infinite))
 
 
 def _combined(parts: list[Profiles], notes: Notes) -> Profiles:
@@ -77,9 +84,8 @@ def _combined(parts: list[Profiles], notes: Notes) -> Profiles:
             )
         if set(part.features.index) == set(first.features.index):
             aligned.append(part.only(list(first.features.index)))
-            continue
-        # Files of one assay may name genes by probe, Entrez id or symbol.
-        aligned.append(align(part, first.features)[0])
+        else:  # files of one assay may name genes by probe, Entrez id or symbol
+            aligned.append(align(part, first.features)[0])
     shared = [name for name in first.features.index if all(name in part.features.index for part in aligned)]
     if not shared:
         raise UserError(
@@ -87,8 +93,7 @@ def _combined(parts: list[Profiles], notes: Notes) -> Profiles:
             f"'{first.features.index[0]}'); import each into its own folder"
         )
     lost = {_file(part): len(part.features) - len(shared) for part in parts if len(part.features) > len(shared)}
-    if lost:
-        notes.dropped("features that are not in every file", [f"{count:,} of {name}" for name, count in lost.items()])
+    notes.dropped("features that are not in every file", [f"{count:,} of {name}" for name, count in lost.items()])
     aligned = [_renamed(part.only(shared), aligned) for part in aligned]
     return Profiles(
         pd.concat([part.values for part in aligned]),
@@ -99,14 +104,12 @@ def _combined(parts: list[Profiles], notes: Notes) -> Profiles:
 
 
 def _renamed(part: Profiles, others: list[Profiles]) -> Profiles:
-    """The part with names of wells that no other file uses: the file's name comes before those that are used."""
-    if not any(
-        part.values.index.isin(other.values.index).any() for other in others if other.wells[FILE].iloc[0] != _file(part)
-    ):
+    """The part; if another file has wells of the same names, with the file's name before the names of its wells."""
+    if not any(part.values.index.isin(other.values.index).any() for other in others if _file(other) != _file(part)):
         return part
     stem = _file(part).split(".")[0]
     names = [f"{stem}:{name}" for name in part.values.index]
-    return Profiles(part.values.set_axis(names), part.wells.set_axis(names), part.features, part.kind)
+    return replace(part, values=part.values.set_axis(names), wells=part.wells.set_axis(names))
 
 
 def _file(part: Profiles) -> str:

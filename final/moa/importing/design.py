@@ -1,14 +1,16 @@
-"""What was done to each well: plate, place, compound, dose, time, and whether it is a vehicle control."""
+"""Find out what was done to each well: plate, place, compound, dose, time, and whether it is a vehicle control."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from moa.data.schema import CONTROL
+from moa.data.wells import format_well, well_name
 from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.fields import choose_fields, find_field, plain_name
@@ -20,10 +22,10 @@ from moa.words import counted, listed
 
 #: The column that combining files adds: the file of a well.
 FILE = "Metadata_file"
-_WELL = re.compile(r"^([A-Za-z]{1,2})[-_ ]?0*(\d{1,2})$")
 #: Names of L1000 wells: the plate and the place on it.
 _ID = re.compile(r"^(.+):([A-Za-z]{1,2}\d{2})$")
-_BATCH = re.compile(r"^(BRD-[A-Z]\d{8})-\d{3}-\d{2}-\d$")
+#: Broad ids with a batch; the compound is the group.
+_BATCH = r"^(BRD-[A-Z]\d{8})-\d{3}-\d{2}-\d$"
 
 
 @dataclass(frozen=True)
@@ -45,33 +47,47 @@ class Design:
 
     @property
     def controls(self) -> np.ndarray:
-        """True for vehicle controls."""
+        """True for vehicle controls, shape (wells,)."""
         return (self.table["cp_type"] == CONTROL).to_numpy()
 
     def take(self, keep: np.ndarray) -> Design:
         """Only the wells where ``keep`` is true."""
-        return Design(self.table[keep], self.fields, self.dose_unit, self.time_unit)
+        return replace(self, table=self.table[keep])
+
+    def quantity(self, what: str) -> pd.Series:
+        """The doses or times of the wells: words where the files hold words, otherwise numbers; NaN where missing.
+
+        Args:
+            what: "dose" or "time".
+        """
+        words = self.table[f"{what}_level"]
+        return words if words.notna().any() else self.table[what]
 
 
-def well_name(text: object) -> str:
-    """A well's place as "A03", of "A3", "a03", "A-3"; other names stay as they are."""
-    match = _WELL.match(str(text).strip())
-    return f"{match[1].upper()}{int(match[2]):02d}" if match else str(text).strip()
+@dataclass(frozen=True)
+class Plates:
+    """Plates that can be compared with others: read, joined with their tables, normalised and complete.
 
+    Attributes:
+        profiles: without missing values.
+        design: what was done to the same wells.
+        z_scores: whether the values are z-scores of expression.
+    """
 
-def is_well(text: object) -> bool:
-    """Whether a text is a place on a plate, such as "A03"."""
-    return bool(_WELL.match(str(text).strip()))
+    profiles: Profiles
+    design: Design
+    z_scores: bool
 
 
 def with_places(profiles: Profiles, options: ImportOptions, notes: Notes) -> Profiles:
-    """The profiles with plates and places from the wells' names, where all are like "LJP005_A375_24H_X1_B19:A03" and no
-    column tells either, as in GCT 1.2.
+    """The profiles with the plates and places that the wells' names hold, where no column holds them, as in GCT 1.2.
+
+    All names must be like "LJP005_A375_24H_X1_B19:A03".
     """
     wells = profiles.wells
-    matches = [_ID.match(str(name)) for name in wells.index]
+    matches = [match for name in wells.index if (match := _ID.match(str(name)))]
     known = {"plate", "well"} & set(options.columns) or find_field(wells, "plate") or find_field(wells, "well")
-    if known or not all(matches):
+    if known or len(matches) < len(wells):
         return profiles
     notes.guessed(f"plates and places are those of the wells' names, such as {wells.index[0]}")
     wells = wells.assign(Metadata_Plate=[match[1] for match in matches], Metadata_Well=[match[2] for match in matches])
@@ -81,22 +97,18 @@ def with_places(profiles: Profiles, options: ImportOptions, notes: Notes) -> Pro
 def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Profiles, Design]:
     """Find out what was done to each well.
 
-    Wells that are neither treated nor vehicle controls are dropped and told.
+    Wells that are neither treated nor vehicle controls are dropped.
 
     Raises:
-        UserError: an option names a column or a control that does not exist, a plate is missing, or two rows are one
-            well.
+        UserError: an option names a column or a control that does not exist, a plate is missing, a dose is negative, or
+            two rows are one well.
     """
     wells = profiles.wells
     fields = choose_fields(wells, options.columns, notes)
-    plates = _plates(wells, fields, notes)
-    table = pd.DataFrame({"plate": plates}, index=wells.index, dtype=object)
+    table = pd.DataFrame({"plate": _plates(wells, fields, notes)}, index=wells.index, dtype=object)
     table["well"] = _places(wells, fields)
     _refuse_repeated(table, wells)
-    compounds = (
-        wells[fields["compound"]] if "compound" in fields else pd.Series(np.nan, index=wells.index, dtype=object)
-    )
-    table["compound"] = _without_batches(compounds, fields, notes)
+    table["compound"] = _compounds(wells, fields, notes)
     table["cp_type"] = types_of(wells, table["compound"], fields, options, notes)
     keep = table["cp_type"].notna().to_numpy()
     if not keep.any():
@@ -110,6 +122,7 @@ def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Pr
         # The dose of a control is that of no compound; plates write 0, -666, "DMSO" or nothing.
         rows = wells[~control] if what == "dose" else wells
         table[what], table[f"{what}_level"], units[what] = _quantity(what, rows, table.index, fields, notes)
+    # A treated well with dose 0 has no dose: models take the logarithm.
     table.loc[table["dose"] == 0, "dose"] = np.nan
     low = table["dose"] < 0
     if low.any():
@@ -117,11 +130,11 @@ def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Pr
             f"column '{fields['dose']}' holds {table.loc[low, 'dose'].iloc[0]:g} (well {table.index[low][0]}); "
             "expected doses above 0 (logarithms? give the doses themselves)"
         )
-    table["dose"] = quantities.one_of_near(table["dose"], notes, "dose")
+    table["dose"] = quantities.one_of_near(table["dose"], notes)
     return profiles, Design(table, fields, units["dose"], units["time"])
 
 
-def _plates(wells: pd.DataFrame, fields: dict[str, str], notes: Notes) -> pd.Series:
+def _plates(wells: pd.DataFrame, fields: Mapping[str, str], notes: Notes) -> pd.Series:
     if "plate" not in fields:
         files = wells[FILE].map(lambda name: name.split(".")[0])
         notes.guessed("no column of plates was found, so each file is one plate; --plate names the column")
@@ -136,15 +149,20 @@ def _plates(wells: pd.DataFrame, fields: dict[str, str], notes: Notes) -> pd.Ser
     return plates
 
 
-def _places(wells: pd.DataFrame, fields: dict[str, str]) -> pd.Series:
+def _places(wells: pd.DataFrame, fields: Mapping[str, str]) -> pd.Series:
     if "well" in fields:
         return wells[fields["well"]].map(well_name, na_action="ignore")
     names = {plain_name(column): column for column in reversed(list(wells.columns))}
     row, column = names.get("row"), names.get("col", names.get("column"))
     if row and column and wells[[row, column]].notna().all(axis=None):
-        letters = wells[row].map(lambda text: chr(64 + int(text)) if text.isdigit() and 0 < int(text) < 27 else text)
-        return (letters + wells[column]).map(well_name)
+        return pd.Series([_place(*pair) for pair in wells[[row, column]].to_numpy()], index=wells.index, dtype=object)
     return pd.Series(np.nan, index=wells.index, dtype=object)
+
+
+def _place(row: str, column: str) -> str:
+    if row.isdigit() and column.isdigit() and int(row) and int(column):
+        return format_well(int(row) - 1, int(column) - 1)
+    return well_name(row + column)
 
 
 def _refuse_repeated(table: pd.DataFrame, wells: pd.DataFrame) -> None:
@@ -158,25 +176,29 @@ def _refuse_repeated(table: pd.DataFrame, wells: pd.DataFrame) -> None:
     many = len(known) / len(known.drop_duplicates(["plate", "well"])) > 4
     fix = "aggregate single cells or sites to wells first" if many else "give each well once"
     raise UserError(
-        f"{' and '.join(files[:2])}: plate {first['plate']}, well {first['well']} is there {len(same)} times "
+        f"{' and '.join(files[:2])}: plate {first['plate']}, well {first['well']} occurs {len(same)} times "
         f"({listed(same)}); {fix}"
     )
 
 
-def _without_batches(compounds: pd.Series, fields: dict[str, str], notes: Notes) -> pd.Series:
-    """Broad ids without the part of the batch, so that all batches of a compound are one compound."""
-    batched = pd.Series([bool(_BATCH.match(str(name))) for name in compounds], index=compounds.index)
+def _compounds(wells: pd.DataFrame, fields: Mapping[str, str], notes: Notes) -> pd.Series:
+    """Compounds, NaN where unknown; Broad ids without the batch, so that all batches of a compound are one compound."""
+    if "compound" not in fields:
+        return pd.Series(np.nan, index=wells.index, dtype=object)
+    compounds = wells[fields["compound"]]
+    plain = compounds.astype(str).str.extract(_BATCH)[0]
+    batched = plain.notna()
     if not batched.any():
         return compounds
-    example = compounds[batched].iloc[0]
     notes.noted(
-        f"compounds are told apart by their Broad id without the batch, '{example}' as '{_BATCH.match(example)[1]}'"
+        f"compounds are named by their Broad id without the batch, '{compounds[batched].iloc[0]}' as "
+        f"'{plain[batched].iloc[0]}'"
     )
-    return compounds.where(~batched, compounds[batched].str.slice(0, 13)).astype(object)
+    return compounds.where(~batched, plain).astype(object)
 
 
 def _quantity(
-    what: str, wells: pd.DataFrame, index: pd.Index, fields: dict[str, str], notes: Notes
+    what: str, wells: pd.DataFrame, index: pd.Index, fields: Mapping[str, str], notes: Notes
 ) -> tuple[pd.Series, pd.Series, str]:
     """Numbers of the wells of ``index``, words where the column holds words, and the unit."""
     nothing = pd.Series(np.nan, index=index)

@@ -1,4 +1,4 @@
-"""Tables with one row a well: which columns are features and which are metadata, and finding text among numbers."""
+"""Profiles from a table with one row per well: which columns are features, which are metadata, and text in numbers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from moa.data.wells import well_name
 from moa.errors import UserError
-from moa.importing.design import well_name
-from moa.importing.fields import MARKED, find_column, find_field, is_known, plain_name
-from moa.importing.identities import COMPARTMENTS, identify
+from moa.importing.fields import MARKED, find_column, find_field, is_known, plain_name, refuse_repeated
+from moa.importing.identities import COMPARTMENTS, identified
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, is_missing, text_table
 from moa.words import counted, listed
 
-#: Columns that hold only the number of the row: what pandas, R and pyarrow write of an index.
+#: Columns of row numbers, as pandas, R and pyarrow write them.
 _INDEX = re.compile(
     r"^(?:|index|unnamed: \d+|unnamed_\d+|__index_level_\d+__|v1|rownames|row_names|\.\.\.1)$", re.IGNORECASE
 )
@@ -34,13 +34,13 @@ def metadata_columns(columns: Iterable[str], options: ImportOptions) -> set[str]
 
 
 def profiles_of(name: str, table: pd.DataFrame, options: ImportOptions, notes: Notes, line: int | None) -> Profiles:
-    """Profiles from a table with one row a well.
+    """Profiles from a table with one row per well.
 
     Args:
         name: of the file, for messages.
         table: metadata columns as text, all others as numbers where they are numbers.
-        options: see ``ImportOptions``.
-        notes: which columns were taken for metadata is told.
+        options: ``metadata`` and ``columns`` are used, and what ``identify`` uses.
+        notes: the columns that were taken as metadata are noted.
         line: line of the first row in the file; None where the format has no lines.
 
     Raises:
@@ -48,8 +48,7 @@ def profiles_of(name: str, table: pd.DataFrame, options: ImportOptions, notes: N
     """
     known = metadata_columns(table.columns, options)
     indices = [column for column in table if _INDEX.match(column) and column not in options.metadata]
-    if indices:
-        notes.aside(f"{name}: index columns", [column or "(without a name)" for column in indices])
+    notes.aside(f"{name}: index columns", [column or "(without a name)" for column in indices])
     table = table.drop(columns=indices)
     rest = [column for column in table if column not in known]
     measured = [column for column in rest if column.partition("_")[0] in COMPARTMENTS]
@@ -60,47 +59,39 @@ def profiles_of(name: str, table: pd.DataFrame, options: ImportOptions, notes: N
     words = [column for column in rest if not _is_numeric(table[column])]
     features = [column for column in rest if column not in words]
     for column in words:
-        _refuse_mixed(name, table[column], column, line, features)
-    if words:
-        notes.aside(f"{name}: columns of text, as metadata", words)
+        _refuse_mixed(name, table[column], column, line)
+    notes.aside(f"{name}: columns of text, as metadata", words)
     if not features:
         raise UserError(
             f"{name}: no column of numbers among {counted(table.shape[1], 'column')} ({listed(table.columns)}); "
             "give a plate map with --wells and mechanisms with --moa"
         )
     wells = text_table(table[[column for column in table if column not in set(features)]])
-    ids = _ids(name, wells)
-    wells.index = ids
+    wells.index = _ids(name, wells)
     single = all(dtype == np.float32 for dtype in table[features].dtypes)
-    # One array, not one a column: later steps are many times as fast.
+    # One array for all columns: later steps are many times as fast as with one array per column.
     values = table[features].to_numpy(np.float32 if single else np.float64, na_value=np.nan)
-    values = pd.DataFrame(values, index=ids, columns=features)
-    identities, kind = identify(pd.DataFrame(index=pd.Index(features, dtype=object)), options)
-    return Profiles(values, wells, identities, kind)
+    return identified(values, wells, pd.DataFrame(index=pd.Index(features, dtype=object)), options, notes)
 
 
 def _is_numeric(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
-def _refuse_mixed(name: str, values: pd.Series, column: str, line: int | None, features: list[str]) -> None:
+def _refuse_mixed(name: str, values: pd.Series, column: str, line: int | None) -> None:
     """Name the cell of a column that holds numbers and, in a few rows, something else."""
     text = values[~values.map(is_missing)].astype(str)
-    numbers = pd.to_numeric(text, errors="coerce")
-    bad = text[numbers.isna()]
+    bad = text[pd.to_numeric(text, errors="coerce").isna()]
     commas = bad.str.fullmatch(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
-    if len(bad) == len(text) and not (len(bad) and commas.all()):
-        return
-    # A column of words may hold a number here and there ("384", a well's position): only numbers with a few odd cells
-    # are a feature that is damaged.
-    if len(bad) > 0.5 * len(text) and not commas.all():
+    # A column of words may hold some numbers ("384", a well's position): only a column that is mostly numbers is a
+    # damaged feature.
+    if not len(bad) or (len(bad) > 0.5 * len(text) and not commas.all()):
         return
     place = list(values.index).index(bad.index[0])
     where = f"row {place + 1}" if line is None else f"line {line + place}"
+    fix = f"expected a number; if '{column}' is no feature, name it with --metadata"
     if commas.any():
         fix = "a decimal comma? write numbers with a decimal point"
-    else:
-        fix = f"expected a number; if '{column}' is no feature, name it with --metadata"
     raise UserError(f"{name}: column '{column}', {where} holds '{str(bad.iloc[0])[:40]}'; {fix}")
 
 
@@ -108,9 +99,7 @@ def _ids(name: str, wells: pd.DataFrame) -> list[str]:
     """Names of the wells: the table's own ids if there are any, or else plate and well, or else the row's number."""
     for column in wells:
         if plain_name(column) in ("sig_id", "cid", "sample_id") and wells[column].notna().all():
-            if wells[column].duplicated().any():
-                twice = wells[column][wells[column].duplicated()].iloc[0]
-                raise UserError(f"{name}: column '{column}': '{twice}' occurs twice; give each row its own")
+            refuse_repeated(wells[column], f"{name}: column '{column}':", "give each row its own")
             return wells[column].tolist()
     plate, well = find_field(wells, "plate"), find_field(wells, "well")
     if well and wells[well].notna().all():
@@ -119,6 +108,5 @@ def _ids(name: str, wells: pd.DataFrame) -> list[str]:
             places = wells[plate] + ":" + places
         if not places.duplicated().any():
             return places.tolist()
-    stem = name.split(".")[0]
     width = len(str(len(wells)))
-    return [f"{stem}:{number:0{width}d}" for number in range(1, len(wells) + 1)]
+    return [f"{name.split('.')[0]}:{number:0{width}d}" for number in range(1, len(wells) + 1)]

@@ -1,9 +1,10 @@
-"""Which column holds what: the names that CMap (L1000), pycytominer, JUMP and AnnData files use for a well's fields."""
+"""Find columns by the names that CMap (L1000), pycytominer, JUMP and AnnData files use for a well's fields."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -13,64 +14,60 @@ from moa.importing.notes import Notes
 from moa.importing.options import FIELD_OPTIONS
 from moa.words import listed
 
-#: CellProfiler and pycytominer mark metadata; "Image_Metadata_Plate" and "Metadata_Plate" both mean "plate".
+#: The mark of metadata in CellProfiler and pycytominer: "Image_Metadata_Plate" and "Metadata_Plate" both mean "plate".
 _MARK = re.compile(r"^(?:(?:image|nuclei|cells|cytoplasm)_)?metadata_", re.IGNORECASE)
 MARKED = re.compile(r"^(?:[A-Za-z]+_)?Metadata_", re.IGNORECASE)
 
+
+def split_words(text: str) -> tuple[str, ...]:
+    """The words of a text, to write long lists of names."""
+    return tuple(text.split())
+
+
 #: Known names of each field, as ``plain_name`` writes them, the best first.
 KNOWN: dict[str, tuple[str, ...]] = {
-    "plate": (
-        *("det_plate", "rna_plate", "plate", "plate_id", "plateid", "plate_name", "assay_plate_barcode"),
-        *("plate_barcode", "barcode", "plate_dapi"),
-    ),
-    "well": (
-        *("det_well", "rna_well", "well", "well_id", "wellid", "well_name", "well_position", "wellposition"),
-        *("pert_well", "well_dapi", "plate_well", "position"),
-    ),
-    "compound": (
-        *("pert_iname", "cmap_name", "compound_name", "compound", "drug_name", "drug", "common_name", "molecule"),
-        *("product_name", "pert_name", "perturbation", "compound_id", "drug_id", "broad_sample", "pert_id", "broad_id"),
-        *("jcp2022", "inchikey", "smiles", "treatment"),
-    ),
-    "dose": (
-        *("pert_idose", "pert_dose", "dose", "dose_value", "dose_um", "concentration", "conc", "concentration_um"),
-        *("conc_um", "compound_concentration", "micromolar", "mmoles_per_liter", "cp_dose"),
-    ),
-    "dose_unit": ("pert_dose_unit", "dose_unit", "dose_units", "concentration_unit", "concentration_units"),
-    "time": (
-        *("pert_itime", "pert_time", "time", "time_h", "timepoint", "time_point", "hours", "treatment_time"),
-        *("incubation_time", "exposure_time", "cp_time"),
-    ),
-    "time_unit": ("pert_time_unit", "time_unit", "time_units"),
-    "control": (
-        *("control_type", "pert_type", "broad_sample_type", "sample_type", "well_type", "is_control", "control"),
-        *("well_role", "role", "cp_type"),
-    ),
-    "mechanism": ("moa", "moas", "mechanism_of_action", "mechanism", "mechanisms", "moa_name", "pert_moa"),
-    "cell_line": ("cell_id", "cell_line", "cell_iname", "cell_mfc_name", "cell", "cell_type"),
-    "identifier": (
-        *("pert_iname", "pert_id", "broad_id", "broad_sample", "pert_mfc_id", "inchikey14", "inchikey", "smiles"),
-        *("inchi_key", "pert_mfc_desc", "compound_name", "compound", "drug", "drug_name", "cmap_name", "jcp2022"),
-    ),
+    field: split_words(names)
+    for field, names in {
+        "plate": """
+            det_plate rna_plate plate plate_id plateid plate_name assay_plate_barcode plate_barcode barcode
+            plate_dapi
+        """,
+        "well": """
+            det_well rna_well well well_id wellid well_name well_position wellposition pert_well well_dapi plate_well
+            position
+        """,
+        "compound": """
+            pert_iname cmap_name compound_name compound drug_name drug common_name molecule product_name pert_name
+            perturbation compound_id drug_id broad_sample pert_id broad_id jcp2022 inchikey smiles treatment
+        """,
+        "dose": """
+            pert_idose pert_dose dose dose_value dose_um concentration conc concentration_um conc_um
+            compound_concentration micromolar mmoles_per_liter cp_dose
+        """,
+        "dose_unit": "pert_dose_unit dose_unit dose_units concentration_unit concentration_units",
+        "time": """
+            pert_itime pert_time time time_h timepoint time_point hours treatment_time incubation_time exposure_time
+            cp_time
+        """,
+        "time_unit": "pert_time_unit time_unit time_units",
+        "control": """
+            control_type pert_type broad_sample_type sample_type well_type is_control control well_role role cp_type
+        """,
+        "mechanism": "moa moas mechanism_of_action mechanism mechanisms moa_name pert_moa",
+        "cell_line": "cell_id cell_line cell_iname cell_mfc_name cell cell_type",
+        "identifier": """
+            pert_iname pert_id broad_id broad_sample pert_mfc_id inchikey14 inchikey smiles inchi_key pert_mfc_desc
+            compound_name compound drug drug_name cmap_name jcp2022
+        """,
+    }.items()
 }
 #: Words of metadata that are no field but are no feature either, where a table does not mark its metadata.
 ALSO_METADATA = frozenset(
-    (
-        *("sig_id", "id", "cid", "replicate", "replicates", "batch", "batch_id", "row", "col", "column", "site"),
-        *("imagenumber", "tablenumber", "objectnumber", "plate_map_name", "target", "targets", "solvent", "week"),
-        *(
-            "pert_id_vendor",
-            "x",
-            "y",
-            "n_cells",
-            "cell_count",
-            "count_cells",
-            "passage",
-            "donor",
-            "sample",
-            "sample_id",
-        ),
-    )
+    split_words("""
+    sig_id id cid replicate replicates batch batch_id row col column site imagenumber tablenumber objectnumber
+    plate_map_name target targets solvent week pert_id_vendor x y n_cells cell_count count_cells passage donor
+    sample sample_id
+    """)
 )
 
 
@@ -86,7 +83,7 @@ def is_known(column: str) -> bool:
 
 
 def find_field(table: pd.DataFrame, field: str, notes: Notes | None = None) -> str | None:
-    """The column of a field, by its name: the best known name that has any value; None if there is none."""
+    """The column of a field by its name, the best known first, if it holds any value; None if no column does."""
     names: dict[str, list[str]] = {}
     for column in table:
         names.setdefault(plain_name(column), []).append(column)
@@ -105,7 +102,7 @@ def choose_fields(wells: pd.DataFrame, stated: Mapping[str, str], notes: Notes) 
     Args:
         wells: metadata of wells.
         stated: columns by field, from the options.
-        notes: which columns were taken is noted.
+        notes: the columns that were taken are noted.
 
     Returns:
         columns by field, of those that were found.
@@ -120,7 +117,7 @@ def choose_fields(wells: pd.DataFrame, stated: Mapping[str, str], notes: Notes) 
         if column:
             found[field] = column
     for field, owner in (("dose_unit", "dose"), ("time_unit", "time")):
-        # "10.0 um" needs no unit, and a unit belongs to the column that CMap puts it beside.
+        # "10.0 um" of pert_idose needs no unit: CMap's columns of units belong to pert_dose and pert_time.
         if owner in stated or plain_name(found.get(owner, "")).startswith("pert_i"):
             found.pop(field, None)
     taken = [f"{field} = {column}" for field, column in found.items() if field not in stated]
@@ -145,3 +142,14 @@ def find_column(columns: Iterable[str], name: str, option: str) -> str:
         raise UserError(f"{option} {name}: fits the columns {listed(alike)}; write the one you mean in full")
     near = difflib.get_close_matches(name, columns, 3, 0.5) or columns
     raise UserError(f"{option} {name}: no such column; there are {listed(near, 6)}")
+
+
+def refuse_repeated(names: Iterable[object], what: str, fix: str = "give each its own") -> None:
+    """Refuse names of columns, wells or features of which one occurs twice.
+
+    Raises:
+        UserError: a name occurs twice; ``what``, the file and the thing named, starts the message, ``fix`` ends it.
+    """
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise UserError(f"{what} '{twice}' occurs twice; {fix}")

@@ -1,4 +1,4 @@
-"""Write the data folder that every other command takes."""
+"""Write the data folder that all other commands take, with a record of the import."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from moa.data.assay import Assay, Control, FeatureGroup
 from moa.data.assay_files import ASSAY, save_assay
 from moa.data.feature_names import CELL_LINE, ENTREZ_ID, FEATURE, FEATURES_FILE, GROUP, PROBE_ID, SYMBOL
 from moa.data.schema import (
+    COMPOUND,
     CONTROL,
     CP_TYPE,
     SIG_ID,
@@ -25,11 +26,11 @@ from moa.data.schema import (
     WELLS,
 )
 from moa.data.stored_tables import append_csv
-from moa.data.wells import COMPOUND, DOSE, TREATMENT, treatments
+from moa.data.wells import DOSE, TREATMENT, treatments
 from moa.errors import UserError
 from moa.files import replacing_folder, sha256, write_json
 from moa.importing.choose_conditions import Conditions, as_level, batches
-from moa.importing.design import Design
+from moa.importing.design import Design, Plates
 from moa.importing.fields import MARKED
 from moa.importing.mechanisms import Labels
 from moa.importing.normalise import Z_RANGE
@@ -40,6 +41,8 @@ from moa.version import __version__
 from moa.words import counted
 
 RECORD, SUMMARY = "import.json", "import.txt"
+#: Of the record; increase it when keys change their meaning.
+_FORMAT = 2
 _FILES = frozenset(
     (ASSAY, FEATURES_FILE, WELLS, RECORD, SUMMARY, TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_DRUG)
 )
@@ -62,7 +65,7 @@ class Imported:
 
 
 def check_target(folder: Path) -> None:
-    """Refuse a folder that holds anything but an earlier import, before the work is done.
+    """Refuse a folder that holds other files than an earlier import, before the work is done.
 
     Raises:
         UserError: it holds other files, or is a file.
@@ -81,15 +84,13 @@ def check_target(folder: Path) -> None:
 def write_folder(
     folder: Path,
     files: Sequence[Path],
-    profiles: Profiles,
-    design: Design,
+    plates: Plates,
     conditions: Conditions,
     labels: Labels,
     options: ImportOptions,
     notes: Notes,
-    z_scores: bool,
 ) -> Imported:
-    """Write the folder at once: it is there as a whole, or as it was before.
+    """Write the folder at once: after an error it is as it was before.
 
     Training rows are controls and wells with a known mechanism; others are rows to predict, unless
     ``options.unannotated`` says otherwise.
@@ -98,6 +99,7 @@ def write_folder(
         UserError: see ``check_target``.
     """
     check_target(folder)
+    profiles, design = plates.profiles, plates.design
     named = labels.table.shape[1] > 0
     train = labels.known | (options.unannotated == "train") if named else np.zeros(len(labels.known), bool)
     test = ~train if options.unannotated == "test" or not named else np.zeros(len(train), bool)
@@ -106,14 +108,13 @@ def write_folder(
         notes.dropped(f"{counted(left_out, 'well')} without a known mechanism")
     elif named and test.any():
         notes.aside(f"wells without a known mechanism are rows to predict ({TEST_FEATURES}), not training rows")
-    used = train | test
-    assay = _assay(folder, profiles, design, conditions, labels, options, z_scores, bool(train.any()))
+    assay = _assay(options.name or folder.resolve().name, plates, conditions, labels, bool(train.any()))
     wells = wells_table(profiles, design, options, notes)
     counts = _counts(profiles, design, train, test, labels)
     with replacing_folder(folder) as temporary:
         save_assay(temporary, assay)
         _features_table(profiles).to_csv(temporary / FEATURES_FILE, index=False)
-        wells[used].to_csv(temporary / WELLS)
+        wells[train | test].to_csv(temporary / WELLS)
         front = conditions.table.copy()
         if assay.control:
             front.insert(0, CP_TYPE, design.table[CP_TYPE])
@@ -132,57 +133,36 @@ def write_folder(
     return Imported(folder, counts, notes)
 
 
-def _assay(
-    folder: Path,
-    profiles: Profiles,
-    design: Design,
-    conditions: Conditions,
-    labels: Labels,
-    options: ImportOptions,
-    z_scores: bool,
-    trains: bool,
-) -> Assay:
-    groups = profiles.features[GROUP]
+def _assay(name: str, plates: Plates, conditions: Conditions, labels: Labels, trains: bool) -> Assay:
+    groups = plates.profiles.features[GROUP]
     return Assay(
-        name=options.name or folder.resolve().name,
-        groups=tuple(
-            FeatureGroup(name=name, columns=tuple(groups.index[groups == name])) for name in dict.fromkeys(groups)
-        ),
+        name=name,
+        groups=tuple(FeatureGroup(name=each, columns=tuple(groups.index[groups == each])) for each in groups.unique()),
         conditions=conditions.conditions,
-        control=Control(column=CP_TYPE, values=(CONTROL,)) if design.controls.any() else None,
+        control=Control(column=CP_TYPE, values=(CONTROL,)) if plates.design.controls.any() else None,
         targets=tuple(labels.table.columns) or None,
-        compound=trains and "compound" in design.fields,
-        value_range=(-Z_RANGE, Z_RANGE) if z_scores else None,
+        compound=trains and "compound" in plates.design.fields,
+        value_range=(-Z_RANGE, Z_RANGE) if plates.z_scores else None,
     )
 
 
 def wells_table(profiles: Profiles, design: Design, options: ImportOptions, notes: Notes) -> pd.DataFrame:
     """Everything that is known about the wells: the fields, then all metadata of the files as ``Metadata_`` columns."""
-    table = design.table
+    known = design.table[["plate", "well", "compound"]].copy()
     unit = f" {design.dose_unit}" if design.dose_unit else ""
-    doses = table["dose"].map(lambda dose: f"{dose:g}{unit}", na_action="ignore").astype(object)
-    doses = doses.where(table["dose_level"].isna() | design.controls, table["dose_level"])
-    known = pd.DataFrame(
-        {
-            "plate": table["plate"],
-            "well": table["well"],
-            "compound": table["compound"],
-            "dose": table["dose"].where(table["dose_level"].isna(), table["dose_level"]),
-            "time": table["time"].where(table["time_level"].isna(), table["time_level"]),
-            TREATMENT: treatments(pd.DataFrame({COMPOUND: table["compound"], DOSE: doses})),
-            CP_TYPE: table[CP_TYPE],
-        }
-    ).rename_axis(SIG_ID)
-    extra = batches(table["plate"], options.plate_pattern, notes)
+    known["dose"], known["time"] = design.quantity("dose"), design.quantity("time")
+    doses = known["dose"].map(lambda dose: dose if isinstance(dose, str) else f"{dose:g}{unit}", na_action="ignore")
+    known[TREATMENT] = treatments(pd.DataFrame({COMPOUND: known["compound"], DOSE: doses.astype(object)}))
+    known[CP_TYPE] = design.table[CP_TYPE]
+    extra = batches(known["plate"], options.plate_pattern, notes)
     extra = extra.drop(columns=[column for column in extra if column in known])
-    metadata = profiles.wells.copy()
     names: list[str] = []
-    for column in metadata:
+    for column in profiles.wells:
         name = column if MARKED.match(column) else f"Metadata_{column}"
         while name in names:
             name += "_2"
         names.append(name)
-    return pd.concat([known, extra, metadata.set_axis(names, axis=1)], axis=1).rename_axis(SIG_ID)
+    return pd.concat([known, extra, profiles.wells.set_axis(names, axis=1)], axis=1).rename_axis(SIG_ID)
 
 
 def _features_table(profiles: Profiles) -> pd.DataFrame:
@@ -204,15 +184,13 @@ def _counts(
     profiles: Profiles, design: Design, train: np.ndarray, test: np.ndarray, labels: Labels
 ) -> list[tuple[str, str]]:
     groups = profiles.features[GROUP].value_counts(sort=False)
+    in_groups = ", ".join(f"{name} {count:,}" for name, count in groups.items())
     treated = ~design.controls
     counts = [
         ("training wells", f"{train.sum():,}, treated {(train & treated).sum():,}"),
         ("wells to predict", f"{test.sum():,}, treated {(test & treated).sum():,}"),
         ("plates", f"{design.table['plate'].nunique():,}"),
-        (
-            "features",
-            f"{len(profiles.features):,} (" + ", ".join(f"{name} {count:,}" for name, count in groups.items()) + ")",
-        ),
+        ("features", f"{len(profiles.features):,} ({in_groups})"),
     ]
     if "compound" in design.fields:
         compounds = design.table["compound"]
@@ -235,8 +213,8 @@ def _record(
 ) -> dict[str, Any]:
     tables = [*options.wells, *([options.moa] if options.moa else [])]
     return {
-        "format": 1,
-        "version": __version__,
+        "format": _FORMAT,
+        "moa": __version__,
         "files": [{"name": Path(path).name, "sha256": sha256(Path(path))} for path in (*files, *tables)],
         "kind": profiles.kind,
         "options": options.plain,

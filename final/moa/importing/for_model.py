@@ -1,4 +1,4 @@
-"""Rows that a trained model takes, from a laboratory's file: features found by identity, conditions translated."""
+"""Make rows of a trained model from a laboratory's files: find its features by identity, translate its conditions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from moa.data.assay import Assay, Condition
 from moa.data.feature_names import IDENTITY
 from moa.data.schema import SIG_ID
 from moa.errors import UserError
-from moa.importing.choose_conditions import as_level
+from moa.importing.choose_conditions import as_level, wells_with
+from moa.importing.design import Design, Plates
 from moa.importing.fields import find_column
 from moa.importing.folder import wells_table
 from moa.importing.identities import Matched, align
-from moa.importing.import_plates import Plates, read_plates
+from moa.importing.import_plates import read_plates
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.words import counted, listed
@@ -52,11 +53,11 @@ def read_for_model(
     Args:
         files: of any known format.
         assay: what the model was trained on.
-        identities: what its features are, as ``moa.data.feature_names.read_identities`` returns it; None: their names
-            are all that is known.
+        identities: what its features are, as ``moa.data.feature_names.read_identities`` returns it; None: only their
+            names are known.
         options: how the files are read; None: the defaults. Expression is made into z-scores and raw profiles are
             standardised, as on import.
-        fill_absent: the value of features that the files lack, which is told; None: such files are refused.
+        fill_absent: the value of features that the files lack, which is noted; None: such files are refused.
 
     Raises:
         UserError: a file is damaged, or lacks features or conditions that the model takes; the message says what to do.
@@ -68,34 +69,28 @@ def read_for_model(
         wanted = identities.reindex(columns=list(IDENTITY)).reindex(assay.values).fillna("")
     profiles, matched = align(plates.profiles, wanted)
     name = Path(files[0]).name
-    _tell(name, matched, len(assay.values), notes)
+    found = "".join(f", {count:,} by {kind}" for kind, count in matched.by.items())
+    notes.guessed(f"{name}: {len(matched.columns):,} of the model's {len(wanted):,} features found{found}")
+    left_over = counted(len(matched.left_over), "feature")
+    notes.aside(f"{name}: {left_over} that the model does not take", matched.left_over)
     values = profiles.values
     if matched.missing:
         if fill_absent is None:
             raise _lacking(name, assay, matched)
-        notes.noted(
-            f"{counted(len(matched.missing), 'feature')} that {name} lacks set to {fill_absent:g}", matched.missing
-        )
+        notes.noted(f"that {name} lacks set to {fill_absent:g}", matched.missing, "feature")
         values = values.reindex(columns=list(assay.values), fill_value=fill_absent)
     values = values.astype(np.float64)
-    _tell_range(values, assay, notes)
+    if assay.value_range is not None:
+        low, high = assay.value_range
+        outside = int(((values < low) | (values > high)).to_numpy().sum())
+        if outside:
+            notes.noted(f"{counted(outside, 'value')} outside {low:g} to {high:g}, the range of the training data")
     front, complete = _front(plates, assay, notes)
     rows = pd.concat([front[complete], values[complete]], axis=1)[list(assay.features)]
     if not len(rows):
         raise UserError(f"{name}: no well has all conditions that the model takes")
     wells = wells_table(plates.profiles, plates.design, options, notes)
     return ModelRows(rows.rename_axis(SIG_ID), wells[complete], matched, notes)
-
-
-def _tell(name: str, matched: Matched, wanted: int, notes: Notes) -> None:
-    found = ", ".join(f"{count:,} by {kind}" for kind, count in matched.by.items())
-    notes.guessed(
-        f"{name}: {len(matched.columns):,} of the model's {wanted:,} features found" + (f", {found}" if found else "")
-    )
-    if matched.left_over:
-        notes.aside(
-            f"{name}: {counted(len(matched.left_over), 'feature')} that the model does not take", matched.left_over
-        )
 
 
 def _lacking(name: str, assay: Assay, matched: Matched) -> UserError:
@@ -116,15 +111,6 @@ def _lacking(name: str, assay: Assay, matched: Matched) -> UserError:
     )
 
 
-def _tell_range(values: pd.DataFrame, assay: Assay, notes: Notes) -> None:
-    if assay.value_range is None:
-        return
-    low, high = assay.value_range
-    outside = int(((values < low) | (values > high)).to_numpy().sum())
-    if outside:
-        notes.noted(f"{counted(outside, 'value')} outside {low:g} to {high:g}, the range of the training data")
-
-
 def _front(plates: Plates, assay: Assay, notes: Notes) -> tuple[pd.DataFrame, np.ndarray]:
     """The columns of controls and conditions, and which wells have all of them."""
     table, controls = plates.design.table, plates.design.controls
@@ -139,81 +125,70 @@ def _front(plates: Plates, assay: Assay, notes: Notes) -> tuple[pd.DataFrame, np
     complete = np.ones(len(table), bool)
     for condition in assay.conditions:
         values = _condition(condition, plates, notes)
-        lacking = values.isna().to_numpy() & (~controls if condition.levels is None else True)
-        if lacking.any():
-            notes.dropped(
-                f"{counted(int(lacking.sum()), 'well')} without a {condition.name}, which the model takes",
-                table.index[lacking],
-            )
-            complete &= ~lacking
-            values = values.where(~lacking, condition.levels[0] if condition.levels else np.nan)
+        has = wells_with(condition, values, controls, ", which the model takes", notes)
+        complete &= has
+        values = values.where(has, condition.levels[0] if condition.levels else np.nan)
         front[condition.column] = values.astype(condition.dtype if condition.dtype is not str else object)
     return front, complete
 
 
 def _condition(condition: Condition, plates: Plates, notes: Notes) -> pd.Series:
     """Values of one condition as the model has them; NaN where a well has none."""
-    table, controls = plates.design.table, plates.design.controls
-    what = condition.name
-    if condition.levels is None:
-        numbers = table[what] if what in ("dose", "time") else None
-        if numbers is None:
-            column = find_column(plates.profiles.wells.columns, condition.column, "condition")
-            numbers = pd.to_numeric(plates.profiles.wells[column], errors="coerce")
-        return numbers
-    levels = list(condition.levels)
-    names = {as_level(level): level for level in levels}
-    if what not in ("dose", "time"):
-        words = plates.profiles.wells[find_column(plates.profiles.wells.columns, condition.column, "condition")]
-    elif table[f"{what}_level"].notna().any():
-        words = table[f"{what}_level"]
+    design, what = plates.design, condition.name
+    if what in ("dose", "time"):
+        if condition.levels is None:
+            return design.table[what]
+        values = design.quantity(what)
+        if pd.api.types.is_float_dtype(values):
+            return _nearest_level(what, condition.levels, values, design, notes)
     else:
-        return _nearest_level(condition, table[what], controls, plates.design.dose_unit, notes)
-    odd = sorted(set(words.dropna()) - set(names))
+        values = plates.profiles.wells[find_column(plates.profiles.wells.columns, condition.column, "condition")]
+        if condition.levels is None:
+            return pd.to_numeric(values, errors="coerce")
+    names = {as_level(level): level for level in condition.levels}
+    odd = sorted(set(values.dropna()) - set(names))
     if odd:
         raise UserError(f"{what}: the model knows {listed(names, 6)}, but the files hold {listed(odd)}")
-    return words.map(names).where(~(words.isna() & controls), levels[0])
+    return values.map(names).where(~(values.isna() & design.controls), condition.levels[0])
 
 
 def _nearest_level(
-    condition: Condition, numbers: pd.Series, controls: np.ndarray, unit: str, notes: Notes
+    what: str, levels: Sequence[int | float | str], numbers: pd.Series, design: Design, notes: Notes
 ) -> pd.Series:
     """Times and doses as levels of the model; of levels that are words, such as D1 and D2, high and low doses."""
-    what, levels = condition.name, list(condition.levels or ())
-    known = numbers[~controls].dropna()
+    known = numbers[~design.controls].dropna()
     if not len(known):
         raise UserError(f"{what}: the model takes one of {listed(levels, 6)}, but the files name none; name its column")
     try:
         places = np.array([float(level) for level in levels])
     except ValueError:
-        return _high_and_low(condition, numbers, controls, unit, notes)
-    filled = numbers.where(~(numbers.isna() & controls), known.median())
+        return _high_and_low(what, levels, numbers, design, notes)
+    filled = numbers.where(~(numbers.isna() & design.controls), known.median())
     nearest = np.abs(np.log(filled.to_numpy()[:, None] / places[None, :]))
-    chosen = pd.Series(
-        [levels[place] for place in np.nan_to_num(nearest, nan=np.inf).argmin(axis=1)], index=numbers.index
-    )
+    chosen = pd.Series([levels[place] for place in np.nan_to_num(nearest, nan=np.inf).argmin(axis=1)], numbers.index)
     changed = sorted(set(known[known.ne(chosen[known.index].astype(float))]))
-    if changed:
-        pairs = [f"{value:g} as {as_level(chosen[known.index[known == value][0]])}" for value in changed]
-        notes.guessed(f"{what}s that the model does not know count as the nearest that it knows", pairs)
+    pairs = [f"{value:g} as {as_level(chosen[known.index[known == value][0]])}" for value in changed]
+    notes.guessed(f"{what}s that the model does not know count as the nearest that it knows", pairs)
     return chosen.where(filled.notna(), np.nan)
 
 
-def _high_and_low(condition: Condition, numbers: pd.Series, controls: np.ndarray, unit: str, notes: Notes) -> pd.Series:
-    """Two dose levels that are words, the first of them high as in the competition, split at the doses' middle."""
-    levels = list(condition.levels or ())
+def _high_and_low(
+    what: str, levels: Sequence[int | float | str], numbers: pd.Series, design: Design, notes: Notes
+) -> pd.Series:
+    """Two levels that are words, the first of them high as in the competition, split at the geometric middle."""
+    controls = design.controls
     known = numbers[~controls].dropna()
     if len(levels) != 2:
         raise UserError(
-            f"{condition.name}: the model takes one of {listed(levels, 6)}, but the files hold numbers such as "
-            f"{known.iloc[0]:g}; give a column of levels with --{condition.name}"
+            f"{what}: the model takes one of {listed(levels, 6)}, but the files hold numbers such as "
+            f"{known.iloc[0]:g}; give a column of levels with --{what}"
         )
     middle = float(np.sqrt(known.min() * known.max()))
     high = numbers >= middle
     notes.guessed(
-        f"{condition.name}: the model knows '{levels[0]}' (high) and '{levels[1]}' (low): "
-        f"{counted(int(high[~controls].sum()), 'treated well')} from {middle:.3g} {unit}".rstrip()
+        f"{what}: the model knows '{levels[0]}' (high) and '{levels[1]}' (low): "
+        f"{counted(int(high[~controls].sum()), 'treated well')} from {middle:.3g} {design.dose_unit}".rstrip()
         + f" up are '{levels[0]}'"
     )
-    chosen = pd.Series(np.where(high | controls, levels[0], levels[1]), index=numbers.index, dtype=object)
+    chosen = pd.Series([levels[0] if is_high else levels[1] for is_high in high | controls], numbers.index, object)
     return chosen.where(numbers.notna() | controls, np.nan)

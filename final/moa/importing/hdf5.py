@@ -1,4 +1,4 @@
-"""Shared by the formats that are HDF5 files: opening them, and their texts."""
+"""Open HDF5 files and read their texts, for the formats GCTX and AnnData."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moa.errors import UserError
-from moa.importing.source import Source
+from moa.importing.source import HDF5, Source
 
 if TYPE_CHECKING:
     import h5py
@@ -35,6 +35,14 @@ def opened(source: Source) -> Iterator[h5py.File]:
         raise UserError(
             f"{source.name}: the HDF5 file is damaged or cut short ({reason[:100]}); copy or download it again"
         ) from None
+
+
+def groups(source: Source) -> set[str] | None:
+    """Names in the root of an HDF5 file; None of any other file."""
+    if not source.head.startswith(HDF5):
+        return None
+    with opened(source) as file:
+        return set(file)
 
 
 def texts(values: Any) -> list[str] | np.ndarray:

@@ -1,11 +1,12 @@
-"""Which gene a row of an expression file is, and how its rows are matched to the features of a trained model."""
+"""Find out which gene, cell line or compartment each feature is, and match features to those of a trained model."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from moa.data.feature_names import (
@@ -17,27 +18,17 @@ from moa.data.feature_names import (
     SYMBOL,
     competition_features,
 )
-from moa.importing.fields import find_column, plain_name
+from moa.importing.fields import find_column, plain_name, split_words
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, is_missing
 from moa.words import counted
 
 #: Names of row fields, as ``plain_name`` writes them, the best first.
-_ENTREZ = (
-    "pr_gene_id",
-    "gene_id",
-    "entrez_id",
-    "entrez",
-    "entrezid",
-    "entrezgene",
-    "entrez_gene_id",
-    "geneid",
-    "ncbi_id",
-)
-_SYMBOL = ("pr_gene_symbol", "gene_symbol", "symbol", "gene_name", "genesymbol", "gene", "hgnc_symbol", "description")
-_LANDMARK = ("pr_is_lmark", "is_lm", "is_lmark", "feature_space", "lm_id")
-#: So many columns with names of the competition's genes are a table of genes.
+_ENTREZ = split_words("pr_gene_id gene_id entrez_id entrez entrezid entrezgene entrez_gene_id geneid ncbi_id")
+_SYMBOL = split_words("pr_gene_symbol gene_symbol symbol gene_name genesymbol gene hgnc_symbol description")
+_LANDMARK = split_words("pr_is_lmark is_lm is_lmark feature_space lm_id")
+#: A table with more columns than this that have names of the competition's genes is a table of genes.
 _MANY = 200
 _PROBE = re.compile(r"^(?:AFFX-)?[\w/-]+_at$")
 _GENE_NAME = re.compile(r"^[A-Za-z][\w@.-]{1,24}$")
@@ -45,10 +36,15 @@ _GENE_NAME = re.compile(r"^[A-Za-z][\w@.-]{1,24}$")
 COMPARTMENTS = ("Cells", "Cytoplasm", "Nuclei", "Image")
 
 
-def compartment(feature: str) -> str | None:
-    """The CellProfiler compartment that a feature's name starts with; None if with none."""
-    start = str(feature).partition("_")[0]
-    return start if start in COMPARTMENTS else None
+def identified(
+    values: np.ndarray, wells: pd.DataFrame, fields: pd.DataFrame, options: ImportOptions, notes: Notes
+) -> Profiles:
+    """Profiles with the identities of their features, see ``identify``, without those that ``landmarks`` leaves out."""
+    keep = landmarks(fields, options, notes)
+    if keep is not None:
+        fields, values = fields[keep], values[:, keep]
+    features, kind = identify(fields, options)
+    return Profiles(pd.DataFrame(values, index=wells.index, columns=features.index), wells, features, kind)
 
 
 def identify(fields: pd.DataFrame, options: ImportOptions) -> tuple[pd.DataFrame, str]:
@@ -72,7 +68,8 @@ def identify(fields: pd.DataFrame, options: ImportOptions) -> tuple[pd.DataFrame
     table[SYMBOL] = names.where(names.map(lambda name: bool(_GENE_NAME.match(name))), "")
     table[PROBE_ID] = [name if _PROBE.match(name) else "" for name in ids]
     table[CELL_LINE] = ""
-    groups = pd.Series([compartment(name) for name in ids], index=fields.index)
+    starts = pd.Series([name.partition("_")[0] for name in ids], index=fields.index, dtype=object)
+    groups = starts.where(starts.isin(COMPARTMENTS), None)
     genes = _known_columns(ids)
     if genes is not None:  # a table whose columns are the competition's, or genes by id
         for column in (ENTREZ_ID, SYMBOL, PROBE_ID, CELL_LINE):
@@ -89,7 +86,7 @@ def identify(fields: pd.DataFrame, options: ImportOptions) -> tuple[pd.DataFrame
 
 
 def _are_places(ids: pd.Index) -> bool:
-    """Whether ids merely count the features from 0 or 1, so that they are no Entrez ids."""
+    """Whether ids are the features' numbers from 0 or 1, and so no Entrez ids."""
     return any(set(ids) == {str(number) for number in range(first, first + len(ids))} for first in (0, 1))
 
 
@@ -99,17 +96,17 @@ def entrez_text(value: object) -> str:
     return text if text.isdigit() and text != "0" else ""
 
 
-def landmarks(fields: pd.DataFrame, options: ImportOptions, notes: Notes) -> pd.Series | None:
+def landmarks(fields: pd.DataFrame, options: ImportOptions, notes: Notes) -> np.ndarray | None:
     """Which rows of an L1000 file are measured genes, not inferred ones; None to keep all rows."""
-    column = _column(fields, _LANDMARK, None, "")
+    column = _column(fields, _LANDMARK)
     if column is None or options.genes == "all":
         return None
-    marks = fields[column].map(lambda value: _text(value).lower() in ("1", "1.0", "true", "landmark", "y", "yes"))
+    marks = fields[column].map(_text).str.lower().isin(("1", "1.0", "true", "landmark", "y", "yes"))
     if marks.all() or not marks.any():
         return None
     inferred = counted(int((~marks).sum()), "inferred gene")
     notes.dropped(f"{inferred} (column '{column}'): they are computed from the landmark genes; --genes all keeps them")
-    return marks
+    return marks.to_numpy()
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ class Matched:
 def match_features(wanted: pd.DataFrame, found: pd.DataFrame) -> Matched:
     """Find a model's features in a file, in any order: by name, Entrez id, symbol, former symbol, probe or cell line.
 
-    A kind of id is used only where it names one row of the file; rows of one gene are told apart by the landmark mark.
+    Of several rows with one id the first is taken, landmarks before others.
 
     Args:
         wanted: indexed by feature; columns as ``moa.data.feature_names.read_identities`` returns them, any may be
@@ -142,7 +139,7 @@ def match_features(wanted: pd.DataFrame, found: pd.DataFrame) -> Matched:
     columns: dict[str, str] = {}
     by: dict[str, int] = {}
     taken: set[str] = set()
-    landmark = _column(found, _LANDMARK, None, "")
+    landmark = _column(found, _LANDMARK)
     first = found if landmark is None else found.sort_values(landmark, ascending=False, kind="stable")
     names = pd.Series(first.index, index=first.index)
     for kind, wanted_ids, found_ids in (
@@ -175,7 +172,7 @@ def match_features(wanted: pd.DataFrame, found: pd.DataFrame) -> Matched:
 
 
 def align(profiles: Profiles, wanted: pd.DataFrame) -> tuple[Profiles, Matched]:
-    """The profiles with the wanted features that were found, by their wanted names and in that order."""
+    """The profiles with the wanted features that were found, under their wanted names and in that order."""
     matched = match_features(wanted, profiles.features)
     part = profiles.only(list(matched.columns.values()))
     names = list(matched.columns)
@@ -215,7 +212,7 @@ def _text(value: object) -> str:
     return "" if is_missing(value) else str(value).strip()
 
 
-def _column(fields: pd.DataFrame, known: tuple[str, ...], stated: str | None, option: str) -> str | None:
+def _column(fields: pd.DataFrame, known: Sequence[str], stated: str | None = None, option: str = "") -> str | None:
     if stated:
         return find_column(fields.columns, stated, option)
     names = {plain_name(column): column for column in reversed(list(fields.columns))}

@@ -1,38 +1,22 @@
-"""Import plates: from the laboratory's files to a data folder, or to the rows of a trained model."""
+"""Import plates: all steps in their order, from the laboratory's files to a data folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from moa.importing.choose_conditions import choose_conditions
 from moa.importing.combine import read_files
-from moa.importing.design import Design, design, with_places
+from moa.importing.design import Plates, design, with_places
 from moa.importing.folder import Imported, check_target, write_folder
 from moa.importing.join import join_wells
-from moa.importing.mechanisms import Labels, label_wells
+from moa.importing.mechanisms import label_wells
 from moa.importing.merge_replicates import merge_replicates
 from moa.importing.missing import drop_constant, drop_missing, fill_missing
 from moa.importing.normalise import normalise, select_features
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
-from moa.importing.profiles import Profiles
-
-
-@dataclass(frozen=True)
-class Plates:
-    """Plates that can be compared with others: read, joined with their tables, normalised and complete.
-
-    Attributes:
-        profiles: without missing values.
-        design: what was done to the same wells.
-        z_scores: whether the values are z-scores of expression.
-    """
-
-    profiles: Profiles
-    design: Design
-    z_scores: bool
 
 
 def read_plates(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Plates:
@@ -40,7 +24,7 @@ def read_plates(files: Sequence[Path], options: ImportOptions, notes: Notes) -> 
 
     Args:
         files: of any known format, one assay.
-        options: see ``ImportOptions``.
+        options: how they are read.
         notes: what was guessed, dropped and set aside is added.
 
     Raises:
@@ -48,8 +32,7 @@ def read_plates(files: Sequence[Path], options: ImportOptions, notes: Notes) -> 
     """
     profiles = with_places(read_files(files, options, notes), options, notes)
     for table in options.wells:
-        joined = join_wells(profiles.wells, table, options, notes)
-        profiles = Profiles(profiles.values, joined, profiles.features, profiles.kind)
+        profiles = replace(profiles, wells=join_wells(profiles.wells, table, options, notes))
     profiles, wells = design(profiles, options, notes)
     profiles, wells = drop_missing(profiles, wells, options.most_missing, notes)
     profiles, z_scores = normalise(profiles, wells, options, notes)
@@ -79,6 +62,7 @@ def import_plates(files: Sequence[Path], out: Path, options: ImportOptions | Non
     conditions = choose_conditions(profiles, wells, options, notes)
     keep = conditions.complete
     profiles, wells = profiles.take(keep), wells.take(keep)
-    labels: Labels = label_wells(profiles.wells, wells, options, notes)
-    conditions = type(conditions)(conditions.conditions, conditions.table[keep], keep[keep])
-    return write_folder(Path(out), files, profiles, wells, conditions, labels, options, notes, plates.z_scores)
+    labels = label_wells(profiles.wells, wells, options, notes)
+    conditions = replace(conditions, table=conditions.table[keep], complete=keep[keep])
+    plates = Plates(profiles, wells, plates.z_scores)
+    return write_folder(Path(out), files, plates, conditions, labels, options, notes)

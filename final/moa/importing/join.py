@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from moa.data.wells import parse_well, well_name
 from moa.errors import UserError
-from moa.importing.design import is_well, well_name
 from moa.importing.fields import KNOWN, find_column, find_field, plain_name
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
@@ -37,7 +38,7 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
         wells: metadata, text.
         path: the table.
         options: ``columns`` may name the wells' plate and well columns.
-        notes: what was joined and what did not match is told.
+        notes: what was joined and what did not match is noted.
 
     Returns:
         the metadata with the table's other columns; NaN in wells that the table does not name.
@@ -47,8 +48,8 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
     """
     table, name = read_text_table(path), Path(path).name
     keys = _find_keys(wells, table, name, options, notes)
-    ours = pd.Series([""] * len(wells), index=wells.index, dtype=object)
-    theirs = pd.Series([""] * len(table), index=table.index, dtype=object)
+    ours = pd.Series("", index=wells.index, dtype=object)
+    theirs = pd.Series("", index=table.index, dtype=object)
     complete = pd.Series(True, index=table.index)
     used = []
     if keys.id:
@@ -72,14 +73,12 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
     if not found.any():
         raise UserError(f"{name}: joined on {' and '.join(used)}, but it names none of the {len(wells):,} wells")
     notes.guessed(f"{name}: joined on {' and '.join(used)}: {counted(int(found.sum()), 'well')} found")
-    if not found.all():
-        notes.noted(f"{name}: {counted(int((~found).sum()), 'well')} of the files are not in it", wells.index[~found])
+    notes.noted(f"{name}: {counted(int((~found).sum()), 'well')} of the files are not in it", wells.index[~found])
     unused = ~lookup.index.isin(set(ours))
     if unused.any():
         notes.noted(f"{name}: {counted(int(unused.sum()), 'row')} of it are of no well of the files")
     replaced = [column for column in joined if column in wells and not joined[column].equals(wells[column])]
-    if replaced:
-        notes.noted(f"{name}: its columns replace those of the files", replaced)
+    notes.noted(f"{name}: its columns replace those of the files", replaced)
     return pd.concat([wells.drop(columns=[column for column in joined if column in wells]), joined], axis=1)
 
 
@@ -93,30 +92,30 @@ def _find_keys(wells: pd.DataFrame, table: pd.DataFrame, name: str, options: Imp
     well_pair = None
     if place:
         # A column of replicates, 1, 2 and 3, is no column of places even where the files count their wells.
-        places = table[[column for column in table if table[column].dropna().map(is_well).mean() > 0.5]]
+        places = table[[column for column in table if table[column].dropna().map(parse_well).notna().mean() > 0.5]]
         share, column = _best(wells[place], places, "well", _place)
         well_pair = (place, column) if column is not None else None
     rest = table.drop(columns=[well_pair[1]] if well_pair else [])
-    best: tuple[float, tuple[str, str] | None] = (0.0, None)
+    plate_pair, most = None, 0.0
     for ours in _plate_columns(wells, plate) if plate else []:
         share, column = _best(wells[ours], rest, "plate", _plain)
-        if column is not None and share > best[0]:
-            best = (share, (ours, column))
-    plate_pair = best[1]
+        if column is not None and share > most:
+            plate_pair, most = (ours, column), share
     example = f"such as '{wells[plate].dropna().iloc[0]}'" if plate else ""
     theirs = find_field(rest, "plate")
-    if plate_pair is None and (well_pair is None or (plate and theirs)):
-        held = f"column '{theirs}' holds none of" if theirs else "no column holds"
-        what = f"the plates of the files, {example}" if plate else "the wells of the files"
-        raise UserError(
-            f"{name}: {held} {what}; its columns are {listed(table.columns, 6)} "
-            "(--plate and --well name the files' columns)"
-        )
-    if plate_pair is None and plate and wells[plate].nunique() > 1:
-        if table[well_pair[1]].map(_place).duplicated().any():
-            raise UserError(f"{name}: names wells more than once but no plate of the files, {example}; add plates")
-        notes.guessed(f"{name}: names no plates, so it holds for each of the {wells[plate].nunique():,} plates")
-    if well_pair is None and not place and table[plate_pair[1]].map(_plain).duplicated().any():
+    if plate_pair is None:
+        if well_pair is None or (plate and theirs):
+            held = f"column '{theirs}' holds none of" if theirs else "no column holds"
+            what = f"the plates of the files, {example}" if plate else "the wells of the files"
+            raise UserError(
+                f"{name}: {held} {what}; its columns are {listed(table.columns, 6)} "
+                "(--plate and --well name the files' columns)"
+            )
+        if plate and wells[plate].nunique() > 1:
+            if table[well_pair[1]].map(_place).duplicated().any():
+                raise UserError(f"{name}: names wells more than once but no plate of the files, {example}; add plates")
+            notes.guessed(f"{name}: names no plates, so it holds for each of the {wells[plate].nunique():,} plates")
+    elif well_pair is None and not place and table[plate_pair[1]].map(_plain).duplicated().any():
         raise UserError(f"{name}: names a plate twice, but the files name no wells; name their column with --well")
     return _Keys(plate_pair, well_pair)
 
@@ -128,8 +127,8 @@ def _plate_columns(wells: pd.DataFrame, plate: str) -> list[str]:
     return [plate, *(column for column in named if column != plate)]
 
 
-def _best(ours: pd.Series, table: pd.DataFrame, field: str, form) -> tuple[float, str | None]:
-    """The column of the table that holds the most of our values, and their share; known names win a tie."""
+def _best(ours: pd.Series, table: pd.DataFrame, field: str, form: Callable[[object], str]) -> tuple[float, str | None]:
+    """The share of our values that the best column of the table holds, and this column; known names win a tie."""
     values = set(ours.dropna().map(form))
     best: tuple[float, bool, str | None] = (0.0, False, None)
     for column in table:
@@ -143,15 +142,12 @@ def _best(ours: pd.Series, table: pd.DataFrame, field: str, form) -> tuple[float
 def _refuse_repeated(name: str, places: pd.DataFrame, new: pd.DataFrame, keys: pd.Series) -> None:
     """Refuse two rows of one well that differ; equal rows do no harm."""
     twice = keys.duplicated(keep=False)
-    rows = (
-        new[twice].fillna("").astype(str).agg("\t".join, axis=1)
-        if new.shape[1]
-        else pd.Series("", index=new.index[twice])
-    )
-    for lines in keys[twice].groupby(keys[twice], sort=False).groups.values():
-        if rows.loc[lines].nunique() > 1:
-            what = " ".join(places.loc[lines[0]].astype(str))
-            raise UserError(f"{name}: lines {listed(lines, 2)} both describe {what}, differently; keep one of them")
+    distinct = new[twice].fillna("").assign(**{"\t": keys}).drop_duplicates()["\t"]
+    differ = distinct[distinct.duplicated()]
+    if len(differ):
+        lines = keys.index[keys == differ.iloc[0]]
+        what = " ".join(places.loc[lines[0]].astype(str))
+        raise UserError(f"{name}: lines {listed(lines, 2)} both describe {what}, differently; keep one of them")
 
 
 def _plain(text: object) -> str:

@@ -1,4 +1,4 @@
-"""The mechanisms of compounds: from a table such as the Drug Repurposing Hub's, or from the files' own column."""
+"""Label wells with mechanisms: from a table such as the Drug Repurposing Hub's, or from the files' own column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.design import Design
-from moa.importing.fields import KNOWN, find_column, find_field, plain_name
+from moa.importing.fields import KNOWN, find_column, find_field, plain_name, split_words
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import is_missing
@@ -24,24 +24,9 @@ from moa.words import counted, listed
 _GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",
-        (
-            *(
-                "alpha",
-                "beta",
-                "gamma",
-                "delta",
-                "epsilon",
-                "zeta",
-                "eta",
-                "theta",
-                "iota",
-                "kappa",
-                "lambda",
-                "mu",
-                "nu",
-                "xi",
-            ),
-            *("omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"),
+        split_words(
+            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu "
+            "nu xi omicron pi rho sigma tau upsilon phi chi psi omega"
         ),
         strict=True,
     )
@@ -55,7 +40,7 @@ class Labels:
 
     Attributes:
         table: 0/1, uint8, shape (wells, targets), indexed as the wells; controls are 0.
-        known: true for wells whose mechanism is known, controls among them.
+        known: True for controls and for wells whose mechanism is known, shape (wells,).
     """
 
     table: pd.DataFrame
@@ -80,7 +65,7 @@ def label_wells(wells: pd.DataFrame, design: Design, options: ImportOptions, not
     if options.moa is not None:
         if own:
             notes.noted(f"mechanisms are those of {Path(options.moa).name}; column '{own}' of the files is not used")
-        found = _from_table(wells, design, options, notes)
+        found = _from_table(Path(options.moa), wells, design, options, notes)
     elif own:
         found = [
             _split(value, options.moa_separator) if is_treated else ()
@@ -91,7 +76,10 @@ def label_wells(wells: pd.DataFrame, design: Design, options: ImportOptions, not
     spelling = _spellings(found)
     mechanisms = [tuple(dict.fromkeys(spelling[name_key(name)] for name in names)) for names in found]
     known = np.array([bool(names) for names in mechanisms]) & treated
-    _tell_unknown(design, known, treated, bool(own or options.moa), notes)
+    if own or options.moa:
+        _note_unknown(design, known, treated, notes)
+    else:
+        notes.noted("no mechanisms: --moa TABLE joins them; the folder is for prediction only")
     targets = _learnable(mechanisms, design, known, options, notes)
     places = {target: place for place, target in enumerate(targets)}
     labels = np.zeros((len(wells), len(targets)), np.uint8)
@@ -116,44 +104,28 @@ def _spellings(found: list[tuple[str, ...]]) -> dict[str, str]:
     return {key: max(sorted(names), key=names.__getitem__) for key, names in counts.items()}
 
 
-def _tell_unknown(design: Design, known: np.ndarray, treated: np.ndarray, have_source: bool, notes: Notes) -> None:
-    if not have_source:
-        notes.noted("no mechanisms: --moa TABLE joins them; the folder is for prediction only")
-        return
-    unknown = treated & ~known
-    if not unknown.any():
-        return
-    compounds = design.table["compound"]
-    names = sorted(set(compounds[unknown].dropna()) - set(compounds[known]))
-    partly = sorted(set(compounds[unknown].dropna()) & set(compounds[known]))
-    if names:
-        notes.aside(
-            f"{counted(len(names), 'compound')} without a known mechanism ({counted(int(unknown.sum()), 'well')})",
-            names,
-        )
-    if partly:
-        notes.aside(f"{counted(len(partly), 'compound')} whose mechanism is known in some wells only", partly)
+def _note_unknown(design: Design, known: np.ndarray, treated: np.ndarray, notes: Notes) -> None:
+    unknown, compounds = treated & ~known, design.table["compound"]
+    wells = counted(int(unknown.sum()), "well")
+    named, labelled = set(compounds[unknown].dropna()), set(compounds[known])
+    notes.aside(f"without a known mechanism ({wells})", sorted(named - labelled), "compound")
+    notes.aside("whose mechanism is known in some wells only", sorted(named & labelled), "compound")
 
 
 def _learnable(
     mechanisms: list[tuple[str, ...]], design: Design, known: np.ndarray, options: ImportOptions, notes: Notes
 ) -> list[str]:
     """Targets with enough compounds, in alphabetical order."""
-    names = design.table["compound"].where(
-        design.table["compound"].notna(), pd.Series(design.table.index, index=design.table.index)
-    )
+    # A well without a compound counts as one of its own.
+    names = design.table["compound"].where(design.table["compound"].notna(), design.table.index.to_series())
     compounds: dict[str, set[str]] = {}
     for row in np.flatnonzero(known):
         for target in mechanisms[row]:
             compounds.setdefault(target, set()).add(str(names.iloc[row]))
     few = sorted(target for target, of in compounds.items() if len(of) < options.least_compounds)
     kept = sorted((target for target in compounds if target not in set(few)), key=str.lower)
-    if few:
-        notes.dropped(
-            f"{counted(len(few), 'target')} with fewer than {counted(options.least_compounds, 'compound')} "
-            f"({len(kept)} kept; --least-compounds changes that)",
-            few,
-        )
+    least = counted(options.least_compounds, "compound")
+    notes.dropped(f"with fewer than {least} ({len(kept)} kept; --least-compounds changes that)", few, "target")
     if compounds and not kept:
         raise UserError(
             f"no mechanism has {options.least_compounds} compounds, the most is {max(map(len, compounds.values()))}; "
@@ -162,9 +134,10 @@ def _learnable(
     return kept
 
 
-def _from_table(wells: pd.DataFrame, design: Design, options: ImportOptions, notes: Notes) -> list[tuple[str, ...]]:
-    """Mechanisms of each well, empty where none is known, from the table of ``options.moa``."""
-    path = Path(options.moa)  # type: ignore[arg-type]
+def _from_table(
+    path: Path, wells: pd.DataFrame, design: Design, options: ImportOptions, notes: Notes
+) -> list[tuple[str, ...]]:
+    """Mechanisms of each well from a table, empty where none is known."""
     table = read_text_table(path)
     stated = options.columns.get("mechanism")
     column = find_column(table.columns, stated, "--mechanism") if stated else find_field(table, "mechanism")
@@ -177,22 +150,20 @@ def _from_table(wells: pd.DataFrame, design: Design, options: ImportOptions, not
     ours, theirs = _identifiers(wells, design, table, column, path.name, treated)
     mine, keys = ours.map(_identifier, na_action="ignore"), table[theirs].map(_identifier, na_action="ignore")
     dose = find_field(table.drop(columns=[column, theirs]), "dose")
-    by_dose = dose is not None and design.table["dose"].notna().any()
-    if dose and not by_dose:
-        notes.noted(f"{path.name}: its doses ('{dose}') are not used, since the wells' doses are unknown")
-    doses = pd.Series(np.nan, index=table.index)
-    if by_dose:
+    parsed = None
+    if dose is not None and design.table["dose"].notna().any():
         parsed = quantities.parse(table[dose], dose, "dose", notes)
-        by_dose = parsed is not None
-        doses = doses if parsed is None else parsed[0]
+    elif dose is not None:
+        notes.noted(f"{path.name}: its doses ('{dose}') are not used, since the wells' doses are unknown")
+    by_dose = parsed is not None
+    doses = pd.Series(np.nan, index=table.index) if parsed is None else parsed[0]
     rows: dict[str, list[tuple[float, tuple[str, ...]]]] = {}
     for key, at, text in zip(keys, doses, table[column], strict=True):
         if not is_missing(key):
             rows.setdefault(key, []).append((at, _split(text, options.moa_separator)))
     spelt = table[theirs].groupby(keys).nunique()
     merged = [key for key in spelt.index[spelt > 1] if key in set(mine[treated].dropna())]
-    if merged:
-        notes.noted(f"{path.name}: names that differ in case or punctuation alone are one compound", merged)
+    notes.noted(f"{path.name}: names that differ in case or punctuation alone are one compound", merged)
     how = f"compound and dose ('{theirs}', '{dose}')" if by_dose else f"compound ('{theirs}')"
     hits = int(mine[treated].dropna().drop_duplicates().isin(list(rows)).sum())
     notes.guessed(
@@ -227,27 +198,25 @@ def _identifiers(
     wells: pd.DataFrame, design: Design, table: pd.DataFrame, mechanism: str, name: str, treated: np.ndarray
 ) -> tuple[pd.Series, str]:
     """The wells' identifier of compounds and the table's column that agree on the most compounds."""
-    candidates: list[tuple[str, pd.Series]] = []
-    if "compound" in design.fields:
-        candidates.append((design.fields["compound"], design.table["compound"]))
-    for column in wells:
-        if plain_name(column) in KNOWN["identifier"] and column != design.fields.get("compound"):
-            candidates.append((column, wells[column]))
+    compound = design.fields.get("compound")
+    candidates = [] if compound is None else [design.table["compound"]]
+    candidates += [
+        wells[column] for column in wells if plain_name(column) in KNOWN["identifier"] and column != compound
+    ]
     if not candidates:
         raise UserError(f"{name}: the wells' compounds are unknown; name their column with --compound")
-    best: tuple[int, pd.Series | None, str] = (0, None, "")
-    for _, values in candidates:
+    theirs = {column: set(table[column].dropna().map(_identifier)) for column in table if column != mechanism}
+    most, best = 0, None
+    for values in candidates:
         ours = set(values[treated].dropna().map(_identifier))
-        for column in table:
-            if column != mechanism:
-                hits = len(ours & set(table[column].dropna().map(_identifier)))
-                if hits > best[0]:
-                    best = (hits, values, column)
-    if best[1] is None:
-        example = candidates[0][1][treated].dropna()
+        for column, held in theirs.items():
+            if len(ours & held) > most:
+                most, best = len(ours & held), (values, column)
+    if best is None:
+        example = candidates[0][treated].dropna()
         shown = f", such as '{example.iloc[0]}'" if len(example) else ""
         raise UserError(
             f"{name}: none of its columns ({listed(table.columns, 6)}) holds a compound of the wells{shown}; "
             "name the wells' column with --compound"
         )
-    return best[1], best[2]
+    return best

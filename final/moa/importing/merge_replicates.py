@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -47,9 +49,7 @@ def merge_replicates(profiles: Profiles, design: Design, notes: Notes) -> tuple[
             sizes.append(len(members))
             bar.update(done)
     firsts = [members[0] for _, members in groups]
-    kept = [
-        name for name in profiles.values.index if name in set(firsts) or name in set(profiles.values.index[~treated])
-    ]
+    kept = list(profiles.values.index[profiles.values.index.isin(firsts) | ~treated])
     merged = pd.DataFrame(rows, index=firsts, columns=names).astype(profiles.values.to_numpy().dtype)
     values = pd.concat([merged, profiles.values[~treated]]).loc[kept]
     wells, table = profiles.wells.loc[kept].copy(), design.table.loc[kept].copy()
@@ -59,11 +59,9 @@ def merge_replicates(profiles: Profiles, design: Design, notes: Notes) -> tuple[
             part = whole.loc[members]
             varying = [column for column in whole if column != REPLICATES and part[column].nunique(dropna=False) > 1]
             frame.loc[members[0], [column for column in varying if column not in ("dose", "time")]] = np.nan
-    plates = table["plate"].isna()
-    table.loc[plates, "plate"] = "several"
+    table["plate"] = table["plate"].fillna("several")
     notes.noted(
         f"{counted(int(treated.sum()), 'treated well')} merged into {counted(len(groups), 'treatment')} by MODZ, under "
         "the name of its first well; controls are not merged"
     )
-    result = Profiles(values, wells, profiles.features, profiles.kind)
-    return result, Design(table, design.fields, design.dose_unit, design.time_unit)
+    return replace(profiles, values=values, wells=wells), replace(design, table=table)

@@ -1,6 +1,8 @@
-"""Missing values: wells and features with too many are dropped, the rest is filled where all can see it."""
+"""Drop wells and features with too many missing values, fill the others, and drop constant features."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,8 @@ from moa.words import counted
 def drop_missing(profiles: Profiles, design: Design, most: float, notes: Notes) -> tuple[Profiles, Design]:
     """Drop wells and features until none has a larger share of missing values than ``most``.
 
-    One at a time, the one with the largest share first: so a dead well costs no feature, and a dead feature no well.
+    One is dropped at a time, that with the largest share, so that a dead well costs no feature and a dead feature no
+    well.
 
     Raises:
         UserError: nothing is left.
@@ -41,14 +44,13 @@ def drop_missing(profiles: Profiles, design: Design, most: float, notes: Notes) 
     for what, keep, names in (("well", wells, profiles.values.index), ("feature", features, profiles.values.columns)):
         if not keep.any():
             raise UserError(f"more than {most:.0%} of the values are missing in every {what}; see --most-missing")
-        if not keep.all():
-            notes.dropped(f"{counted(int((~keep).sum()), what)} with more than {most:.0%} missing values", names[~keep])
+        notes.dropped(f"with more than {most:.0%} missing values", names[~keep], what)
     kept = list(profiles.values.columns[features])
     return profiles.take(wells).only(kept), design.take(wells)
 
 
 def fill_missing(profiles: Profiles, plates: pd.Series, notes: Notes) -> Profiles:
-    """Fill the missing values that are left with the feature's median over the plate, and tell how many and where."""
+    """Fill the missing values that are left with the feature's median over the plate, and note how many and where."""
     missing = profiles.values.isna()
     count = int(missing.to_numpy().sum())
     if not count:
@@ -61,21 +63,19 @@ def fill_missing(profiles: Profiles, plates: pd.Series, notes: Notes) -> Profile
         "feature's median over the plate (--most-missing 0 drops such features instead)",
         [f"{name} ({number})" for name, number in features.items()],
     )
-    return Profiles(profiles.values.fillna(medians), profiles.wells, profiles.features, profiles.kind)
+    return replace(profiles, values=profiles.values.fillna(medians))
 
 
 def drop_constant(profiles: Profiles, notes: Notes) -> Profiles:
-    """Drop features that have one value in all wells: they tell nothing.
+    """Drop features that have one value in all wells.
 
     Raises:
         UserError: none is left.
     """
     values = profiles.values.to_numpy()
     varies = values.max(axis=0) > values.min(axis=0)
-    if varies.all():
-        return profiles
     if not varies.any():
         raise UserError("every feature has one value in all wells; expected values that differ")
     names = profiles.values.columns
-    notes.dropped(f"{counted(int((~varies).sum()), 'feature')} with the same value in all wells", names[~varies])
+    notes.dropped("with the same value in all wells", names[~varies], "feature")
     return profiles.only(list(names[varies]))

@@ -1,4 +1,4 @@
-"""Values that can be compared between plates: z-scores of expression, standardised profiles, or the file's own."""
+"""Make values comparable between plates: z-scores of expression, standardised profiles, or the file's own values."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MAD_SCALE = 1.4826
 LEAST_MAD = 0.1
 #: A plate with fewer vehicle wells is compared with all its wells.
 LEAST_CONTROLS = 6
-#: Values beyond this many standard deviations are told.
+#: Features with values beyond this many standard deviations are noted.
 _EXTREME = 1000
 #: Z-scores of L1000 files lie in this range; the competition's are clipped to it.
 Z_RANGE = 10.0
 _SAMPLE = 200_000
-#: Profiles are normalised where this share of the features looks so; six controls tell a spread only roughly.
+#: Profiles are normalised if this share of the features looks so; a spread over six controls is only a rough estimate.
 _NORMAL_SHARE = 0.4
 
 
@@ -40,7 +40,7 @@ def normalise(profiles: Profiles, design: Design, options: ImportOptions, notes:
         profiles: with NaN where values are missing.
         design: plates and controls of the same wells.
         options: ``level``, ``against`` and ``clip`` are used.
-        notes: what the values are taken for, and what is done, is told.
+        notes: what the values are taken for, and what is done, is noted.
 
     Returns:
         the profiles, and whether their values are z-scores of expression.
@@ -65,19 +65,14 @@ def normalise(profiles: Profiles, design: Design, options: ImportOptions, notes:
             bar.update(done, plate)
     how = "robust z-scores" if level == "3" else "standardised (mean, standard deviation)"
     for what, of in against.items():
-        notes.noted(f"{how} of {counted(len(of), 'plate')} against {what}", of if len(against) > 1 else ())
+        notes.noted(f"{how} of {counted(len(of), 'plate')} against {what}", of if len(against) > 1 else None)
     if level == "3" and options.clip is not None:
         beyond = np.abs(values) > options.clip
         if beyond.any():
             notes.noted(f"{counted(int(beyond.sum()), 'value')} ({beyond.mean():.2%}) clipped to ±{options.clip:g}")
         values = np.clip(values, -options.clip, options.clip)
-    extreme = (np.abs(values) > _EXTREME).any(axis=0)
-    if extreme.any():
-        notes.noted(
-            f"{counted(int(extreme.sum()), 'feature')} beyond {_EXTREME:,} standard deviations in some well, since "
-            "controls hardly vary",
-            profiles.values.columns[extreme],
-        )
+    extreme = profiles.values.columns[(np.abs(values) > _EXTREME).any(axis=0)]
+    notes.noted(f"beyond {_EXTREME:,} standard deviations in some well, since controls hardly vary", extreme, "feature")
     table = pd.DataFrame(values, index=profiles.values.index, columns=profiles.values.columns)
     return replace(profiles, values=table), level == "3"
 
@@ -142,10 +137,7 @@ def select_features(profiles: Profiles, notes: Notes) -> Profiles:
     if not kept:
         raise UserError("--select-features: no feature is left; import all features")
     out = [name for name in names if name not in set(kept)]
-    if out:
-        notes.dropped(
-            f"{counted(len(out), 'feature')} by pycytominer's feature selection ({', '.join(operations)})", out
-        )
+    notes.dropped(f"by pycytominer's feature selection ({', '.join(operations)})", out, "feature")
     return profiles.only(kept)
 
 
@@ -185,8 +177,7 @@ def _guess(profiles: Profiles, design: Design, notes: Notes) -> str:
     odd = [plate for (plate, _), is_normal in zip(_plates(design), normal, strict=True) if is_normal != (share >= 0.5)]
     if share >= 0.5:
         notes.guessed("profiles are normalised already (controls near 0 with a spread near 1), so left as they are")
-        if odd:
-            notes.noted("plates that do not look normalised; --level raw standardises all", odd)
+        notes.noted("plates that do not look normalised; --level raw standardises all", odd)
         return "normalised"
     notes.guessed("profiles are raw (controls are not near 0 with a spread near 1); --level normalised leaves them")
     return "raw"
@@ -236,4 +227,4 @@ def _guess_expression(values: np.ndarray, notes: Notes) -> str:
             f"the values look like raw intensities or counts ({found}); give level 3 (log2 expression, normalised) or "
             "level 4 (z-scores)"
         )
-    raise UserError(f"the level of the values cannot be told ({found}); state it with --level 3, 4 or 5")
+    raise UserError(f"the level of the values cannot be recognised ({found}); state it with --level 3, 4 or 5")

@@ -1,4 +1,4 @@
-"""Profiles of wells: what the reader of every file format returns, and what every later step takes."""
+"""Hold the profiles of wells: what the reader of every format returns, and what every later step takes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Profiles:
         values: shape (wells, features), floats; missing values are NaN. The index names the wells, the columns the
             features; both are unique.
         wells: metadata of the same wells, all text, NaN where missing.
-        features: one row a feature, all text; what the file says about it, the columns entrez_id, symbol, probe_id and
-            group, which may be empty, among it.
+        features: one row per feature, all text: what the file says about it, and the columns entrez_id, symbol,
+            probe_id, cell_line and group, which may be empty.
         kind: "expression" (genes), or "profiles" of any other features.
     """
 
@@ -50,20 +50,8 @@ def as_text(values: pd.Series) -> pd.Series:
     if pd.api.types.is_bool_dtype(values):
         text = values.astype(object).map({True: "True", False: "False"})
     elif pd.api.types.is_float_dtype(values):
-        numbers = values.to_numpy(float, na_value=np.nan)
-        whole = np.isfinite(numbers) & (numbers == np.round(numbers)) & (np.abs(numbers) < 1e15)
-        # A float32 is written with the digits that a float32 needs, not with those of the float64 it becomes.
-        digits = [str(number) for number in values.to_numpy(na_value=np.nan).tolist()]
-        if values.dtype == np.float32:
-            digits = [np.format_float_positional(number, trim="-") for number in values.to_numpy()]
-        text = pd.Series(
-            [
-                str(int(number)) if is_whole else shown
-                for number, is_whole, shown in zip(numbers, whole, digits, strict=True)
-            ],
-            index=values.index,
-            dtype=object,
-        )
+        numbers = values.to_numpy(values.dtype if values.dtype == np.float32 else np.float64, na_value=np.nan)
+        text = pd.Series([_digits(number) for number in numbers], values.index, dtype=object)
     else:
         text = values.astype(object).map(_decoded, na_action="ignore")
     text = text.astype(object)
@@ -73,6 +61,13 @@ def as_text(values: pd.Series) -> pd.Series:
 def is_missing(value: object) -> bool:
     """Whether a cell of metadata holds no value."""
     return pd.isna(value) or str(value).strip().lower() in MISSING
+
+
+def _digits(number: np.floating) -> str:
+    if number.is_integer() and abs(number) < 1e15:
+        return str(int(number))
+    # A float32 has the digits that it needs, not those of the float64 that it would become.
+    return np.format_float_positional(number, trim="-") if isinstance(number, np.float32) else str(number)
 
 
 def _decoded(value: object) -> str:

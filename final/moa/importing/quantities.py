@@ -13,6 +13,7 @@ from moa.importing.fields import plain_name
 from moa.importing.notes import Notes
 from moa.words import listed
 
+#: A number, after a sign for "about" or "equal", and what follows it: the unit.
 _NUMBER = re.compile(r"^[~≈=]?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s,.].*)?$")
 _COMMA = re.compile(r"^[+-]?\d+,\d+\s*\D*$")
 _MICROMOLAR, _MASS, _PERCENT, _HOURS = "µM", "µg/mL", "%", "h"
@@ -45,9 +46,9 @@ def parse(
 
     Args:
         values: text, NaN where missing.
-        column: its name, for messages; "dose_nM" tells a unit too.
-        what: "dose" (in µM where a unit tells so) or "time" (in hours).
-        notes: units that were assumed are told.
+        column: its name, for messages; a unit may end it, as in "dose_nM".
+        what: "dose" (in µM, µg/mL or %) or "time" (in hours).
+        notes: units that were assumed are noted.
         units: unit of each value, where a column of its own holds it.
 
     Returns:
@@ -97,39 +98,32 @@ def parse(
     return (numbers * factors).astype(float).reindex(values.index), str(unit)
 
 
-def one_of_near(values: pd.Series, notes: Notes, what: str) -> pd.Series:
-    """Numbers in which values that differ by rounding alone are one value: the commonest of them.
+def one_of_near(values: pd.Series, notes: Notes) -> pd.Series:
+    """Doses in which those that differ by rounding alone are replaced by the commonest of them.
 
     Args:
         values: numbers above 0, NaN where missing.
-        notes: which values were taken together is told.
-        what: "dose", for the note.
+        notes: the values that were taken as one are noted.
     """
     written = values.nunique()
     # Four digits are more than any dilution has; float noise lies beyond them.
     values = values.map(lambda value: float(f"{value:.4g}"), na_action="ignore").astype(float)
     counts = Counter(values.dropna())
-    merged: dict[float, float] = {}
-    cluster: list[float] = []
-
-    def close() -> None:
-        if cluster:
-            # Of equally common values the one with the fewest digits, such as 20 of 19.999 and 20.
-            best = min(cluster, key=lambda value: (-counts[value], len(f"{value:.4g}"), value))
-            merged.update(dict.fromkeys(cluster, best))
-
+    clusters: list[list[float]] = []
     for value in sorted(counts):
-        if cluster and value > cluster[0] * (1 + SAME):
-            close()
-            cluster = []
-        cluster.append(value)
-    close()
+        if not clusters or value > clusters[-1][0] * (1 + SAME):
+            clusters.append([])
+        clusters[-1].append(value)
+    merged: dict[float, float] = {}
+    for cluster in clusters:
+        # Of equally common values the one with the fewest digits, such as 20 of 19.999 and 20.
+        best = min(cluster, key=lambda value: (-counts[value], len(f"{value:.4g}"), value))
+        merged |= dict.fromkeys(cluster, best)
     result = values.map(merged).astype(float)
     if result.nunique() < written:
         changed = [f"{value:g} as {best:g}" for value, best in merged.items() if value != best]
-        notes.noted(
-            f"{written} different numbers are {result.nunique()} {what}s: within {SAME:.0%} they are one", changed
-        )
+        text = f"{written} different numbers are {result.nunique()} doses: within {SAME:.0%} they are one"
+        notes.noted(text, changed or None)
     return result
 
 

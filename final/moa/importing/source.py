@@ -1,4 +1,4 @@
-"""A file as it lies on the disk: unpacked if it is gzipped, recognised by what it holds and not by its name."""
+"""Open a file to import: unpacked if it is gzipped, recognised by its content and not by its name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from collections.abc import Callable
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from moa.errors import UserError
+from moa.importing.fields import refuse_repeated
 
 _HEAD = 4096
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -27,13 +32,12 @@ _REFUSED = {
     b"RDX": "an R workspace; write a csv file with R",
     b"X\n\x00\x00\x00": "an R object (RDS); write a csv file with R",
     b"%PDF": "a PDF document; give the table itself",
-    b"<!DOCTYPE": "a web page; the download probably failed: fetch the file itself",
-    b"<html": "a web page; the download probably failed: fetch the file itself",
+    **dict.fromkeys((b"<!DOCTYPE", b"<html"), "a web page; the download probably failed: fetch the file itself"),
     b"version https://git-lfs": "a Git LFS pointer and not the file itself; fetch it with `git lfs pull`",
-    b"\x80\x02": "a Python pickle, which can run code when it is read; save it as csv or parquet",
-    b"\x80\x03": "a Python pickle, which can run code when it is read; save it as csv or parquet",
-    b"\x80\x04": "a Python pickle, which can run code when it is read; save it as csv or parquet",
-    b"\x80\x05": "a Python pickle, which can run code when it is read; save it as csv or parquet",
+    **dict.fromkeys(
+        (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+        "a Python pickle, which can run code when it is read; save it as csv or parquet",
+    ),
 }
 
 
@@ -49,8 +53,10 @@ class Source:
 
     def __init__(self, path: Path):
         self.path = Path(path)
-        #: Called with the share that is read, from 0 to 1, and what is being read.
-        self.report: Callable[[float, str], None] = lambda share, what: None
+        #: The file's name, for messages.
+        self.name = self.path.name
+        #: Called with the share that is read, from 0 to 1.
+        self.report: Callable[[float], None] = lambda share: None
         try:
             with self.path.open("rb") as file:
                 self.packed = file.read(2) == b"\x1f\x8b"
@@ -70,23 +76,8 @@ class Source:
             if self.head[: len(first)].lower() == first.lower():
                 raise UserError(f"{self.name}: {what}")
 
-    @property
-    def name(self) -> str:
-        """The file's name, for messages."""
-        return self.path.name
-
-    @property
-    def size(self) -> int:
-        """Number of bytes on the disk."""
-        return self.path.stat().st_size
-
-    @property
-    def stem(self) -> str:
-        """The file's name without what follows the first point."""
-        return self.name.split(".")[0] or self.name
-
     def _open(self) -> BinaryIO:
-        return gzip.open(self.path) if self.packed else self.path.open("rb")  # type: ignore[return-value]
+        return cast(BinaryIO, gzip.open(self.path)) if self.packed else self.path.open("rb")
 
     def _cut_short(self) -> UserError:
         return UserError(f"{self.name}: the gzip file is damaged or cut short; copy or download it again")
@@ -107,6 +98,25 @@ class Source:
     def text(self) -> str:
         """The content as text with line ends of one kind; see ``decoded``."""
         return decoded(self.content, self.name)
+
+    def frame(self) -> pd.DataFrame:
+        """The table of a parquet file as it is, index columns among its columns.
+
+        Raises:
+            UserError: the file is damaged, has no rows, or names a column twice.
+        """
+        try:
+            # Without pandas' own metadata an index is a column like the others.
+            table = pyarrow.parquet.read_table(self.seekable()).replace_schema_metadata(None)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0][:100]
+            raise UserError(
+                f"{self.name}: the parquet file is damaged or cut short ({reason}); copy it again"
+            ) from None
+        refuse_repeated(table.column_names, f"{self.name}: column", "give each its own name")
+        if not table.num_rows:
+            raise UserError(f"{self.name}: holds columns and no rows")
+        return table.to_pandas()
 
 
 def decoded(content: bytes, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables of text: plate maps, lists of mechanisms, and profiles as csv, with whatever separates their columns."""
+"""Read tables of text with any known separator: plate maps, lists of mechanisms, and profiles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pandas as pd
 from moa.data.csv_files import SEPARATORS, uneven_rows
 from moa.data.input_tables import PARQUET
 from moa.errors import UserError
-from moa.importing.parquet_files import read_frame
 from moa.importing.profiles import MISSING_FORMS, text_table
 from moa.importing.source import Source
 from moa.words import counted, listed
@@ -35,7 +34,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
     """
     source = Source(path)
     if source.head.startswith(PARQUET):
-        return text_table(read_frame(source))
+        return text_table(source.frame())
     table, first_line = parse_text(source, lambda columns: columns)
     table.index = range(first_line, first_line + len(table))
     return text_table(table)
@@ -67,9 +66,9 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
         raise UserError(f"{name}: line {line}: a quote is left open in the header; close it")
     separator, columns = _header(head, f"{name}: line {line}")
     keep = set(text_columns(columns))
-    source.report(0.2, name)
+    source.report(0.2)
     _check_rows(name, text, separator, len(columns), line)
-    source.report(0.4, name)
+    source.report(0.4)
     try:
         table = pd.read_csv(
             StringIO(text),
@@ -91,7 +90,9 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
 
 def _header(head: str, place: str) -> tuple[str, list[str]]:
     """The separator that gives the most columns, and their names."""
-    separator, cells = max(((each, _split(head, each)) for each in SEPARATORS), key=lambda pair: len(pair[1]))
+    # Strictly by the rules of quotes first: in '"A";"A,"' the comma separates nothing.
+    separator = max(SEPARATORS, key=lambda each: (len(_split(head, each, True)), len(_split(head, each))))
+    cells = _split(head, separator)
     if len(cells) < 2:
         raise UserError(f"{place}: one column ('{head[:40]}'); expected commas, tabs or semicolons between columns")
     columns = [cell.strip() for cell in cells]
@@ -105,9 +106,9 @@ def _header(head: str, place: str) -> tuple[str, list[str]]:
     return separator, columns
 
 
-def _split(line: str, separator: str) -> list[str]:
+def _split(line: str, separator: str, strict: bool = False) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=separator), [])
+        return next(csv.reader([line], delimiter=separator, strict=strict), [])
     except csv.Error:
         return [line]
 

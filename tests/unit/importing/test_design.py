@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moa.errors import UserError
-from moa.importing.design import FILE, design, well_name, with_places
+from moa.importing.design import FILE, design, with_places
 from moa.importing.fields import choose_fields, find_column, find_field, plain_name
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
@@ -77,6 +77,52 @@ def test_the_dose_of_controls_is_left_out_and_doses_of_words_are_levels():
     assert found.table["dose_level"].tolist()[1] == "D2" and found.table["dose"].isna().all()
 
 
+def found_design(notes=None, **columns):
+    """The design of wells of which the first is DMSO."""
+    count = len(next(iter(columns.values())))
+    columns = {"pert_type": ["ctl_vehicle", *["trt_cp"] * (count - 1)], **columns}
+    return design(profiles_of(**columns), ImportOptions(), Notes() if notes is None else notes)[1]
+
+
+def test_a_treated_well_with_dose_0_has_no_dose():
+    """Models take the logarithm of a dose, and a compound at dose 0 is not its vehicle."""
+    for zero in ("0", "0.0", "0 uM", "-0", "0e0"):
+        found = found_design(pert_dose=["0", zero, "10", "10"])
+        assert found.table["dose"].isna().tolist() == [True, True, False, False], zero
+        assert found.table["cp_type"].tolist() == ["ctl_vehicle", "trt_cp", "trt_cp", "trt_cp"]
+        assert found.quantity("dose").dropna().tolist() == [10, 10]
+
+
+@pytest.mark.parametrize("dose", ["0", "-666", "DMSO", "-5", "1e9 furlongs", None, "10"])
+def test_the_dose_of_a_control_is_not_read(dose):
+    found = found_design(pert_dose=[dose, "3", "10 uM"])
+    assert found.table["dose"].fillna(0).tolist() == [0, 3, 10] and found.dose_unit == "µM"
+
+
+def test_negative_doses_are_refused_and_named():
+    for low in ("-1", "-0.5 uM", "-1e-9"):
+        with pytest.raises(UserError, match=r"column 'pert_dose' holds -\S+ \(well w2\); expected doses above 0"):
+            found_design(pert_dose=["0", "10", low])
+
+
+def test_a_missing_dose_is_missing_and_the_others_stay():
+    found = found_design(pert_dose=["0", None, "0.04", "20"])
+    assert found.table["dose"].fillna(-1).tolist() == [-1, -1, 0.04, 20] and found.dose_unit == ""
+
+
+def test_doses_in_words_are_levels_and_a_number_among_them_is_refused():
+    found = found_design(pert_dose=[None, "low", "high", "low"])
+    assert found.quantity("dose").tolist()[1:] == ["low", "high", "low"] and found.table["dose"].isna().all()
+    with pytest.raises(UserError, match="column 'pert_dose': 'low' among numbers"):
+        found_design(pert_dose=[None, "low", "10"])
+
+
+def test_time_0_is_a_time_and_controls_have_times_too():
+    """Wells may be measured at the start; models take times as levels, not as logarithms."""
+    found = found_design(pert_time=["0", "0", "24", None])
+    assert found.table["time"].fillna(-1).tolist() == [0, 0, 24, -1] and found.time_unit == "h"
+
+
 def test_units_beside_belong_to_pert_dose_and_not_to_pert_idose():
     columns = {"pert_dose": ["10"], "pert_dose_unit": ["nm"], "pert_type": ["trt_cp"]}
     assert design(profiles_of(**columns), ImportOptions(), Notes())[1].table["dose"].tolist() == [0.01]
@@ -100,10 +146,11 @@ def test_each_file_is_a_plate_where_no_column_names_plates():
 
 
 def test_places():
-    names = ["A3", "a03", "A-03", " p24", "AA1", "well 7"]
-    assert [well_name(name) for name in names] == ["A03", "A03", "A03", "P24", "AA01", "well 7"]
-    profiles = profiles_of(Metadata_Row=["1", "B"], Metadata_Col=["3", "12"], compound=["a", "b"])
-    assert design(profiles, ImportOptions(), Notes())[1].table["well"].tolist() == ["A03", "B12"]
+    profiles = profiles_of(well=["A3", "b03", "A-04", " p24", "AA1", "well 7"], compound=list("abcdef"))
+    found = design(profiles, ImportOptions(), Notes())[1].table["well"].tolist()
+    assert found == ["A03", "B03", "A04", "P24", "AA01", "well 7"]
+    profiles = profiles_of(Metadata_Row=["1", "B", "28"], Metadata_Col=["3", "12", "48"], compound=list("abc"))
+    assert design(profiles, ImportOptions(), Notes())[1].table["well"].tolist() == ["A03", "B12", "AB48"]
 
 
 def test_plates_and_places_of_names():

@@ -53,8 +53,11 @@ GCT = {
     "a decimal comma": (lambda lines: cell(lines, 9, 3, "1,5"), r"line 9, column 'P1:A01' holds '1,5'.*decimal comma"),
     "a gene twice": (lambda lines: cell(lines, 11, 0, "200814_at"), "lines 9 and 11: row id '200814_at' occurs twice"),
     "a well twice": (lambda lines: cell(lines, 3, 4, "P1:A01"), "line 3: column id 'P1:A01' occurs twice"),
-    "a field twice": (lambda lines: cell(lines, 5, 0, "det_plate"), "line 5: column field 'det_plate' is there above"),
-    "one plate and well twice": (lambda lines: cell(lines, 5, 4, "A01"), "plate P1, well A01 is there 2 times"),
+    "a field twice": (
+        lambda lines: cell(lines, 5, 0, "det_plate"),
+        "line 5: column field 'det_plate' occurs twice; keep one of them",
+    ),
+    "one plate and well twice": (lambda lines: cell(lines, 5, 4, "A01"), "plate P1, well A01 occurs 2 times"),
     "a well without a plate": (lambda lines: cell(lines, 4, 4, "na"), "column 'det_plate' is empty in 1 well"),
     "a dose in an unknown unit": (
         lambda lines: cell(lines, 8, 4, "10 furlongs"),
@@ -165,7 +168,7 @@ def replaced(name, values):
 
 GCTX = {
     "no matrix": (replaced("0/DATA/0/matrix", None), "HDF5 without '0/DATA/0/matrix'; expected a GCTX file"),
-    "turned": (replaced("0/DATA/0/matrix", np.zeros((3, 4))), r"shape \(3, 4\) \(it lies the other way round\)"),
+    "turned": (replaced("0/DATA/0/matrix", np.zeros((3, 4))), r"shape \(3, 4\) \(it is transposed\)"),
     "text": (replaced("0/DATA/0/matrix", np.full((4, 3), b"x")), "matrix' holds .*; expected numbers"),
     "no ids": (replaced("0/META/COL/id", None), "HDF5 without '0/META/COL/id'"),
     "ids twice": (replaced("0/META/ROW/id", np.array([b"a", b"a", b"b"])), "row id 'a' occurs twice"),
@@ -278,7 +281,7 @@ def test_levels_that_cannot_be_determined(tmp_path, small):
     counts = write_gct(tmp_path / "counts.gct", values.abs() * 1000, wells, rows)
     refused(counts, "look like raw intensities or counts")
     odd = write_gct(tmp_path / "odd.gct", values.abs() * 0 + [0.1, 0.2, 0.3], wells, rows)
-    refused(odd, "cannot be told .* --level 3, 4 or 5")
+    refused(odd, "cannot be recognised .* --level 3, 4 or 5")
 
 
 def test_files_that_do_not_go_together(tmp_path, small):
@@ -286,7 +289,7 @@ def test_files_that_do_not_go_together(tmp_path, small):
     plate = write_gct(tmp_path / "plate.gct", values, wells, rows)
     refused([plate, plate], "a file is named twice")
     copy = write_gct(tmp_path / "copy.gct", values, wells, rows)
-    refused([plate, copy], "plate.gct and copy.gct: plate P1, well A01 is there 2 times")
+    refused([plate, copy], "plate.gct and copy.gct: plate P1, well A01 occurs 2 times")
     screen = tmp_path / "screen.csv"
     cell_painting(wells=24, features=9, compounds=4).table.to_csv(screen, index=False)
     refused([plate, screen], "screen.csv holds profiles and plate.gct genes; import each into its own folder")

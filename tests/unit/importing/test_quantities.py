@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moa.errors import UserError
 from moa.importing.notes import Notes
-from moa.importing.quantities import nearest, one_of_near, parse
+from moa.importing.quantities import SAME, nearest, one_of_near, parse
 
 
 def numbers(texts, column="dose", what="dose", units=None):
@@ -39,7 +41,8 @@ def test_doses(text, value, unit):
 
 
 @pytest.mark.parametrize(
-    ("text", "hours"), [("24 h", 24), ("24h", 24), ("48 hours", 48), ("2 days", 48), ("30 min", 0.5), ("6.0 hr", 6)]
+    ("text", "hours"),
+    [("24 h", 24), ("24h", 24), ("48 hours", 48), ("2 days", 48), ("30 min", 0.5), ("6.0 hr", 6), ("6 Hrs.", 6)],
 )
 def test_times(text, hours):
     assert numbers([text], "pert_itime", "time")[:2] == ([pytest.approx(hours)], "h")
@@ -75,16 +78,70 @@ def test_units_that_cannot_be_compared():
 def test_float_noise_and_rounding():
     notes = Notes()
     values = pd.Series([0.1199999973, 0.12, 0.12, 0.123457, 20, 19.999, 19.999, 3.33, np.nan, 1.0, 1.11])
-    found = one_of_near(values, notes, "dose")
+    found = one_of_near(values, notes)
     assert found.dropna().tolist() == [0.12, 0.12, 0.12, 0.12, 20, 20, 20, 3.33, 1.0, 1.11]
     assert np.isnan(found[8])
     assert notes.lines() == ["noted: 8 different numbers are 5 doses: within 5% they are one: 0.1235 as 0.12"]
     quiet = Notes()
-    one_of_near(pd.Series([1.0, 3.0]), quiet, "dose")
+    one_of_near(pd.Series([1.0, 3.0]), quiet)
     assert not quiet
+
+
+def test_a_chain_of_near_doses_is_not_one_dose():
+    assert one_of_near(pd.Series([1.0, 1.04, 1.08]), Notes()).nunique() == 2
 
 
 def test_nearest():
     assert nearest(0.1234, np.array([0.12, 0.37])) == 0.12
     assert nearest(0.2, np.array([0.12, 0.37])) is None and nearest(1.0, np.array([])) is None
     assert nearest(np.nan, np.array([1.0])) is None
+
+
+#: Units as people write them, and the µM, µg/mL or hours that one of them is.
+MOLAR = {"M": 1e6, "mM": 1e3, "uM": 1.0, "µM": 1.0, "μM": 1.0, "um": 1.0, "nM": 1e-3, "nmol/L": 1e-3, "pM": 1e-6}
+MASS = {"mg/mL": 1e3, "ug/ml": 1.0, "µg/mL": 1.0, "mg/L": 1.0, "ng/mL": 1e-3, "ug / litre": 1e-3}
+HOURS = {"d": 24.0, "days": 24.0, "h": 1.0, "hr.": 1.0, "Hours": 1.0, "min": 1 / 60, "s": 1 / 3600}
+KINDS = [("dose", MOLAR, "µM"), ("dose", MASS, "µg/mL"), ("time", HOURS, "h")]
+AMOUNTS = st.floats(1e-6, 1e6)
+FORMS = st.sampled_from(["{!r}", "{:g}", "{:.3e}", "{:.6f}", "+{:g}", "~{:g}", "≈ {:g}", "={:g}"])
+
+
+@given(
+    st.sampled_from(KINDS), st.lists(st.tuples(AMOUNTS, FORMS, st.sampled_from(["", " ", "  "])), min_size=1), st.data()
+)
+def test_a_number_with_a_unit_is_that_many_of_the_common_unit(kind, amounts, data):
+    what, units, common = kind
+    texts, expected = [], []
+    for amount, form, space in amounts:
+        unit, number = data.draw(st.sampled_from(list(units))), form.format(amount)
+        texts.append(f"{number}{space}{unit}")
+        expected.append(float(number.lstrip("~≈= ")) * units[unit])
+    values, unit, notes = numbers(texts, "x", what)
+    assert values == pytest.approx(expected, rel=1e-12) and unit == common and not notes
+
+
+@given(st.lists(AMOUNTS, min_size=2, unique=True), st.sampled_from(list(MOLAR)), st.sampled_from(list(MOLAR)))
+def test_the_order_of_doses_is_kept_whatever_their_units(amounts, one, other):
+    """Amounts in µM, every second one written in another unit."""
+    units = [(one, other)[place % 2] for place in range(len(amounts))]
+    values, _, _ = numbers([f"{amount / MOLAR[unit]!r} {unit}" for amount, unit in zip(amounts, units, strict=True)])
+    assert values == pytest.approx(amounts, rel=1e-12)
+    for low, high in zip(sorted(amounts)[:-1], sorted(amounts)[1:], strict=True):
+        if high > low * (1 + 1e-12):
+            assert values[amounts.index(low)] < values[amounts.index(high)]
+
+
+@given(st.integers(0, 10**6), st.integers(0, 999), st.sampled_from(["", " ", "uM", " nM", " µM"]))
+def test_a_decimal_comma_is_refused_and_never_read_as_another_number(whole, rest, unit):
+    """In "1,5" and "1,000" a comma may mean two things."""
+    with pytest.raises(UserError, match="a decimal comma; write doses with a decimal point"):
+        numbers([f"{whole},{rest}{unit}", "10 uM"])
+
+
+@given(st.lists(st.floats(1e-4, 1e4), min_size=1))
+def test_doses_taken_as_one_are_near_each_other_and_stay_in_order(doses):
+    found = one_of_near(pd.Series(doses), Notes())
+    assert (np.abs(found / doses - 1) <= SAME + 1e-3).all()
+    assert found[np.argsort(doses, kind="stable")].is_monotonic_increasing
+    again = one_of_near(found, Notes())
+    assert again.nunique() <= found.nunique() <= len(set(doses))

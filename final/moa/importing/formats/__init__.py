@@ -1,4 +1,4 @@
-"""One module a file format. A new format is one new file here: it is found by itself.
+"""Read a file of any known format: one module per format. A new format is one new file here; it is found.
 
 A module has ``NAME`` (in messages), ``ORDER`` (formats with lower numbers are asked first), ``recognises(source)``,
 which looks at the first bytes of a ``Source``, and ``read(source, options, notes)``, which returns ``Profiles``.
@@ -22,7 +22,7 @@ from moa.importing.source import Source
 def formats() -> tuple[ModuleType, ...]:
     """All formats, in the order in which they are asked."""
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    return tuple(sorted((module for module in modules if hasattr(module, "recognises")), key=lambda each: each.ORDER))
+    return tuple(sorted(modules, key=lambda module: module.ORDER))
 
 
 def read_source(source: Source, options: ImportOptions, notes: Notes) -> Profiles:

@@ -1,4 +1,4 @@
-"""Text tables with one row a well: csv, tsv and semicolons, as pycytominer, KNIME and spreadsheets write them."""
+"""Read text tables with one row per well, as pycytominer, KNIME and spreadsheets write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GCT 1.2 and 1.3: the text format of L1000 plates. Rows are features, columns are wells."""
+"""Read GCT 1.2 and 1.3, the text format of L1000 plates. Rows are features, columns are wells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from moa.errors import UserError
-from moa.importing.identities import identify, landmarks
+from moa.importing.fields import refuse_repeated
+from moa.importing.identities import identified
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import MISSING_FORMS, Profiles, text_table
@@ -18,6 +19,8 @@ from moa.words import counted
 
 NAME, ORDER = "GCT", 20
 _VERSIONS = ("#1.2", "#1.3")
+#: Cells that a row has.
+_EACH = "one per column of line 3"
 
 
 def recognises(source: Source) -> bool:
@@ -49,29 +52,23 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
         )
     metadata: dict[str, list[str]] = {}
     for number, line in enumerate(lines[3:first], 4):
-        cells = _cells(name, number, line, len(header), "one a column of line 3")
-        if cells[0] in metadata:
-            raise UserError(f"{name}: line {number}: column field '{cells[0]}' is there above already; keep one")
+        cells = _cells(name, number, line, len(header))
+        refuse_repeated([*metadata, cells[0]], f"{name}: line {number}: column field", "keep one of them")
         metadata[cells[0]] = cells[1 + n_row_fields :]
-    source.report(0.2, source.name)
+    source.report(0.2)
     body = [_line(name, number, line, len(header)) for number, line in enumerate(lines[first:], first + 1)]
-    table = _parse(name, body, len(header), n_row_fields, first + 1, ids)
+    table = _parse(name, body, n_row_fields, first + 1, ids)
     rows = table.iloc[:, 0].astype(str).str.strip()
     _unique(name, "row id", list(rows), f"lines {first + 1} to {first + n_rows}", first + 1)
     fields = text_table(
         table.iloc[:, 1 : 1 + n_row_fields].set_axis(header[1 : 1 + n_row_fields], axis=1).set_axis(rows)
     )
     fields = fields.loc[:, ~fields.columns.duplicated()]
-    # Column by column: pandas would copy the whole table to make one array of columns it holds apart.
+    # Column by column: pandas would copy the whole table to make one array of its separate columns.
     values = np.empty((n_columns, n_rows))
     for place in range(n_columns):
         values[place] = table.iloc[:, 1 + n_row_fields + place]
-    wells = text_table(pd.DataFrame(metadata, index=ids, dtype=object))
-    keep = landmarks(fields, options, notes)
-    if keep is not None:
-        fields, values = fields[keep.to_numpy()], values[:, keep.to_numpy()]
-    features, kind = identify(fields, options)
-    return Profiles(pd.DataFrame(values, index=ids, columns=features.index), wells, features, kind)
+    return identified(values, text_table(pd.DataFrame(metadata, index=ids, dtype=object)), fields, options, notes)
 
 
 def _sizes(name: str, line: str, version: str) -> tuple[int, int, int, int]:
@@ -93,12 +90,12 @@ def _sizes(name: str, line: str, version: str) -> tuple[int, int, int, int]:
     return (rows, columns, fields[0], fields[1]) if fields else (rows, columns, 1, 0)
 
 
-def _cells(name: str, number: int, line: str, expected: int, what: str) -> list[str]:
+def _cells(name: str, number: int, line: str, expected: int, what: str = _EACH) -> list[str]:
     return _line(name, number, line, expected, what).split("\t")
 
 
-def _line(name: str, number: int, line: str, expected: int, what: str = "one a column of line 3") -> str:
-    """The line without tabs too many at its end, if it has the expected number of cells."""
+def _line(name: str, number: int, line: str, expected: int, what: str = _EACH) -> str:
+    """The line if it has the expected number of cells, without further empty cells at its end."""
     found = line.count("\t") + 1
     while found > expected and line.endswith("\t"):
         line, found = line[:-1], found - 1
@@ -119,7 +116,8 @@ def _unique(name: str, what: str, ids: list[str], place: str, first_line: int | 
         seen[each] = number
 
 
-def _parse(name: str, body: list[str], width: int, n_fields: int, first_line: int, ids: list[str]) -> pd.DataFrame:
+def _parse(name: str, body: list[str], n_fields: int, first_line: int, ids: list[str]) -> pd.DataFrame:
+    width = 1 + n_fields + len(ids)
     kinds = {place: str if place <= n_fields else np.float64 for place in range(width)}
 
     def parsed(dtype: dict | type) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""GCTX 1.0: L1000 plates as HDF5. The matrix lies as (columns, rows): wells by features."""
+"""Read GCTX 1.0, L1000 plates as HDF5. The matrix is stored as (columns, rows): wells by features."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from moa.errors import UserError
-from moa.importing.hdf5 import opened, texts
-from moa.importing.identities import identify, landmarks
+from moa.importing.fields import refuse_repeated
+from moa.importing.hdf5 import groups, opened, texts
+from moa.importing.identities import identified, landmarks
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, text_table
-from moa.importing.source import HDF5, Source
+from moa.importing.source import Source
 
 if TYPE_CHECKING:
     import h5py
@@ -26,14 +27,12 @@ _AT_ONCE = 2048
 
 def recognises(source: Source) -> bool:
     """Whether the file is HDF5 with the group of a GCTX file, or with neither that nor the groups of AnnData."""
-    if not source.head.startswith(HDF5):
-        return False
-    with opened(source) as file:
-        return "0" in file or not ("obs" in file and "var" in file)
+    names = groups(source)
+    return names is not None and ("0" in names or not {"obs", "var"} <= names)
 
 
 def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
-    """Read a GCTX file, of an L1000 file with inferred genes only the landmark genes unless all are asked for.
+    """Read a GCTX file; of an L1000 file with inferred genes only the landmark genes, unless all are asked for.
 
     Raises:
         UserError: the file is damaged or no GCTX file.
@@ -47,7 +46,7 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
         matrix = file[_MATRIX]
         rows, columns = _fields(source, file[_ROWS], "row"), _fields(source, file[_COLUMNS], "column")
         if matrix.shape != (len(columns), len(rows)):
-            turned = " (it lies the other way round)" if matrix.shape == (len(rows), len(columns)) else ""
+            turned = " (it is transposed)" if matrix.shape == (len(rows), len(columns)) else ""
             raise UserError(
                 f"{source.name}: '{_MATRIX}' has the shape {matrix.shape}{turned}; expected ({len(columns):,}, "
                 f"{len(rows):,}), columns by rows"
@@ -55,14 +54,13 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
         if matrix.dtype.kind not in "fiu":
             raise UserError(f"{source.name}: '{_MATRIX}' holds {matrix.dtype}; expected numbers")
         keep = landmarks(rows, options, notes)
-        chosen = np.arange(len(rows)) if keep is None else np.flatnonzero(keep.to_numpy())
+        chosen = np.arange(len(rows)) if keep is None else np.flatnonzero(keep)
         dtype = matrix.dtype if matrix.dtype == np.float32 else np.float64
         values = np.empty((len(columns), len(chosen)), dtype)
         for first in range(0, len(columns), _AT_ONCE):
             values[first : first + _AT_ONCE] = matrix[first : first + _AT_ONCE][:, chosen]
-            source.report(min(1.0, (first + _AT_ONCE) / len(columns)), source.name)
-    features, kind = identify(rows.iloc[chosen], options)
-    return Profiles(pd.DataFrame(values, index=columns.index, columns=features.index), columns, features, kind)
+            source.report(min(1.0, (first + _AT_ONCE) / len(columns)))
+    return identified(values, columns, rows.iloc[chosen], options, notes)
 
 
 def _fields(source: Source, group: h5py.Group, what: str) -> pd.DataFrame:
@@ -72,13 +70,11 @@ def _fields(source: Source, group: h5py.Group, what: str) -> pd.DataFrame:
     for name, values in group.items():
         if values.shape != (size,):
             raise UserError(
-                f"{source.name}: '{values.name}' has the shape {values.shape}; expected ({size:,},), one value an id"
+                f"{source.name}: '{values.name}' has the shape {values.shape}; expected ({size:,},), one value per id"
             )
         table[name] = pd.Series(texts(values[:]))
     ids = pd.Series(table.pop("id")).astype(str).str.strip()
     if not size:
         raise UserError(f"{source.name}: '{group.name}/id' is empty; expected at least one {what}")
-    if ids.duplicated().any():
-        twice = ids[ids.duplicated()].iloc[0]
-        raise UserError(f"{source.name}: '{group.name}/id': {what} id '{twice}' occurs twice; give each its own")
+    refuse_repeated(ids, f"{source.name}: '{group.name}/id': {what} id")
     return text_table(pd.DataFrame(table, index=range(size))).set_axis(ids.to_numpy(), axis=0)

@@ -1,8 +1,8 @@
-"""AnnData's ``.h5ad``, read with h5py by the layout that anndata documents; anndata itself is not needed.
+"""Read AnnData's ``.h5ad`` with h5py by the layout that anndata documents; anndata itself is not needed.
 
-X is an array, or a group with a sparse matrix (CSR or CSC). obs and var are groups with one array a column; columns of
-categories are groups of codes and categories, or, in files before anndata 0.7, codes whose attribute refers to
-``__categories``. In yet older files obs and var are one array of records.
+X is an array, or a group with a sparse matrix (CSR or CSC). obs and var are groups with one array per column; columns
+of categories are groups of codes and categories, or, in files before anndata 0.8, codes whose attribute refers to
+``__categories``. In files before anndata 0.7 obs and var are one array of records each.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from moa.errors import UserError
-from moa.importing.hdf5 import attribute, opened, texts
-from moa.importing.identities import identify, landmarks
+from moa.importing.fields import refuse_repeated
+from moa.importing.hdf5 import attribute, groups, opened, texts
+from moa.importing.identities import identified
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, text_table
-from moa.importing.source import HDF5, Source
+from moa.importing.source import Source
 from moa.words import listed
 
 if TYPE_CHECKING:
@@ -32,10 +33,7 @@ _MOST_GB = 16
 
 def recognises(source: Source) -> bool:
     """Whether the file is HDF5 with the groups of AnnData."""
-    if not source.head.startswith(HDF5):
-        return False
-    with opened(source) as file:
-        return "obs" in file and "var" in file
+    return {"obs", "var"} <= (groups(source) or set())
 
 
 def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
@@ -48,11 +46,7 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
         wells, fields = _table(source, file, "obs"), _table(source, file, "var")
         item, place = _matrix(source, file, options.layer)
         values = _values(source, item, place, (len(wells), len(fields)))
-    keep = landmarks(fields, options, notes)
-    if keep is not None:
-        fields, values = fields[keep.to_numpy()], values[:, keep.to_numpy()]
-    features, kind = identify(fields, options)
-    return Profiles(pd.DataFrame(values, index=wells.index, columns=features.index), wells, features, kind)
+    return identified(values, wells, fields, options, notes)
 
 
 def _matrix(source: Source, file: h5py.File, layer: str | None) -> tuple[Any, str]:
@@ -114,7 +108,7 @@ def _table(source: Source, file: h5py.File, name: str) -> pd.DataFrame:
     item = file[name]
     if hasattr(item, "dtype"):  # before anndata 0.7: one array of records
         records = item[:]
-        columns = {column: _column(source, item, column, records[column]) for column in records.dtype.names or ()}
+        columns = {column: _record(source, item, column, records[column]) for column in records.dtype.names or ()}
         index = next((column for column in ("index", "_index") if column in columns), None)
     else:
         index = attribute(item, "_index", "_index")
@@ -125,24 +119,19 @@ def _table(source: Source, file: h5py.File, name: str) -> pd.DataFrame:
     ids = pd.Series(columns.pop(index)).astype(str).str.strip()
     if not len(ids):
         raise UserError(
-            f"{source.name}: '{name}' is empty; expected one row a {'well' if name == 'obs' else 'feature'}"
+            f"{source.name}: '{name}' is empty; expected one row per {'well' if name == 'obs' else 'feature'}"
         )
     for column, values in columns.items():
         if len(values) != len(ids):
             raise UserError(f"{source.name}: '{name}/{column}' has {len(values):,} values; expected {len(ids):,}")
-    if ids.duplicated().any():
-        twice = ids[ids.duplicated()].iloc[0]
-        raise UserError(
-            f"{source.name}: '{name}': the name '{twice}' occurs twice; make names unique and write it again"
-        )
+    refuse_repeated(ids, f"{source.name}: '{name}': the name", "make names unique and write the file again")
     return text_table(pd.DataFrame(columns, index=range(len(ids)))).set_axis(ids.to_numpy(), axis=0)
 
 
-def _column(source: Source, group: Any, column: str, values: Any = None) -> pd.Series:
-    """A column of obs or var: an array, an array with a mask, or categories of any layout."""
-    place = f"{group.name.strip('/')}/{column}"
-    item = group[column] if values is None else None
-    if item is not None and not hasattr(item, "dtype"):
+def _column(source: Source, group: Any, column: str) -> pd.Series:
+    """A column of obs or var: an array, an array with a mask, or categories."""
+    place, item = f"{group.name.strip('/')}/{column}", group[column]
+    if not hasattr(item, "dtype"):
         parts = set(item)
         if {"codes", "categories"} <= parts:
             return _categories(source, place, item["codes"][:], item["categories"][:])
@@ -152,14 +141,22 @@ def _column(source: Source, group: Any, column: str, values: Any = None) -> pd.S
             f"{source.name}: '{place}' has the encoding '{attribute(item, 'encoding-type')}', which is not read; "
             "write the column as text or numbers"
         )
-    values = item[()] if values is None else values
-    if item is not None and "categories" in item.attrs:  # before anndata 0.8
-        return _categories(source, place, values, item.file[item.attrs["categories"]][:])
-    file, old = group.file, f"{group.name.strip('/')}_{column}"
-    if item is None and "uns" in file and f"{column}_categories" in file["uns"]:  # before anndata 0.7
-        return _categories(source, place, values, file["uns"][f"{column}_categories"][:])
+    if "categories" in item.attrs:  # before anndata 0.8
+        return _categories(source, place, item[()], item.file[item.attrs["categories"]][:])
+    return _plain(source, place, item[()])
+
+
+def _record(source: Source, item: Any, column: str, values: np.ndarray) -> pd.Series:
+    """A column of an array of records, which has its categories in uns."""
+    place, categories = f"{item.name.strip('/')}/{column}", item.file.get(f"uns/{column}_categories")
+    if categories is None:
+        return _plain(source, place, values)
+    return _categories(source, place, values, categories[:])
+
+
+def _plain(source: Source, place: str, values: Any) -> pd.Series:
     if np.ndim(values) != 1:
-        raise UserError(f"{source.name}: '{place}' has the shape {np.shape(values)}; expected one value a row ({old})")
+        raise UserError(f"{source.name}: '{place}' has the shape {np.shape(values)}; expected one value per row")
     return pd.Series(texts(values))
 
 

@@ -1,4 +1,4 @@
-"""Parquet tables with one row a well, as pycytominer and JUMP write them."""
+"""Read parquet tables with one row per well, as pycytominer and JUMP write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from moa.data.input_tables import PARQUET
 from moa.importing.feature_columns import metadata_columns, profiles_of
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
-from moa.importing.parquet_files import read_frame
 from moa.importing.profiles import Profiles
 from moa.importing.source import Source
 
@@ -28,12 +27,11 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
     Raises:
         UserError: the file is damaged, or no table of profiles.
     """
-    table = read_frame(source)
+    table = source.frame()
     objects = [column for column in table if table[column].dtype == object]
     nested = [column for column in objects if table[column].map(lambda cell: isinstance(cell, _NESTED)).any()]
-    if nested:
-        notes.aside(f"{source.name}: columns that hold lists", nested)
-        table = table.drop(columns=nested)
+    notes.aside(f"{source.name}: columns that hold lists", nested)
+    table = table.drop(columns=nested)
     known = metadata_columns(table.columns, options)
     for column in table:
         if column in known or pd.api.types.is_numeric_dtype(table[column]):
