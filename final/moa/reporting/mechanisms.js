@@ -103,7 +103,7 @@ page.views.mechanisms = (root, data) => {
       table([["compound"], ["found", true], ["mean", true]], lines));
   }
 
-  // Rows with their compound, and what they are said to be and are instead.
+  // Rows with their compound, and the mechanism's place among theirs, or the true mechanisms.
   function rows(title, items, kind, truth = false) {
     if (!items.length) return null;
     const lines = items.map(([id, compound, conditions, chance, place, labels, first]) => {

@@ -23,17 +23,11 @@ def networks(found: ReportScores) -> list[Section]:
     """One section per trained CNN."""
     models = [model for model in found.inputs.models.values() if model.stages and len(model.units)]
     trained = [model for model in models if isinstance(model.stages[-1].learner, CNNLearner)]
-    if not trained:
-        return []
-    with progress("report: explain the CNNs", STEPS * len(trained)) as bar:
-        sections = []
-        for number, model in enumerate(trained):
-
-            def on_step(done: int, before: int = STEPS * number, title: str = model.title) -> None:
-                bar.update(before + done, title)
-
-            sections.append(network_section(found, model, explain(found, model, on_step)))
-        return sections
+    sections = []
+    for model in trained:
+        with progress(f"report: explain {model.title}", STEPS) as bar:
+            sections.append(network_section(found, model, explain(found, model, bar.update)))
+    return sections
 
 
 def network_section(found: ReportScores, model: ModelResult, seen: Explanation) -> Section:

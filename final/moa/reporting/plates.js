@@ -1,7 +1,6 @@
 // The views of the page about new plates: map, samples, mechanisms, replicates, and what is known of one sample.
 {
   const { el, svg, format, none, tip, table, select, list, drawn } = page;
-  let well; // what is known of one sample, as a node; set by the first view
   const first = (each) => (each.p ? each.p[0] : null);
   const spread = (each) => (each.high ? each.high[0] - each.low[0] : null);
   const times = (data, target, p) => (data.prevalence && data.prevalence[target] ? p / data.prevalence[target] : null);
@@ -13,6 +12,9 @@
     const time = each.time && (/^[\d.]+$/.test(each.time) ? `${each.time} h` : each.time);
     return [each.compound, each.dose, time, [plate, each.well].filter(Boolean).join(" ")].filter(Boolean).join(" · ");
   };
+  // A sample by its compound where that is known, and below what else is known.
+  const named = (data, each) =>
+    el("span", {}, each.compound ?? each.id, el("small", {}, each.compound ? where(data, { ...each, compound: "" }) || each.id : where(data, each)));
   const title = (data, each) => `${each.id}\n${where(data, each)}`.trim();
   const most = (data, each) => (each.control ? "control" : each.moa ? `${data.targets[each.moa[0]]} ${format.chance(each.p[0])}` : "–");
 
@@ -25,7 +27,8 @@
     return count ? `${known.hits[target][range]} of ${format.count(count)}` : "none so likely";
   }
 
-  well = (data, each) => {
+  // What is known of one sample.
+  const well = (data, each) => {
     if (each.control) return el("div", { class: "detail" }, el("p", {}, `${title(data, each)}: a control, predicted 0.`));
     const largest = Math.max(...(each.high ?? each.p));
     const bar = (p, i) => {
@@ -130,8 +133,7 @@
       items: data.wells, noun: "samples", filters, sort: ["p", true], detail: (each) => well(data, each),
       words: (each) => [each.id, where(data, each), ...(each.moa ?? []).slice(0, 3).map((target) => data.targets[target]), each.strongest ?? ""].join(" "),
       columns: [
-        { key: "id", label: "sample", value: (each) => each.compound ?? each.id,
-          text: (each) => el("span", {}, each.compound ?? each.id, el("small", {}, each.compound ? where(data, { ...each, compound: "" }) || each.id : where(data, each))) },
+        { key: "id", label: "sample", value: (each) => each.compound ?? each.id, text: (each) => named(data, each) },
         { key: "moa", label: "most likely", value: (each) => (each.moa ? data.targets[each.moa[0]] : null), text: (each) => (each.moa ? data.targets[each.moa[0]] : each.control ? "control" : "–") },
         { key: "p", label: "probability", value: first, text: (each) => format.chance(first(each)), number: true },
         { key: "times", label: "× prevalence", value: (each) => (each.p ? times(data, each.moa[0], each.p[0]) : null), text: (each) => (each.p ? text(times(data, each.moa[0], each.p[0])) : "–"), number: true, wide: true },
@@ -170,7 +172,7 @@
           `${known.edges[i - 1] ?? 0} – ${known.edges[i] ?? 1}`, format.count(count), format.count(known.hits[each.target][i]), count ? format.percent(known.hits[each.target][i] / count) : "–"]);
         return el("div", { class: "detail" },
           el("div", {}, el("h3", {}, "Samples with it in first place"), likely.length
-            ? table([["sample"], ["probability", true]], likely.map((one) => [el("span", {}, one.compound ?? one.id, el("small", {}, one.compound ? where(data, { ...one, compound: "" }) || one.id : where(data, one))), format.chance(one.p[0])]))
+            ? table([["sample"], ["probability", true]], likely.map((one) => [named(data, one), format.chance(one.p[0])]))
             : el("p", {}, "None.")),
           el("div", {}, el("h3", {}, "Out of fold, on training rows"), ranges
             ? table([["given a probability"], ["rows", true], ["carried it", true], ["share", true]], ranges)
