@@ -1,4 +1,4 @@
-"""What predictions of new samples are explained by: the labels of the training rows, and the compounds among them."""
+"""What explains predictions of new samples: the labels of the training rows, and the compounds among them."""
 
 from __future__ import annotations
 
@@ -73,11 +73,7 @@ class TrainingEvidence(BaseEstimator):
         return self
 
     def labels(self, targets: list[str]) -> pd.DataFrame:
-        """The labels of the training rows, uint8, indexed by sig_id; shape (rows, targets).
-
-        Args:
-            targets: names, in the order of ``y``.
-        """
+        """The labels of the training rows, uint8, indexed by sig_id; ``targets`` are their names, as in ``y``."""
         table = np.zeros((len(self.ids_), len(targets)), np.uint8)
         table[self.positives_[:, 0], self.positives_[:, 1]] = 1
         return pd.DataFrame(table, pd.Index(np.char.decode(self.ids_, "utf-8").astype(object), name=SIG_ID), targets)

@@ -137,12 +137,9 @@ class FeaturePipeline:
         self.dtype = np.dtype(dtype)
 
     def fit(self, train: pd.DataFrame, y: np.ndarray | None = None, fits: Fits | None = None) -> FeaturePipeline:
-        """Fit all steps on ``train`` alone, those for "train+test" included.
+        """Fit all steps on the rows of ``train`` alone, those for "train+test" included.
 
-        Args:
-            train: shape (rows, columns), indexed by sig_id.
-            y: labels for supervised selectors: 0/1, shape (rows,).
-            fits: fits the transformers and keeps the fits; None keeps them in memory.
+        ``y`` and ``fits`` are those of ``fit_transform``.
 
         Raises:
             UserError: a step takes a column that is not there, or text.

@@ -9,16 +9,9 @@ if TYPE_CHECKING:
 
 
 def factor_analysis(n_components: int, random_state: int) -> FactorAnalysis:
-    """Factor analysis as in 2020: the algorithm and defaults have not changed since, and are written out here.
+    """Factor analysis with ``n_components`` factors; the algorithm and defaults of 2020 are those of today.
 
     The randomized decomposition draws from ``random_state``, so the published seeds matter.
-
-    Args:
-        n_components: number of factors.
-        random_state: seed of the decomposition.
-
-    Returns:
-        the unfitted transformer.
     """
     from sklearn.decomposition import FactorAnalysis
 
@@ -28,20 +21,13 @@ def factor_analysis(n_components: int, random_state: int) -> FactorAnalysis:
 
 
 def pca(n_components: int, random_state: int) -> PCA:
-    """PCA by randomized decomposition, which scikit-learn's "auto" chose in 2020 for this solution's tables.
+    """PCA with ``n_components`` by randomized decomposition, which "auto" chose in 2020 for this solution's tables.
 
     Since scikit-learn 1.5 "auto" decomposes the exact covariance of long tables. The results differ by more than
     rounding: if the spectrum is flat, the last components of the randomized decomposition can be far from the exact
     ones, and they depend on ``random_state``. The one table for which "auto" was exact in 2020, 100 components of 100
     columns, has the same result with the randomized decomposition. The signs of components may differ from those of
     2020, which does not affect any model.
-
-    Args:
-        n_components: number of components.
-        random_state: seed of the decomposition.
-
-    Returns:
-        the unfitted transformer.
     """
     from sklearn.decomposition import PCA
 

@@ -52,12 +52,8 @@ def features(config: ThreeStageConfig, schema: Assay, earlier: str | None = None
     """Factors and UMAP of the raw values, then ranks; for the competition 1,085 columns before one-hot encoding.
 
     Only genes and cells are ranked, as in the published model; the write-up's text says that more columns are. These
-    transformers are fitted with the control rows in. Predictions of an earlier stage exist for treated rows only.
-
-    Args:
-        config: the settings.
-        schema: columns of the features.
-        earlier: stage whose predictions are in the frame; they are ranked by the training rows.
+    transformers are fitted with the control rows in. Predictions of the stage ``earlier``, if there is one, exist for
+    treated rows only, and are ranked by the training rows.
     """
     from moa.features import GaussianRank, UMAPEmbedding
 

@@ -93,11 +93,7 @@ def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePi
     """Standardised inputs and principal components, fitted on the training rows of each unit.
 
     A t-test chooses the columns of the second input from these rows too, so that it sees no label of a validation fold.
-
-    Args:
-        config: the settings.
-        schema: columns of the features.
-        seed: the model seed, of PCA.
+    ``seed`` is the model seed, of PCA.
     """
     from sklearn.preprocessing import StandardScaler
 

@@ -36,18 +36,7 @@ def fit_batched(
     callbacks: Sequence[EpochCallback | None],
     dtype: torch.dtype = torch.float32,
 ) -> list[Fitted]:
-    """Train all units at once.
-
-    Args:
-        learner: the hyper-parameters.
-        data: one fold per unit, all of one stage: the same tables and the same number of steps per epoch.
-        seeds: model seed of each unit.
-        runtime: the device.
-        callbacks: one per unit.
-        dtype: double precision is for comparisons.
-
-    Returns:
-        one result per unit, as ``MLPLearner.fit`` returns it.
+    """Train units together, see ``moa.learners.base.BatchedLearner``. Double precision is for comparisons.
 
     Raises:
         ValueError: the units do not share tables or steps.

@@ -4,7 +4,7 @@ Source: the outputs stored in the executed notebooks that the winners published.
 ``epochs.csv.gz`` has the losses of every epoch of a perceptron, ``milestones.csv`` the best losses of a 2-heads ResNet
 or a CNN. Models that are in neither have no log.
 
-Runs are of three kinds:
+There are three kinds of runs:
 
 - ``exact``: the run behind the published score, with the same seeds and folds as here. Unit (seed, fold) there and unit
   (seed, fold) here are trained and validated on the same rows.
