@@ -8,6 +8,7 @@ A model is given by name, as a blend ("best-lb", "best-cv" or a YAML file), or a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +25,10 @@ from moa.data.schema import SIG_ID
 from moa.environment import Folders
 from moa.errors import DataError, UserError
 from moa.jobs.options import PlateOptions, TrainOptions
+from moa.jobs.predict import trained_members
 from moa.models.base import Recipe
 from moa.models.own import load_recipes
-from moa.models.registry import recipe, register
-from moa.weights.layout import WeightsFolder
+from moa.models.registry import recipe, recipes, register
 from moa.weights.trained import Trained, open_trained
 
 #: A model: a name, a blend's name or file, a Python file of one's own, or a recipe.
@@ -82,22 +83,20 @@ class Model:
             DataError: lists what is wrong with the rows, by column and row.
         """
         rows = features_of(features, self.assay)
-        tables = {name: each.predict(rows, quiet) for name, each in self.members.items()}
-        found = apply_blend(self.spec, tables, "renormalise") if len(tables) > 1 else tables[next(iter(tables))]
-        return found.astype(np.float32)
+        return self._mixed({name: each.predict(rows, quiet) for name, each in self.members.items()})
 
     def oof(self) -> pd.DataFrame:
         """Out-of-fold predictions of the training rows that all members cover, shape (rows, targets)."""
         tables = {name: each.oof() for name, each in self.members.items()}
-        rows = next(iter(tables.values())).index
-        for table in tables.values():
-            rows = rows.intersection(table.index, sort=False)
-        tables = {name: table.loc[rows] for name, table in tables.items()}
+        rows = reduce(partial(pd.Index.intersection, sort=False), (table.index for table in tables.values()))
+        return self._mixed({name: table.loc[rows] for name, table in tables.items()})
+
+    def _mixed(self, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         found = apply_blend(self.spec, tables, "renormalise") if len(tables) > 1 else tables[next(iter(tables))]
         return found.astype(np.float32)
 
     def history(self) -> pd.DataFrame:
-        """Learning curves, a row per epoch: model, stage, seed, fold, epoch, train_loss, valid_loss and others."""
+        """Learning curves, one row per epoch: model, stage, seed, fold, epoch, train_loss, valid_loss and others."""
         parts = [each.history().assign(model=name) for name, each in self.members.items()]
         table = pd.concat(parts, ignore_index=True)
         return table[["model", *(column for column in table if column != "model")]]
@@ -130,12 +129,8 @@ def load(
     runtime = PlateOptions(device=device, precision=precision).runtime
     folder = Folders.find(profile, weights=weights).weights
     spec = _spec(model)
-    names = [member.model for member in spec.members if member.weight > 0]
-    known = WeightsFolder(folder)
-    trained = [name for name in names if known.has(name)] if len(names) > 1 else names
-    if not trained:
-        raise UserError(f"{folder}: holds no trained weights of any member of {spec.name} ({', '.join(names)})")
-    return Model(spec, {name: open_trained(name, folder, runtime) for name in trained})
+    names = trained_members(spec, folder)[0] if len(spec.members) > 1 else [spec.members[0].model]
+    return Model(spec, {name: open_trained(name, folder, runtime) for name in names})
 
 
 def train(
@@ -176,7 +171,7 @@ def train(
         on: where units run, as in ``moa train --on``; None: on this machine.
 
     Returns:
-        a row per model, indexed by name: "title", the out-of-fold log losses "treated rows" and "all rows", that of
+        one row per model, indexed by name: "title", the out-of-fold log losses "treated rows" and "all rows", that of
         predicting each target's "prevalence", the share of "rows covered", and the "published CV" where there is one.
         NaN where it is not known yet. Figures are not rounded.
 
@@ -185,8 +180,8 @@ def train(
     """
     from moa.jobs.train import train_models
 
-    several = [models] if isinstance(models, str | Path | Recipe) else list(models)
-    recipes = list({each.name: each for model in several for each in recipes_of(model)}.values())
+    several = [models] if isinstance(models, str | Path | Recipe) else models
+    chosen = list({each.name: each for model in several for each in recipes_of(model)}.values())
     options = TrainOptions(
         settings=dict(settings or {}),
         seeds=seeds if seeds is None or isinstance(seeds, int) else tuple(seeds),
@@ -208,7 +203,7 @@ def train(
             "rows covered": each.covered,
             "published CV": each.model.published.cv if each.model.published else np.nan,
         }
-        for each in train_models(recipes, Folders.find(profile, data, weights=weights), options)
+        for each in train_models(chosen, Folders.find(profile, data, weights=weights), options)
     }
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("model")
 
@@ -269,7 +264,7 @@ def score(
         baselines: add prevalence, nearest neighbours where the features are known, and shuffled labels.
 
     Returns:
-        a row per prediction and baseline, and per level of ``by``; columns as in ``moa.jobs.score.Scores.table``.
+        one row per prediction and baseline, and per level of ``by``; columns as in ``moa.jobs.score.Scores.table``.
 
     Raises:
         UserError: tables and labels share no row or target, or a model is not trained.
@@ -364,7 +359,7 @@ def _spec(model: ModelName) -> BlendSpec:
 def recipes_of(model: ModelName) -> list[Recipe]:
     """The recipes that a model's name stands for; those of a file and of a recipe are known by name afterwards."""
     if isinstance(model, Recipe):
-        if model != _known(model.name):
+        if model != recipes().get(model.name):
             register(model)
         return [model]
     if str(model).endswith(".py"):
@@ -372,9 +367,3 @@ def recipes_of(model: ModelName) -> list[Recipe]:
     if isinstance(model, Path) or (model not in BLENDS and str(model).endswith((".yaml", ".yml"))):
         return [recipe(member.model) for member in plate_blend(str(model)).members]
     return [recipe(name) for name in expand_models([model])]
-
-
-def _known(name: str) -> Recipe | None:
-    from moa.models.registry import recipes
-
-    return recipes().get(name)

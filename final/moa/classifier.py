@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -134,9 +132,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         config = recipe.configure(self.profile, self.settings)
         if drugs is None and recipe.needs(config, self._assay)["drugs"]:
             raise UserError(f"{recipe.name}: its folds keep compounds apart; give the compound of each row as groups")
-        self._folder = None
-        if self.weights is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
+        self._folder = _temporary_folder() if self.weights is None else None
         columns = held_columns(None, self._assay)
         (fitted,) = fit_models([recipe], {recipe.name: config}, data, columns, quiet=True).values()
         runner = fitted.runner(self._weights, self.profile, self._assay, self._runtime, watch=Silent())
@@ -206,7 +202,10 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def _weights(self) -> Path:
-        return Path(self.weights if self.weights is not None else self._folder.name)
+        if self._folder is not None:
+            return Path(self._folder.name)
+        assert self.weights is not None
+        return Path(self.weights)
 
     @property
     def _runtime(self) -> Runtime:
@@ -233,21 +232,23 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         """The parameters, and the weights where they lie in a temporary folder."""
         state = super().__getstate__() | {"_folder": None}
         if self.__dict__.get("_folder") is not None:
-            packed = io.BytesIO()
-            with zipfile.ZipFile(packed, "w") as archive:
-                for path in sorted(self._weights.rglob("*")):
-                    if path.is_file():
-                        archive.write(path, path.relative_to(self._weights))
-            state["_packed"] = packed.getvalue()
+            files = (path for path in sorted(self._weights.rglob("*")) if path.is_file())
+            state["_packed"] = {str(path.relative_to(self._weights)): path.read_bytes() for path in files}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         packed = state.pop("_packed", None)
         super().__setstate__(state)
         if packed is not None:
-            self._folder = tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
-            with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-                archive.extractall(self._folder.name)
+            self._folder = _temporary_folder()
+            for name, content in packed.items():
+                path = self._weights / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="moa-", ignore_cleanup_errors=True)
 
 
 def _ids(count: int) -> list[str]:

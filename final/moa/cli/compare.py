@@ -58,7 +58,10 @@ def compare(
     from moa.weights.layout import WeightsFolder
     from moa.weights.selection import Selection, parse_seeds
 
-    where, selection = place.find(), Selection.of(seeds and parse_seeds(seeds), folds, fold, stage, units)
+    where, selection = (
+        place.find(),
+        Selection.of(None if seeds is None else parse_seeds(seeds), folds, fold, stage, units),
+    )
     beyond, names = False, expand_models(models)
     if is_demo(where.data):
         beyond, names = _demo(names, where.data, where.weights), []

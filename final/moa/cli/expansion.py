@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import wraps
-from types import UnionType
+from types import GenericAlias, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import annotated_types
@@ -76,8 +76,8 @@ def _option(name: str, field: FieldInfo) -> Parameter:
     )
     typed = shown.typed or _typed(field.annotation)
     default = list(default) or None if isinstance(default, tuple) else default or None if shown.typed else default
-    annotation = Annotated[typed | None if default is None else typed, option]
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    typed = typed | None if default is None else typed
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[typed, option])
 
 
 def _typed(kind: Any) -> Any:
@@ -85,5 +85,5 @@ def _typed(kind: Any) -> Any:
     if get_origin(kind) in (Union, UnionType):
         (kind,) = [part for part in get_args(kind) if part is not type(None)]
     if get_origin(kind) is tuple:
-        return list[_typed(get_args(kind)[0])]  # type: ignore[misc]  # made when the command is
+        return GenericAlias(list, (_typed(get_args(kind)[0]),))
     return str if get_origin(kind) is Literal else kind

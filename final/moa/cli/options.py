@@ -107,8 +107,10 @@ class Place:
 
     def find(self, reads_data: bool = True, output: Path | None = None) -> Folders:
         """The folders, see ``folders``."""
-        given = {name: getattr(self, name, None) for name in ("weights", "predictions")}
-        return folders(self.profile, self.data, reads_data, output=output, **given)
+        predictions = getattr(self, "predictions", None)
+        return folders(
+            self.profile, self.data, reads_data, weights=self.weights, predictions=predictions, output=output
+        )
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,16 @@ class PredictedPlace(OwnPlace):
 
 
 def folders(
-    profile: str | None = None, data: Path | None = None, reads_data: bool = True, **given: Path | None
+    profile: str | None = None,
+    data: Path | None = None,
+    reads_data: bool = True,
+    *,
+    weights: Path | None = None,
+    predictions: Path | None = None,
+    output: Path | None = None,
 ) -> Folders:
     """The folders of a command; says so where its data are the demo's because there are no others."""
-    found = Folders.find(profile, data, **given)
+    found = Folders.find(profile, data, weights=weights, predictions=predictions, output=output)
     if reads_data and (profile, data, found.profile) == (None, None, "demo"):
         console.print("no data in data/: this is the demo, with synthetic data", style="yellow", highlight=False)
     return found

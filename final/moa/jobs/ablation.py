@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import pandas as pd
@@ -49,7 +50,7 @@ def run_ablations(
         executor: where units are run; None: where ``options`` say.
 
     Returns:
-        a row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
+        one row per arm: columns of `compare`, after "ablation" and "model" and before "units" (trained so far) and
         "unit_seconds" (the time of each, added up: units that are trained side by side take less by the clock).
     """
     options = options or UnitOptions()
@@ -102,15 +103,13 @@ def compare(oofs: Mapping[str, pd.DataFrame], y: pd.DataFrame, drugs: pd.Series 
         drugs: drug_id by sig_id.
 
     Returns:
-        a row per arm: "variant", "rows", "log_loss", "prevalence" (the baseline on the same rows), "difference" (log
+        one row per arm: "variant", "rows", "log_loss", "prevalence" (the baseline on the same rows), "difference" (log
         loss minus the base's: above 0, the change costs), "low", "high"; NaN for the base itself.
 
     Raises:
         UserError: no row is covered by all.
     """
-    rows = y.index
-    for oof in oofs.values():
-        rows = rows.intersection(oof.index, sort=False)
+    rows = reduce(lambda rows, oof: rows.intersection(oof.index, sort=False), oofs.values(), y.index)
     if rows.empty:
         raise UserError(f"{', '.join(oofs)}: no treated row is predicted by all; train the same folds of each")
     groups = None if drugs is None else drugs.loc[rows].to_numpy()

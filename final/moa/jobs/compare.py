@@ -171,7 +171,7 @@ def _ours(
     kind, found, notes = KINDS[log.kind], {}, []
     if kind.variant:
         units = [unit for unit in units if kind.variant in trained.store.unit_facts(stage.name, *unit).variants]
-        labels = pd.read_csv(data / TRAIN_SCORED, index_col=SIG_ID) if units else None
+        labels = pd.read_csv(data / TRAIN_SCORED, index_col=SIG_ID) if units else pd.DataFrame()
         for unit in units:
             oof = trained.store.load_oof(stage.name, *unit, kind.variant)
             found[unit] = log_loss(labels.loc[labels.index.isin(oof.index)], oof)

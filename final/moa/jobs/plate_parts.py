@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
@@ -260,12 +260,12 @@ class PartsFolder:
         return self.path / f"{number:06d}"
 
 
-def _join_csv(files: Iterable[Path], file: BytesIO) -> None:
+def _join_csv(files: Iterable[Path], file: BinaryIO) -> None:
     for number, path in enumerate(files):
         append_csv(file, pyarrow.parquet.read_table(path).to_pandas(), header=not number)
 
 
-def _join_parquet(files: Iterable[Path], file: BytesIO) -> None:
+def _join_parquet(files: Iterable[Path], file: BinaryIO) -> None:
     writer = None
     try:
         for path in files:

@@ -30,11 +30,11 @@ from moa.files import digest, ensure_writable
 from moa.jobs.laboratory_files import as_features_file
 from moa.jobs.options import PlateOptions
 from moa.jobs.plate_parts import EXPLAINED, TABLES, FoundPart, PartPredictor, PartsFolder, predict_part
+from moa.jobs.predict import trained_members
 from moa.parallel import Here
 from moa.progress import Bar, console, progress
 from moa.training.executors import LocalExecutor, Machines
 from moa.weights.for_workers import weights_for
-from moa.weights.layout import WeightsFolder
 from moa.weights.trained import Trained, open_trained
 
 MOST_PROBLEMS = 20
@@ -89,10 +89,7 @@ def predict_plates(
         DataError: lists the problems of the file, at most 20.
         UserError: no member is trained.
     """
-    names = [member.model for member in spec.members if member.weight > 0]
-    trained = [name for name in names if WeightsFolder(weights).has(name)]
-    if not trained:
-        raise UserError(f"{weights}: holds no trained weights of any member of {spec.name} ({', '.join(names)})")
+    trained, absent = trained_members(spec, weights)
     effective_weights(spec, trained, "renormalise")
     options = options or PlateOptions()
     runtime = options.runtime
@@ -137,7 +134,6 @@ def predict_plates(
     for note in [*notes, *run.unusual.notes(features.name, schema)]:
         console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
     described = any(model.familiarity() is not None for model in models)
-    absent = [name for name in names if name not in trained]
     return PlateResult(Path(out), files, run.rows, run.far if described else None, absent, explained)
 
 

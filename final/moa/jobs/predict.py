@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from moa.blending.blend import load_blend
+from moa.blending.blend import BlendSpec, load_blend
 from moa.blending.catalogue import blend_path
 from moa.blending.submission import write_test_submission
 from moa.data.dataset import load_test
@@ -60,6 +60,19 @@ def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runt
     return folder
 
 
+def trained_members(spec: BlendSpec, weights: Path) -> tuple[list[str], list[str]]:
+    """The members of a blend with a weight that are trained, and those that are not.
+
+    Raises:
+        UserError: none is trained.
+    """
+    names = [member.model for member in spec.members if member.weight > 0]
+    trained = [name for name in names if WeightsFolder(weights).has(name)]
+    if not trained:
+        raise UserError(f"{weights}: holds no trained weights of any member of {spec.name} ({', '.join(names)})")
+    return trained, [name for name in names if name not in trained]
+
+
 def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = "auto") -> list[str]:
     """Run the inference script of each trained member of a blend, each in a new process, as on Kaggle.
 
@@ -81,11 +94,12 @@ def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = 
         script = next(FINAL.glob(f"*/Inference/{name}.py"), None)
         if script is None:
             raise UserError(f"{FINAL}: holds no */Inference/{name}.py; run `moa predict {name}` instead")
-        folders = ["--data", data, "--weights", weights, "--out", out, "--device", device]
-        command = [sys.executable, script, *folders]
+        options = {"--data": data, "--weights": weights, "--out": out, "--device": device}
+        command = [sys.executable, str(script), *(str(word) for option in options.items() for word in option)]
         started = perf_counter()
-        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-        with subprocess.Popen(command, **output, env=quiet) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=quiet
+        ) as process:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
         if process.returncode:

@@ -30,7 +30,7 @@ _METADATA = {"datasets": "dataset-metadata.json", "kernels": "kernel-metadata.js
 
 State = Literal["to push", "running", "complete", "failed", "waits"]
 #: What Kaggle calls the states; any other is a failure.
-_STATES: dict[str, State] = dict.fromkeys(("queued", "running", "new_script"), "running") | {"complete": "complete"}
+_STATES: dict[str, State] = {"complete": "complete", "queued": "running", "running": "running", "new_script": "running"}
 
 
 @dataclass
@@ -205,7 +205,7 @@ class _Push:
 
     def look_at_all(self) -> None:
         """Ask for the state of what runs, and let those that need a failed kernel wait."""
-        hopeless = set()
+        hopeless: set[str] = set()
         for kernel in self.found.kernels:  # those it needs come before it, so that this reaches through chains
             if kernel.state == "running" and self.look(kernel) != "running":
                 self.tell(f"{kernel.name}: {kernel.state}{': ' + kernel.why if kernel.why else ''}")
@@ -228,9 +228,12 @@ class _Push:
             if refused and "session count" in refused[1].lower():  # other kernels of this account use the GPUs
                 return
             lost = re.search(r"not valid (?:dataset|competition|kernel) sources .*: (.+)", said)
+            if lost:
+                kernel.why = f"Kaggle does not find what it attaches: {lost[1]}"
+            if refused:
+                kernel.why = refused[1]
             if refused or lost:
                 kernel.state = "failed"
-                kernel.why = refused[1] if refused else f"Kaggle does not find what it attaches: {lost[1]}"
                 self.tell(f"{kernel.name}: {'not taken: ' if refused else ''}{kernel.why}")
                 continue
             self.note(kernel)

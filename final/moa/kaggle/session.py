@@ -76,7 +76,9 @@ class Session:
 
         Args:
             profile: "kaggle" or "demo"; at home, folders and the default are those of ``Folders.find``.
-            data, weights, out: folders to use instead.
+            data: folder of the competition's files, instead of the one that is found.
+            weights: weights folder, likewise.
+            out: folder for predictions and submissions, likewise.
 
         Raises:
             UserError: on Kaggle, no attached folder holds the competition's data.
@@ -160,13 +162,14 @@ class Session:
         """
         if self.given_weights is not None:
             return self.given_weights
-        folders = sorted(folder for folder in _folders(self.attached) if WeightsFolder(folder).models())
-        own = self.attached.parent / "working" / "weights"
+        attached = self.attached or Path("/kaggle/input")
+        folders = sorted(folder for folder in _folders(attached) if WeightsFolder(folder).models())
+        own = attached.parent / "working" / "weights"
         if train is None and not folders:
             if own.is_dir():
                 return own
             raise UserError(
-                f"{self.attached}: holds no trained weights; attach a data set or the output of a training notebook"
+                f"{attached}: holds no trained weights; attach a data set or the output of a training notebook"
             )
         if train is None and len(folders) == 1:
             return folders[0]

@@ -1,4 +1,4 @@
-"""A model as a notebook trains it: as published, with other settings, or with features and networks of the reader's."""
+"""A model as a notebook trains it: as published, with other settings, or with the reader's features and networks."""
 
 from __future__ import annotations
 
@@ -95,13 +95,18 @@ class Experiment:
             self.weights = self.plain_weights.with_name(f"{self.plain_weights.name}-edited")
         self._trust()
         self.runtime = DeviceOptions(device=device).runtime
-        self.runner: Runner | None = None
+        self._runner: Runner | None = None
+
+    @property
+    def runner(self) -> Runner:
+        """What trains the model, once the data are loaded."""
+        if self._runner is None:
+            raise UserError("load the data first: experiment.load()")
+        return self._runner
 
     @property
     def trained(self) -> Trained:
         """What is trained so far."""
-        if self.runner is None:
-            raise UserError("load the data first: experiment.load()")
         return self.runner.trained
 
     @property
@@ -111,8 +116,9 @@ class Experiment:
 
     def load(self) -> Dataset:
         """Read the data set with the files that the model needs."""
-        data = load_dataset(self.session.data, **self.model.needs(self.config))
-        self.runner = FittedModel(self.model, self.config).runner(
+        needs = self.model.needs(self.config)
+        data = load_dataset(self.session.data, needs["drugs"], needs["nonscored"])
+        self._runner = FittedModel(self.model, self.config).runner(
             self.weights, self.session.profile, data.schema, self.runtime, watch=LiveCurves()
         )
         return data
@@ -138,27 +144,29 @@ class Experiment:
         return seen
 
     def train(self, data: Dataset, selection: Selection | None = None) -> pd.DataFrame:
-        """Train what is not trained yet, with live curves, and return the out-of-fold (OOF) predictions so far.
+        """Train what is not trained yet, with live curves.
 
         Returns:
-            shape (rows covered, targets), indexed by sig_id.
+            the out-of-fold (OOF) predictions so far, shape (rows covered, targets), indexed by sig_id.
         """
         total, done = self.runner.count(selection)
         where = self.weights / self.model.name
         note = " (a change: the unchanged model keeps its own)" if self.changed else ""
         print(f"{done} of {total} units are trained already; weights: {where}{note}")
-        return self.runner.train(data, selection).oof
+        predictions = self.runner.train(data, selection)
+        if predictions is None:
+            raise UserError("the last stage has no finished unit, and so there are no OOF predictions yet")
+        return predictions.oof
 
     def scores(self, data: Dataset, oof: pd.DataFrame) -> pd.DataFrame:
-        """Scores as a table of text: a row per score; see ``moa.jobs.model_scores.ModelScores``."""
+        """Scores as a table of text, one row per score; see ``moa.jobs.model_scores.ModelScores``."""
         words = score_model(self.model, data, oof).words()
         return pd.DataFrame({words.pop("model"): words})
 
     def against_unchanged(self, data: Dataset, oof: pd.DataFrame) -> pd.DataFrame | None:
-        """The change against the unchanged model on the rows that both cover, with its interval.
+        """The change against the unchanged model on the rows that both cover, with its interval, row by row.
 
-        Returns:
-            a row for each; None where nothing was changed, or the unchanged model is not trained.
+        None where nothing was changed, or the unchanged model is not trained.
         """
         if not self.changed:
             print("nothing is changed: edit `settings` or `own` above, and the difference is shown here")
@@ -187,8 +195,7 @@ class Experiment:
         """The functions that change something, and the reader's classes that they bring in."""
         found: list[Any] = list(self.own.values())
         for stage in _own_stages(self.base.stages, self.own, self.config, COMPETITION):
-            pipelines = [stage.features()]
-            parts = [step.transformer for pipeline in pipelines for step in pipeline.steps]
+            parts = [step.transformer for step in stage.features().steps]
             found += [type(part) for part in (*parts, stage.learner)]
         return [each for each in dict.fromkeys(found) if each.__module__.split(".")[0] not in ("moa", "sklearn")]
 

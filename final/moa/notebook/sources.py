@@ -5,20 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from moa.models.base import Recipe, Stage
 
 
-class Source:
-    """A text that a notebook shows as coloured Python.
+@dataclass(frozen=True)
+class ShownSource:
+    """A text that a notebook shows as coloured Python."""
 
-    Args:
-        text: the source.
-    """
-
-    def __init__(self, text: str):
-        self.text = text
+    text: str
 
     def __repr__(self) -> str:
         return self.text
@@ -34,7 +31,7 @@ class Source:
         return highlight(self.text, PythonLexer(), form)
 
 
-def source(*things: Any) -> Source:
+def source(*things: Any) -> ShownSource:
     """The source of functions and classes, coloured as code; a comment says which file each is in."""
     parts = []
     for thing in dict.fromkeys(map(_plain, things)):
@@ -44,10 +41,10 @@ def source(*things: Any) -> Source:
             parts.append(f"# {thing.__qualname__}: defined in this notebook")
             continue
         parts.append(f"# {thing.__module__}, line {start}\n{''.join(lines)}")
-    return Source("\n\n".join(parts))
+    return ShownSource("\n\n".join(parts))
 
 
-def recipe_source(model: Recipe) -> Source:
+def recipe_source(model: Recipe) -> ShownSource:
     """The recipe of a model: its settings, the steps of its features, and its stages."""
     stages = _plain(model.stages)
     module = sys.modules[stages.__module__]
@@ -58,17 +55,20 @@ def recipe_source(model: Recipe) -> Source:
 
 def learner_parts(stage: Stage) -> list[Any]:
     """What is trained in a stage: the functions and classes of its network, for `source`."""
+    from moa.learners.deepinsight.learner import CNNLearner
+    from moa.learners.perceptron.learner import MLPLearner
+    from moa.learners.two_heads.learner import TwoHeadsLearner
+
     learner = stage.learner
-    package = type(learner).__module__.rsplit(".", 1)[0]
-    if package == "moa.learners.perceptron":
+    if type(learner) is MLPLearner:
         from moa.learners.perceptron.network import BLOCKS
 
         return [BLOCKS[learner.block]]
-    if package == "moa.learners.two_heads":
+    if type(learner) is TwoHeadsLearner:
         from moa.learners.two_heads import network
 
         return [network.TwoHeads, network.Dense]
-    if package == "moa.learners.deepinsight":
+    if type(learner) is CNNLearner:
         from moa.learners.deepinsight import backbones
 
         return [type(learner.backbone), backbones.build_network]

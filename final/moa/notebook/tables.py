@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations, pairwise
+from functools import reduce
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from moa.data.dataset import Dataset
 from moa.data.schema import TRAIN_ROWS
 from moa.data.stored_tables import read_table
 from moa.data.synthetic import is_synthetic
+from moa.errors import UserError
 from moa.jobs.ablation import in_words
 from moa.jobs.writeup_claims import claims_of
 from moa.kaggle.session import Session
@@ -26,7 +28,7 @@ from moa.plots.charts import calibration_curve
 from moa.reporting.scores import calibration_table
 from moa.weights.layout import WeightsFolder
 
-#: Targets in a table of the best and the worst.
+#: Rows of a table of the first and the last.
 TEN = 10
 
 
@@ -61,48 +63,30 @@ def rows_by_kind(data: Dataset) -> dict[str, pd.Series]:
     return found
 
 
-def drug_sizes(data: Dataset, edges: tuple[int, ...] = (1, 2, 6, 7, 19)) -> pd.DataFrame:
-    """How many drugs have how many treated rows, and how many of them have a scored mechanism.
-
-    Args:
-        data: the data set, with its drugs.
-        edges: least rows of each kind of drug.
-
-    Returns:
-        a row per kind of drug: "drugs", "rows" and "with a mechanism".
-    """
+def drug_sizes(data: Dataset) -> pd.DataFrame:
+    """How many drugs have how many treated rows: "drugs", "rows" and "with a mechanism", one row per range of sizes."""
+    if data.drugs is None:
+        raise UserError("the drugs are not loaded: load_dataset(..., drugs=True)")
     drugs = data.drugs[data.treated]
     labelled = data.scored.loc[drugs.index].any(axis=1).groupby(drugs).any()
     sizes = drugs.value_counts()
-    kinds = pd.cut(sizes, [*edges, np.inf], right=False, labels=[_range(*each) for each in pairwise((*edges, None))])
+    kinds = pd.cut(sizes, [1, 2, 6, 7, 19, np.inf], right=False, labels=["1", "2 to 5", "6", "7 to 18", "19 or more"])
     table = pd.DataFrame({"rows": sizes, "labelled": labelled.reindex(sizes.index)}).groupby(kinds, observed=True)
     found = table.agg(drugs=("rows", "size"), rows=("rows", "sum"), labelled=("labelled", "sum"))
     return found.rename(columns={"labelled": "with a mechanism"}).rename_axis("rows of a drug")
 
 
-def _range(low: int, high: int | None) -> str:
-    """A range of numbers of rows, in words; ``high`` is not in it."""
-    if high is None:
-        return f"{low} or more"
-    return str(low) if high == low + 1 else f"{low} to {high - 1}"
-
-
-def target_pairs(data: Dataset, number: int = TEN, least: int = 5) -> pd.DataFrame:
-    """The pairs of scored targets that share the largest part of their rows.
-
-    Args:
-        data: the data set.
-        number: of pairs.
-        least: rows that a pair must share.
+def target_pairs(data: Dataset) -> pd.DataFrame:
+    """The ten pairs of scored targets that share the largest part of their rows, and five rows or more.
 
     Returns:
-        a row per pair: "one", "other", "shared rows" and "of all their rows".
+        one row per pair: "one", "other", "shared rows" and "of all their rows".
     """
     y = data.scored.to_numpy(dtype=np.int64)
     both, counts = y.T @ y, y.sum(axis=0)
     share = both / np.maximum(counts[:, None] + counts - both, 1)
-    share[(both < least) | np.tri(len(counts), dtype=bool)] = 0
-    places = np.argsort(-share, axis=None, kind="stable")[:number]
+    share[(both < 5) | np.tri(len(counts), dtype=bool)] = 0
+    places = np.argsort(-share, axis=None, kind="stable")[:TEN]
     one, other = np.unravel_index(places[share.ravel()[places] > 0], share.shape)
     names = data.scored.columns
     return pd.DataFrame(
@@ -116,15 +100,7 @@ def target_pairs(data: Dataset, number: int = TEN, least: int = 5) -> pd.DataFra
 
 
 def strongest(data: Dataset, number: int = 3) -> pd.Series:
-    """The mechanism of each training row that has one of the most frequent.
-
-    Args:
-        data: the data set.
-        number: how many mechanisms.
-
-    Returns:
-        names indexed by sig_id; only the rows that carry one.
-    """
+    """The mechanism, indexed by sig_id, of each training row that has one of the ``number`` most frequent."""
     found = pd.Series(dtype=object)
     for name in data.scored.sum().nlargest(number).index:
         rows = data.scored.index[data.scored[name] > 0].difference(found.index)
@@ -133,14 +109,10 @@ def strongest(data: Dataset, number: int = 3) -> pd.Series:
 
 
 def per_target(data: Dataset, oof: pd.DataFrame) -> pd.DataFrame:
-    """Scores of each target that has a positive among the treated rows covered.
-
-    Args:
-        data: the data set.
-        oof: out-of-fold predictions, shape (rows, targets).
+    """Scores of OOF predictions, shape (rows, targets), for each target that has a positive among the treated rows.
 
     Returns:
-        a row per target: "positives", "log loss", "prevalence" (the log loss of predicting it), "gain" (the share of
+        one row per target: "positives", "log loss", "prevalence" (the log loss of predicting it), "gain" (the share of
         that which the model saves), "ROC-AUC" and "AP"; the largest gain first.
     """
     y, p = _treated(data, oof)
@@ -159,22 +131,17 @@ def per_target(data: Dataset, oof: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis("target").sort_values("gain", ascending=False)
 
 
-def targets_best_and_worst(data: Dataset, oof: pd.DataFrame, number: int = TEN) -> pd.DataFrame:
+def targets_best_and_worst(data: Dataset, oof: pd.DataFrame) -> pd.DataFrame:
     """The targets with the largest and the smallest gains over their prevalence; columns as in `per_target`."""
     table = per_target(data, oof)
-    number = min(number, len(table) // 2)
+    number = min(TEN, len(table) // 2)
     formats = {"log loss": "{:.5f}", "prevalence": "{:.5f}", "gain": "{:.1%}", "ROC-AUC": "{:.3f}", "AP": "{:.3f}"}
     found = pd.concat({"best": table.head(number), "worst": table.tail(number)}, names=["", "target"])
     return found.assign(**{name: found[name].map(form.format) for name, form in formats.items()})
 
 
 def calibration(data: Dataset, oof: pd.DataFrame) -> Figure:
-    """Observed rate by predicted probability, over all cells of the treated rows.
-
-    Args:
-        data: the data set.
-        oof: out-of-fold predictions, shape (rows, targets).
-    """
+    """Observed rate by predicted probability, over all cells of OOF predictions of treated rows."""
     return calibration_curve(calibration_table(*_treated(data, oof)))
 
 
@@ -189,15 +156,10 @@ def every_oof(weights: Path, data: Dataset) -> dict[str, pd.DataFrame]:
 
 
 def agreement(title: str, oof: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Correlations of a model's OOF predictions with those of others, on the rows that each pair shares.
-
-    Args:
-        title: of the model.
-        oof: its predictions, shape (rows, targets).
-        others: of other models, by title; an entry of the model's own title is left out.
+    """Correlations of a model's OOF predictions, shape (rows, targets), with those of others on the rows they share.
 
     Returns:
-        a row per other model: "probabilities" and "ranks", each the mean of target-wise correlations.
+        one row per other title than the model's: "probabilities" and "ranks", means of target-wise correlations.
     """
     found = {}
     for other, table in others.items():
@@ -228,15 +190,13 @@ def members(data: Dataset, oofs: Mapping[str, pd.DataFrame], weights: pd.Series)
         weights: by the model's name.
 
     Returns:
-        a row per member, indexed by title: "weight", "log loss", "correlation" and "rank correlation".
+        one row per member, indexed by title: "weight", "log loss", "correlation" and "rank correlation".
     """
     titles = {recipes()[name].title: weight for name, weight in weights.items()}
     chosen = {title: table for title, table in oofs.items() if title in titles}
     if not chosen:
         return pd.DataFrame(columns=["weight", "log loss", "correlation", "rank correlation"])
-    rows = None
-    for table in chosen.values():
-        rows = table.index if rows is None else rows.intersection(table.index)
+    rows = reduce(pd.Index.intersection, (table.index for table in chosen.values()))
     chosen = {title: table.loc[rows] for title, table in chosen.items()}
     ranks = {title: table.rank() for title, table in chosen.items()}
     means = [prediction_correlation(each)["mean_with_others"] for each in (chosen, ranks)]
@@ -252,15 +212,7 @@ def members(data: Dataset, oofs: Mapping[str, pd.DataFrame], weights: pd.Series)
 
 
 def claims(model: str, session: Session) -> Styler:
-    """What the write-up claims of a model, and what the ablations say where `moa ablate` has been run.
-
-    Args:
-        model: its name.
-        session: the tables of ablations are looked for in its ``ablations`` folder.
-
-    Returns:
-        a row per claim, as a notebook shows it: "the write-up", "measured here".
-    """
+    """What the write-up claims of a model, and what ``ablations`` in the session's folder has measured; row by row."""
     path = session.out / "ablations" / "ablations.csv"
     measured = pd.read_csv(path) if path.exists() else None
     rows = []
