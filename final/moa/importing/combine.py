@@ -44,9 +44,8 @@ def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> P
         raise UserError(f"{Path(files[0]).name}: a file is named twice; name each once")
     parts: list[Profiles] = []
     sources = [Source(path) for path in files]
-    with progress(
-        "read files", len(files), quiet=sum(source.path.stat().st_size for source in sources) < _LARGE
-    ) as bar:
+    size = sum(source.path.stat().st_size for source in sources)
+    with progress("read files", len(files), quiet=size < _LARGE) as bar:
         while sources:
             source = sources.pop(0)  # so that its bytes are freed once it is read
             source.report = partial(_update, bar, len(parts), source.name)

@@ -79,8 +79,8 @@ def identify(fields: pd.DataFrame, options: ImportOptions) -> tuple[pd.DataFrame
         table[GROUP] = groups.fillna("other")
         kind = "expression" if genes is not None and (table[GROUP] == "genes").any() else "profiles"
     else:
-        identified = (table[[ENTREZ_ID, SYMBOL, PROBE_ID]] != "").any(axis=1).mean()
-        kind = "expression" if identified > 0.5 else "profiles"
+        genes_share = (table[[ENTREZ_ID, SYMBOL, PROBE_ID]] != "").any(axis=1).mean()
+        kind = "expression" if genes_share > 0.5 else "profiles"
         table[GROUP] = options.group or ("genes" if kind == "expression" else "features")
     return table, kind
 

@@ -57,11 +57,10 @@ def normalise(profiles: Profiles, design: Design, options: ImportOptions, notes:
     plates = list(_plates(design))
     with progress("normalise plates", len(plates), quiet=len(plates) < 10) as bar:
         for done, (plate, rows) in enumerate(plates, 1):
-            reference, what = _reference(plate, rows, design.controls, options)
+            reference, what = _reference(plate, design.controls[rows], options)
             against.setdefault(what, []).append(plate)
             part = profiles.values.iloc[rows].to_numpy(np.float64)
-            chosen = reference[rows]
-            values[rows] = robust_z(part, chosen) if level == "3" else standardised(part, chosen, names)
+            values[rows] = robust_z(part, reference) if level == "3" else standardised(part, reference, names)
             bar.update(done, plate)
     how = "robust z-scores" if level == "3" else "standardised (mean, standard deviation)"
     for what, of in against.items():
@@ -84,11 +83,15 @@ def robust_z(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
         values: shape (wells, features), NaN where missing.
         reference: wells that the median and the median absolute deviation are taken over.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a feature without a value in the reference stays NaN
-        centre = np.nanmedian(values[reference], axis=0)
-        spread = np.nanmedian(np.abs(values[reference] - centre), axis=0)
+    centre, spread = _median_and_mad(values[reference])
     return (values - centre) / (MAD_SCALE * np.maximum(spread, LEAST_MAD))
+
+
+def _median_and_mad(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a feature without a value stays NaN
+        centre = np.nanmedian(values, axis=0)
+        return centre, np.nanmedian(np.abs(values - centre), axis=0)
 
 
 def standardised(values: np.ndarray, reference: np.ndarray, names: list[str]) -> np.ndarray:
@@ -146,37 +149,32 @@ def _plates(design: Design) -> Iterator[tuple[str, np.ndarray]]:
         yield str(plate), places.to_numpy()
 
 
-def _reference(plate: str, rows: np.ndarray, controls: np.ndarray, options: ImportOptions) -> tuple[np.ndarray, str]:
-    """Which wells the plate is compared with, as a mask over all wells, and what they are in words."""
-    of_plate = np.zeros(len(controls), bool)
-    of_plate[rows] = True
-    vehicle = of_plate & controls
+def _reference(plate: str, controls: np.ndarray, options: ImportOptions) -> tuple[np.ndarray, str]:
+    """Which wells of the plate its values are compared with, as a mask, and what they are in words."""
+    vehicles = int(controls.sum())
     enough = LEAST_CONTROLS if options.against == "auto" else 2
-    if options.against != "plate" and vehicle.sum() >= enough:
-        return vehicle, "the plate's vehicle wells"
+    if options.against != "plate" and vehicles >= enough:
+        return controls, "the plate's vehicle wells"
     if options.against == "vehicle":
-        raise UserError(
-            f"--against vehicle: plate {plate} has {counted(int(vehicle.sum()), 'vehicle well')}; use plate"
-        )
-    if len(rows) < 3:
-        raise UserError(f"plate {plate} has {counted(len(rows), 'well')}: too few to compare with; give whole plates")
-    return of_plate, "all wells of the plate" + (
-        "" if options.against == "plate" else f" (fewer than {enough} vehicle wells)"
-    )
+        raise UserError(f"--against vehicle: plate {plate} has {counted(vehicles, 'vehicle well')}; use plate")
+    if len(controls) < 3:
+        wells = counted(len(controls), "well")
+        raise UserError(f"plate {plate} has {wells}: too few to compare with; give whole plates")
+    reason = "" if options.against == "plate" else f" (fewer than {enough} vehicle wells)"
+    return np.ones(len(controls), bool), f"all wells of the plate{reason}"
 
 
 def _guess(profiles: Profiles, design: Design, notes: Notes) -> str:
     if profiles.kind == "expression":
         return _guess_expression(profiles.values.to_numpy(), notes)
     # Normalised profiles are centred where there is no effect: in controls, or over a whole plate of treatments.
-    normal = [
-        _is_normalised(profiles.values.iloc[rows].to_numpy(np.float64), design.controls[rows])
-        for _, rows in _plates(design)
-    ]
-    share = float(np.mean(normal))
-    odd = [plate for (plate, _), is_normal in zip(_plates(design), normal, strict=True) if is_normal != (share >= 0.5)]
-    if share >= 0.5:
+    normal = {
+        plate: _is_normalised(profiles.values.iloc[rows].to_numpy(np.float64), design.controls[rows])
+        for plate, rows in _plates(design)
+    }
+    if sum(normal.values()) >= 0.5 * len(normal):
         notes.guessed("profiles are normalised already (controls near 0 with a spread near 1), so left as they are")
+        odd = [plate for plate, is_normal in normal.items() if not is_normal]
         notes.noted("plates that do not look normalised; --level raw standardises all", odd)
         return "normalised"
     notes.guessed("profiles are raw (controls are not near 0 with a spread near 1); --level normalised leaves them")
@@ -189,10 +187,8 @@ def _is_normalised(values: np.ndarray, controls: np.ndarray) -> bool:
     Of raw CellProfiler features, which are areas, intensities and shares, one in a hundred has.
     """
     for reference in (values[controls] if controls.sum() >= 3 else values, values):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            centre = np.nanmedian(reference, axis=0)
-            spread = MAD_SCALE * np.nanmedian(np.abs(reference - centre), axis=0)
+        centre, mad = _median_and_mad(reference)
+        spread = MAD_SCALE * mad
         if np.mean((np.abs(centre) < 1) & (spread > 0.2) & (spread < 5)) >= _NORMAL_SHARE:
             return True
     return False
