@@ -322,9 +322,7 @@ def report(
 def features_of(features: pd.DataFrame | Path | str, assay: Assay) -> pd.DataFrame:
     """Checked features of an assay: columns ``assay.features``, indexed by sig_id in the order given.
 
-    Args:
-        features: a table with sig_id as a column or as the index, or the path of a file.
-        assay: the columns that there must be.
+    ``features`` is a table with sig_id as a column or as the index, or the path of a file.
 
     Raises:
         DataError: lists the problems.

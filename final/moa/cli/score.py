@@ -150,7 +150,7 @@ def _target_table(table: pd.DataFrame, model: str) -> Table:
 
 
 def _retrieval_table(table: pd.DataFrame) -> Table:
-    """What each source retrieves, in a line."""
+    """What each source retrieves, one line per source."""
     shown = plain_table(
         "Retrieval of mechanisms: mean average precision over mechanisms of two compounds or more",
         [("profiles of", False), ("mechanisms", True), ("mAP", True), ("retrieved, p < 0.05", True)],

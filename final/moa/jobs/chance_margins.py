@@ -30,27 +30,25 @@ from scipy import stats
 LEVEL = 0.05
 
 
-def unit_margin(theirs: pd.DataFrame, units: int, level: float = LEVEL) -> float:
+def unit_margin(theirs: pd.DataFrame, units: int) -> float:
     """Largest unremarkable difference between a unit's loss and the mean of the winners' seeds in its fold.
 
     Args:
         theirs: the winners' losses, shape (seeds, folds).
         units: number of units that are compared; the level is divided among them.
-        level: see the module.
     """
     seeds, folds = theirs.shape
     variance = theirs.var(ddof=1).mean()
-    share = level / 2 / units if units > 1 else level
+    share = LEVEL / 2 / units if units > 1 else LEVEL
     return float(_quantile(share, folds * (seeds - 1)) * np.sqrt(variance * (1 + 1 / seeds)))
 
 
-def mean_margin(theirs: pd.DataFrame, units: pd.MultiIndex, level: float = LEVEL) -> float:
+def mean_margin(theirs: pd.DataFrame, units: pd.MultiIndex) -> float:
     """Largest unremarkable value of the mean difference over several units.
 
     Args:
         theirs: the winners' losses, shape (seeds, folds).
         units: (seed, fold) of the units that are compared, at least two.
-        level: see the module.
     """
     seed, seeds = pd.factorize(units.get_level_values("seed"))
     weights = np.zeros((len(seeds), theirs.shape[1]))
@@ -58,7 +56,7 @@ def mean_margin(theirs: pd.DataFrame, units: pd.MultiIndex, level: float = LEVEL
     covariance = np.cov(theirs.to_numpy(), rowvar=False, ddof=1).reshape(theirs.shape[1], -1)
     whole = weights.sum(axis=0)
     variance = ((weights @ covariance) * weights).sum() + whole @ covariance @ whole / len(theirs)
-    return float(_quantile(level / 2, len(theirs) - 1) * np.sqrt(variance))
+    return float(_quantile(LEVEL / 2, len(theirs) - 1) * np.sqrt(variance))
 
 
 def _quantile(level: float, freedom: int) -> float:

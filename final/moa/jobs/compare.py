@@ -129,13 +129,7 @@ def compare_model(name: str, data: Path, weights: Path, selection: Selection | N
 
 
 def compare(log: Log, ours: pd.Series, same_folds: bool) -> Comparison:
-    """Compare losses of units.
-
-    Args:
-        log: the winners' losses.
-        ours: our losses, index (seed, fold), at least one.
-        same_folds: whether our folds are those of the log.
-    """
+    """Compare our losses of at least one unit, index (seed, fold), with a log whose folds are the same or not."""
     ours = ours.sort_index(level=["fold", "seed"])
     if not same_folds:
         low, high = (getattr(log.best.groupby("fold").mean(), end)() for end in ("min", "max"))
@@ -207,14 +201,9 @@ def _settings_note(trained: Trained) -> list[str]:
 
 
 def winners_curves(model: str, data: Path) -> pd.DataFrame | None:
-    """The winners' validation losses to draw beside ours in a notebook; prints why there are none.
+    """The winners' validation losses, as ``moa.models.winners.curves``, to draw beside ours of a data folder.
 
-    Args:
-        model: name of the model.
-        data: folder of the data that ours were trained on.
-
-    Returns:
-        as ``moa.models.winners.curves``; None if there is no log, or if the data are synthetic.
+    None, with a line that says why, if there is no log, or if the data are synthetic.
     """
     found = winners.curves(model)
     if found.empty:

@@ -1,4 +1,4 @@
-"""The demo's OOF log losses beside those in the README: does the code do on this machine what it did on ours?
+"""The demo's OOF log losses beside those in the README: does the code give the same results on this machine?
 
 ``demo.csv`` beside this file holds the README's figures, and how far another machine may be off. Rounding differs
 between processors and numbers of threads, and training amplifies it: a unit comes out again to the last bit on one
@@ -67,15 +67,10 @@ def is_demo(data: Path) -> bool:
 
 
 def compare_demo(names: Iterable[str], data: Path, weights: Path) -> tuple[list[DemoComparison], list[str]]:
-    """Compare models that are trained at demo size, and the blends all of whose members are among them.
-
-    Args:
-        names: of models.
-        data: folder of the demo's data.
-        weights: weights folder.
+    """Compare models that are trained on the demo's data, and the blends all of whose members are among them.
 
     Returns:
-        a comparison for each model and blend, and the models that are not or not wholly trained.
+        one comparison per model and blend, and the models that are not or not wholly trained.
 
     Raises:
         UserError: a model was trained with other settings than the demo's.

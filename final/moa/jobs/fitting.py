@@ -44,27 +44,13 @@ class FittedModel:
         executor: UnitExecutor | None = None,
         watch: Watch | None = None,
     ) -> Runner:
-        """What trains it into a weights folder.
-
-        Args:
-            weights: the weights folder.
-            profile: recorded with the weights.
-            schema: the assay of the data.
-            runtime: how units are run.
-            executor: runs the units; None: on this machine.
-            watch: shows the progress; None: a bar for each stage.
-        """
+        """What trains it into a weights folder; see ``moa.training.runner.Runner``."""
         trained = Trained(self.model, weights, self.config, schema, runtime, self.hold_out)
         return Runner(trained, profile, executor, watch)
 
 
 def held_columns(hold_out: str | None, schema: Assay) -> tuple[str, ...]:
-    """The columns that folds hold out; none for the recipes' own folds.
-
-    Args:
-        hold_out: see ``moa.jobs.options.TrainOptions``.
-        schema: the assay of the data.
-    """
+    """The columns that folds hold out by an option ``--hold-out``; none for the recipes' own folds."""
     if hold_out == "rows" or (hold_out is None and (schema.of_competition or not schema.compound)):
         return ()
     return tuple(part.strip() for part in (hold_out or COMPOUND).split(","))

@@ -23,12 +23,6 @@ def as_features_file(features: Path, trained: Trained, out: Path, options: Plate
     `moa data import`, its features are matched to the model's, and what was guessed and left over is printed; the rows
     lie in a hidden file of ``out`` until the block ends, with what is known of the wells as ``Metadata_`` columns.
 
-    Args:
-        features: the file.
-        trained: the model.
-        out: folder of the results.
-        options: how a laboratory's file is read.
-
     Raises:
         UserError: the file cannot be read, or lacks what the model takes.
     """

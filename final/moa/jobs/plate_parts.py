@@ -120,14 +120,10 @@ class PartPredictor:
 
 
 def predict_part(name: str, schema: Assay, predictor: PartPredictor, item: tuple[Part, bool, int]) -> FoundPart:
-    """Check the rows of a part, and predict them.
+    """Check the rows of a part of the file of that name, and predict them.
 
-    Args:
-        name: of the file, for messages.
-        schema: columns that the file must have.
-        predictor: the weights.
-        item: the part; whether to predict it (False: the file has an error already, and this part is only checked);
-            and the number of its first rows that are explained.
+    ``item`` is the part; whether to predict it (False: the file has an error already, and this part is only checked);
+    and the number of its first rows that are explained.
     """
     part, wanted, explained = item
     parsed = parse_part(part, name, schema)
@@ -170,19 +166,12 @@ def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, t
     return table
 
 
-def strongest_features(deviations: np.ndarray, names: Sequence[str], count: int = STRONGEST) -> np.ndarray:
+def strongest_features(deviations: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """The features of each sample that lie furthest from the training mean, in words, such as "HMOX1 +6.1".
 
-    Args:
-        deviations: from the mean, in standard deviations, shape (rows, features).
-        names: of the features, for people.
-        count: number of features named.
-
-    Returns:
-        text, shape (rows,).
+    Deviations from the mean are in standard deviations, shape (rows, features); the text has the shape (rows,).
     """
-    count = min(count, deviations.shape[1])
-    places = np.argsort(-np.abs(deviations), axis=1, kind="stable")[:, :count]
+    places = np.argsort(-np.abs(deviations), axis=1, kind="stable")[:, :STRONGEST]
     words = [
         ", ".join(f"{names[place]} {row[place]:+.1f}" for place in chosen)
         for row, chosen in zip(deviations, places, strict=True)

@@ -36,13 +36,13 @@ class Scores:
     """A table of scores.
 
     Attributes:
-        table: a row per prediction, and per level, target or seed where ``by`` names one. Columns: "prediction", "kind"
-            (model, prevalence, neighbours or shuffled labels), that of ``by``, and those of
+        table: one row per prediction, and per level, target or seed where ``by`` names one. Columns: "prediction",
+            "kind" (model, prevalence, neighbours or shuffled labels), that of ``by``, and those of
             `moa.metrics.ranking.measures`; for targets "positives", "prevalence", "log_loss", "roc_auc" and
             "average_precision".
         by: "well", "target", "seed" or a column that is known of the rows.
         unit: "wells" or "treatments".
-        notes: what was left out, a sentence each.
+        notes: what was left out, one sentence each.
         details: of treatments, see `moa.jobs.score_treatments.treatment_details`; None for wells.
     """
 
@@ -189,14 +189,10 @@ def _baselines(case: Case, nearest: list[tuple[str, pd.DataFrame]]) -> list[_Ent
 def _nearest(
     case: Case, wells: Case | None, of: pd.Series | None, k: int | None, seed: int | None = None
 ) -> list[tuple[str, pd.DataFrame]]:
-    """Votes of nearest neighbours by name: of wells; of treatments, from their profiles and from those of their wells.
+    """Votes of ``k`` nearest neighbours by name: of wells; of treatments, from their profiles and those of their wells.
 
-    Args:
-        case: what is scored.
-        wells: where treatments are scored, the case of their wells; else None.
-        of: treatment of each well.
-        k: number of neighbours; None: as many as are usual.
-        seed: take its folds alone; None: the mean over the folds of all seeds.
+    Where treatments are scored, ``wells`` is the case of their wells, and ``of`` names the treatment of each. ``seed``
+    takes its folds alone; None takes the mean over the folds of all seeds.
     """
     if wells is None:
         return _neighbours(case, k or WELL_NEIGHBOURS, seed)

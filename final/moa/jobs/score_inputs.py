@@ -65,7 +65,7 @@ class Case:
         known: compound, dose, plate, treatment and others, by row.
         predictions: with the targets of ``y``; none where baselines alone are asked for.
         groups, scheme: as of a prediction, for baselines that stand alone.
-        notes: what was left out, a sentence each.
+        notes: what was left out, one sentence each.
     """
 
     y: pd.DataFrame

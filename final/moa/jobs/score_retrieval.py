@@ -22,7 +22,7 @@ def retrieve(case: Case) -> pd.DataFrame:
         case: what `moa.jobs.score_inputs` read; the compounds must be known.
 
     Returns:
-        a row per source ("features", or a prediction's name) and mechanism; see `moa.metrics.retrieval.retrieval`.
+        one row per source ("features", or a prediction's name) and mechanism; see `moa.metrics.retrieval.retrieval`.
     """
     if COMPOUND not in case.known:
         raise UserError("--retrieval needs the compound of each row: train_drug.csv, or a column compound in wells.csv")
