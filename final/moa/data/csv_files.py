@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
@@ -203,39 +203,54 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
     header = _header(raw, name, problems)
     if header is None:
         return None
-    text, skipped = set(text_columns), False
+    known = set(text_columns)
+    text = {column: pa.string() for column in header if column in known or column.startswith(METADATA)}
+    skipped = False
 
     def skip(_row: pyarrow.csv.InvalidRow) -> str:
         nonlocal skipped
         skipped = True
         return "skip"
 
-    try:
-        table = pyarrow.csv.read_csv(
+    def parse(types: dict[str, pa.DataType]) -> pa.Table:
+        return pyarrow.csv.read_csv(
             pa.BufferReader(raw),
             pyarrow.csv.ReadOptions(block_size=1 << 24),
             pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(
-                column_types={
-                    column: pa.string() for column in header if column in text or column.startswith(METADATA)
-                },
+                column_types=types,
                 null_values=["", "NA", "NaN", "nan", "null", "None"],
                 strings_can_be_null=True,
             ),
         )
+
+    try:
+        try:
+            table = parse(text)
+        except pa.ArrowInvalid:
+            # pyarrow guesses a column's type from the first block of the file, and fails where a later block differs.
+            table = _with_numbers(parse(dict.fromkeys(header, pa.string())), text)
     except pa.ArrowInvalid as error:
-        table = _parse_mixed(raw, name, header, text, problems, error)
-        if table is None:
-            return None
-    else:
-        if skipped:
-            problems.append(f"{name}: {_uneven(raw, len(header), problems.first_line - 1)}")
-            return None
+        problems.append(f"{name}: not a csv file that can be read ({str(error).splitlines()[0]})")
+        return None
+    if skipped:
+        problems.append(f"{name}: {_uneven(raw, len(header), problems.first_line - 1)}")
+        return None
     table = _without_blank_lines(name, table, problems)
     if table is not None and not table.num_rows:
         problems.append(f"{name}: holds a header and no rows")
         return None
     return table
+
+
+def _with_numbers(table: pa.Table, text: Collection[str]) -> pa.Table:
+    """A table of text with numbers in the columns that hold numbers alone, besides those that should be text."""
+    frame = table.to_pandas()
+    for column in frame.columns.difference(list(text)):
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        if not (numbers.isna() & frame[column].notna()).any():
+            frame[column] = numbers
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def _uneven(raw: bytes, width: int, header_line: int) -> str:
@@ -266,25 +281,3 @@ def _without_blank_lines(name: str, table: pa.Table, problems: Problems) -> pa.T
         problems.append(f"{name}: {shown}: blank; expected {counted(table.num_columns, 'value')}, one per column")
         return None
     return table.slice(0, rows)
-
-
-def _parse_mixed(
-    raw: bytes, name: str, header: list[str], text_columns: set[str], problems: Problems, error: Exception
-) -> pa.Table | None:
-    """Parse with pandas, all cells as text, so that the cell with the wrong type can be named.
-
-    pyarrow guesses each column's type from the first block of the file and fails if a later block differs.
-    """
-    try:
-        frame = pd.read_csv(
-            BytesIO(raw), dtype=str, keep_default_na=False, encoding="utf-8-sig", na_values=["", "NA", "NaN", "nan"]
-        )
-    except Exception:
-        problems.append(f"{name}: not a csv file that can be read ({str(error).splitlines()[0]})")
-        return None
-    for column in header:
-        if column not in text_columns:
-            numbers = pd.to_numeric(frame[column], errors="coerce")
-            if not (numbers.isna() & frame[column].notna()).any():
-                frame[column] = numbers
-    return pa.Table.from_pandas(frame, preserve_index=False)
