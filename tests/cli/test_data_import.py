@@ -41,6 +41,7 @@ def test_everything_is_stored_and_an_import_can_be_repeated(tmp_path, moa_here, 
     command = ["data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", "--moa", tmp_path / "moa.csv"]
     done = moa_here(*command)
     record = json.loads((tmp_path / "out" / "import.json").read_text())
+    assert record["format"] == 2 and "version" not in record  # a number of its own, not that of the package
     assert [file["name"] for file in record["files"]] == ["screen.csv", "moa.csv"]
     unknown = next(note for note in record["notes"] if "without a known mechanism" in note["text"])
     assert len(unknown["items"]) == 6 and "6 compounds without a known mechanism" in done.stdout
