@@ -18,6 +18,7 @@ from moa.data.stored_tables import read_table
 from moa.environment import FINAL, KAGGLE_ROOT
 from moa.errors import UserError
 from moa.files import read_json
+from moa.kaggle.options import PackageOptions
 from moa.kaggle.package import package, submission_kernels, training_kernels
 from moa.kaggle.session import ADDITIONS
 from moa.models.registry import recipes
@@ -43,7 +44,9 @@ socket.socket.connect_ex = refuse(socket.socket.connect_ex)
 def packed(weights_of, tmp_path_factory):
     """The folders for two members' weights; without wheels, which would be downloaded."""
     out = tmp_path_factory.mktemp("packed")
-    return out, package(out, "some-one", weights_of(*MEMBERS), wheels=False, profile="demo")
+    return out, package(
+        out, PackageOptions(user="some-one", weights=weights_of(*MEMBERS), wheels=False, profile="demo")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -217,12 +220,12 @@ def test_wheels_are_asked_of_pip_for_kaggles_python(tmp_path, monkeypatch):
         return SimpleNamespace(returncode=len(asked) - 1, stdout="looking\nERROR: no matching distribution\n")
 
     monkeypatch.setattr("moa.kaggle.package.subprocess.run", pip)
-    package(tmp_path / "out", "me", python="3.11")
+    package(tmp_path / "out", PackageOptions(user="me", python="3.11"))
     command = " ".join(asked[0])
     assert "--python-version 3.11" in command and "--no-deps" in command
     assert {word.split("==")[0] for word in asked[0] if "==" in word} == set(ADDITIONS)
     with pytest.raises(UserError, match="pip has no wheels for Python 3.12: ERROR: no matching"):
-        package(tmp_path / "out", "me")
+        package(tmp_path / "out", PackageOptions(user="me"))
 
 
 @pytest.mark.parametrize(
@@ -236,5 +239,5 @@ def test_wheels_are_asked_of_pip_for_kaggles_python(tmp_path, monkeypatch):
 )
 def test_mistakes_are_reported_before_anything_is_written(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
-        package(tmp_path / "out", **({"user": "me", "wheels": False} | options))
+        package(tmp_path / "out", PackageOptions(**({"user": "me", "wheels": False} | options)))
     assert not (tmp_path / "out").exists()

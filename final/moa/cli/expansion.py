@@ -64,7 +64,6 @@ def _option(name: str, field: FieldInfo) -> Parameter:
     shown = flag(field)
     limits = {type(each): each for each in field.metadata}
     least, most = limits.get(annotated_types.Ge), limits.get(annotated_types.Le)
-    default = field.get_default(call_default_factory=True)
     option = typer.Option(
         *([shown.name] if shown.name else []),
         help=field.description,
@@ -74,6 +73,7 @@ def _option(name: str, field: FieldInfo) -> Parameter:
         rich_help_panel=shown.panel,
         show_default=shown.shows_default,
     )
+    default = Parameter.empty if field.is_required() else field.get_default()
     typed = shown.typed or _typed(field.annotation)
     default = list(default) or None if isinstance(default, tuple) else default or None if shown.typed else default
     typed = typed | None if default is None else typed

@@ -9,27 +9,19 @@ import typer
 from rich.markup import escape
 
 from moa.cli.console import group, out, text_table
+from moa.cli.expansion import expanded
 from moa.cli.stopping import on_stop
 from moa.environment import needs
+from moa.kaggle.options import PackageOptions
 
 app = group("Run training and both submissions on Kaggle, without internet, as its code competitions require.")
 
 
 @app.command("package")
+@expanded
 def kaggle_package(
     folder: Annotated[Path, typer.Argument(help="Folder to write; the results of an earlier call are replaced.")],
-    user: Annotated[str, typer.Option(help="Your Kaggle user name.")],
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Trained weights to attach; default: read the outputs of the training kernels."),
-    ] = None,
-    pretrained: Annotated[
-        Path | None,
-        typer.Option(help="Folder of ImageNet weights, which the training kernels of the CNNs need."),
-    ] = None,
-    wheels: Annotated[bool, typer.Option(help="Download the wheels that Kaggle's image lacks.")] = True,
-    python: Annotated[str, typer.Option(help="Python version of Kaggle's image, for the wheels.")] = "3.12",
-    profile: Annotated[str, typer.Option(help="Settings of the training kernels: kaggle or demo.")] = "kaggle",
+    options: PackageOptions,
 ) -> None:
     """Write data sets to attach and one folder per notebook, with all metadata, and list the commands to push them."""
     from moa.files import writing
@@ -39,7 +31,7 @@ def kaggle_package(
 
     on_stop(f"{folder} is incomplete; run the same command again")
     with out.status(f"writing {folder}"), writing(folder, kept="the folder is incomplete"):
-        commands = package(folder, user, weights, pretrained, wheels, python, profile)
+        commands = package(folder, options)
     for command in commands:
         typer.echo(command)
     out.print(
@@ -47,7 +39,7 @@ def kaggle_package(
         "already. Download the outputs of training kernels with `kaggle kernels output`, and merge them into one "
         "weights folder with `moa weights merge`."
     )
-    if not weights and not pretrained:
+    if not options.weights and not options.pretrained:
         out.print("[yellow]The training kernels of the CNNs attach moa-pretrained: make it with --pretrained.[/yellow]")
 
 

@@ -104,19 +104,12 @@ def predict_plates(
         model.evidence()  # the page needs it at the end: what is wrong with it is reported before the work
     with as_features_file(features, models[0], Path(out), options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
-        size_of_parts = options.rows_at_a_time
-        settings = (
-            spec.model_dump(mode="json"),
-            options.top,
-            size_of_parts,
-            runtime.precision,
-            runtime.device,
-            EXPLAINED,
-        )
+        top, rows = options.top, options.rows_at_a_time
+        settings = (spec.model_dump(mode="json"), top, rows, runtime.precision, runtime.device, EXPLAINED)
         folder = PartsFolder(out, digest(sent.content, *settings))
-        prepare = partial(PartPredictor, sent, trained, spec, options.top, executor.place(runtime))
+        prepare = partial(PartPredictor, sent, trained, spec, top, executor.place(runtime))
         with progress(f"predict {features.name}, MiB", size) as bar:
-            run = _Run(source, features.name, size_of_parts, folder, bar)
+            run = _Run(source, features.name, rows, folder, bar)
             stream = executor.stream(prepare, partial(predict_part, features.name, schema), run.missing_parts())
             with closing(stream):
                 for number, found in stream:

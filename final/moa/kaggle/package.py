@@ -40,14 +40,13 @@ from moa.data.download import SLUG
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import replacing, write_json
+from moa.kaggle.options import PackageOptions
 from moa.kaggle.session import ADDITIONS, PRETRAINED_FILES
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.registry import recipes
 from moa.weights.layout import WeightsFolder
 from moa.weights.merge import link_or_copy
 
-#: Python version of Kaggle's image; a notebook shows it with ``!python --version``.
-PYTHON = "3.12"
 #: Platform tags of wheels that run there.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64")
 #: Kaggle's name for two T4. Its torch has no instructions for the P100 (compute capability 6.0), which is also retired.
@@ -155,25 +154,8 @@ def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Ke
     return found
 
 
-def package(
-    out: Path,
-    user: str,
-    weights: Path | None = None,
-    pretrained: Path | None = None,
-    wheels: bool = True,
-    python: str = PYTHON,
-    profile: str = "kaggle",
-) -> list[str]:
-    """Write the folders.
-
-    Args:
-        out: folder to write; the results of an earlier call are replaced.
-        user: Kaggle user name.
-        weights: trained weights to attach; None: the submissions read the outputs of the training kernels.
-        pretrained: folder of ImageNet weights.
-        wheels: download the wheels, which needs the internet; otherwise those pushed before are used.
-        python: Python version of Kaggle's image.
-        profile: settings that the training kernels use.
+def package(out: Path, options: PackageOptions) -> list[str]:
+    """Write the folders; the results of an earlier call are replaced.
 
     Returns:
         The commands that push the folders, in order.
@@ -181,6 +163,7 @@ def package(
     Raises:
         UserError: the user name is invalid, a folder lacks what it should hold, or pip has no wheel for that Python.
     """
+    user, weights, pretrained = options.user, options.weights, options.pretrained
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", user):
         raise UserError(f"--user {user!r}: expected a Kaggle user name, as in the address of your profile")
     if weights is not None and not WeightsFolder(weights).models():
@@ -190,8 +173,8 @@ def package(
         raise UserError(f"{pretrained}: holds no *.pth or *.safetensors file of ImageNet weights")
     if not list(FINAL.glob("*/Training/*.ipynb")):
         raise UserError(f"{FINAL}: holds no notebooks; run this from a checkout of the repository")
-    training = [kernel for group in training_kernels(profile).values() for kernel in group]
-    submissions = submission_kernels(profile, weights is not None)
+    training = [kernel for group in training_kernels(options.profile).values() for kernel in group]
+    submissions = submission_kernels(options.profile, weights is not None)
     datasets, kernels = out / "datasets", out / "kernels"
     for folder in (datasets, kernels):
         shutil.rmtree(folder, ignore_errors=True)
@@ -200,8 +183,8 @@ def package(
     shutil.copytree(FINAL, code / "final", ignore=_NOT_CODE)
     for page in ("LICENSE", "README.md", "requirements.txt"):
         shutil.copyfile(FINAL.parent / page, code / page)
-    if wheels:
-        _download_wheels(_dataset(datasets, user, "moa-wheels", "MoA winning solution: wheels"), python)
+    if options.wheels:
+        _download_wheels(_dataset(datasets, user, "moa-wheels", "MoA winning solution: wheels"), options.python)
     if weights is not None:
         _copy_weights(weights, _dataset(datasets, user, "moa-weights", "MoA winning solution: weights") / "weights")
     if pretrained is not None:
