@@ -17,7 +17,6 @@ from rich.table import Table
 
 from moa.cli.stopping import Stopped, stoppable
 from moa.errors import UserError
-from moa.files import write_problem
 from moa.progress import is_secondary_process
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def run(command: typer.Typer) -> None:
         _report(f"error: {error}")
         sys.exit(error.exit_code)
     except OSError as error:  # such as a folder that cannot be read or written, or a full disk
+        from moa.files import write_problem  # it imports numpy, which help does without
+
         if error.filename is None and write_problem(error) is None:
             raise
         _report(f"error: {error.filename or 'cannot write'}: {error.strerror or error}")
