@@ -1,6 +1,5 @@
 """Kills before, between and inside stages: a run continues without training a unit again, to the same end."""
 
-import multiprocessing
 import time
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from moa.data.stored_tables import read_table
 from moa.weights.layout import WeightsFolder
 from support.demo import moa_quietly
+from support.forked import processes
 
 #: When to kill, one after another: as soon as so many files or folders of the pattern are in the model's folder.
 KILLS = {
@@ -23,23 +23,14 @@ KILLS = {
 }
 
 
-@pytest.fixture(scope="module")
-def processes():
-    """Starts processes by a fork of one that has imported everything, which saves seconds each time."""
-    context = multiprocessing.get_context("forkserver")
-    learners = ("perceptron.training", "two_heads.training", "tabnet_library")
-    context.set_forkserver_preload(["support.demo", "umap", *(f"moa.learners.{name}" for name in learners)])
-    return context
-
-
 @pytest.mark.parametrize("name", KILLS)
-def test_killed_anywhere_it_continues_and_ends_the_same(name, processes, weights_of, data_dir, tmp_path, moa_here):
+def test_killed_anywhere_it_continues_and_ends_the_same(name, weights_of, data_dir, tmp_path, moa_here):
     straight_on = weights_of(name)
     options = ["--profile", "demo", "--device", "cpu", "--data", str(data_dir), "--weights", str(tmp_path)]
     command = ["train", name, *options]
     folder = tmp_path / name
     for pattern, wanted in KILLS[name]:
-        process = processes.Process(target=moa_quietly, args=command)
+        process = processes().Process(target=moa_quietly, args=command)
         process.start()
         deadline = time.monotonic() + 180
         while len(list(folder.glob(pattern))) < wanted:

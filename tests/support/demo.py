@@ -88,7 +88,7 @@ class Demo:
 
 
 def link(source: str, target: str) -> None:
-    """Copy a file without its content where that is possible: files of a store are replaced whole, never written into."""
+    """Copy a file by a hard link where that is possible: files of a store are replaced whole, never written into."""
     try:
         os.link(source, target)
     except OSError:  # another disk

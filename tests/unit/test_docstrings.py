@@ -18,16 +18,17 @@ import moa  # noqa: E402
 TABLES = re.compile(r"\b(DataFrame|Series|ndarray|Tensor)\b")
 SHAPE = re.compile(r"\bshapes?\b|\brows?\b|\bcolumns?\b|\bindexed\b|\bmatrix\b", re.IGNORECASE)
 ERRORS = {"DataError", "StoreError", "TypeError", "UserError", "ValueError", "WriteError"}
-PACKAGE = griffe.load("moa", search_paths=[FINAL], docstring_parser="google", resolve_aliases=True)
 
 
+@pytest.fixture(scope="module")
 def shown():
     """Every object of the reference's pages, by its full name."""
+    package = griffe.load("moa", search_paths=[FINAL], docstring_parser="google", resolve_aliases=True)
     found = {}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for name, options in re.findall(r"^::: moa\.?(\S*)\n((?:    .*\n)*)", text, re.MULTILINE):
-            top = PACKAGE[name]
+            top = package[name]
             members = re.search(r"members: \[(.*)\]", options)
             chosen = members.group(1).split(", ") if members else None
             for each in [top[member] for member in chosen] if chosen else [top]:
@@ -44,9 +45,14 @@ def with_members(thing):
             yield from with_members(each)
 
 
-SHOWN = shown()
-FUNCTIONS = {name: each for name, each in SHOWN.items() if each.is_function}
-CLASSES = {name: each for name, each in SHOWN.items() if each.is_class}
+@pytest.fixture(scope="module")
+def functions(shown):
+    return {name: each for name, each in shown.items() if each.is_function}
+
+
+@pytest.fixture(scope="module")
+def classes(shown):
+    return {name: each for name, each in shown.items() if each.is_class}
 
 
 def text_of(thing):
@@ -68,29 +74,29 @@ def arguments(function):
             yield each.name.lstrip("*"), str(each.annotation or "")
 
 
-def test_the_reference_shows_the_interface():
-    assert {f"moa.api.{name}" for name in ("train", "load", "predict", "score", "report", "Model")} <= SHOWN.keys()
-    names = {name.rsplit(".", 1)[-1] for name in SHOWN}
-    assert set(moa.__all__) - {"__version__"} <= names and len(FUNCTIONS) > 60 and len(CLASSES) > 20
+def test_the_reference_shows_the_interface(shown, functions, classes):
+    assert {f"moa.api.{name}" for name in ("train", "load", "predict", "score", "report", "Model")} <= shown.keys()
+    names = {name.rsplit(".", 1)[-1] for name in shown}
+    assert set(moa.__all__) - {"__version__"} <= names and len(functions) > 60 and len(classes) > 20
 
 
-def test_everything_has_a_docstring():
-    lacking = [name for name, each in SHOWN.items() if not each.is_attribute and not each.docstring]
-    properties = [name for name, each in SHOWN.items() if "property" in each.labels and not each.docstring]
+def test_everything_has_a_docstring(shown):
+    lacking = [name for name, each in shown.items() if not each.is_attribute and not each.docstring]
+    properties = [name for name, each in shown.items() if "property" in each.labels and not each.docstring]
     assert lacking + properties == []
 
 
-def test_every_argument_is_explained():
+def test_every_argument_is_explained(functions):
     lacking = []
-    for name, function in FUNCTIONS.items():
+    for name, function in functions.items():
         known = said(function)
         lacking += [f"{name}: {argument}" for argument, _ in arguments(function) if argument not in known]
     assert lacking == []
 
 
-def test_every_field_is_explained():
+def test_every_field_is_explained(classes):
     lacking = []
-    for name, each in CLASSES.items():
+    for name, each in classes.items():
         fields = {
             field
             for field, member in each.members.items()
@@ -106,10 +112,10 @@ def test_every_field_is_explained():
     assert lacking == []
 
 
-def test_every_result_is_explained():
+def test_every_result_is_explained(functions):
     """By a section where arguments have one, else in the sentence."""
     lacking = []
-    for name, function in FUNCTIONS.items():
+    for name, function in functions.items():
         returned = str(function.returns or "None")
         if returned in ("None", function.parent.name, f'"{function.parent.name}"') or "property" in function.labels:
             continue
@@ -119,22 +125,22 @@ def test_every_result_is_explained():
     assert lacking == []
 
 
-def test_tables_have_shapes():
+def test_tables_have_shapes(functions, classes):
     lacking = []
-    for name, function in FUNCTIONS.items():
+    for name, function in functions.items():
         annotations = [annotation for _, annotation in arguments(function)] + [str(function.returns or "")]
         if any(map(TABLES.search, annotations)) and not SHAPE.search(text_of(function)):
             lacking.append(name)
-    for name, each in CLASSES.items():
+    for name, each in classes.items():
         fields = [str(member.annotation or "") for member in each.members.values() if member.is_attribute]
         if any(map(TABLES.search, fields)) and not SHAPE.search(text_of(each)):
             lacking.append(name)
     assert lacking == []
 
 
-def test_every_error_that_is_raised_is_named():
+def test_every_error_that_is_raised_is_named(functions):
     lacking = []
-    for name, function in FUNCTIONS.items():
+    for name, function in functions.items():
         tree = ast.parse(textwrap.dedent("\n".join(function.lines)))
         raised = {
             each.exc.func.id
