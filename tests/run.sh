@@ -9,5 +9,16 @@ set_up tests/requirements.txt
 ruff check final tests
 ruff format --check final tests
 lint-imports --no-cache --no-logo
+
+# Types are checked beside the tests; what is found is shown at the end.
+types="$(mktemp)"
+mypy >"$types" 2>&1 &
+checking=$!
+trap 'kill "$checking" 2>/dev/null || true; rm -f "$types"' EXIT
+
+status=0
 # One process per core, of one thread each. A process that has finished takes over tests that wait for another.
-exec python -m pytest -n auto --maxprocesses 8 --dist worksteal "$@"
+python -m pytest -n auto --maxprocesses 8 --dist worksteal "$@" || status=$?
+wait "$checking" || status=1
+cat "$types"
+exit "$status"
