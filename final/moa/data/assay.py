@@ -30,28 +30,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, field_serializer, model_validator
 
+from moa.data import schema
 from moa.data.assay_parts import AssayPart, Condition, Control, FeatureGroup, Name, Targets, groups_of, prefixes_of
-from moa.data.schema import (
-    CELLS,
-    CONTROL,
-    CP_DOSE,
-    CP_DOSES,
-    CP_TIME,
-    CP_TIMES,
-    CP_TYPE,
-    GENES,
-    N_NONSCORED,
-    N_SCORED,
-    SIG_ID,
-    TREATED,
-    VALUE_RANGE,
-)
+from moa.data.schema import SIG_ID
 from moa.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COMPETITION = "lish-moa"
+_OF_COMPETITION: dict[str, Any] = {"compound": True, "value_range": schema.VALUE_RANGE, "strict": True}
 
 __all__ = ["COMPETITION", "Assay", "Condition", "Control", "FeatureGroup", "Targets"]
 
@@ -108,7 +96,7 @@ class Assay(AssayPart):
             },
             "targets": values.get("n_scored"),
             "nonscored": values.get("n_nonscored"),
-        } | ({"compound": True, "value_range": VALUE_RANGE, "strict": True} if values["name"] == _COMPETITION else {})
+        } | (_OF_COMPETITION if values["name"] == _COMPETITION else {})
 
     @model_validator(mode="after")
     def _unique(self) -> Assay:
@@ -231,15 +219,13 @@ class Assay(AssayPart):
 #: The assay of Kaggle's "Mechanisms of Action" competition.
 COMPETITION = Assay(
     name=_COMPETITION,
-    groups=(FeatureGroup(name="genes", columns=GENES), FeatureGroup(name="cells", columns=CELLS)),
+    groups=(FeatureGroup(name="genes", columns=schema.GENES), FeatureGroup(name="cells", columns=schema.CELLS)),
     conditions=(
-        Condition(name="time", column=CP_TIME, levels=CP_TIMES),
-        Condition(name="dose", column=CP_DOSE, levels=CP_DOSES),
+        Condition(name="time", column=schema.CP_TIME, levels=schema.CP_TIMES),
+        Condition(name="dose", column=schema.CP_DOSE, levels=schema.CP_DOSES),
     ),
-    control=Control(column=CP_TYPE, values=(CONTROL,), treated=(TREATED,)),
-    targets=N_SCORED,
-    nonscored=N_NONSCORED,
-    compound=True,
-    value_range=VALUE_RANGE,
-    strict=True,
+    control=Control(column=schema.CP_TYPE, values=(schema.CONTROL,), treated=(schema.TREATED,)),
+    targets=schema.N_SCORED,
+    nonscored=schema.N_NONSCORED,
+    **_OF_COMPETITION,
 )

@@ -49,11 +49,9 @@ def load_assay(folder: Path) -> Assay:
     raise DataError([problem])
 
 
-def save_assay(folder: Path, assay: Assay) -> Path:
-    """Write the assay of a data folder, atomically; returns the file."""
-    path = Path(folder) / ASSAY
-    write_json(path, assay.plain)
-    return path
+def save_assay(folder: Path, assay: Assay) -> None:
+    """Write the assay of a data folder, atomically."""
+    write_json(Path(folder) / ASSAY, assay.plain)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def _problems(path: Path, error: ValidationError, raw: Any) -> Iterable[str]:
         if any(len(other) > depth and other[:depth] == each["loc"] for other in places):
             continue  # of a list with a wrong item, pydantic also reports that too few are left
         place, either = _place(each["loc"], raw)
-        if each["type"] == "missing" or each["type"] == "extra_forbidden":
+        if each["type"] in ("missing", "extra_forbidden"):
             yield f"{path}: {place}: {_WORDS[each['type']]}"
         elif each["type"] in ("value_error", "assertion_error"):
             yield f"{path}: {place + ': ' if place else ''}{each['ctx']['error']}"

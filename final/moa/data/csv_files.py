@@ -1,4 +1,4 @@
-"""Read and check one csv file: it is parsed once and cached, and every problem is reported with its line and column.
+"""Parse and check one csv file: every problem is reported with its line and column.
 
 ``SEPARATORS`` and ``uneven_rows`` serve tables of other separators too, see ``moa.importing.text_tables``.
 """
@@ -6,104 +6,25 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import hashlib
-import os
 import re
-import zlib
 from collections.abc import Collection, Iterable, Iterator
 from io import BytesIO, StringIO, TextIOWrapper
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from moa.data.parsed_copies import keep, recall
 from moa.data.problems import SHOWN, Problems
 from moa.data.schema import SIG_ID
-from moa.files import digest
 from moa.words import counted, listed
 
 #: What may separate the cells of a table, and its name in messages.
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 #: A header of more columns is refused before anything is parsed.
 MOST_COLUMNS = 100_000
-_GZIP = b"\x1f\x8b"
 #: Columns that start so describe the sample, and are text; pycytominer and cytominer name them like this.
 METADATA = "Metadata_"
-
-
-def read_bytes(path: Path, problems: Problems) -> tuple[bytes | None, str]:
-    """The bytes of a file and their sha256; None and "" if it cannot be read, which is added to ``problems``."""
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        problems.append(_missing(path))
-        return None, ""
-    except OSError as error:
-        problems.append(f"{path}: cannot be read ({error.strerror})")
-        return None, ""
-    return raw, hashlib.sha256(raw).hexdigest()
-
-
-def _missing(path: Path) -> str:
-    """What to say of a file that is missing."""
-    if path.is_symlink():
-        return f"{path}: a link to {os.readlink(path)}, which points to nothing; repair the link or remove it"
-    packed = sorted(path.parent.glob("*.zip")) if path.parent.is_dir() else []
-    if packed:
-        return f"{path}: missing; unpack {packed[0].name}, which lies beside it, in {path.parent}"
-    unpacked = sorted(path.parent.glob(f"*/{path.name}")) if path.parent.is_dir() else []
-    if unpacked:
-        return f"{path}: missing; there is one in {unpacked[0].parent}: give that folder, or move its files up"
-    return f"{path}: missing; see data/README.md for how to get it"
-
-
-def read_csv(
-    name: str, content: bytes, fingerprint: str, text_columns: Iterable[str], problems: Problems
-) -> pd.DataFrame | None:
-    """The table of a csv file, or the cached copy from the last time it was parsed.
-
-    Args:
-        name: of the file, for messages.
-        content: its bytes, which may be packed with gzip.
-        fingerprint: their sha256.
-        text_columns: columns that hold text, besides ``Metadata_`` columns; all others should hold numbers.
-        problems: what is wrong with the file as a whole is added here.
-
-    Returns:
-        the table; None if it cannot be read.
-    """
-    text_columns = sorted(text_columns)
-    key = digest(fingerprint, text_columns)
-    copy = recall(key)
-    if copy is not None:
-        return copy.to_pandas()
-    if content.startswith(_GZIP):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error):
-            problems.append(f"{name}: a gzip file that is damaged or cut short; copy it again")
-            return None
-    before = len(problems)
-    table = parse_csv(content, name, text_columns, problems)
-    if table is None:
-        return None
-    if len(problems) == before:
-        keep(key, table)
-    return table.to_pandas()
-
-
-def _bad_line(raw: bytes) -> int | None:
-    """Number of the first line that is not UTF-8 text; None if all are."""
-    try:
-        if not raw.isascii():
-            raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return raw.count(b"\n", 0, error.start) + 1
-    return None
 
 
 def too_wide(place: str, columns: int) -> str:
@@ -113,9 +34,7 @@ def too_wide(place: str, columns: int) -> str:
 
 def _header(raw: bytes, name: str, problems: Problems) -> list[str] | None:
     """The names in the first line; None, and a problem, if it is not a header that can be used."""
-    end = raw.find(b"\n")
-    line = raw if end < 0 else raw[:end]
-    columns = line.count(b",") + 1
+    columns = BytesIO(raw).readline().count(b",") + 1
     if columns > MOST_COLUMNS:
         problems.append(too_wide(f"{name}: line 1", columns))
         return None
@@ -150,18 +69,10 @@ def _no_sig_id(raw: bytes, name: str, header: list[str]) -> str:
 
 
 def uneven_rows(text: str, separator: str, width: int, header_line: int = 1) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a table with a header whose number of cells is not ``width``.
-
-    Blank lines at the end are left out.
-
-    Args:
-        text: the header and the rows.
-        separator: between cells.
-        width: the number of cells that is expected.
-        header_line: the header's line in the file.
+    """Rows of ``text``, a header and rows, whose number of cells is not ``width``; blank lines at the end are left out.
 
     Yields:
-        the line where the row starts, and its cells; [] for a blank line.
+        the line where the row starts in a file with its header in ``header_line``, and its cells; [] for a blank line.
 
     Raises:
         csv.Error: a row cannot be parsed; the message starts with its line.
@@ -186,30 +97,28 @@ def uneven_rows(text: str, separator: str, width: int, header_line: int = 1) -> 
 def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Problems) -> pa.Table | None:
     """Parse a csv file, or a header with some of the rows of a larger file.
 
-    Args:
-        raw: the file's bytes.
-        name: its name in messages.
-        text_columns: columns that hold text, besides ``Metadata_`` columns.
-        problems: what is wrong with the file as a whole is added here.
+    Besides ``text_columns``, the ``Metadata_`` columns hold text, too.
 
     Returns:
-        the table; None if it cannot be parsed.
+        the table; None if something is wrong, which is added to ``problems``.
     """
-    number = _bad_line(raw)
-    if number is not None:
-        number += problems.first_line - 2 if number > 1 else 0
-        problems.append(f"{name}: line {number}: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
+    try:
+        if not raw.isascii():
+            raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        line += problems.first_line - 2 if line > 1 else 0
+        problems.append(f"{name}: line {line}: not UTF-8 text; expected a plain csv file (unpack it if it is a zip)")
         return None
     header = _header(raw, name, problems)
     if header is None:
         return None
     known = set(text_columns)
     text = {column: pa.string() for column in header if column in known or column.startswith(METADATA)}
-    skipped = False
+    skipped: list[pyarrow.csv.InvalidRow] = []
 
-    def skip(_row: pyarrow.csv.InvalidRow) -> str:
-        nonlocal skipped
-        skipped = True
+    def skip(row: pyarrow.csv.InvalidRow) -> str:
+        skipped.append(row)
         return "skip"
 
     def parse(types: dict[str, pa.DataType]) -> pa.Table:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -257,24 +256,16 @@ def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
     return found
 
 
-class TestSet(NamedTuple):
-    """The rows to predict.
-
-    Attributes:
-        features: columns ``schema.features``, indexed by sig_id.
-        sample_submission: sets the order of a submission; None where there is no such file.
-        metadata: ``Metadata_`` columns of the same rows; no columns where the file has none.
-    """
-
-    features: pd.DataFrame
-    sample_submission: pd.DataFrame | None
-    metadata: pd.DataFrame
-
-
-def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> TestSet:
+def load_test(
+    folder: Path, targets: list[str], schema: Assay = COMPETITION
+) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame]:
     """Read and check the files of ``folder`` that predictions need: the test rows and any sample submission.
 
     The test file must have the columns of ``schema``, and the sample submission those of the ``targets``.
+
+    Returns:
+        the columns ``schema.features``; the sample submission, which sets the order of a submission (None where there
+        is no such file); and the ``Metadata_`` columns of the test rows, if any. All are indexed by sig_id.
 
     Raises:
         DataError: lists all problems found.
@@ -283,7 +274,8 @@ def load_test(folder: Path, targets: list[str], schema: Assay = COMPETITION) -> 
     test = reader.features(TEST_FEATURES)
     sample = reader.sample(test, targets)
     reader.finish()
-    return TestSet(test, sample, reader.metadata[0])
+    assert test is not None, "a table that cannot be read is a problem"
+    return test, sample, reader.metadata[0]
 
 
 def summary(data: Dataset) -> list[tuple[str, str]]:

@@ -75,8 +75,6 @@ def _unpack(archive: Path, wanted: list[str], temporary: Path, folder: Path) -> 
                 for name in wanted:
                     with packed.open(name) as source, (temporary / name).open("wb") as target:
                         shutil.copyfileobj(source, target, 1 << 20)
-    except WriteError:
-        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise UserError(f"{archive.name}: the archive is damaged; run the command again") from None
     for name in wanted:

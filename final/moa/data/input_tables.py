@@ -6,8 +6,11 @@ Columns that laboratories and programs add (row numbers, ``Metadata_`` columns) 
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
 import re
+import zlib
 from collections.abc import Collection, Iterable
 from io import BytesIO
 from pathlib import Path
@@ -16,13 +19,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from moa.data.csv_files import METADATA, MOST_COLUMNS, read_bytes, read_csv, too_wide
+from moa.data.csv_files import METADATA, MOST_COLUMNS, parse_csv, too_wide
+from moa.data.parsed_copies import keep, recall
 from moa.data.problems import COLUMNS_SHOWN, Problems
 from moa.data.schema import SIG_ID
+from moa.files import digest
 from moa.words import listed
 
-#: The first bytes of a parquet file.
-PARQUET = b"PAR1"
+#: The first bytes of a parquet file, and of a file that is packed with gzip.
+PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 #: Names that pandas and spreadsheets give to the column of row numbers.
 _INDEX = re.compile(r"|index|level_0|Unnamed: ?\d+(_level_\d+)?")
 
@@ -44,22 +49,23 @@ def has_table(folder: Path, name: str) -> bool:
 
 
 def read_input_table(path: Path, text_columns: Iterable[str], problems: Problems) -> tuple[pd.DataFrame | None, str]:
-    """Read a csv file, a csv file packed with gzip, or a parquet file.
-
-    Args:
-        path: the file.
-        text_columns: columns that hold text; all others should hold numbers.
-        problems: what is wrong with the file as a whole is added here.
+    """Read a csv file, a csv file packed with gzip, or a parquet file; ``text_columns`` hold text, all others numbers.
 
     Returns:
         the table, with a sig_id column (None if it cannot be read), and the file's sha256.
     """
     path = Path(path)
-    raw, fingerprint = read_bytes(path, problems)
-    if raw is None:
-        return None, fingerprint
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        problems.append(_missing(path))
+        return None, ""
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror})")
+        return None, ""
+    fingerprint = hashlib.sha256(raw).hexdigest()
     if not raw.startswith(PARQUET):
-        return read_csv(path.name, raw, fingerprint, text_columns, problems), fingerprint
+        return _read_csv(path.name, raw, fingerprint, sorted(text_columns), problems), fingerprint
     try:
         file = pyarrow.parquet.ParquetFile(BytesIO(raw))
         columns = len(file.schema_arrow.names)
@@ -71,6 +77,40 @@ def read_input_table(path: Path, text_columns: Iterable[str], problems: Problems
         reason = str(error).splitlines()[0][:100]
         problems.append(f"{path.name}: a parquet file that is damaged or cut short ({reason}); copy it again")
         return None, fingerprint
+
+
+def _missing(path: Path) -> str:
+    """What to say of a file that is missing."""
+    if path.is_symlink():
+        return f"{path}: a link to {os.readlink(path)}, which points to nothing; repair the link or remove it"
+    packed = sorted(path.parent.glob("*.zip")) if path.parent.is_dir() else []
+    if packed:
+        return f"{path}: missing; unpack {packed[0].name}, which lies beside it, in {path.parent}"
+    unpacked = sorted(path.parent.glob(f"*/{path.name}")) if path.parent.is_dir() else []
+    if unpacked:
+        return f"{path}: missing; there is one in {unpacked[0].parent}: give that folder, or move its files up"
+    return f"{path}: missing; see data/README.md for how to get it"
+
+
+def _read_csv(
+    name: str, content: bytes, sha256: str, text_columns: list[str], problems: Problems
+) -> pd.DataFrame | None:
+    """The table of a csv file, or the cached copy from the last time it was parsed; None if it cannot be read."""
+    key = digest(sha256, text_columns)
+    copy = recall(key)
+    if copy is not None:
+        return copy.to_pandas()
+    if content.startswith(GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error):
+            problems.append(f"{name}: a gzip file that is damaged or cut short; copy it again")
+            return None
+    table = parse_csv(content, name, text_columns, problems)
+    if table is None:
+        return None
+    keep(key, table)
+    return table.to_pandas()
 
 
 def from_arrow(name: str, table: pa.Table, text_columns: Iterable[str], problems: Problems) -> pd.DataFrame | None:
@@ -103,13 +143,9 @@ def set_aside(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Take out the columns that are not part of a table but often come with it, with a note for each kind.
 
-    Args:
-        name: of the file, for messages.
-        table: as read, with a sig_id column.
-        known: columns that belong to the table besides sig_id.
-        problems: notes are added here.
-        carried: the ``Metadata_`` columns are copied into the outputs, and the note says so.
-        strict: leave other columns in the table, where they are reported as unknown; False: set them aside too.
+    The columns ``known`` belong to the table, besides sig_id. With ``strict``, other columns stay in it, where they are
+    reported as unknown; without, they are set aside too. ``carried`` says that ``Metadata_`` columns are copied into
+    the outputs.
 
     Returns:
         the table without them, and its ``Metadata_`` columns, same rows, without an index of sig_ids.

@@ -23,13 +23,12 @@ import pyarrow.parquet
 from moa.data.assay import COMPETITION, Assay
 from moa.data.checks import Unusual, checked_features
 from moa.data.csv_files import parse_csv
-from moa.data.input_tables import PARQUET, from_arrow
+from moa.data.input_tables import GZIP, PARQUET, from_arrow
 from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.errors import UserError
 
 _MIB = 2**20
-_GZIP = b"\x1f\x8b"
 #: Bytes of a csv file's first line in which sig_id is looked for.
 _LONGEST_HEADER = 2**24
 
@@ -219,7 +218,7 @@ def _is_parquet(file: BufferedIOBase) -> bool:
 def _open(features: Path) -> BufferedIOBase:
     try:
         file = features.open("rb")
-        packed = file.read(2) == _GZIP
+        packed = file.read(2) == GZIP
         file.seek(0)
         return gzip.open(file) if packed else file
     except FileNotFoundError:

@@ -108,7 +108,7 @@ def blend_submission(
     mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
     path = path or out / f"submission-{spec.name}.csv"
     schema = load_assay(data)
-    test = load_test(data, list(mixed.columns), schema)
-    write_test_submission(mixed, test.features, path, test.sample_submission, schema)
+    features, sample, _ = load_test(data, list(mixed.columns), schema)
+    write_test_submission(mixed, features, path, sample, schema)
     note = f"{spec.name}: without {', '.join(absent)}; the other members' weights were scaled up to 1" if absent else ""
     return path, note

@@ -33,9 +33,11 @@ def changed(**changes):
 
 def test_an_assay_comes_back_from_its_file(tmp_path):
     assay = Assay.model_validate(PLAIN)
-    assert load_assay(save_assay(tmp_path, assay).parent) == assay
+    save_assay(tmp_path, assay)
+    assert load_assay(tmp_path) == assay
     assert json.loads((tmp_path / ASSAY).read_text())["groups"]["Cells"] == {"columns": ["a", "b"]}
-    assert load_assay(save_assay(tmp_path, COMPETITION).parent) == COMPETITION
+    save_assay(tmp_path, COMPETITION)
+    assert load_assay(tmp_path) == COMPETITION
     assert list(tmp_path.iterdir()) == [tmp_path / ASSAY]
 
 

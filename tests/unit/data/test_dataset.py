@@ -50,7 +50,7 @@ def test_the_second_reading_takes_the_parsed_copy_and_a_damaged_copy_is_made_aga
     first = read_features(clean / TEST_FEATURES)
     (copy,) = tmp_path.iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr("moa.data.csv_files.parse_csv", lambda *a: pytest.fail("parsed again"))
+        patch.setattr("moa.data.input_tables.parse_csv", lambda *a: pytest.fail("parsed again"))
         pd.testing.assert_frame_equal(read_features(clean / TEST_FEATURES), first)
     good = copy.read_bytes()
     flipped = bytearray(good)
@@ -78,7 +78,7 @@ def test_a_user_without_a_home_is_no_error(clean, monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("MOA_CACHE")
-    monkeypatch.setattr("moa.data.csv_files.Path.home", no_home)
+    monkeypatch.setattr("moa.data.input_tables.Path.home", no_home)
     assert len(read_features(clean / TEST_FEATURES)) == 16
 
 
