@@ -113,7 +113,7 @@ def test_parts_of_two_recipes_are_not_merged(trained, data, tmp_path):
     stage = read_json(path)
     stage["description"]["features"]["steps"]["pc"]["transformer"]["whiten"] = True
     path.write_text(json.dumps(stage))
-    with pytest.raises(StoreError, match="whiten: false there, true now"):
+    with pytest.raises(StoreError, match="whiten: False there, True now"):
         merge_weights([weights], tmp_path / "merged")
     del stage["description"]
     path.write_text(json.dumps(stage))

@@ -26,7 +26,7 @@ from moa.models.registry import recipe
 from moa.models.winners import KINDS, Log
 from moa.weights.layout import WeightsFolder
 from moa.weights.selection import Selection
-from moa.weights.store import first_difference
+from moa.weights.stage_description import difference
 from moa.weights.trained import Trained, open_trained
 
 _UNIT = ["seed", "fold"]
@@ -194,10 +194,10 @@ def _check_data(trained: Trained, data: Path) -> None:
 
 def _settings_note(trained: Trained) -> list[str]:
     used, published = (config.model_dump(mode="json") for config in (trained.config, trained.model.config))
-    if used == published:
+    if (found := difference(published, used)) is None:
         return []
-    difference = first_difference(published, used).replace(" there", " published").replace(" now", " here")
-    return [f"settings differ from the published ones; the first is {difference}"]
+    words = found.replace(" there", " published").replace(" now", " here")
+    return [f"settings differ from the published ones; the first is {words}"]
 
 
 def winners_curves(model: str, data: Path) -> pd.DataFrame | None:

@@ -114,7 +114,7 @@ def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
     if set(table.columns) != set(y.columns) or not len(table):
         what = "rows" if set(table.columns) == set(y.columns) else "targets"
         raise UserError(
-            f"{trained.store.folder}: trained on other {what} than those of {data}; name its data with --data"
+            f"{trained.store.layout.path}: trained on other {what} than those of {data}; name its data with --data"
         )
 
     def by_seed() -> dict[int, pd.DataFrame]:

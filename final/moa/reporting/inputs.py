@@ -105,9 +105,9 @@ def collect(data: Path, weights: Path, predictions: Path, blends: Sequence[Path]
 
     Args:
         data: folder of the competition's files.
-        weights: folder of trained weights; without it there are no learning curves and costs.
-        predictions: folder with ``<model>/oof.parquet`` and ``<model>/test.parquet``; YAML files of blends in it, such
-            as those of the search, are included.
+        weights: folder of trained weights; models without any have no learning curves and costs.
+        predictions: folder with ``<model>/oof.parquet`` and ``<model>/test.parquet`` as ``moa predict`` writes them,
+            of any models and any part of their rows; YAML files of blends in it are included.
         blends: YAML files of further blends.
 
     Raises:
@@ -201,7 +201,7 @@ def _read_units(result: ModelResult, store: ModelStore, data: Dataset) -> None:
     result.folds = store.held_out_folds(last, finished) if last and finished else None
     for name, parts in variants.items():
         table = pd.concat(parts).groupby(level=0, sort=True).mean()
-        result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, store.folder, TRAIN_SCORED)
+        result.variants[name] = _fitting(table, data.scored.index, data.scored.columns, store.layout.path, TRAIN_SCORED)
 
 
 def _stages(recipe: Recipe | None, manifest: ManifestRecord, schema: Assay) -> tuple[Stage, ...]:

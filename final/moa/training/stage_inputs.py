@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,14 +22,7 @@ from moa.weights.trained import Trained
 def prepare_stage(
     trained: Trained, stage: Stage, data: Dataset, seeds: Sequence[int], quiet: bool = False
 ) -> StageInputs:
-    """Everything that the units of a stage are trained on.
-
-    Args:
-        trained: the model, whose earlier stages this one may use.
-        stage: the stage.
-        data: the data set.
-        seeds: model seeds whose folds are needed.
-        quiet: show no progress.
+    """Everything that the units of a stage are trained on, with the folds of the model seeds ``seeds``.
 
     Raises:
         StoreError: an earlier stage is not finished, or this one was begun on other predictions of it.
@@ -50,29 +44,19 @@ def _labelled(data: Dataset, rows: pd.Index) -> np.ndarray:
     return data.scored.loc[rows].to_numpy().any(axis=1).astype(np.int64)
 
 
-def _train_frame(trained: Trained, stage: Stage, data: Dataset) -> pd.DataFrame:
-    """Training features with the OOF predictions of the stages that this one uses.
+def _with_predictions(
+    trained: Trained, stage: Stage, features: pd.DataFrame, predicted: Callable[[str, pd.Index], pd.DataFrame]
+) -> pd.DataFrame:
+    """Features with the predictions of the stages that this one uses; ``predicted`` gives a stage's for some rows.
 
     Control rows are there, so that transformers can be fitted with them; they have no predictions (NaN). Models that
     are trained on all rows take them in the order of sig_id, as the original did.
     """
-    train = data.features.sort_index() if trained.model.rows == "all" else data.features
-    treated = train.index[trained.schema.is_treated(train)]
+    table = features.sort_index() if trained.model.rows == "all" else features
+    treated = table.index[trained.schema.is_treated(table)]
     for name in stage.uses:
-        train = train.join(_whole_oof(trained, name, treated).add_prefix(f"{name}:"))
-    return train
-
-
-def _test_frame(
-    trained: Trained, data: Dataset, sources: dict[str, list[tuple[int, int]]], quiet: bool
-) -> pd.DataFrame:
-    """Test features with the predictions of earlier stages' units; the order of rows as in ``_train_frame``."""
-    test = data.test.sort_index() if trained.model.rows == "all" else data.test
-    treated = test.index[trained.schema.is_treated(test)]
-    for name, units in sources.items():
-        predicted = trained.predict_stage(name, data.test.loc[treated], units, quiet)
-        test = test.join(predicted.add_prefix(f"{name}:"))
-    return test
+        table = table.join(predicted(name, treated).add_prefix(f"{name}:"))
+    return table
 
 
 def _targets(stage: Stage, data: Dataset) -> pd.DataFrame:
@@ -92,13 +76,17 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
     """The stage's training inputs; fits the pipeline the first time, and reads it from the store after that."""
     store = trained.store
     sources = {name: trained.units(trained.stages[name]) for name in stage.uses}
-    train = _train_frame(trained, stage, data)
+    train = _with_predictions(trained, stage, data.features, partial(_whole_oof, trained))
     path = store.layout.stage(stage.name)
     inputs = digest(*(train[c].to_numpy() for c in sorted(set(train) - set(data.features))))
     if path.exists():
         _check_inputs(trained, stage, inputs)
         return trained.pipeline(stage.name).transform(train)
-    test = _test_frame(trained, data, sources, quiet)  # long predictions: only where transformers are to be fitted
+
+    def predicted(name: str, rows: pd.Index) -> pd.DataFrame:
+        return trained.predict_stage(name, data.test.loc[rows], sources[name], quiet)
+
+    test = _with_predictions(trained, stage, data.test, predicted)  # long: only where transformers are to be fitted
     pipeline = stage.features()
     with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet, even=False) as bar:
         X, _ = pipeline.fit_transform(
@@ -138,7 +126,7 @@ def _whole_oof(trained: Trained, name: str, index: pd.Index) -> pd.DataFrame:
     missing = index.difference(oof.index)
     if len(missing):
         raise StoreError(
-            f"{trained.store.folder / name}: its OOF lacks {len(missing)} training rows (first {missing[0]}), so the "
-            f"next stage has no inputs; train all folds of {name} first"
+            f"{trained.store.layout.path / name}: its OOF lacks {len(missing)} training rows (first {missing[0]}), so "
+            f"the next stage has no inputs; train all folds of {name} first"
         )
     return oof.loc[index]

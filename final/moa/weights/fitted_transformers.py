@@ -100,11 +100,7 @@ def dump(fitted: Any) -> bytes:
 
 
 def load(raw: bytes, path: Path) -> Any:
-    """What ``dump`` made into bytes.
-
-    Args:
-        raw: the bytes.
-        path: the file they come from, for messages.
+    """What ``dump`` made into bytes, which come from the file ``path``.
 
     Raises:
         StoreError: they are damaged, or hold a type that is not trusted.

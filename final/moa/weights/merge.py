@@ -19,7 +19,8 @@ from moa.progress import progress
 from moa.weights.fitted_transformers import array_hashes
 from moa.weights.layout import UnitKey, WeightsFolder
 from moa.weights.records import FIRST_RECIPE, Record
-from moa.weights.store import NEEDED, ModelStore, first_difference
+from moa.weights.stage_description import difference
+from moa.weights.store import NEEDED, ModelStore
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,8 @@ class _ModelPart:
             self.store.claim(manifest)
             self.store.check_code(code)
         except StoreError as error:
-            raise StoreError(f"{self.source.folder}: not of the same training as the others: {error}") from None
-        known = self.store.manifest().versions
-        return "" if known == versions else first_difference(known, versions)
+            raise StoreError(f"{self.source.layout.path}: not of the same training as the others: {error}") from None
+        return difference(self.store.manifest().versions, versions) or ""
 
     def take_stages(self) -> None:
         """Take the description of each stage and the fits its features need."""
@@ -117,11 +117,10 @@ class _ModelPart:
             there, here = self.store.stage(stage).to_json(), description.to_json()
             if there.get("description") is None or here.get("description") is None:  # a part of format 1
                 there, here = there | {"description": None}, here | {"description": None}
-            if there != here:
+            if changed := difference(there, here):
                 raise StoreError(
                     f"{self.source.layout.stage(stage)}: {self.model} was trained on other features or stages here "
-                    f"than in {path} ({first_difference(there, here)}); train every part from one that holds the "
-                    "stage's inputs"
+                    f"than in {path} ({changed}); train every part from one that holds the stage's inputs"
                 )
 
     def take_training_facts(self) -> None:

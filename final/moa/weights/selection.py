@@ -82,14 +82,7 @@ class Selection:
         stage: str | None = None,
         units: Sequence[str] | None = None,
     ) -> Selection:
-        """A checked selection.
-
-        Args:
-            seeds: as all but ``units``, see ``Selection``.
-            folds: likewise.
-            fold: likewise.
-            stage: likewise.
-            units: names such as "stage2:seed=3:fold=1".
+        """A checked selection; ``units`` are names such as "stage2:seed=3:fold=1".
 
         Raises:
             UserError: an option cannot be read, or options contradict each other.
@@ -115,11 +108,7 @@ class Selection:
         return self.stage in (None, stage) and (not self.names or any(name.stage == stage for name in self.names))
 
     def units(self, stage: Stage, feeds_later: bool) -> list[tuple[int, int]]:
-        """The selected units (seed, fold) of a stage.
-
-        Args:
-            stage: the stage.
-            feeds_later: whether a later stage takes its predictions as inputs.
+        """The selected units (seed, fold) of a stage; ``feeds_later``: a later one takes its predictions as inputs.
 
         Raises:
             UserError: the stage has no such seed or fold.

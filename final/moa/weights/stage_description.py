@@ -54,8 +54,8 @@ def changed_stage(model: Recipe, stage: Stage, record: StageRecord) -> str | Non
     """
     if record.description is None:
         return None
-    now = _stage(model, stage)
-    return difference(record.description, now) or _changed_columns(stage.features(), record.pipeline)
+    changed = difference(record.description, _stage(model, stage))
+    return changed or _changed_columns(stage.features(), record.pipeline)
 
 
 def changed_columns(stage: Stage, seed: int, record: PipelineRecord) -> str | None:
@@ -176,7 +176,7 @@ def to_json(value: Any) -> Any:
 
 
 def difference(there: Any, now: Any, place: str = "") -> str | None:
-    """The first place where a stored description and a present one differ, in words; None if they agree.
+    """The first place where a stored JSON value or description and a present one differ, in words; None if they agree.
 
     A parameter that the stored one lacks and that has its default is one that another version of a package added.
     """

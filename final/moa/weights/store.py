@@ -42,6 +42,7 @@ from moa.weights.records import (
     UnitRecord,
     read_record,
 )
+from moa.weights.stage_description import difference
 from moa.weights.units import StoredUnit, UnitResult
 from moa.words import shown
 
@@ -74,29 +75,16 @@ def versions() -> dict[str, str]:
 
 
 class ModelStore:
-    """The artifacts of one model.
-
-    Args:
-        weights: the weights folder.
-        model: name of the model.
-    """
+    """The artifacts of one model in the folder ``weights``."""
 
     def __init__(self, weights: Path, model: str):
         self.layout = WeightsFolder(weights).model(model)
         self.fits = fits.SharedFits(weights)
 
-    @property
-    def folder(self) -> Path:
-        """The model's folder."""
-        return self.layout.path
-
     # -- the model ----------------------------------------------------------------------------------------------------
 
     def claim(
-        self,
-        identity: dict[str, Any],
-        code: dict[str, str] | None = None,
-        settings: type[BaseModel] | None = None,
+        self, identity: dict[str, Any], code: dict[str, str] | None = None, settings: type[BaseModel] | None = None
     ) -> None:
         """Write the manifest, or compare it with the one that is there.
 
@@ -118,10 +106,10 @@ class ModelStore:
             with suppress(KeyError, ValidationError):  # of another version: compared as they are
                 existing["settings"] = settings.model_validate(existing["settings"]).model_dump(mode="json")
         for part, value in identity.items():
-            if existing.get(part) != value:
+            if changed := difference(existing.get(part), value):
                 raise StoreError(
-                    f"{path}: made with other {part} ({first_difference(existing.get(part), value)}); "
-                    "give another --weights folder, or delete this one to train again"
+                    f"{path}: made with other {part} ({changed}); give another --weights folder, or delete this one to "
+                    "train again"
                 )
 
     def manifest(self) -> ManifestRecord:
@@ -162,20 +150,16 @@ class ModelStore:
     def check_code(self, code: dict[str, str]) -> None:
         """Refuse weights that a recipe outside of the package trained, and whose source was changed since.
 
-        Args:
-            code: source of the recipe by file name, as ``moa.models.source.code_of`` gives it.
-
         Raises:
-            StoreError: the manifest has another source.
+            StoreError: the manifest has another source than ``code``, which ``moa.models.source.code_of`` makes.
         """
-        changed = changed_code(self.manifest().code, code)
-        if changed:
+        if changed := changed_code(self.manifest().code, code):
             raise StoreError(f"{self.layout.manifest}: trained by another recipe ({changed}); {self.again}")
 
     @property
     def again(self) -> str:
         """What to do where a recipe has changed, for messages."""
-        return f"undo the change, give another --weights folder, or delete {self.folder} to train again"
+        return f"undo the change, give another --weights folder, or delete {self.layout.path} to train again"
 
     def training_facts(self) -> TrainingRecord | None:
         """Facts about the training data that predictions are compared with; None where they were not stored."""
@@ -327,12 +311,3 @@ def _sweep(folder: Path) -> None:
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def first_difference(old: Any, new: Any, place: str = "") -> str:
-    """The first place where two JSON values differ, in words."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in [*new, *old]:
-            if old.get(name) != new.get(name):
-                return first_difference(old.get(name), new.get(name), f"{place}.{name}" if place else name)
-    return f"{place or 'value'}: {shown(json.dumps(old))} there, {shown(json.dumps(new))} now"

@@ -188,7 +188,7 @@ class Trained:
 
     def _some(self, units: list[tuple[int, int]], stage: Stage) -> list[tuple[int, int]]:
         if not units:
-            raise StoreError(f"{self.store.folder}: holds no finished unit of {stage.name}; train the model first")
+            raise StoreError(f"{self.store.layout.path}: holds no finished unit of {stage.name}; train the model first")
         return units
 
     def keep(self) -> Trained:

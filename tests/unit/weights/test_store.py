@@ -72,7 +72,7 @@ def test_a_unit_finished_twice_is_kept_as_the_first_made_it(store, oof):
     save(store, oof, value=1.0)
     save(store, oof, value=2.0)
     assert store.load_unit(*UNIT).fitted.tensors["w"][0] == 1.0
-    assert [path.name for path in (store.folder / "nn" / "seed-7").iterdir()] == ["fold-0"]
+    assert [path.name for path in (store.layout.path / "nn" / "seed-7").iterdir()] == ["fold-0"]
 
 
 def test_nothing_is_left_behind_when_saving_fails(store, oof, monkeypatch):
@@ -83,7 +83,7 @@ def test_nothing_is_left_behind_when_saving_fails(store, oof, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         save(store, oof)
     assert not store.has_unit(*UNIT)
-    assert list((store.folder / "nn" / "seed-7").iterdir()) == []
+    assert list((store.layout.path / "nn" / "seed-7").iterdir()) == []
 
 
 def test_what_a_killed_run_left_is_removed_after_a_day_and_what_others_are_writing_stays(store, oof):
