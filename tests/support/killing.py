@@ -6,7 +6,8 @@ from collections import Counter
 from contextlib import contextmanager
 from threading import Thread
 
-from moa.training.unit_progress import Watch, Watched
+from moa.training.unit import UnitCallback
+from moa.training.unit_progress import Watch
 
 
 def kill_one(client):
@@ -15,7 +16,7 @@ def kill_one(client):
     os.kill(numbers[min(numbers)], signal.SIGKILL)
 
 
-class Killing(Watch, Watched):
+class Killing(Watch, UnitCallback):
     """Kills a worker in the middle of each stage; counts how often each unit began.
 
     Args:

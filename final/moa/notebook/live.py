@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from moa.plots.charts import learning_curves
-from moa.training.unit_progress import Watch, Watched
+from moa.training.unit import UnitCallback
+from moa.training.unit_progress import Watch
 from moa.weights.units import UnitResult
 
 #: Seconds between two drawings, of which each takes a few tenths.
@@ -30,7 +31,7 @@ class LiveCurves(Watch):
         self._drawn, self._lock = 0.0, Lock()
 
     @contextmanager
-    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[Watched]:
+    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[UnitCallback]:
         """Show the units of a stage while the block runs."""
         with super().stage(model, stage, total, done) as bars:
             yield _Both(bars, self, stage)
@@ -60,10 +61,10 @@ class LiveCurves(Watch):
             self._drawn = monotonic()
 
 
-class _Both(Watched):
+class _Both(UnitCallback):
     """Passes the progress of units on to the bars, and their epochs to the curves."""
 
-    def __init__(self, bars: Watched, curves: LiveCurves, stage: str):
+    def __init__(self, bars: UnitCallback, curves: LiveCurves, stage: str):
         self._bars, self._curves, self._stage = bars, curves, stage
 
     def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:

@@ -63,15 +63,9 @@ class UnitExecutor(Machines, Protocol):
     def run(
         self, inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback | None = None
     ) -> Generator[UnitResult, None, None]:
-        """Train units of one stage.
+        """Train units of one stage; yields a result per unit, as each is finished.
 
-        Args:
-            inputs: of the stage.
-            units: the units; may be lazy, no more are drawn than run at the same time.
-            callback: receives each epoch.
-
-        Yields:
-            a result per unit, as each is finished.
+        ``units`` may be lazy: no more are drawn than run at the same time. ``callback`` receives each epoch.
         """
         ...
 
@@ -97,11 +91,10 @@ class LocalExecutor(Processes):
         if first is None:
             return
         units = chain([first], units)
-        engine = engine_for(first)
-        if engine == "ensemble":
+        if (engine := engine_for(first)) == "ensemble":
             yield from _batched(inputs, units, callback)
         elif engine == "sequential":
-            yield from _one_by_one(inputs, units, callback)
+            yield from (train_unit(inputs, unit, _Forward(unit, callback)) for unit in units)
         else:
             at_once = units_at_once(inputs, first)
             head = list(islice(units, at_once))
@@ -170,11 +163,6 @@ class _Forward(EpochCallback):
         self.callback.on_epoch_end(self.unit.seed, self.unit.fold, epoch, epochs, row)
 
 
-def _one_by_one(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback) -> Iterator[UnitResult]:
-    for unit in units:
-        yield train_unit(inputs, unit, _Forward(unit, callback))
-
-
 def _in_threads(inputs: StageInputs, units: Iterable[Unit], count: int, callback: UnitCallback) -> Iterator[UnitResult]:
     """Each unit on a thread of its own. Where one fails, the others end with the epoch they are in."""
     stop = Event()
@@ -232,10 +220,7 @@ def _batched(inputs: StageInputs, units: Iterable[Unit], callback: UnitCallback)
 def batches(inputs: StageInputs, units: Iterable[Unit], most: int | None = None) -> Iterator[Sequence[Unit]]:
     """Group units that can be trained together; no more are drawn than the groups in hand need.
 
-    Args:
-        inputs: of the stage.
-        units: may be lazy.
-        most: units of a group; None: what fits into the memory of this machine's device.
+    A group has ``most`` units, or as many as fit into the memory of this machine's device.
     """
     waiting: dict[object, list[Unit]] = {}
     for unit in units:

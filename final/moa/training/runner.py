@@ -99,12 +99,7 @@ class Runner:
                     return predictions
 
     def train_units(self, data: Dataset, selection: Selection | None = None, until: str | None = None) -> None:
-        """Train the selected units that are not finished, and predict nothing.
-
-        Args:
-            data: the data set.
-            selection: which units.
-            until: last stage to train, as if the model ended there; None: all.
+        """Train the selected units that are not finished and predict nothing, as if the model ended at stage ``until``.
 
         Raises:
             UserError: the selection names a stage or fold that does not exist.
@@ -120,14 +115,11 @@ class Runner:
     def fit_features(self, data: Dataset) -> None:
         """Fit and store the features of the first stage, if they are not there, and train nothing.
 
-        Args:
-            data: the data set.
-
         Raises:
             StoreError: as ``train_units``.
         """
         self._claim(data)
-        first = next(iter(self.trained.stages.values()))
+        first, *_ = self.trained.stages.values()
         if not self.trained.store.layout.stage(first.name).exists():
             with self._here(first.name):
                 prepare_stage(self.trained, first, data, list(first.seeds[:1]), self.watch.quiet)

@@ -112,6 +112,9 @@ class UnitCallback:
     def on_failure(self, seed: int, fold: int, reason: str) -> None:
         """Called where a unit failed and the others go on; ``reason`` is one line."""
 
+    def on_finished(self, result: UnitResult) -> None:
+        """Called when a unit is stored."""
+
 
 def train_unit(inputs: StageInputs, unit: Unit, callback: EpochCallback | None = None) -> UnitResult:
     """Train one unit; the callback receives each epoch."""

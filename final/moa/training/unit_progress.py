@@ -10,13 +10,6 @@ from moa.training.unit import UnitCallback
 from moa.weights.units import UnitResult
 
 
-class Watched(UnitCallback):
-    """Receives the progress of a stage's units."""
-
-    def on_finished(self, result: UnitResult) -> None:
-        """Called when a unit is stored."""
-
-
 class Watch:
     """Shows a bar for each stage, those units that are in training by their share of epochs.
 
@@ -27,17 +20,10 @@ class Watch:
     quiet = False
 
     @contextmanager
-    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[Watched]:
-        """Show the units of a stage while the block runs.
-
-        Args:
-            model: its name.
-            stage: its name.
-            total: number of units.
-            done: number of those that are finished already.
-        """
+    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[UnitCallback]:
+        """Show the units of a stage while the block runs: ``total`` of them, ``done`` finished already."""
         with progress(f"{model} {stage}", total, done=done) as bar:
-            yield _Stage(Units(bar, done))
+            yield _Stage(Units(bar, done), model, stage)
 
 
 class Silent(Watch):
@@ -46,29 +32,16 @@ class Silent(Watch):
     quiet = True
 
     @contextmanager
-    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[Watched]:
+    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[UnitCallback]:
         """Run the block."""
-        yield Watched()
-
-
-class _Stage(Watched):
-    def __init__(self, units: Units):
-        self._units = units
-
-    def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:
-        self._units.epoch((seed, fold), epoch, epochs, f"seed {seed} fold {fold} valid loss {row['valid_loss']:.5f}")
-
-    def on_finished(self, result: UnitResult) -> None:
-        seed, fold = result.seed, result.fold
-        self._units.finished((seed, fold), f"seed {seed} fold {fold} best valid loss {result.best_loss:.5f}")
+        yield UnitCallback()
 
 
 class Board(Watch):
     """Shows one bar for the units of all models: how many are finished, run and failed, and the last loss.
 
     Args:
-        bar: of all units.
-        done: number of those that are finished already.
+        bar: of all units, of which ``done`` are finished already.
     """
 
     quiet = True
@@ -82,35 +55,46 @@ class Board(Watch):
         return self.units.n_failed
 
     @contextmanager
-    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[Watched]:
+    def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[UnitCallback]:
         """Show the units of a stage while the block runs, among those of the other models."""
-        yield _OnBoard(self, model, stage)
+        yield _OnBoard(self.units, model, stage)
 
 
-class _OnBoard(Watched):
-    def __init__(self, board: Board, model: str, stage: str):
-        self._board, self._name = board, (model, stage)
-        self._started: set[tuple[int, int]] = set()
+class _Stage(UnitCallback):
+    def __init__(self, units: Units, model: str, stage: str):
+        self._units, self._model, self._stage = units, model, stage
 
     def _unit(self, seed: int, fold: int, what: str) -> tuple[tuple[str, str, int, int], str]:
         """A unit's key, and what happens to it in words."""
-        model, stage = self._name
-        return (model, stage, seed, fold), f"{model} {stage} seed {seed} fold {fold} {what}"
+        return (self._model, self._stage, seed, fold), f"seed {seed} fold {fold} {what}"
+
+    def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        unit, words = self._unit(seed, fold, f"valid loss {row['valid_loss']:.5f}")
+        self._units.epoch(unit, epoch, epochs, words)
+
+    def on_finished(self, result: UnitResult) -> None:
+        self._units.finished(*self._unit(result.seed, result.fold, f"best valid loss {result.best_loss:.5f}"))
+
+
+class _OnBoard(_Stage):
+    def __init__(self, units: Units, model: str, stage: str):
+        super().__init__(units, model, stage)
+        self._started: set[tuple[int, int]] = set()
+
+    def _unit(self, seed: int, fold: int, what: str) -> tuple[tuple[str, str, int, int], str]:
+        unit, words = super()._unit(seed, fold, what)
+        return unit, f"{self._model} {self._stage} {words}"
 
     def on_start(self, seed: int, fold: int) -> None:
         again = (seed, fold) in self._started
         self._started.add((seed, fold))
-        self._board.units.begun(*self._unit(seed, fold, "again, its worker was lost" if again else "begins"), again)
+        self._units.begun(*self._unit(seed, fold, "again, its worker was lost" if again else "begins"), again)
 
     def on_epoch_end(self, seed: int, fold: int, epoch: int, epochs: int, row: dict[str, float]) -> None:
         unit, words = self._unit(seed, fold, f"epoch {epoch + 1}/{epochs} valid loss {row['valid_loss']:.5f}")
-        self._board.units.epoch(unit, epoch, epochs, words)
+        self._units.epoch(unit, epoch, epochs, words)
 
     def on_failure(self, seed: int, fold: int, reason: str) -> None:
-        name = f"{self._name[0]} {self._name[1]}:seed={seed}:fold={fold}"
+        name = f"{self._model} {self._stage}:seed={seed}:fold={fold}"
         console.print(f"{name} failed: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
-        self._board.units.failed(*self._unit(seed, fold, "failed"))
-
-    def on_finished(self, result: UnitResult) -> None:
-        seed, fold = result.seed, result.fold
-        self._board.units.finished(*self._unit(seed, fold, f"best valid loss {result.best_loss:.5f}"))
+        self._units.failed(*self._unit(seed, fold, "failed"))

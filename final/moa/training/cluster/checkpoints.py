@@ -13,12 +13,7 @@ from moa.training.cluster.tasks import Task
 
 
 class Checkpoints:
-    """Copies checkpoints at intervals.
-
-    Args:
-        client: connected to the scheduler.
-        seconds: length of an interval.
-    """
+    """Copies checkpoints every so many ``seconds``."""
 
     def __init__(self, client: Client, seconds: float):
         self._client, self._seconds = client, seconds

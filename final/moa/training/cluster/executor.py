@@ -43,10 +43,9 @@ GPU = "GPU"
 
 
 class DaskExecutor:
-    """Runs units and streams on the workers of a scheduler.
+    """Runs units and streams on the workers of the scheduler that ``client`` is connected to.
 
     Args:
-        client: connected to the scheduler.
         device: "cpu" or "cuda", of the units.
         gpu_bytes: free memory of the smallest GPU.
         checkpoint_seconds: how often the checkpoints of units that write some are copied to the driver.
@@ -232,10 +231,7 @@ class DaskExecutor:
     ) -> Iterator[tuple[Future, Tag]]:
         """Keep some tasks for each worker in flight, and yield each with what ``submit`` returned, as it ends.
 
-        Args:
-            submit: submits an item.
-            items: may be lazy.
-            running: what is in flight; the caller may add to it.
+        ``items`` may be lazy. ``running`` is what is in flight; the caller may add to it.
         """
         items, ended = iter(items), as_completed(loop=self.client.loop)
         known: set[Future] = set()

@@ -117,10 +117,8 @@ def open_cluster(
 ) -> Iterator[DaskExecutor]:
     """The executor of a cluster, for the length of a block; what was started for it ends with it.
 
-    Args:
-        on: see ``moa.training.machines.open_executor``.
-        device: of the units: "auto" takes GPUs where a worker offers them.
-        checkpoint_seconds: see ``DaskExecutor``.
+    ``on`` is as for ``moa.training.machines.open_executor``, ``checkpoint_seconds`` as for ``DaskExecutor``. The device
+    "auto" takes GPUs where a worker offers them.
 
     Raises:
         UserError: there is no such cluster, or its workers do not fit.
@@ -153,10 +151,9 @@ def _connect(on: str, stack: ExitStack) -> tuple[Client, float]:
     """A client, closed with the stack, and how many seconds to wait for a first worker."""
     local = re.fullmatch(r"local(?::([1-9]\d*))?", on)
     if local:
-        count = int(local[1]) if local[1] else torch.get_num_threads()
         cluster = stack.enter_context(
             LocalCluster(
-                n_workers=count,
+                n_workers=int(local[1] or torch.get_num_threads()),
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
@@ -175,9 +172,8 @@ def _connect(on: str, stack: ExitStack) -> tuple[Client, float]:
                 f"--on {on}: no scheduler answers there ({words[0] if words else type(error).__name__}); start one: "
                 "dask scheduler"
             ) from None
-    path = Path(on)
-    described = ClusterFile.read(path)
-    cluster = stack.enter_context(described.start(path))
+    described = ClusterFile.read(Path(on))
+    cluster = stack.enter_context(described.start(Path(on)))
     return stack.enter_context(Client(cluster)), described.wait
 
 

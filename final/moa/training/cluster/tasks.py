@@ -132,8 +132,7 @@ def piece(token: str, prepare: Callable[[], Any], work: Callable, item: Any, exp
 def checkpoints(known: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, tuple[int, bytes]]]:
     """Checkpoints of the units on this worker that the driver does not know yet, by key and by name.
 
-    Args:
-        known: by key and by name, the time of the driver's copy in nanoseconds.
+    ``known`` has the time of the driver's copies in nanoseconds, by key and by name.
     """
     found: dict[str, dict[str, tuple[int, bytes]]] = {}
     for key, folder in list(_folders.items()):
