@@ -135,13 +135,8 @@ def effective_weights(
             f"{', '.join(sorted(present)) or 'no model'}"
         )
     scale = weights.sum() / here.sum()
-    _log.info(
-        "blend %s: without %s; the weights of %s were multiplied by %.4f",
-        spec.name,
-        ", ".join(absent),
-        ", ".join(here.index),
-        scale,
-    )
+    names, others = ", ".join(absent), ", ".join(here.index)
+    _log.info("blend %s: without %s; the weights of %s were multiplied by %.4f", spec.name, names, others, scale)
     return here * scale
 
 

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from moa.blending.loss import BlendLoss
 from moa.blending.members import Weights
-from moa.blending.options import TPE_TRIALS, SearchOptions
+from moa.blending.options import SearchOptions
 
 
 class FitCallback:
@@ -23,10 +23,7 @@ class FitCallback:
 
 
 def fit_weights(
-    method: str,
-    parts: Sequence[Sequence[BlendLoss]],
-    options: SearchOptions,
-    callback: FitCallback | None = None,
+    method: str, parts: Sequence[Sequence[BlendLoss]], options: SearchOptions, callback: FitCallback | None = None
 ) -> Weights:
     """Fit weights by one method.
 
@@ -98,23 +95,11 @@ def slsqp(loss: BlendLoss, simplex: bool = True, anchor: np.ndarray | None = Non
 
 
 def tpe(
-    loss: BlendLoss,
-    trials: int = TPE_TRIALS,
-    simplex: bool = True,
-    seed: int = 0,
-    callback: FitCallback | None = None,
+    loss: BlendLoss, trials: int, simplex: bool = True, seed: int = 0, callback: FitCallback | None = None
 ) -> np.ndarray:
-    """Weights by Optuna's TPE sampler, each drawn from [0, 1].
+    """Weights of the lowest loss that Optuna's TPE sampler finds, shape (members,); each is drawn from [0, 1].
 
-    Args:
-        loss: the loss to minimise.
-        trials: number of trials.
-        simplex: divide the weights by their sum.
-        seed: of the sampler.
-        callback: receives the progress.
-
-    Returns:
-        Weights of the best trial, shape (members,).
+    With ``simplex`` they are divided by their sum. ``seed`` is the sampler's.
     """
     import optuna  # slow to import, and only needed here
 

@@ -12,8 +12,6 @@ from moa.options import Flag, Options
 Method = Literal["slsqp", "tpe", "per-target"]
 #: Methods that always run: every search has to beat them.
 BASELINES = ("best-single", "equal")
-#: Trials of TPE; the winners used 3,000 to 5,000.
-TPE_TRIALS = 3000
 
 
 class SearchOptions(Options):
@@ -26,7 +24,7 @@ class SearchOptions(Options):
     )
     free: bool = Field(False, description="Leave each weight free in [0, 1]; they need not sum to 1.")
     tpe_trials: Annotated[int, Flag("--trials")] = Field(
-        TPE_TRIALS, ge=1, description="Trials of TPE; the winners used 3,000 to 5,000."
+        3000, ge=1, description="Trials of TPE; the winners used 3,000 to 5,000."
     )
     penalty: Annotated[float, Flag(hidden=True)] = Field(
         50.0,

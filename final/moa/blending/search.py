@@ -60,7 +60,9 @@ def search(
     counts = int(treated.sum()), len(treated)
 
     methods = options.all_methods
-    fits = [(method, fold) for method in methods for fold in _fits(method, options)]
+    fits: list[tuple[str, int | None]] = []  # a method, and the fold that its weights are fitted without
+    for method in methods:
+        fits += [(method, fold) for fold in (None, *range(options.folds if options.cross_validated(method) else 0))]
     with progress("blend search", options.folds + len(fits), even=False) as bar:
         steps = _Steps(bar)
         losses = _losses(members, tests, steps)
@@ -85,11 +87,6 @@ def search(
     trials = tuple(steps.trials[: options.tpe_trials])  # those on all rows come first, then those of nested folds
     name = members.names[best]
     return SearchResult(found, options.methods[0], singles, name, len(members.rows), options.simplex, trials)
-
-
-def _fits(method: str, options: SearchOptions) -> list[int | None]:
-    """The folds that a method's weights are fitted without; None: on all rows."""
-    return [None, *range(options.folds if options.cross_validated(method) else 0)]
 
 
 def _fit_all(

@@ -42,11 +42,11 @@ def submission(
         raise UserError(f"test features: expected a table indexed by {SIG_ID}{column}")
     if schema.control and schema.control.levels:
         column, levels = schema.control.column, schema.control.levels
-        unknown = ~test_features[column].isin(levels)
-        if unknown.any():
+        unknown = test_features.loc[~test_features[column].isin(levels), column]
+        if len(unknown):
             raise UserError(
-                f"test features: row {test_features.index[unknown][0]!r}, column {column} holds "
-                f"{test_features[column][unknown].iloc[0]!r}; expected {' or '.join(levels)}"
+                f"test features: row {unknown.index[0]!r}, column {column} holds {unknown.iloc[0]!r}; expected "
+                f"{' or '.join(levels)}"
             )
     treated = schema.is_treated(test_features).to_numpy()
     rows = test_features.index
@@ -114,17 +114,9 @@ def write_test_submission(
     sample: pd.DataFrame | None,
     schema: Assay = COMPETITION,
 ) -> None:
-    """Write a submission in the order of the sample submission, or of ``features`` if ``sample`` is None.
+    """Make and write a submission in the order of the sample submission, or of ``features`` if ``sample`` is None.
 
-    Args:
-        predictions: probabilities, indexed by sig_id.
-        features: the test rows, indexed by sig_id.
-        path: file to write.
-        sample: the competition's sample, indexed by sig_id.
-        schema: names the control column and its values.
-
-    Raises:
-        UserError: as in `submission` and `write_submission`.
+    Arguments and errors are those of `submission` and `write_submission`.
     """
     table = submission(predictions, features, list(predictions.columns), schema)
     write_submission(table if sample is None else table.loc[sample.index, list(sample.columns)], path, sample)

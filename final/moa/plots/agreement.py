@@ -13,11 +13,7 @@ from moa.plots.charts import GRID, GUIDE, INK, LEGEND, SERIES, canvas, grouped_b
 
 
 def correlation_bars(correlations: pd.DataFrame) -> Figure:
-    """Correlations of one model with others, of probabilities and of ranks.
-
-    Args:
-        correlations: one row per other model, a column for each kind of correlation.
-    """
+    """Correlations of one model with others: one row per other model, a column for each kind of correlation."""
     label, least = "correlation of OOF predictions, mean over targets", min(0.0, correlations.min().min())
     return grouped_bars(correlations, 0.9 + 0.36 * len(correlations), xlabel=label, xlim=(least, 1))
 

@@ -32,6 +32,12 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
+def panels(count: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure of axes side by side, each of this size in inches."""
+    figure = Figure(figsize=(width * count, height), layout="constrained")
+    return figure, figure.subplots(1, count, squeeze=False)[0]
+
+
 def learning_curves(
     history: pd.DataFrame, winners: pd.DataFrame | None = None, panel: tuple[float, float] = (5, 3.4)
 ) -> Figure:
@@ -44,8 +50,8 @@ def learning_curves(
         panel: width and height of a panel, inches.
     """
     stages = list(dict.fromkeys(history["stage"]))
-    figure = Figure(figsize=(panel[0] * len(stages), panel[1]), layout="constrained")
-    for axes, stage in zip(np.atleast_1d(figure.subplots(1, len(stages))), stages, strict=True):
+    figure, row = panels(len(stages), *panel)
+    for axes, stage in zip(row, stages, strict=True):
         rows = history[history["stage"] == stage]
         theirs = rows.iloc[:0] if winners is None else winners[winners["stage"] == stage]
         if len(theirs):
@@ -85,11 +91,7 @@ def _winners(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def correlation_heatmap(correlation: pd.DataFrame) -> Figure:
-    """Correlation between the models' predictions.
-
-    Args:
-        correlation: shape (models, models), with the models' titles as index and columns.
-    """
+    """Correlation between the models' predictions, shape (models, models), with titles as index and columns."""
     side = 2.2 + 0.45 * len(correlation)
     figure, axes = canvas(side + 1, side)
     # The scale starts at a round number below the lowest value: members of a blend are so similar that a scale from 0
@@ -175,18 +177,11 @@ def calibration_curve(curve: pd.DataFrame) -> Figure:
     return figure
 
 
-def histogram(groups: dict[str, pd.Series], label: str, unit: str, bins: int = 40) -> Figure:
-    """Overlaid histograms of several groups, on a logarithmic axis.
-
-    Args:
-        groups: positive values by name of the group.
-        label: name of the values.
-        unit: name of what is counted.
-        bins: number of bins.
-    """
+def histogram(groups: dict[str, pd.Series], label: str, unit: str) -> Figure:
+    """Overlaid histograms of positive values by group, named ``label``, on a logarithmic axis; ``unit`` is counted."""
     figure, axes = canvas(7, 3.2)
     values = np.concatenate([group.to_numpy() for group in groups.values()])
-    edges = np.geomspace(max(values.min(), 1e-6), max(values.max(), 2e-6), bins + 1).tolist()
+    edges = np.geomspace(max(values.min(), 1e-6), max(values.max(), 2e-6), 41).tolist()
     for (name, group), colour in zip(groups.items(), SERIES, strict=False):
         named = f"{plain_text(name)} ({len(group):,})"
         axes.hist(group.clip(edges[0], edges[-1]), edges, alpha=0.6, color=colour, label=named)
@@ -198,11 +193,7 @@ def histogram(groups: dict[str, pd.Series], label: str, unit: str, bins: int = 4
 
 
 def stacked_bars(cost: pd.DataFrame) -> Figure:
-    """Training time of each model, stacked by stage.
-
-    Args:
-        cost: columns model, stage, seconds; models and stages in the order of the chart.
-    """
+    """Training time of each model, stacked by stage: columns model, stage and seconds, rows in the chart's order."""
     totals = cost.groupby("model", sort=False)["seconds"].sum()
     top = totals.max()
     figure, axes = canvas(7, 1.0 + 0.34 * len(totals))
@@ -220,11 +211,7 @@ def stacked_bars(cost: pd.DataFrame) -> Figure:
 
 
 def weight_bars(weights: pd.DataFrame) -> Figure:
-    """Weights of the members of a blend by several methods.
-
-    Args:
-        weights: shape (members, methods), with the names to show as index and columns.
-    """
+    """Weights of a blend by several methods, shape (members, methods), with the names to show as index and columns."""
     return grouped_bars(weights.fillna(0.0), 1.0 + 0.16 * len(weights) * (weights.shape[1] + 1), xlabel="weight")
 
 

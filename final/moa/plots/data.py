@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from moa.plots.charts import GRID, GUIDE, INK, LEGEND, SERIES, canvas, plain_text, style
+from moa.plots.charts import GRID, GUIDE, INK, LEGEND, SERIES, canvas, panels, plain_text, style
 
 
 def short(name: object, letters: int = 34) -> str:
@@ -19,16 +19,13 @@ def short(name: object, letters: int = 34) -> str:
 
 
 def class_counts(labels: pd.DataFrame, most: int = 12) -> Figure:
-    """Positive rows of each target: all of them in order, and the most frequent by name.
+    """Positive rows of each target: all of them in order, and the ``most`` frequent by name.
 
-    Args:
-        labels: 0/1, shape (rows, targets).
-        most: number of targets that are named.
+    ``labels`` are 0/1, shape (rows, targets).
     """
     counts = labels.sum().sort_values(ascending=False)
     present = counts[counts > 0]
-    figure = Figure(figsize=(9.5, 0.8 + 0.22 * most), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = panels(2, 4.75, 0.8 + 0.22 * most)
     left.plot(np.arange(1, len(present) + 1), present, color=SERIES[0])
     left.set(xlabel=f"the {len(present)} of {len(counts)} targets with a positive", ylabel="positive rows")
     left.set(yscale="log", ylim=(0.8, None))
@@ -41,36 +38,27 @@ def class_counts(labels: pd.DataFrame, most: int = 12) -> Figure:
     return figure
 
 
-def bars(panels: dict[str, pd.Series], unit: str) -> Figure:
-    """Counts side by side, a panel each, such as of rows by condition.
-
-    Args:
-        panels: counts indexed by what is counted, by the panel's title.
-        unit: name of what is counted.
-    """
-    figure = Figure(figsize=(2.6 * len(panels), 2.6), layout="constrained")
-    for axes, (title, counts) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
+def bars(groups: dict[str, pd.Series], unit: str) -> Figure:
+    """Counts of ``unit`` side by side, such as of rows by condition: a panel for each of ``groups``, by its title."""
+    figure, row = panels(len(groups), 2.6, 2.6)
+    for axes, (title, counts) in zip(row, groups.items(), strict=True):
         axes.bar([short(name, 14) for name in counts.index], counts, color=SERIES[0], width=0.65)
         axes.set(title=plain_text(title), ylabel=unit)
         style(axes, grid="y")
     return figure
 
 
-def distributions(features: pd.DataFrame, treated: pd.Series, columns: Sequence[str], bins: int = 50) -> Figure:
-    """Densities of some columns, treated rows against controls, a panel for each.
+def distributions(features: pd.DataFrame, treated: pd.Series, columns: Sequence[str]) -> Figure:
+    """Densities of some columns, treated rows (True in ``treated``) against controls, a panel for each.
 
-    Args:
-        features: shape (rows, features), indexed by sig_id.
-        treated: True for treated rows, same index.
-        columns: the columns to draw.
-        bins: number of bins.
+    ``features`` has shape (rows, features), and ``treated`` the same index.
     """
-    figure = Figure(figsize=(2.6 * len(columns), 2.6), layout="constrained")
+    figure, row = panels(len(columns), 2.6, 2.6)
     mask = treated.to_numpy(dtype=bool)
-    for axes, column in zip(np.atleast_1d(figure.subplots(1, len(columns))), columns, strict=True):
+    for axes, column in zip(row, columns, strict=True):
         values = features[column].to_numpy(dtype=float)
         low, high = np.quantile(values, [0.001, 0.999])
-        edges = np.linspace(low, high, bins + 1).tolist()
+        edges = np.linspace(low, high, 51).tolist()
         for rows, label, colour in ((mask, "treated", SERIES[0]), (~mask, "control", SERIES[1])):
             if rows.any():
                 axes.hist(values[rows].clip(low, high), edges, density=True, alpha=0.55, color=colour, label=label)
@@ -84,10 +72,7 @@ def distributions(features: pd.DataFrame, treated: pd.Series, columns: Sequence[
 def shift(features: pd.DataFrame, treated: pd.Series, groups: dict[str, Sequence[str]]) -> Figure:
     """How far treatment moves and spreads each feature: standard deviation of treated rows by that of controls.
 
-    Args:
-        features: shape (rows, features), indexed by sig_id.
-        treated: True for treated rows, same index.
-        groups: columns by the name of their group.
+    ``features`` and ``treated`` are as for `distributions`; ``groups`` has the columns of each group by its name.
     """
     figure, axes = canvas(5, 3.6)
     mask = treated.to_numpy(dtype=bool)
@@ -105,12 +90,9 @@ def shift(features: pd.DataFrame, treated: pd.Series, groups: dict[str, Sequence
 
 
 def correlation_blocks(features: pd.DataFrame, groups: dict[str, Sequence[str]], most: int = 90) -> Figure:
-    """Correlations between features, groups side by side; of large groups columns at even distances.
+    """Correlations between features of shape (rows, features), groups side by side, at most ``most`` columns of each.
 
-    Args:
-        features: shape (rows, features).
-        groups: columns by the name of their group.
-        most: columns of a group that are drawn.
+    ``groups`` has the columns of each group by its name. Of large ones columns at even distances are drawn.
     """
     chosen, ends = [], [0]
     for columns in groups.values():

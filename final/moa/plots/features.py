@@ -37,17 +37,12 @@ class Seen(Protocol):
     kind: str
 
 
-def step_panels(
-    steps: Sequence[Seen], mechanisms: pd.Series | None = None, panel: tuple[float, float] = (4.4, 2.3)
-) -> Figure:
+def step_panels(steps: Sequence[Seen], mechanisms: pd.Series | None = None) -> Figure:
     """A row of two panels for each step: its inputs at the left, its outputs at the right.
 
-    Args:
-        steps: the steps to draw.
-        mechanisms: name of each row's mechanism, which colours maps; rows without one are grey. Indexed by sig_id.
-        panel: width and height of a panel, inches.
+    ``mechanisms`` names each row's mechanism, which colours maps; rows without one are grey. Indexed by sig_id.
     """
-    figure = Figure(figsize=(2 * panel[0], panel[1] * len(steps)), layout="constrained")
+    figure = Figure(figsize=(8.8, 2.3 * len(steps)), layout="constrained")
     grid = figure.subplots(len(steps), 2, squeeze=False)
     for (left, right), step in zip(grid, steps, strict=True):
         if step.kind == "map":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,10 +15,12 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from moa.data.assay import Assay
 from moa.learners.deepinsight.crowding import crowding
 from moa.learners.deepinsight.rendering import CHANNELS
-from moa.plots.charts import GRID, INK, LEGEND, SERIES, canvas, plain_text
+from moa.plots.charts import GRID, INK, LEGEND, SERIES, canvas, panels, plain_text
 
 #: Pixels are drawn at least this wide, as a share of the image's side, so that they can be seen.
 LEAST_DOT = 1 / 75
+#: Width of an image among others, in inches.
+_SIDE = 2.3
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,6 @@ def feature_map(
     coordinates: np.ndarray,
     features: Sequence[str],
     schema: Assay,
-    side: float = 4.6,
     names: Mapping[str, str] | None = None,
     shape: Sequence[int] | None = None,
 ) -> Figure:
@@ -63,11 +65,10 @@ def feature_map(
         coordinates: the plane with its smallest rectangle turned upright, shape (features, 2).
         features: names of the features, in this order.
         schema: kinds of the features.
-        side: width of the drawing in inches.
         names: features to write beside their dots, with the names to write.
         shape: (height, width) of the images; a remark below a map that leaves most pixels empty then says why.
     """
-    figure, axes = canvas(side, side + 0.3)
+    figure, axes = canvas(4.6, 4.9)
     low, extent = coordinates.min(axis=0), np.ptp(coordinates, axis=0)
     x, y = ((coordinates - low) / np.where(extent > 0, extent, 1)).T
     for kind in kinds(schema):
@@ -79,15 +80,9 @@ def feature_map(
             )
     for feature, name in (names or {}).items():
         place = list(features).index(feature)
-        axes.annotate(
-            plain_text(name),
-            (x[place], y[place]),
-            (4, 4),
-            textcoords="offset points",
-            fontsize=7,
-            color=INK,
-            ha="right" if x[place] > 0.7 else "left",  # the text stays inside the drawing
-        )
+        side = "right" if x[place] > 0.7 else "left"  # the text stays inside the drawing
+        text: dict[str, Any] = {"fontsize": 7, "color": INK, "ha": side}
+        axes.annotate(plain_text(name), (x[place], y[place]), (4, 4), textcoords="offset points", **text)
     axes.set(xlim=(-0.03, 1.03), ylim=(1.03, -0.03), aspect="equal")
     _frame(axes)
     if shape is not None:
@@ -100,26 +95,25 @@ def feature_map(
     return figure
 
 
-def channels(image: np.ndarray, panel: float = 2.3) -> Figure:
+def channels(image: np.ndarray) -> Figure:
     """The channels of an image of shape (3, height, width), side by side, all on a scale from 0 to 1."""
-    figure = Figure(figsize=(3 * panel, panel + 0.25), layout="constrained")
-    for axes, channel, name in zip(figure.subplots(1, 3), image, CHANNELS, strict=True):
+    figure, row = panels(3, _SIDE, _SIDE + 0.25)
+    for axes, channel, name in zip(row, image, CHANNELS, strict=True):
         _show(axes, channel, "viridis", 0, 1)
         axes.set_title(name, color=INK, fontsize=9)
     return figure
 
 
-def class_panels(rows: Mapping[str, tuple[Mapping[str, np.ndarray], bool]], panel: float = 2.3) -> Figure:
+def class_panels(rows: Mapping[str, tuple[Mapping[str, np.ndarray], bool]]) -> Figure:
     """A grid of images: one column per class, one row per kind of image.
 
     Args:
         rows: by name, a row's images of shape (height, width) by class, and whether they are differences. Differences
             are drawn on one scale for all classes, symmetric around 0, which ends at the 98 % quantile of their sizes;
             other images are drawn from 0 to their largest value.
-        panel: width of an image in inches.
     """
     classes = list(next(iter(rows.values()))[0])
-    size = (panel * len(classes) + 0.25, panel * len(rows) + 0.35)
+    size = (_SIDE * len(classes) + 0.25, _SIDE * len(rows) + 0.35)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), len(classes), squeeze=False)
     for line, (name, (images, signed)) in zip(grid, rows.items(), strict=True):
@@ -137,13 +131,9 @@ def class_panels(rows: Mapping[str, tuple[Mapping[str, np.ndarray], bool]], pane
 
 
 def paint(values: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """An image of one value per feature; if features share a pixel, the value with the largest absolute value is drawn.
+    """An image of shape (height, width) with one value per feature at its pixel row and column, shape (features,).
 
-    Args:
-        values: shape (features,).
-        rows: pixel row of each feature, shape (features,).
-        cols: pixel column of each feature, shape (features,).
-        shape: (height, width).
+    If features share a pixel, the value with the largest absolute value is drawn.
     """
     image = np.zeros(shape)
     order = np.argsort(np.abs(values), kind="stable")

@@ -65,13 +65,7 @@ def ranks_features(weight: pd.Series) -> bool:
 
 
 def explain(found: ReportScores, model: ModelResult, on_step: Callable[[int], None] = lambda done: None) -> Explanation:
-    """Explain the first trained unit of a model.
-
-    Args:
-        found: the scores of the report.
-        model: a DeepInsight CNN with at least one finished unit.
-        on_step: called with the number of steps that are done, of at most `STEPS`.
-    """
+    """Explain the first trained unit of a DeepInsight CNN; ``on_step`` receives the steps done, of at most `STEPS`."""
     trained = open_trained(model.name, found.inputs.weights, Runtime.of(), whole=False)
     stage = trained.last.name
     first = model.units[model.units["stage"] == stage].iloc[0]

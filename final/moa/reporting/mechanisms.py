@@ -131,10 +131,7 @@ class _Wells:
     def wells(self, rows: np.ndarray, column: int, sign: int) -> list[list[Any]]:
         """Some rows: sig_id, compound, conditions, probability, place, and targets: true ones, and the most likely.
 
-        Args:
-            rows: their positions.
-            column: of the target.
-            sign: -1: the rows of highest probability; 1: those of lowest.
+        Of ``rows``, those of the highest probability for ``sign`` -1, and of the lowest for 1.
         """
         chosen = rows[np.argsort(sign * self.values[rows, column], kind="stable")][:WELLS]
         return [

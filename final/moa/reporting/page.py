@@ -80,15 +80,11 @@ class Table:
         quiet: Sequence[int] = (),
         caption: str = "",
     ) -> Table:
-        """Make a table from a frame whose columns are the headings.
+        """Make a table from a frame whose columns are the headings; NaN and None are shown as a dash.
 
-        Args:
-            frame: cells; NaN and None are shown as a dash.
-            formats: by column, a format specification such as ".5f", or a function; other columns use ``str``.
-            lowest: columns whose lowest value is set in bold.
-            highest: columns whose highest value is set in bold.
-            quiet: positions of rows in grey italics; they are never set in bold.
-            caption: text above the table.
+        ``formats`` has a format specification such as ".5f", or a function, for some columns; others use ``str``. The
+        lowest value of the columns ``lowest`` and the highest of ``highest`` are set in bold, without the rows at the
+        positions ``quiet``.
         """
         formats = formats or {}
         columns = list(frame.columns)
@@ -239,11 +235,9 @@ def versions(found: Mapping[str, str]) -> list[Block]:
 
 
 def svg(figure: Figure, prefix: str) -> str:
-    """A figure as an inline SVG element that uses the colours of the page.
+    """A figure, drawn with the colours of `moa.plots.charts`, as an inline SVG element in the colours of the page.
 
-    Args:
-        figure: drawn with the colours of `moa.plots.charts`.
-        prefix: added to the ids inside the figure to make them unique on the page.
+    ``prefix`` is added to the ids inside the figure to make them unique on the page.
     """
     import matplotlib
 

@@ -65,15 +65,9 @@ class PlateRun:
 
 
 def write_plate_page(run: PlateRun, weights: Path, out: Path) -> Path:
-    """Write ``OUT/plate.html``, which needs no other files and no network.
+    """Write ``OUT/plate.html``, which needs no other files and no network; returns its path.
 
-    Args:
-        run: what was predicted.
-        weights: the weights folder it was predicted from.
-        out: folder of the tables.
-
-    Returns:
-        Path of the page.
+    ``weights`` is the folder that the run was predicted from, ``out`` that of its tables.
     """
     members = list(run.explained.members)
     models = [open_trained(name, weights, whole=False) for name in members]

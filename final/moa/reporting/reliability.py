@@ -47,14 +47,7 @@ def reliability(
 ) -> Reliability | None:
     """Score a blend's out-of-fold predictions; while folds are missing, of each row the members that cover it.
 
-    Args:
-        spec: the blend.
-        weights: the weights folder.
-        members: those that are trained.
-        evidence: labels of the training rows.
-
-    Returns:
-        the measures; None where the members' predictions have no row that has labels.
+    ``members`` are those that are trained, ``evidence`` has the labels. None where no predicted row has labels.
     """
     tables: dict[str, pd.DataFrame] = {}
     with progress("reliability", len(members)) as bar:
@@ -76,12 +69,7 @@ def reliability(
 
 
 def measured(y: pd.DataFrame, p: pd.DataFrame) -> Reliability:
-    """Measures of predictions.
-
-    Args:
-        y: 0/1 labels, shape (rows, targets).
-        p: probabilities of the same rows and targets, in the same order.
-    """
+    """Measures of probabilities ``p`` of 0/1 labels ``y``, both of shape (rows, targets) in the same order."""
     table = column_areas(y, p)
     table.insert(0, "positives", y.to_numpy(np.int64).sum(axis=0))
     place = np.searchsorted(EDGES, p.to_numpy(np.float64), side="right")

@@ -30,19 +30,9 @@ def write_report(
     sections: Sequence[MakeSection] = SECTIONS,
     blends: Sequence[Path] = (),
 ) -> Path:
-    """Write ``OUT/report.html``, which needs no other files and no network.
+    """Write ``OUT/report.html``, which needs no other files and no network; returns its path.
 
-    Args:
-        data: folder of the competition's files.
-        weights: folder of trained weights, for learning curves and costs; may lack some or all models.
-        predictions: folder written by ``moa predict``, with any models and any part of their rows. YAML files of
-            blends in it are included.
-        out: folder for the page.
-        sections: the sections of the page, in order.
-        blends: YAML files of further blends, as written by ``moa blend search``.
-
-    Returns:
-        Path of the page.
+    The folders and ``blends`` are described at `moa.reporting.inputs.collect`; the page has the sections in order.
 
     Raises:
         UserError: there is nothing to report on, or the predictions belong to other data.

@@ -31,7 +31,7 @@ def test_one_panel_per_condition():
 
 def test_treated_rows_are_drawn_beside_controls(features):
     treated = pd.Series(np.arange(60) < 45)
-    figure = distributions(features, treated, ["g-0", "g-5"], bins=10)
+    figure = distributions(features, treated, ["g-0", "g-5"])
     assert [axes.get_title() for axes in figure.axes] == ["g-0", "g-5"]
     for axes in figure.axes:
         areas = [sum(bar.get_width() * bar.get_height() for bar in group) for group in axes.containers]
