@@ -9,8 +9,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +123,10 @@ def _size(path: Path, prefix: str | None = None) -> int:
 
 
 @contextmanager
-def _temporary(path: Path, size: int | None, folder: bool = False) -> Iterator[Path]:
-    """A temporary file or folder beside ``path``; it is removed at the end."""
+def _temporary(
+    path: Path, size: int | None, place: Callable[[Path, Path], None] = os.replace, folder: bool = False
+) -> Iterator[Path]:
+    """A temporary file or folder beside ``path``, which ``place`` puts there at the end of the block."""
     temporary = None
     names = (".tmp", f".{path.name}.", path.parent)
     try:
@@ -137,6 +139,10 @@ def _temporary(path: Path, size: int | None, folder: bool = False) -> Iterator[P
                 os.close(handle)
                 temporary = Path(name)
             yield temporary
+            with suppress(OSError):  # some network drives have no modes
+                # Let others read it: temporary files are private, but a weights folder may be shared.
+                temporary.chmod(0o755 if folder else 0o644)
+            place(temporary, path)
     finally:
         if temporary is not None and folder:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -144,14 +150,7 @@ def _temporary(path: Path, size: int | None, folder: bool = False) -> Iterator[P
             temporary.unlink(missing_ok=True)
 
 
-def _share(temporary: Path, mode: int = 0o644) -> None:
-    """Let others read it: temporary files are private, but a weights folder may be shared."""
-    with suppress(OSError):  # some network drives have no modes
-        os.chmod(temporary, mode)
-
-
-@contextmanager
-def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
+def replacing(path: Path, size: int | None = None) -> AbstractContextManager[Path]:
     """Yield a temporary path that replaces ``path`` if the block ends without an error.
 
     Args:
@@ -161,33 +160,26 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
     Raises:
         WriteError: the disk is full, or the folder read-only.
     """
-    with _temporary(path, size) as temporary:
-        yield temporary
-        _share(temporary)
-        os.replace(temporary, path)
+    return _temporary(path, size)
 
 
-@contextmanager
-def creating(path: Path, size: int | None = None) -> Iterator[Path]:
+def creating(path: Path, size: int | None = None) -> AbstractContextManager[Path]:
     """Like ``replacing``, but a file that another process has written in the meantime stays: the first one wins."""
-    with _temporary(path, size) as temporary:
-        yield temporary
-        _share(temporary)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without hard links: the last one wins
-            os.replace(temporary, path)
+    return _temporary(path, size, _link)
 
 
-@contextmanager
-def replacing_folder(path: Path, size: int | None = None) -> Iterator[Path]:
-    """Like ``replacing``, for a folder; one of that name that is not empty is left unchanged, and an ``OSError``."""
-    with _temporary(path, size, folder=True) as temporary:
-        yield temporary
-        _share(temporary, 0o755)
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links: the last one wins
         os.replace(temporary, path)
+
+
+def replacing_folder(path: Path, size: int | None = None) -> AbstractContextManager[Path]:
+    """Like ``replacing``, for a folder; one of that name that is not empty is left unchanged, and an ``OSError``."""
+    return _temporary(path, size, folder=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -130,12 +130,9 @@ def _ordered(levels: np.ndarray) -> list[str]:
 
 
 def batches(plates: pd.Series, pattern: str | None, notes: Notes) -> pd.DataFrame:
-    """Columns from the plates' names, such as the week of "Week10_40111".
+    """Columns from the plates' names, such as the week of "Week10_40111"; ``plates`` has the name for each well.
 
-    Args:
-        plates: name of each well's plate.
-        pattern: regular expression with named groups; None: a word such as week, batch, run or day with a number.
-        notes: the columns that were made are noted.
+    ``pattern`` is a regular expression with named groups; None: a word such as week, batch, run or day with a number.
 
     Raises:
         UserError: the pattern has no named group, or fits no plate.

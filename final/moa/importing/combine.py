@@ -27,12 +27,7 @@ _LARGE = 4 << 20
 
 
 def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Profiles:
-    """Read files of any known format as one set of profiles.
-
-    Args:
-        files: at least one; their formats may differ.
-        options: how they are read.
-        notes: what was dropped and set aside is noted.
+    """Read files of any known formats as one set of profiles.
 
     Returns:
         all wells; metadata has a column ``FILE`` with the name of each well's file. Missing values are NaN.
@@ -53,7 +48,7 @@ def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> P
             part = read_source(source, options, notes)
             part.wells.insert(0, FILE, source.name)
             parts.append(part)
-        bar.update(len(files), "", log=False)
+        bar.update(len(files))
     return _with_missing_values(_combined(parts, notes), notes)
 
 

@@ -55,11 +55,7 @@ class Design:
         return replace(self, table=self.table[keep])
 
     def quantity(self, what: str) -> pd.Series:
-        """The doses or times of the wells: words where the files hold words, otherwise numbers; NaN where missing.
-
-        Args:
-            what: "dose" or "time".
-        """
+        """The "dose" or "time" of the wells: words where the files hold words, otherwise numbers; NaN where missing."""
         words = self.table[f"{what}_level"]
         return words if words.notna().any() else self.table[what]
 

@@ -34,14 +34,9 @@ def metadata_columns(columns: Iterable[str], options: ImportOptions) -> set[str]
 
 
 def profiles_of(name: str, table: pd.DataFrame, options: ImportOptions, notes: Notes, line: int | None) -> Profiles:
-    """Profiles from a table with one row per well.
+    """Profiles from a table with one row per well, whose metadata columns are text; ``name`` is that of the file.
 
-    Args:
-        name: of the file, for messages.
-        table: metadata columns as text, all others as numbers where they are numbers.
-        options: ``metadata`` and ``columns`` are used, and what ``identify`` uses.
-        notes: the columns that were taken as metadata are noted.
-        line: line of the first row in the file; None where the format has no lines.
+    Columns that were taken as metadata are noted. ``line`` is that of the first row; None where a format has no lines.
 
     Raises:
         UserError: it has no features, or a feature holds text.

@@ -97,15 +97,7 @@ def find_field(table: pd.DataFrame, field: str, notes: Notes | None = None) -> s
 
 
 def choose_fields(wells: pd.DataFrame, stated: Mapping[str, str], notes: Notes) -> dict[str, str]:
-    """The column of each field: that which the user states, or else the one with a known name.
-
-    Args:
-        wells: metadata of wells.
-        stated: columns by field, from the options.
-        notes: the columns that were taken are noted.
-
-    Returns:
-        columns by field, of those that were found.
+    """The column of each field that is found: the one that ``stated`` names, or else one with a known name, noted.
 
     Raises:
         UserError: a stated column does not exist.

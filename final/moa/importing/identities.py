@@ -50,9 +50,7 @@ def identified(
 def identify(fields: pd.DataFrame, options: ImportOptions) -> tuple[pd.DataFrame, str]:
     """Say which gene, cell line or compartment each feature is.
 
-    Args:
-        fields: what the file says about each feature, text, indexed by the feature's id; may have no columns.
-        options: ``gene_id``, ``gene_symbol`` and ``group`` are used.
+    ``fields`` is what the file says about each feature, text, indexed by the feature's id, and may have no columns.
 
     Returns:
         the fields with the columns entrez_id, symbol, probe_id, cell_line (text, empty where unknown) and group, and
@@ -129,12 +127,8 @@ class Matched:
 def match_features(wanted: pd.DataFrame, found: pd.DataFrame) -> Matched:
     """Find a model's features in a file, in any order: by name, Entrez id, symbol, former symbol, probe or cell line.
 
-    Of several rows with one id the first is taken, landmarks before others.
-
-    Args:
-        wanted: indexed by feature; columns as ``moa.data.feature_names.read_identities`` returns them, any may be
-            absent.
-        found: ``Profiles.features``.
+    Of several rows with one id the first is taken, landmarks before others. ``wanted`` has columns as
+    ``moa.data.feature_names.read_identities`` returns them, any may be absent; ``found`` is ``Profiles.features``.
     """
     columns: dict[str, str] = {}
     by: dict[str, int] = {}

@@ -20,12 +20,9 @@ from moa.importing.options import ImportOptions
 
 
 def read_plates(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Plates:
-    """Read plates, find out what was done to their wells, and normalise them.
+    """Read plates of one assay, in files of any known format, with what was done to their wells, and normalise them.
 
-    Args:
-        files: of any known format, one assay.
-        options: how they are read.
-        notes: what was guessed, dropped and set aside is added.
+    What was guessed, dropped and set aside is added to ``notes``.
 
     Raises:
         UserError: a file or table is damaged, or the options do not fit it; one line with place and fix.
@@ -41,12 +38,9 @@ def read_plates(files: Sequence[Path], options: ImportOptions, notes: Notes) -> 
 
 
 def import_plates(files: Sequence[Path], out: Path, options: ImportOptions | None = None) -> Imported:
-    """Import plates into a data folder.
+    """Import plates of one assay, in files of any known format, into a data folder.
 
-    Args:
-        files: of any known format, one assay.
-        out: the folder; must not exist, be empty, or hold an earlier import, which is replaced.
-        options: None: the defaults.
+    The folder ``out`` must not exist, be empty, or hold an earlier import, which is replaced.
 
     Raises:
         UserError: a file or table is damaged, or the options do not fit it; one line with place and fix.

@@ -32,13 +32,7 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
 
     The columns to join on are found by what they hold: the names of the wells themselves, or places such as A03 and the
     plates (or what the wells' metadata says of a whole plate, such as the name of its plate map). A table of plates has
-    no places, a map that holds for every plate has no plates.
-
-    Args:
-        wells: metadata, text.
-        path: the table.
-        options: ``columns`` may name the wells' plate and well columns.
-        notes: what was joined and what did not match is noted.
+    no places, a map that holds for every plate has no plates. What was joined and what did not match is noted.
 
     Returns:
         the metadata with the table's other columns; NaN in wells that the table does not name.

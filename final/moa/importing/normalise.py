@@ -34,13 +34,10 @@ _NORMAL_SHARE = 0.4
 
 
 def normalise(profiles: Profiles, design: Design, options: ImportOptions, notes: Notes) -> tuple[Profiles, bool]:
-    """Make the values of all plates comparable, unless they are already.
+    """Make the values of all plates comparable, unless they are already; values may be missing (NaN).
 
-    Args:
-        profiles: with NaN where values are missing.
-        design: plates and controls of the same wells.
-        options: ``level``, ``against`` and ``clip`` are used.
-        notes: what the values are taken for, and what is done, is noted.
+    ``level``, ``against`` and ``clip`` of the options are used. What the values are taken for, and what is done, is
+    noted.
 
     Returns:
         the profiles, and whether their values are z-scores of expression.
@@ -79,9 +76,8 @@ def normalise(profiles: Profiles, design: Design, options: ImportOptions, notes:
 def robust_z(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Robust z-scores of one plate: (x - median) / (1.4826 · max(MAD, 0.1)), feature by feature.
 
-    Args:
-        values: shape (wells, features), NaN where missing.
-        reference: wells that the median and the median absolute deviation are taken over.
+    ``values`` have the shape (wells, features), NaN where missing; median and MAD, the median absolute deviation, are
+    those of the wells ``reference``.
     """
     centre, spread = _median_and_mad(values[reference])
     return (values - centre) / (MAD_SCALE * np.maximum(spread, LEAST_MAD))
@@ -97,10 +93,7 @@ def _median_and_mad(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def standardised(values: np.ndarray, reference: np.ndarray, names: list[str]) -> np.ndarray:
     """Values of one plate minus the reference's mean, divided by its standard deviation, by pycytominer.
 
-    Args:
-        values: shape (wells, features), NaN where missing.
-        reference: wells that mean and standard deviation are taken over.
-        names: of the features.
+    ``values`` and ``reference`` are as for `robust_z`, ``names`` those of the features.
     """
     pycytominer = load_pycytominer("raw profiles are standardised")
     table = pd.DataFrame(values, columns=names)

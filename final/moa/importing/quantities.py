@@ -46,7 +46,7 @@ def parse(
 
     Args:
         values: text, NaN where missing.
-        column: its name, for messages; a unit may end it, as in "dose_nM".
+        column: its name; a unit may end it, as in "dose_nM".
         what: "dose" (in µM, µg/mL or %) or "time" (in hours).
         notes: units that were assumed are noted.
         units: unit of each value, where a column of its own holds it.
@@ -99,12 +99,7 @@ def parse(
 
 
 def one_of_near(values: pd.Series, notes: Notes) -> pd.Series:
-    """Doses in which those that differ by rounding alone are replaced by the commonest of them.
-
-    Args:
-        values: numbers above 0, NaN where missing.
-        notes: the values that were taken as one are noted.
-    """
+    """Doses (NaN where missing) in which those that differ by rounding alone are replaced by the commonest of them."""
     written = values.nunique()
     # Four digits are more than any dilution has; float noise lies beyond them.
     values = values.map(lambda value: float(f"{value:.4g}"), na_action="ignore").astype(float)

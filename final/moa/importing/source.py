@@ -44,9 +44,6 @@ _REFUSED = {
 class Source:
     """A file to import.
 
-    Args:
-        path: the file.
-
     Raises:
         UserError: it is missing, empty, damaged, or of a kind that is not read.
     """

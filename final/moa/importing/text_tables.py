@@ -41,11 +41,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
 
 
 def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]]) -> tuple[pd.DataFrame, int]:
-    """Parse a separated table.
-
-    Args:
-        source: the file.
-        text_columns: columns that stay text, of all columns.
+    """Parse a separated table; ``text_columns`` chooses the columns that stay text, of all columns.
 
     Returns:
         the table, other columns as numbers where all their cells are, and the line of its first row.

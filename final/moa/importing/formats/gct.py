@@ -19,8 +19,6 @@ from moa.words import counted
 
 NAME, ORDER = "GCT", 20
 _VERSIONS = ("#1.2", "#1.3")
-#: Cells that a row has.
-_EACH = "one per column of line 3"
 
 
 def recognises(source: Source) -> bool:
@@ -41,7 +39,8 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
     if len(lines) < 4:
         raise UserError(f"{name}: {counted(len(lines), 'line')}; expected a header and rows (is the file cut short?)")
     n_rows, n_columns, n_row_fields, n_column_fields = _sizes(name, lines[1], version)
-    header = _cells(name, 3, lines[2], 1 + n_row_fields + n_columns, "the ids of rows, row fields and columns")
+    width = 1 + n_row_fields + n_columns
+    header = _line(name, 3, lines[2], width, "the ids of rows, row fields and columns").split("\t")
     ids = [cell.strip() for cell in header[1 + n_row_fields :]]
     _unique(name, "column id", ids, "line 3")
     first = 3 + n_column_fields
@@ -52,11 +51,11 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
         )
     metadata: dict[str, list[str]] = {}
     for number, line in enumerate(lines[3:first], 4):
-        cells = _cells(name, number, line, len(header))
+        cells = _line(name, number, line, width).split("\t")
         refuse_repeated([*metadata, cells[0]], f"{name}: line {number}: column field", "keep one of them")
         metadata[cells[0]] = cells[1 + n_row_fields :]
     source.report(0.2)
-    body = [_line(name, number, line, len(header)) for number, line in enumerate(lines[first:], first + 1)]
+    body = [_line(name, number, line, width) for number, line in enumerate(lines[first:], first + 1)]
     table = _parse(name, body, n_row_fields, first + 1, ids)
     rows = table.iloc[:, 0].astype(str).str.strip()
     _unique(name, "row id", list(rows), f"lines {first + 1} to {first + n_rows}", first + 1)
@@ -90,11 +89,7 @@ def _sizes(name: str, line: str, version: str) -> tuple[int, int, int, int]:
     return (rows, columns, fields[0], fields[1]) if fields else (rows, columns, 1, 0)
 
 
-def _cells(name: str, number: int, line: str, expected: int, what: str = _EACH) -> list[str]:
-    return _line(name, number, line, expected, what).split("\t")
-
-
-def _line(name: str, number: int, line: str, expected: int, what: str = _EACH) -> str:
+def _line(name: str, number: int, line: str, expected: int, what: str = "one per column of line 3") -> str:
     """The line if it has the expected number of cells, without further empty cells at its end."""
     found = line.count("\t") + 1
     while found > expected and line.endswith("\t"):
