@@ -17,7 +17,7 @@ from moa.jobs import plates
 from moa.jobs.options import PlateOptions
 from moa.jobs.plates import predict_plates
 from moa.parallel import Here
-from moa.reporting.plates import LACKING, PlateRun, write_plate_page
+from moa.reporting.plates import LACKING, write_plate_page
 from moa.weights.trained import open_trained
 from support.browser import DESK, PHONE, chromium
 from support.demo import copy_models
@@ -71,8 +71,7 @@ def data(page):
 
 def write_page(path, spec, weights, out, **options):
     result = predict_plates(path, spec, weights, out, PlateOptions(device="cpu", **options), Here())
-    run = PlateRun(path.name, spec, result.rows, result.far, result.absent, result.files, result.explained)
-    return result, Page(write_plate_page(run, weights, out).read_text(encoding="utf-8"))
+    return result, Page(write_plate_page(result, result.explained, weights).read_text(encoding="utf-8"))
 
 
 def test_samples_are_those_of_the_tables(folder, plate, data, weights):

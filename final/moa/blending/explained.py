@@ -1,12 +1,15 @@
-"""What the predictions of new samples are explained from."""
+"""Predictions of new samples: what was written, and what they are explained from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from moa.blending.blend import BlendSpec
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,33 @@ class Explained:
     members: Mapping[str, pd.DataFrame]
     features: pd.DataFrame
     strongest: pd.Series
+
+
+@dataclass(frozen=True)
+class PlateResult:
+    """What `moa predict --features` has written.
+
+    Attributes:
+        source: name of the features file.
+        spec: the blend.
+        folder: of the tables.
+        files: names of the tables: probabilities (sig_id and one column per target; controls 0), ranked (sig_id, rank,
+            moa, probability, times_prevalence, strongest_features on the first row of each sample) and samples (sig_id,
+            cp_type, distance, share_nearer, warning, and what the file says of the wells).
+        rows: number of samples predicted.
+        far: number of samples far outside the training data; None if the weights do not describe the training data.
+        absent: members of the blend that are not trained.
+        explained: the first samples, which the page is about; None where there are none to explain.
+    """
+
+    source: str
+    spec: BlendSpec
+    folder: Path
+    files: list[str]
+    rows: int
+    far: int | None
+    absent: list[str]
+    explained: Explained | None = field(default=None, compare=False, repr=False)
 
 
 def packed(members: Mapping[str, pd.DataFrame], features: pd.DataFrame) -> pd.DataFrame:

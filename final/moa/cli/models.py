@@ -181,10 +181,9 @@ def _predict_plates(features: Path, model: str, where: Folders, out_dir: Path, o
     found = predict_plates(features, spec, where.weights, out_dir, options)
     page = None
     if found.explained is not None:
-        from moa.reporting.plates import PlateRun, write_plate_page
+        from moa.reporting.plates import write_plate_page
 
-        about = (features.name, spec, found.rows, found.far, found.absent, found.files, found.explained)
-        page = write_plate_page(PlateRun(*about), where.weights, found.folder)
+        page = write_plate_page(found, found.explained, where.weights)
     if found.absent:
         out.print(f"[yellow]not trained, so left out: {', '.join(found.absent)}[/yellow]")
     if found.far is None:

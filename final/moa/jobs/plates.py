@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from typing import Literal
 import pandas as pd
 
 from moa.blending.blend import BlendSpec, effective_weights
-from moa.blending.explained import Explained
+from moa.blending.explained import PlateResult
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
 from moa.data.parts import Part, SeenIds, file_size, id_hashes, read_parts
@@ -40,29 +40,6 @@ from moa.weights.trained import Trained, open_trained
 MOST_PROBLEMS = 20
 #: Samples that are explained on the page: a competition's test file, or ten plates. Their tables are held in memory.
 MOST_EXPLAINED = 4096
-
-
-@dataclass(frozen=True)
-class PlateResult:
-    """What was written.
-
-    Attributes:
-        folder: of the tables.
-        files: names of the tables: probabilities (sig_id and one column per target; controls 0), ranked (sig_id, rank,
-            moa, probability, times_prevalence, strongest_features on the first row of each sample) and samples (sig_id,
-            cp_type, distance, share_nearer, warning, and what the file says of the wells).
-        rows: number of samples predicted.
-        far: number of samples far outside the training data; None if the weights do not describe the training data.
-        absent: members of the blend that are not trained.
-        explained: what the page about the first samples is made from, at most ``MOST_EXPLAINED``.
-    """
-
-    folder: Path
-    files: list[str]
-    rows: int
-    far: int | None
-    absent: list[str]
-    explained: Explained | None = field(default=None, compare=False, repr=False)
 
 
 def predict_plates(
@@ -127,7 +104,8 @@ def predict_plates(
     for note in [*notes, *run.unusual.notes(features.name, schema)]:
         console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
     described = any(model.familiarity() is not None for model in models)
-    return PlateResult(Path(out), files, run.rows, run.far if described else None, absent, explained)
+    far = run.far if described else None
+    return PlateResult(features.name, spec, Path(out), files, run.rows, far, absent, explained)
 
 
 def _shared_schema(models: list[Trained]) -> Assay:

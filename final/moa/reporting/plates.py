@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from moa.blending.blend import BlendSpec, effective_weights
-from moa.blending.explained import Explained
+from moa.blending.blend import effective_weights
+from moa.blending.explained import Explained, PlateResult
 from moa.models.registry import recipes
 from moa.reporting.page import Block, Card, Section, Table, Text, View, versions, write_page
 from moa.reporting.plate_data import PlateInputs, plate_data
@@ -41,56 +40,32 @@ MECHANISMS = (
 )
 
 
-@dataclass(frozen=True)
-class PlateRun:
-    """One run of `moa predict --features`.
+def write_plate_page(run: PlateResult, explained: Explained, weights: Path) -> Path:
+    """Write ``plate.html`` beside the tables of a run; it needs no other files and no network. Returns its path.
 
-    Attributes:
-        source: name of the features file.
-        spec: the blend.
-        rows: number of samples predicted.
-        far: number of samples far outside the training data; None where the weights cannot tell.
-        absent: members that are not trained.
-        files: names of the tables.
-        explained: the samples that the page is about.
+    The page is about the samples ``explained``; ``weights`` is the folder that they were predicted from.
     """
-
-    source: str
-    spec: BlendSpec
-    rows: int
-    far: int | None
-    absent: Sequence[str]
-    files: Sequence[str]
-    explained: Explained
-
-
-def write_plate_page(run: PlateRun, weights: Path, out: Path) -> Path:
-    """Write ``OUT/plate.html``, which needs no other files and no network; returns its path.
-
-    ``weights`` is the folder that the run was predicted from, ``out`` that of its tables.
-    """
-    members = list(run.explained.members)
+    members = list(explained.members)
     models = [open_trained(name, weights, whole=False) for name in members]
     evidence = next((found for model in models if (found := model.evidence()) is not None), None)
     prevalence = next((found for model in models if (found := model.prevalence()) is not None), None)
     measured = None if evidence is None else reliability(run.spec, weights, members, evidence)
     titles = {name: known.title for name, known in recipes().items()}
-    inputs = PlateInputs(run.explained, models[0].schema, titles, prevalence, evidence, measured)
+    inputs = PlateInputs(explained, models[0].schema, titles, prevalence, evidence, measured)
     data = plate_data(inputs)
     return write_page(
-        Path(out) / PAGE, f"New plates: {run.source}", _banner(run), _facts(run, data), _cards(run, data),
-        _sections(run, inputs, data, models), FOOTER,
+        run.folder / PAGE, f"New plates: {run.source}", _banner(run, len(explained.samples)), _facts(run, data),
+        _cards(run, data), _sections(run, inputs, data, models), FOOTER,
     )  # fmt: skip
 
 
-def _facts(run: PlateRun, data: dict) -> list[str]:
+def _facts(run: PlateResult, data: dict) -> list[str]:
     controls = sum("control" in well for well in data["wells"])
     counts = {"sample": run.rows, "plate": len(data["plates"]), "control": controls, "mechanism": len(data["targets"])}
     return [*(counted(number, noun) for noun, number in counts.items() if number), run.spec.title]
 
 
-def _banner(run: PlateRun) -> Text:
-    shown = len(run.explained.samples)
+def _banner(run: PlateResult, shown: int) -> Text:
     words = []
     if shown < run.rows:
         words.append(f"This page covers the first {shown:,} of {run.rows:,} samples; the tables hold all.")
@@ -103,7 +78,7 @@ def _banner(run: PlateRun) -> Text:
     return Text(" ".join(words), "warn") if words else Text(plain)
 
 
-def _cards(run: PlateRun, data: dict) -> list[Card]:
+def _cards(run: PlateResult, data: dict) -> list[Card]:
     first = [well for well in data["wells"] if "p" in well]
     cards = [Card("Samples", f"{run.rows:,}", run.source)]
     if first:
@@ -121,7 +96,7 @@ def _cards(run: PlateRun, data: dict) -> list[Card]:
     return cards
 
 
-def _sections(run: PlateRun, inputs: PlateInputs, data: dict, models: Sequence[Trained]) -> list[Section]:
+def _sections(run: PlateResult, inputs: PlateInputs, data: dict, models: Sequence[Trained]) -> list[Section]:
     placed = any("row" in well for well in data["wells"])
     notes: list[Block] = []
     if inputs.evidence is None:
@@ -154,7 +129,7 @@ def _replicates(data: dict) -> Section:
     return Section("replicates", "Replicates", "", [Text(none)])
 
 
-def _about(run: PlateRun, models: Sequence[Trained]) -> Section:
+def _about(run: PlateResult, models: Sequence[Trained]) -> Section:
     used = effective_weights(run.spec, [model.model.name for model in models], "renormalise")
     rows = pd.DataFrame(
         {
