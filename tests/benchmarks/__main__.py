@@ -8,21 +8,23 @@ from typing import Annotated
 import typer
 
 from moa.cli.console import run
-from moa.cli.options import Device
+from moa.cli.expansion import expanded
 from moa.cli.stopping import on_stop
+from moa.jobs.options import DeviceOptions
 
 app = typer.Typer()
 
 
 @app.command()
+@expanded
 def bench(
+    options: DeviceOptions,
     part: Annotated[
         list[str] | None,
         typer.Option(help="What to measure, see below; can be repeated. Default: goals and growth."),
     ] = None,
     size: Annotated[str, typer.Option(help="full: the competition's size; quick: tiny, only to see it run.")] = "full",
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the tables and the figure.")] = Path("benchmarks"),
-    device: Device = "auto",
 ) -> None:
     """Time each part against a notebook of 2020: seconds, ratio, peak memory; writes csv tables and a figure.
 
@@ -44,7 +46,7 @@ def bench(
     if size not in ("full", "quick"):
         raise UserError(f"--size {size}: choose full or quick")
     on_stop("nothing was written; run the same command again")
-    main(out_dir, size == "quick", part or (), device)
+    main(out_dir, size == "quick", part or (), options.device)
 
 
 if __name__ == "__main__":
