@@ -85,12 +85,8 @@ def identities_of(folder: Path, schema: Assay) -> pd.DataFrame | None:
 def display_names(features: Iterable[str], identities: pd.DataFrame | None) -> dict[str, str]:
     """Names for plots and reports: a gene's symbol or a cell line's name where known, otherwise the column's name.
 
-    Args:
-        features: column names.
-        identities: as ``read_identities`` returns it, such as ``competition_features()``; None: not known.
-
-    Returns:
-        a name for each of ``features``; a name of two features has the column's name in brackets.
+    A name of two features has the column's name in brackets. ``identities`` is as from ``read_identities``; None: not
+    known.
     """
     if identities is None:
         return {feature: feature for feature in features}

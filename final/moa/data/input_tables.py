@@ -1,7 +1,8 @@
 """Find and read a table of a data folder: csv, packed csv or parquet, by the file's content and not by its name.
 
 Columns that laboratories and programs add (row numbers, ``Metadata_`` columns) are set aside with a note, see
-``set_aside``. Tables that this package writes are in ``moa.data.stored_tables``.
+``set_aside``. A csv file that has not changed is parsed once: a copy of what was parsed is kept in the cache folder.
+Tables that this package writes are in ``moa.data.stored_tables``.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet
 
 from moa.data.csv_files import METADATA, MOST_COLUMNS, parse_csv, too_wide
-from moa.data.parsed_copies import keep, recall
 from moa.data.problems import COLUMNS_SHOWN, Problems
 from moa.data.schema import SIG_ID
-from moa.files import digest
+from moa.environment import cache_folder
+from moa.files import digest, replacing
 from moa.words import listed
 
 #: The first bytes of a parquet file, and of a file that is packed with gzip.
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
+_FORMAT = "2.feather"  # of a copy; increase the number when parsing changes: older copies are then not used
+_HEAD = 64  # length of the sha256 of the rest, in hex, which starts a copy; 64 bytes keep the rest aligned
 #: Names that pandas and spreadsheets give to the column of row numbers.
 _INDEX = re.compile(r"|index|level_0|Unnamed: ?\d+(_level_\d+)?")
 
@@ -97,7 +101,7 @@ def _read_csv(
 ) -> pd.DataFrame | None:
     """The table of a csv file, or the cached copy from the last time it was parsed; None if it cannot be read."""
     key = digest(sha256, text_columns)
-    copy = recall(key)
+    copy = _recall(key)
     if copy is not None:
         return copy.to_pandas()
     if content.startswith(GZIP):
@@ -109,8 +113,34 @@ def _read_csv(
     table = parse_csv(content, name, text_columns, problems)
     if table is None:
         return None
-    keep(key, table)
+    _keep(key, table)
     return table.to_pandas()
+
+
+def _recall(key: str) -> pa.Table | None:
+    """The cached copy of a parsed file; None if it is absent, damaged or of another version."""
+    try:
+        with pa.memory_map(str(cache_folder() / f"{key}.{_FORMAT}")) as file:
+            copy = file.read_buffer()
+        # Feather has no checksum: a flipped bit would be read as another number.
+        if hashlib.sha256(copy[_HEAD:]).hexdigest().encode() != copy[:_HEAD].to_pybytes():
+            return None
+        return pyarrow.feather.read_table(pa.BufferReader(copy[_HEAD:]))
+    except Exception:
+        return None
+
+
+def _keep(key: str, table: pa.Table) -> None:
+    """Write the cached copy of a parsed file; do nothing if that is not possible."""
+    try:
+        sink = pa.BufferOutputStream()
+        pyarrow.feather.write_feather(table, sink, compression="uncompressed")
+        body = sink.getvalue()
+        with replacing(cache_folder() / f"{key}.{_FORMAT}") as temporary, temporary.open("wb") as file:
+            file.write(hashlib.sha256(body).hexdigest().encode())
+            file.write(body)
+    except (OSError, RuntimeError, pa.ArrowException):
+        pass  # the cache cannot be written, or the user has no home folder: next time the file is parsed again
 
 
 def from_arrow(name: str, table: pa.Table, text_columns: Iterable[str], problems: Problems) -> pd.DataFrame | None:

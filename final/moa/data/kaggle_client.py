@@ -40,11 +40,7 @@ class KaggleClient:
         self.path = found
 
     def run(self, *arguments: str, watch: Callable[[], None] | None = None) -> tuple[int, str]:
-        """Run the client to its end; it is ended where this command is stopped.
-
-        Args:
-            arguments: its command line.
-            watch: called twice per second while it runs.
+        """Run the client to its end, calling ``watch`` twice per second; it is ended where this command is stopped.
 
         Returns:
             its status, and what it printed: refusals of the server go to stdout or to stderr, depending on its version.
@@ -64,11 +60,9 @@ class KaggleClient:
             return status, messages.read().decode("utf-8", errors="replace")
 
     def problem(self, said: str, refused: str) -> UserError:
-        """The error that explains what a client that failed has printed.
+        """The error that explains what a client that failed has ``said``.
 
-        Args:
-            said: what it printed.
-            refused: the message where the server answers 403, which has a different reason for each request.
+        ``refused`` is the message where the server answers 403, which has a different reason for each request.
         """
         # Indented lines are frames of a traceback; their line numbers must not be mistaken for an HTTP status.
         lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(" ")]

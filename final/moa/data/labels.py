@@ -20,15 +20,10 @@ def check_labels(
     problems: Problems,
     schema: Assay,
 ) -> pd.DataFrame | None:
-    """Check a table of labels.
+    """Check a table of labels, as read from the file ``name``, against the checked training rows ``features``.
 
-    Args:
-        name: of the file.
-        table: as read; None if it could not be read.
-        targets: names of the targets, their number, or None for any.
-        features: the checked training rows; None if they are not valid.
-        problems: what is wrong is added here.
-        schema: says which rows are controls; where it is not strict, labels of controls are ignored with a note.
+    Either is None where it could not be read or is not valid. Where the assay ``schema`` is not strict, labels of
+    controls are ignored with a note.
 
     Returns:
         0/1, uint8, the rows of ``features`` in their order; None if anything is wrong.
@@ -53,7 +48,7 @@ def check_labels(
     if len(problems) > before or features is None:
         return None
     table = table.set_index(SIG_ID)[columns]
-    _same_ids(name, table.index, TRAIN_FEATURES, features.index, problems)
+    _same_ids(name, table.index, features.index, problems)
     if len(problems) > before:
         return None
     table = table.loc[features.index].astype(np.uint8)
@@ -62,8 +57,7 @@ def check_labels(
     if len(controls) and not schema.strict:
         problems.note(f"{name}: {len(controls):,} controls have a label, which is ignored")
         table.loc[labelled] = 0
-        return table
-    if len(controls):
+    elif len(controls):
         first = table.loc[controls[:SHOWN]].idxmax(axis=1)  # one column per row is enough to find it
         places = "; ".join(f"column '{column}', {SIG_ID} {sig_id}" for sig_id, column in first.items())
         rest = len(controls) - SHOWN
@@ -87,7 +81,7 @@ def check_drugs(
     if len(problems) > before or features is None:
         return None
     drugs = table.set_index(SIG_ID)["drug_id"]
-    _same_ids(name, drugs.index, TRAIN_FEATURES, features.index, problems)
+    _same_ids(name, drugs.index, features.index, problems)
     return drugs.loc[features.index] if len(problems) == before else None
 
 
@@ -112,6 +106,6 @@ def check_sample(
     return table.set_index(SIG_ID) if len(problems) == before else None
 
 
-def _same_ids(name: str, ids: pd.Index, other: str, expected: pd.Index, problems: Problems) -> None:
-    problems.ids(name, expected.difference(ids, sort=False), f"missing, although it is in {other}")
-    problems.ids(name, ids.difference(expected, sort=False), f"not in {other}")
+def _same_ids(name: str, ids: pd.Index, expected: pd.Index, problems: Problems) -> None:
+    problems.ids(name, expected.difference(ids, sort=False), f"missing, although it is in {TRAIN_FEATURES}")
+    problems.ids(name, ids.difference(expected, sort=False), f"not in {TRAIN_FEATURES}")

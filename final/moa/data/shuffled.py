@@ -22,12 +22,8 @@ from moa.metrics.controls import shuffled_labels
 def shuffle_data(folder: Path, out: Path, seed: int = 0) -> int | None:
     """Write a copy of a data folder in which each compound has the labels of another one, drawn at random.
 
-    Scored and nonscored labels move together. Controls and test rows stay as they are.
-
-    Args:
-        folder: the data set.
-        out: folder to write; it must not exist, or be empty.
-        seed: of the draw.
+    Scored and nonscored labels move together. Controls and test rows stay as they are. The folder ``out`` must not
+    exist, or be empty; ``seed`` is that of the draw.
 
     Returns:
         number of compounds; None where they are not known, and rows exchange their labels.

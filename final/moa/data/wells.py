@@ -80,7 +80,7 @@ def describe_rows(
         wells: as from `read_wells`, with any rows; None: there is no such table.
 
     Returns:
-        one row per row of ``features``, with the columns that are known.
+        the columns that are known, indexed like ``features``.
     """
     known = pd.DataFrame(index=features.index) if wells is None else wells.reindex(features.index)
     if COMPOUND not in known and drugs is not None:
@@ -98,6 +98,5 @@ def treatments(known: pd.DataFrame) -> pd.Series:
     """The treatment of each row in words: its compound, and its dose where it is known; NaN without a compound."""
     words = known[COMPOUND].astype("string")
     if DOSE in known:
-        dose = known[DOSE].map(lambda value: "" if pd.isna(value) else f" @ {value}").astype("string")
-        words = words + dose
+        words = words + known[DOSE].map(lambda value: "" if pd.isna(value) else f" @ {value}").astype("string")
     return words.astype(object).where(words.notna())
