@@ -18,7 +18,7 @@ from moa.data.assay import COMPETITION, Assay, FeatureGroup
 from moa.data.dataset import Dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.errors import UserError
-from moa.files import digest
+from moa.files import digest, replacing
 from moa.jobs.fitting import fit_models, held_columns
 from moa.jobs.options import DeviceOptions
 from moa.learners.runtime import Runtime
@@ -242,9 +242,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         if packed is not None:
             self._folder = _temporary_folder()
             for name, content in packed.items():
-                path = self._weights / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                with replacing(self._weights / name) as temporary:
+                    temporary.write_bytes(content)
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
