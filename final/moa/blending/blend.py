@@ -109,11 +109,9 @@ def effective_weights(
 ) -> pd.Series:
     """The weights to apply if only some members have predictions.
 
-    Args:
-        spec: the blend.
-        present: names of the models that have predictions; models that are not members are ignored.
-        missing: "error" raises an error if a member is absent; "renormalise" scales the weights of the others up to
-            the same sum, and logs it. A member of weight 0 may always be absent.
+    ``present`` names the models that have predictions; those that are not members are ignored. If a member is absent,
+    ``missing`` "error" raises an error, and "renormalise" scales the weights of the others up to the same sum, and logs
+    it. A member of weight 0 may always be absent.
 
     Returns:
         Weights by model, in the blend's order: the members that are present and have a weight above 0.
@@ -143,16 +141,10 @@ def effective_weights(
 def apply_blend(
     spec: BlendSpec, predictions: Mapping[str, pd.DataFrame], missing: Literal["error", "renormalise"] = "error"
 ) -> pd.DataFrame:
-    """The weighted mean of the members' predictions.
+    """The weighted mean of the members' predictions; ``missing`` as for `effective_weights`.
 
-    Args:
-        spec: the blend.
-        predictions: by model name, probabilities of shape (rows, targets) indexed by sig_id. All members have the same
-            rows and columns, in any order.
-        missing: see `effective_weights`.
-
-    Returns:
-        Probabilities, float64, shape (rows, targets), in the order of the first member.
+    ``predictions`` are probabilities of shape (rows, targets) by model name, indexed by sig_id. All members have the
+    same rows and columns, in any order. The mean is float64, in the order of the first member.
 
     Raises:
         UserError: a member is absent, members differ in rows or targets, or a cell is not a probability.

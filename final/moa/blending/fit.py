@@ -25,16 +25,10 @@ class FitCallback:
 def fit_weights(
     method: str, parts: Sequence[Sequence[BlendLoss]], options: SearchOptions, callback: FitCallback | None = None
 ) -> Weights:
-    """Fit weights by one method.
+    """Weights by one of the `moa.blending.options.BASELINES` or of the options' methods.
 
-    Args:
-        method: one of `moa.blending.options.BASELINES` or `moa.blending.options.Method`.
-        parts: losses [fold][target] of the cells to fit on.
-        options: of the search.
-        callback: receives the progress.
-
-    Returns:
-        Weights of shape (members,), or (members, targets) for "per-target".
+    ``parts`` are the losses [fold][target] of the cells to fit on. Weights have shape (members,), or (members, targets)
+    for "per-target".
     """
     whole = BlendLoss.merge(part for fold in parts for part in fold)
     n_members = whole.n_members

@@ -106,10 +106,7 @@ def comparable_rows(drugs: pd.Series) -> pd.Index:
     Drug-aware folds split drugs of more than 18 rows by rows too, so a model of either kind has seen such a drug in
     training. A drug with a single row is new to both kinds. A drug with a number of rows in between has been seen with
     row-wise folds and is new with drug-aware ones. Only eight drugs of the competition are large, so these rows are not
-    typical: interpret weights found on them with care.
-
-    Args:
-        drugs: drug_id of all treated rows, indexed by sig_id.
+    typical: interpret weights found on them with care. ``drugs`` has those of all treated rows, indexed by sig_id.
     """
     size = drugs.map(drugs.value_counts())
     return drugs.index[(size == 1) | (size > SMALL_DRUG_ROWS)]

@@ -59,13 +59,9 @@ def submission(
 
 
 def write_submission(frame: pd.DataFrame, path: str | Path, sample: pd.DataFrame | None = None) -> None:
-    """Write submission.csv atomically: sig_id first, nine significant digits.
+    """Write a table that `submission` made atomically: sig_id first, nine significant digits.
 
-    Args:
-        frame: as returned by `submission`.
-        path: file to write; its folder is created.
-        sample: the competition's sample, indexed by sig_id; ``frame`` must have the same rows and columns in the same
-            order.
+    It must have the rows and columns of the competition's ``sample`` in the same order.
 
     Raises:
         UserError: rows or columns differ from the sample's or are repeated, or a cell is not in [0, 1].

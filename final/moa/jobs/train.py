@@ -92,7 +92,7 @@ def train_models(
         failed = [
             runner.model.name for runner, each in zip(together, found, strict=True) if isinstance(each, UnitsFailed)
         ]
-        raise TrainingIncomplete(board.failed, failed, scores)
+        raise TrainingIncomplete(board.units.n_failed, failed, scores)
     return scores
 
 

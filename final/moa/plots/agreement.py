@@ -19,13 +19,10 @@ def correlation_bars(correlations: pd.DataFrame) -> Figure:
 
 
 def target_correlations(correlations: Mapping[str, pd.Series], most: int = 30) -> Figure:
-    """How the correlation between two models differs between targets, for each pair of models.
+    """How the correlation between two models differs between targets, for each pair of models, by its name.
 
-    A line reaches from the 10 % to the 90 % quantile over targets, with a dot at the median.
-
-    Args:
-        correlations: correlation by target, by the name of a pair.
-        most: number of pairs to draw, those with the lowest medians.
+    A line reaches from the 10 % to the 90 % quantile over targets, with a dot at the median. The ``most`` pairs with
+    the lowest medians are drawn.
     """
     table = pd.DataFrame({name: each.quantile([0.1, 0.5, 0.9]) for name, each in correlations.items()}).T
     table = table.sort_values(0.5).head(most)
@@ -41,9 +38,7 @@ def target_correlations(correlations: Mapping[str, pd.Series], most: int = 30) -
 def weight_and_diversity(members: pd.DataFrame) -> Figure:
     """The weight of each member by how unlike the others it is; dots are larger the lower its log loss.
 
-    Args:
-        members: one row per member, indexed by title: columns "weight", "correlation" (mean with the others) and
-            "log loss".
+    One row per member, indexed by title: columns "weight", "correlation" (mean with the others) and "log loss".
     """
     figure, axes = canvas(6, 3.8)
     loss = members["log loss"]
@@ -66,8 +61,7 @@ def weight_and_diversity(members: pd.DataFrame) -> Figure:
 def search_history(losses: pd.DataFrame) -> Figure:
     """The loss of each trial of a search, the best until then, and what other methods reach.
 
-    Args:
-        losses: one row per trial, in order: column "loss", and a column for each other method, constant, by its name.
+    One row per trial, in order: column "loss", and a column for each other method, constant, by its name.
     """
     figure, axes = canvas(7, 3.2)
     trials = np.arange(1, len(losses) + 1)

@@ -119,9 +119,7 @@ def correlation_heatmap(correlation: pd.DataFrame) -> Figure:
 def score_dots(scores: pd.DataFrame) -> Figure:
     """Log loss of each prediction and of its prevalence baseline, one line per prediction.
 
-    Args:
-        scores: one row per prediction, columns "log loss" and "prevalence", indexed by title; a boolean column "blend"
-            marks those in the second colour.
+    One row per prediction, indexed by title: columns "log loss", "prevalence" and "blend" (in the second colour).
     """
     figure, axes = canvas(7, 1.1 + 0.34 * len(scores))
     position = name_rows(axes, scores.index)
@@ -139,13 +137,9 @@ def score_dots(scores: pd.DataFrame) -> Figure:
 
 
 def target_scatter(targets: pd.DataFrame, value: str, label: str, level: float | None = None) -> Figure:
-    """A value of each target by its number of positive rows, one dot per target.
+    """The column ``value`` of each target by its column "positives", one dot per target that has any.
 
-    Args:
-        targets: one row per target, columns "positives" (rows) and ``value``; targets without positives are left out.
-        value: the column to show.
-        label: its name on the axis.
-        level: value of an uninformative model, shown as a dashed line.
+    ``label`` names the value on the axis; ``level`` is that of an uninformative model, shown as a dashed line.
     """
     figure, axes = canvas(5, 3.4)
     known = targets[(targets["positives"] > 0) & targets[value].notna()]
@@ -161,9 +155,7 @@ def target_scatter(targets: pd.DataFrame, value: str, label: str, level: float |
 def calibration_curve(curve: pd.DataFrame) -> Figure:
     """Observed rate by predicted probability, both on a logarithmic scale because most cells are near 0.001.
 
-    Args:
-        curve: one row per bin, columns "predicted" (mean), "observed" (rate), "cells" (number), "low" and "high" (95 %
-            interval of the rate).
+    One row per bin: columns "predicted" (mean), "observed" (rate), "low" and "high" (95 % interval of the rate).
     """
     figure, axes = canvas(4, 3.4)
     shown = curve[curve["observed"] > 0]  # a rate of 0 has no logarithm
@@ -231,8 +223,7 @@ def grouped_bars(table: pd.DataFrame, inches: float, **axis: Any) -> Figure:
 def gain_intervals(gains: pd.DataFrame) -> Figure:
     """Out-of-sample gain of each search method over the best single model, with its interval.
 
-    Args:
-        gains: one row per method, columns "gain", "low", "high"; methods without a gain are left out.
+    One row per method: columns "gain", "low" and "high"; methods without a gain are left out.
     """
     gains = gains.dropna(subset=["gain"])
     figure, axes = canvas(7, 1.0 + 0.34 * len(gains))

@@ -25,15 +25,7 @@ _SIDE = 2.3
 
 @dataclass(frozen=True)
 class FeatureKind:
-    """Features of one kind, and how they are drawn.
-
-    Attributes:
-        name: of the kind, plural.
-        columns: its features.
-        colour: of its dots.
-        size: area of its dots, in points squared.
-        marker: shape of its dots.
-    """
+    """Features of one kind, and the colour, area (points squared) and shape of their dots; ``name`` is a plural."""
 
     name: str
     columns: Sequence[str]

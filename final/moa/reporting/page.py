@@ -36,13 +36,7 @@ Format = str | Callable[[object], str]
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph.
-
-    Attributes:
-        text: escaped, unless it is ``markupsafe.Markup``.
-        tone: "warn" highlights it.
-        kind: type of the block, for the template.
-    """
+    """A paragraph; the tone "warn" highlights it. ``kind`` is the type of a block, for the template."""
 
     text: str
     tone: str = ""
@@ -152,14 +146,9 @@ Block = Text | Table | Figures | Details | View
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page with a heading and an entry in the table of contents.
+    """A part of the page with a heading and an entry in the table of contents; ``short`` if the heading is too long.
 
-    Attributes:
-        anchor: its id in the page.
-        title: its heading.
-        lead: introduction of a few sentences.
-        blocks: its content.
-        short: its name in the table of contents, if the heading is too long.
+    ``anchor`` is its id in the page, ``lead`` an introduction of a few sentences.
     """
 
     anchor: str
@@ -235,7 +224,7 @@ def versions(found: Mapping[str, str]) -> list[Block]:
 
 
 def svg(figure: Figure, prefix: str) -> str:
-    """A figure, drawn with the colours of `moa.plots.charts`, as an inline SVG element in the colours of the page.
+    """A figure that is drawn in the colours of `moa.plots.charts`, as an inline SVG element in those of the page.
 
     ``prefix`` is added to the ids inside the figure to make them unique on the page.
     """

@@ -54,13 +54,10 @@ class Predictions:
 
 
 class Runner:
-    """Trains one model into a weights folder.
+    """Trains one model into its weights folder.
 
-    Args:
-        trained: the model, its settings and its folder; what is finished so far.
-        profile: recorded in the manifest.
-        executor: runs the units; None: on this machine.
-        watch: shows the progress; None: a bar for each stage.
+    ``trained`` is what is finished so far, and ``profile`` is recorded in the manifest. Without ``executor`` units run
+    on this machine, and without ``watch`` each stage has a bar.
     """
 
     def __init__(

@@ -77,11 +77,8 @@ class StageInputs:
 class Unit:
     """One unit to train.
 
-    Attributes:
-        stage: the stage it belongs to.
-        seed, fold: its identity within the stage.
-        initial: the finished unit it starts from, where the stage names one.
-        runtime: how it is run; ``runtime.scratch`` is its own folder for checkpoints.
+    ``initial`` is the finished unit that it starts from, where the stage names one; ``runtime.scratch`` is its own
+    folder for checkpoints.
     """
 
     stage: Stage

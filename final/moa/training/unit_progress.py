@@ -49,11 +49,6 @@ class Board(Watch):
     def __init__(self, bar: Bar, done: int):
         self.units = Units(bar, done, counts=True)
 
-    @property
-    def failed(self) -> int:
-        """Number of units that failed."""
-        return self.units.n_failed
-
     @contextmanager
     def stage(self, model: str, stage: str, total: int, done: int) -> Iterator[UnitCallback]:
         """Show the units of a stage while the block runs, among those of the other models."""

@@ -32,11 +32,12 @@ class SharedFits:
     """Fitted transformers of a weights folder.
 
     The key of a fit is a hash of the transformer's class and parameters, scikit-learn's version and the values it was
-    fitted on. The second model that asks for the same fit reads it, and two different fits never share a key.
+    fitted on. The second model that asks for the same fit reads it, and two different fits never share a key. ``path``
+    gives the file of a key.
     """
 
     def __init__(self, weights: Path):
-        self._layout = WeightsFolder(weights)
+        self.path = WeightsFolder(weights).fit
         self._loaded: dict[str, Any] = {}
 
     def fit(self, transformer: Any, X: Any, y: np.ndarray | None = None) -> tuple[Any, str]:
@@ -77,10 +78,6 @@ class SharedFits:
                 ) from None
             self._loaded[key] = load(raw, path)
         return self._loaded[key]
-
-    def path(self, key: str) -> Path:
-        """File of a fit."""
-        return self._layout.fit(key)
 
 
 def _contents(X: np.ndarray | pd.DataFrame) -> tuple[Any, ...]:

@@ -41,11 +41,7 @@ class UnitKey(NamedTuple):
 
 
 class WeightsFolder:
-    """A folder of trained models.
-
-    Attributes:
-        shared: folder of the fitted transformers that all models share.
-    """
+    """A folder of trained models; ``shared`` in it holds the fitted transformers of all of them."""
 
     def __init__(self, path: Path | str):
         self.path = Path(path)

@@ -36,13 +36,9 @@ class Merged:
 def merge_weights(
     sources: Iterable[Path], target: Path, models: Iterable[str] | None = None, link: bool = False
 ) -> list[Merged]:
-    """Bring the finished units of several weights folders into one.
+    """Bring the finished units of several weights folders into ``target``; what is there stays.
 
-    Args:
-        sources: weights folders, each with any part of the models' units.
-        target: weights folder to fill; what is there stays.
-        models: names of the models to take; None: all.
-        link: make symbolic links instead of copies, for reading only.
+    Only those of ``models`` are taken if they are named. ``link`` makes symbolic links for reading, instead of copies.
 
     Raises:
         UserError: a source is not a weights folder.

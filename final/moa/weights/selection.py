@@ -14,12 +14,7 @@ _FORM = "expected STAGE, STAGE:seed=3 or STAGE:seed=3:fold=1"
 
 @dataclass(frozen=True)
 class UnitName:
-    """A stage, or its units of one seed, of one fold, or of both.
-
-    Attributes:
-        stage: name of the stage.
-        seed, fold: None: all.
-    """
+    """A stage, or its units of one seed, of one fold, or of both; None: of all."""
 
     stage: str
     seed: int | None = None

@@ -67,10 +67,8 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the packages that the numbers depend on."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in RECORDED_PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
@@ -88,10 +86,8 @@ class ModelStore:
     ) -> None:
         """Write the manifest, or compare it with the one that is there.
 
-        Args:
-            identity: what must be equal for units to belong together: settings, data, schema.
-            code: source of a recipe outside of the package by file name; compared by ``check_code``.
-            settings: the model's configuration: a setting that it has gained since has its default in the manifest.
+        ``identity`` must be equal for units to belong together. ``code`` is compared by ``check_code``. A setting that
+        the configuration ``settings`` has gained since has its default in the manifest.
 
         Raises:
             StoreError: the folder was made with something else.

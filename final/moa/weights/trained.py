@@ -44,13 +44,8 @@ def stages_of(model: Recipe, config: ModelConfig, schema: Assay, hold_out: HoldO
 class Trained:
     """A model and what is stored of it.
 
-    Args:
-        model: the recipe.
-        weights: the weights folder.
-        config: the model's settings; None: the published ones.
-        schema: of the training data.
-        runtime: device and precision of predictions.
-        hold_out: folds that hold out whole compounds, in all stages; None: the recipe's folds.
+    Without ``config`` the model has the published settings, and without ``hold_out`` the recipe's own folds. ``schema``
+    is that of the training data, ``runtime`` has the device and the precision of predictions.
     """
 
     def __init__(
@@ -103,12 +98,8 @@ class Trained:
     def predict(self, features: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
         """Probabilities for any rows: the mean over all stored seeds and folds; control rows are exactly 0.
 
-        Args:
-            features: as read from a features file, shape (rows, features), indexed by sig_id.
-            quiet: show no progress.
-
-        Returns:
-            shape (rows, scored targets), in the order of ``features``; float32.
+        ``features`` are as read from a features file, shape (rows, features), indexed by sig_id. The probabilities are
+        float32, of shape (rows, scored targets) in the same order.
 
         Raises:
             StoreError: no unit of the last stage is finished.
@@ -116,8 +107,7 @@ class Trained:
         units = self._some(self.units(self.last), self.last)
         treated = self.schema.is_treated(features)
         rows = features[treated] if self.model.rows == "treated" else features
-        found = self.predict_stage(self.last.name, rows, units, quiet)
-        result = found.reindex(features.index)
+        result = self.predict_stage(self.last.name, rows, units, quiet).reindex(features.index)
         result[~treated.to_numpy()] = 0
         return result.astype(np.float32)
 
@@ -155,12 +145,9 @@ class Trained:
     def oof(
         self, variant: str | None = None, stage: str | None = None, selection: Selection | None = None
     ) -> pd.DataFrame:
-        """Out-of-fold predictions: the mean over seeds, for the rows covered so far.
+        """Out-of-fold predictions of a stage, by default the last: the mean over seeds, for the rows covered so far.
 
-        Args:
-            variant: name of another OOF stored beside the honest one.
-            stage: name of the stage; None: the last one.
-            selection: only its seeds and folds.
+        ``variant`` is the name of another OOF stored beside the honest one; ``selection`` narrows seeds and folds.
 
         Raises:
             StoreError: no such unit is finished.
@@ -229,7 +216,7 @@ class Trained:
         record = self.store.evidence()
         if record is None:
             return None
-        found = self._read(lambda: self.store.fits.load(record.evidence), "evidence")
+        found = self.store.fits.load(record.evidence)
         if not isinstance(found, TrainingEvidence):
             raise StoreError(f"{self.store.fits.path(record.evidence)}: holds no evidence; delete it and train again")
         return found
@@ -247,13 +234,12 @@ class Trained:
 
     def history(self) -> pd.DataFrame:
         """Learning curves, one row per epoch of every unit: stage, seed, fold, epoch, train_loss, valid_loss."""
-        rows = [
+        return pd.DataFrame(
             {"stage": stage.name, "seed": seed, "fold": fold, **row}
             for stage in self.stages.values()
             for seed, fold in self.units(stage)
             for row in self.store.unit_facts(stage.name, seed, fold).history
-        ]
-        return pd.DataFrame(rows)
+        )
 
     def cost(self, until: str | None = None) -> tuple[int, float]:
         """Number of finished units, and the seconds of each added up; up to the stage ``until``.
@@ -291,11 +277,7 @@ def _fits_the_model(path: Path) -> Iterator[None]:
 def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = None, whole: bool = True) -> Trained:
     """Open trained weights with the settings and the schema of their manifest.
 
-    Args:
-        name: name of the model, or its recipe.
-        weights: the weights folder.
-        runtime: device and precision of predictions.
-        whole: print a note where units of the plan are missing.
+    With ``whole`` a note is printed where units of the plan are missing.
 
     Raises:
         StoreError: there are no weights of that model, their settings are unknown to this version, or the recipe was
@@ -319,12 +301,13 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
         ) from None
     trained = Trained(model, Path(weights), config, schema, runtime, hold_out)
     trained.check_recipe()
+    asked = trained.runtime.precision
     for stage in trained.stages.values():
-        precisions = traits(stage.learner).precisions
-        if trained.runtime.precision not in precisions:
+        if asked not in (precisions := traits(stage.learner).precisions):
             known = ", ".join(each for each in precisions if each != "auto")
-            raise UserError(f"--precision {trained.runtime.precision}: {stage.name} of {model.name} has {known}")
+            raise UserError(f"--precision {asked}: {stage.name} of {model.name} has {known}")
     if whole and (missing := trained.missing_units()):
-        note = f"{model.name}: {missing} units of the plan are not trained; using those that are"
-        console.print(f"[yellow]{note}[/yellow]")
+        console.print(
+            f"[yellow]{model.name}: {missing} units of the plan are not trained; using those that are[/yellow]"
+        )
     return trained

@@ -39,12 +39,7 @@ class UnitResult:
 
 @dataclass
 class StoredUnit:
-    """A unit as read from disk.
-
-    Attributes:
-        fitted: the trained learner.
-        features: the pipeline that was fitted inside the unit; None where it has none.
-    """
+    """A unit as read from disk, see ``UnitResult``."""
 
     fitted: Fitted
     features: FeaturePipeline | None

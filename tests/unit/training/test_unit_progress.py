@@ -27,7 +27,7 @@ def test_a_unit_that_begins_twice_was_lost_with_its_worker(capsys):
     texts = " | ".join(bar.texts)
     for part in ("nn seed 1 fold 0 begins", "again, its worker was lost", "epoch 3/24 valid loss 0.25000", "0.12500"):
         assert part in texts
-    assert board.failed == 1 and "m nn:seed=1:fold=1 failed: the disk is full" in " ".join(
+    assert board.units.n_failed == 1 and "m nn:seed=1:fold=1 failed: the disk is full" in " ".join(
         capsys.readouterr().err.split()
     )
 
