@@ -82,17 +82,16 @@ class Comparison:
 
 
 def compare_model(name: str, data: Path, weights: Path, selection: Selection | None = None) -> list[Comparison]:
-    """Compare the finished units of a model with the winners' log.
+    """Compare the finished units of a model, any part of them, with the winners' log.
 
     Args:
         name: name of the model.
         data: folder of the competition's files, those the model was trained on.
-        weights: weights folder; any part of the model's units may be there.
+        weights: weights folder.
         selection: which units and stages; None: all that are finished.
 
     Returns:
-        one comparison for each logged loss with a finished unit here; empty if the winners' runs of this model left no
-        log.
+        one comparison for each logged loss with a finished unit here; none if the winners' runs of it left no log.
 
     Raises:
         UserError: the data are synthetic or not those of the weights, or no unit with a log is finished.

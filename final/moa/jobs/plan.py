@@ -82,11 +82,8 @@ class Plan:
 def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str = "cpu") -> list[ModelWork]:
     """The work of models, from the seconds of units in a weights folder, else from those that the package records.
 
-    Args:
-        models: the recipes.
-        weights: a weights folder; one unit of each stage is enough.
-        profile: of the settings; the package records seconds of "kaggle" alone.
-        device: "cpu": a unit on one core; "cuda": on a GPU.
+    One unit of each stage is enough. The package records seconds of the profile "kaggle" alone. A unit is one on one
+    core for the device "cpu", or on a GPU for "cuda".
 
     Raises:
         UserError: the seconds of a stage are not known.

@@ -25,21 +25,12 @@ from moa.weights.trained import open_trained
 
 
 def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runtime | None = None) -> Path:
-    """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights.
+    """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights, and return that folder.
 
     Of the data only the test features are read, and the sample submission where there is one. Where an assay of one's
     own has no test features, the OOF predictions are all that is written; ``Metadata_`` columns of the test features
-    are copied to ``samples.csv``.
-
-    Args:
-        name: name of the model.
-        data: folder of the data set.
-        weights: the weights folder.
-        out: folder for predictions.
-        runtime: device and precision of the test predictions; OOF predictions are always those of training.
-
-    Returns:
-        the model's folder in ``out``.
+    are copied to ``samples.csv``. The device and precision of ``runtime`` are those of the test predictions; OOF
+    predictions are always those of training.
     """
     trained = open_trained(name, weights, runtime)
     folder = out / name

@@ -16,10 +16,8 @@ from moa.progress import progress
 def retrieve(case: Case) -> pd.DataFrame:
     """Retrieval of mechanisms from the features, and from the predicted probabilities, by copairs.
 
-    Profiles are treatments: the median of their wells' features, and the mean of their probabilities.
-
-    Args:
-        case: what `moa.jobs.score_inputs` read; the compounds must be known.
+    Profiles are treatments: the median of their wells' features, and the mean of their probabilities. The compounds
+    must be known.
 
     Returns:
         one row per source ("features", or a prediction's name) and mechanism; see `moa.metrics.retrieval.retrieval`.

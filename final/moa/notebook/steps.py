@@ -12,15 +12,12 @@ from moa.features.pipeline import FeaturePipeline, Step
 
 @dataclass(frozen=True)
 class SeenStep:
-    """A step at work, as ``moa.plots.features.Seen``.
+    """A step at work; ``moa.plots.features.Seen`` describes ``name``, ``before``, ``after`` and ``kind``.
 
     Attributes:
-        name: of the step.
         does: its transformer, with its size.
         output: what becomes of its inputs, see ``moa.features.pipeline.Step``.
-        before: its inputs in a sample, shape (rows, columns).
-        after: its outputs, same rows, shape (rows, columns); no columns where it only drops some.
-        kind: "in place", "map", "clusters", "values", or "columns" for what has no picture.
+        kind: also "columns", for what has no picture.
         shape: of the whole sample after the step.
     """
 
@@ -34,12 +31,7 @@ class SeenStep:
 
 
 def feature_steps(pipeline: FeaturePipeline, rows: pd.DataFrame) -> list[SeenStep]:
-    """Apply a fitted pipeline to a sample, and keep what each step was given and what it made.
-
-    Args:
-        pipeline: the fitted pipeline.
-        rows: shape (rows, columns), indexed by sig_id, with the columns that the pipeline was fitted on.
-    """
+    """Apply a fitted pipeline to a sample, shape (rows, columns); keep what each step was given and what it made."""
     frame, seen = rows[pipeline.input_columns_], []
     for step in pipeline.fitted_:
         given = frame
