@@ -162,14 +162,15 @@ class Session:
         """
         if self.given_weights is not None:
             return self.given_weights
-        attached = self.attached or Path("/kaggle/input")
-        folders = sorted(folder for folder in _folders(attached) if WeightsFolder(folder).models())
-        own = attached.parent / "working" / "weights"
+        if self.attached is None:
+            raise UserError("give the weights folder: outside Kaggle none is looked for")
+        folders = sorted(folder for folder in _folders(self.attached) if WeightsFolder(folder).models())
+        own = self.attached.parent / "working" / "weights"
         if train is None and not folders:
             if own.is_dir():
                 return own
             raise UserError(
-                f"{attached}: holds no trained weights; attach a data set or the output of a training notebook"
+                f"{self.attached}: holds no trained weights; attach a data set or the output of a training notebook"
             )
         if train is None and len(folders) == 1:
             return folders[0]
