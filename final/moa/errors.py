@@ -73,12 +73,7 @@ class WriteError(UserError, OSError):
         return type(self), (self.path, self.reason, self.needed, self.free, self.partly, self.kept, self.errno)
 
     def during(self, kept: str, times: int = 1) -> WriteError:
-        """The same error within a larger task.
-
-        Args:
-            kept: what is kept, in words.
-            times: number of parts of this size that are still to be written.
-        """
+        """The same error in a larger task: ``kept`` says what is kept, ``times`` such parts are still to be written."""
         needed = self.needed and self.needed * times
         return WriteError(self.path, self.reason, needed, self.free, self.partly, kept, self.errno)
 

@@ -153,9 +153,7 @@ def _temporary(
 def replacing(path: Path, size: int | None = None) -> AbstractContextManager[Path]:
     """Yield a temporary path that replaces ``path`` if the block ends without an error.
 
-    Args:
-        path: the file.
-        size: its size in bytes, where it is known: a ``WriteError`` then says how much room is needed.
+    Where the ``size`` in bytes is known, a ``WriteError`` says how much room is needed.
 
     Raises:
         WriteError: the disk is full, or the folder read-only.

@@ -134,12 +134,8 @@ def pool(
     """Processes that compute pieces of work; gives the function that submits one.
 
     They end with the block; at once, in the middle of their pieces, where it raises an error or this process is killed.
-
-    Args:
-        prepare: see ``Streams.stream``.
-        work: see ``Streams.stream``.
-        count: number of processes.
-        on_report: receives what pieces ``report``, in a thread of this process.
+    ``prepare`` and ``work`` are as for ``Streams.stream``; ``on_report`` receives what pieces ``report``, in a thread
+    of this process.
     """
     context = multiprocessing.get_context("spawn")  # a fork of a process that has run torch's threads can hang
     # Processes end when the other end of this pipe is closed, also because this process was killed. An Event would not
@@ -187,11 +183,8 @@ def as_finished(
 ) -> Generator[tuple[Item, Result], None, None]:
     """Keep ``count`` items in flight, and yield each with its result as it is finished.
 
-    Args:
-        submit: begins an item.
-        items: may be lazy, no more are drawn than are in flight.
-        count: number of items in flight.
-        running: what is in flight, also after an error; empty at first.
+    Items may be lazy, no more are drawn than are in flight. ``running``, empty at first, holds what is in flight, also
+    after an error.
     """
     items = iter(items)
     running = {} if running is None else running

@@ -53,11 +53,9 @@ class TimeLeft:
         return time.monotonic() - self._started
 
     def update(self, share: float, bound: bool = False) -> None:
-        """Note how much is done; a share that has not grown changes nothing.
+        """Note the share of the work that is done, in [0, 1]; one that has not grown changes nothing.
 
-        Args:
-            share: share of the work that is done, in [0, 1].
-            bound: the rest may end before all of the work is done.
+        ``bound`` says that the rest may end before all of the work is done.
         """
         if share <= self._share:
             return

@@ -7,13 +7,9 @@ from typing import Any
 
 
 def listed(items: Iterable[Any], most: int = 3, joint: str = ", ", count: int | None = None) -> str:
-    """The first items, and the number of the others: "a, b, c and 4 more".
+    """The first ``most`` items, with ``joint`` between them, and the number of the others: "a, b, c and 4 more".
 
-    Args:
-        items: what to name.
-        most: number of items to name.
-        joint: what stands between them.
-        count: number of all items, where ``items`` are only the first.
+    ``count`` is the number of all items, where ``items`` are only the first.
     """
     items = list(items)
     rest = (len(items) if count is None else count) - most

@@ -140,9 +140,8 @@ class _Reader:
 
     def labels(self, name: str, features: pd.DataFrame | None) -> pd.DataFrame | None:
         """A table of labels, checked."""
-        table = self.read(name, (SIG_ID,))
         targets = self.schema.targets if name == TRAIN_SCORED else self.schema.nonscored
-        return check_labels(name, self._plain(name, table), targets, features, self.problems, self.schema)
+        return check_labels(name, self._plain(name), targets, features, self.problems, self.schema)
 
     def drugs(self, features: pd.DataFrame | None) -> pd.Series | None:
         """The table of compounds, checked."""
@@ -150,8 +149,7 @@ class _Reader:
             needed = "only the models on drug-aware folds (new CV), and folds that hold out compounds, need it"
             self.problems.append(f"{self.folder / TRAIN_DRUG}: missing; {needed}")
             return None
-        table = self.read(TRAIN_DRUG, (SIG_ID, "drug_id"))
-        return check_drugs(TRAIN_DRUG, self._plain(TRAIN_DRUG, table), features, self.problems)
+        return check_drugs(TRAIN_DRUG, self._plain(TRAIN_DRUG, (SIG_ID, "drug_id")), features, self.problems)
 
     def wells(self) -> pd.DataFrame | None:
         """The table of wells, by sig_id; None where there is none."""
@@ -165,11 +163,11 @@ class _Reader:
 
     def sample(self, test: pd.DataFrame | None, targets: list[str] | None) -> pd.DataFrame | None:
         """The sample submission, checked; None where it is missing or has other rows."""
-        table = self.read(SAMPLE_SUBMISSION, (SIG_ID,), optional=True)
-        return check_sample(self._plain(SAMPLE_SUBMISSION, table), test, targets, self.problems)
+        return check_sample(self._plain(SAMPLE_SUBMISSION, optional=True), test, targets, self.problems)
 
-    def _plain(self, name: str, table: pd.DataFrame | None) -> pd.DataFrame | None:
-        """A table without a saved index and without metadata."""
+    def _plain(self, name: str, text: Sequence[str] = (SIG_ID,), optional: bool = False) -> pd.DataFrame | None:
+        """A table as from `read`, without a saved index and without metadata."""
+        table = self.read(name, text, optional)
         return None if table is None else set_aside(name, table, (), self.problems)[0]
 
     def finish(self) -> None:
@@ -237,10 +235,8 @@ def load_dataset(
 def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:
     """Read and check one features file, for example of new plates.
 
-    Args:
-        path: csv (may be packed) or parquet with sig_id and the columns ``schema.features``, in any order; at least one
-            row.
-        schema: columns that the file must have.
+    The file at ``path`` is csv, which may be packed, or parquet. It has sig_id and the columns of the assay ``schema``,
+    in any order, and at least one row.
 
     Returns:
         columns ``schema.features``, indexed by sig_id; shape (rows, 875) for the competition.

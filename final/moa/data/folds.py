@@ -140,14 +140,8 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     not in the training data, so folds that hold out whole drugs measure what the leaderboard measures. Drugs with many
     rows are assumed to be in the test set too, so their rows are stratified one by one.
 
-    Args:
-        y: 0/1 targets, shape (rows, targets), indexed by sig_id.
-        drugs: drug_id of these rows, indexed by sig_id.
-        n_splits: number of folds.
-        seed: of the draws.
-
-    Returns:
-        fold numbers 0 … n_splits-1, indexed like ``y``.
+    ``y`` with ``n_splits`` and ``seed`` are as for `multilabel_folds`, and so is what it returns. ``drugs`` holds the
+    drug_id of each row, indexed by sig_id.
 
     Raises:
         UserError: a row has no drug_id.

@@ -108,15 +108,10 @@ class HoldOut(BaseModel):
         return cls(columns=columns, parts=parts, n_splits=n_splits, seed=None if drawn else 0)
 
     def assign(self, data: Dataset, index: pd.Index, seed: int = 0) -> Held:
-        """The folds of training rows.
+        """The folds of those training rows whose sig_ids are in ``index``.
 
-        Treated rows are split by their columns. Controls have no mechanism that could be held out: their rows are
-        spread over the folds.
-
-        Args:
-            data: the data set; only its treated rows decide the folds.
-            index: sig_ids of the rows wanted, some or all of the training rows.
-            seed: the model's seed, used if the scheme has no seed.
+        Treated rows are split by their columns, and they alone decide the folds. Controls have no mechanism that could
+        be held out: their rows are spread over the folds. The model's ``seed`` is used if the scheme has none.
         """
         import numpy as np
         import pandas as pd

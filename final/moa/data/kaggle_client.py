@@ -11,9 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import IO
 
 from moa.errors import UserError
 
@@ -45,8 +44,13 @@ class KaggleClient:
         Returns:
             its status, and what it printed: refusals of the server go to stdout or to stderr, depending on its version.
         """
+        command = [self.path, *arguments]
         with tempfile.TemporaryFile() as messages:
-            process = self._start(arguments, messages)
+            try:
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=subprocess.STDOUT)
+            except OSError as error:
+                text = f"{self.path}: cannot be run ({error.strerror}); reinstall it"
+                raise UserError(self._words(text, ", ")) from None
             try:
                 while watch is not None and process.poll() is None:
                     watch()
@@ -76,14 +80,6 @@ class KaggleClient:
             return UserError(self._words(self._credentials()))
         message = f"the kaggle client failed ({lines[-1] if lines else 'no message'}); try again"
         return UserError(self._words(message, ", "))
-
-    def _start(self, arguments: Sequence[str], messages: IO[bytes]) -> subprocess.Popen[bytes]:
-        command = [self.path, *arguments]
-        try:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=subprocess.STDOUT)
-        except OSError as error:
-            text = f"{self.path}: cannot be run ({error.strerror}); reinstall it"
-            raise UserError(self._words(text, ", ")) from None
 
     def _credentials(self) -> str:
         """What to do where Kaggle does not accept the credentials; clients before 2.0 know no tokens."""

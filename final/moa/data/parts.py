@@ -35,21 +35,13 @@ _LONGEST_HEADER = 2**24
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of a features file.
+    """Some rows of a features file."""
 
-    Attributes:
-        number: from 0.
-        first: line number of the first row in a csv file, whose header is line 1; in a parquet file its row number.
-        content: csv text below a copy of the header, or an Arrow stream.
-        parquet: whether the file is a parquet file.
-        size: MiB of the file that these rows take; estimated for a parquet file.
-    """
-
-    number: int
-    first: int
-    content: bytes
-    parquet: bool
-    size: float
+    number: int  # from 0
+    first: int  # line number of the first row in a csv file, whose header is line 1; in a parquet file its row number
+    content: bytes  # csv text below a copy of the header, or an Arrow stream
+    parquet: bool  # whether the file is a parquet file
+    size: float  # MiB of the file that these rows take; estimated for a parquet file
 
     @property
     def digest(self) -> str:
@@ -71,19 +63,11 @@ def read_parts(features: Path, rows_at_a_time: int) -> Iterator[Part]:
 
 
 class Parsed(NamedTuple):
-    """The rows of a part.
+    """The rows of a part, as from ``moa.data.dataset.read_features``, then ``Metadata_`` columns as text."""
 
-    Attributes:
-        rows: as from ``moa.data.dataset.read_features``, then ``Metadata_`` columns as text; None where there are
-            problems.
-        problems: with their places in the whole file.
-        notes: on columns that are set aside.
-        unusual: counts of unusual values.
-    """
-
-    rows: pd.DataFrame | None
-    problems: list[str]
-    notes: list[str]
+    rows: pd.DataFrame | None  # None where there are problems
+    problems: list[str]  # with their places in the whole file
+    notes: list[str]  # on columns that are set aside
     unusual: Unusual
 
 

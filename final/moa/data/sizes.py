@@ -32,26 +32,17 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Limit:
-    """A mark in the type of a field: its number shrinks with the data.
+    """A mark in the type of a field: its number shrinks with the data."""
 
-    Attributes:
-        most: largest value, from the number of training rows and of feature columns.
-        groups: "genes" or "cells" where the number belongs to a feature group; see ``setting_of``.
-    """
-
-    most: Callable[[int, int], int]
-    groups: str | None = None
+    most: Callable[[int, int], int]  # largest value, from the number of training rows and of feature columns
+    groups: str | None = None  # "genes" or "cells" where the number belongs to a feature group; see ``setting_of``
 
 
 @dataclass(frozen=True)
 class Averaging:
-    """A mark in the type of a field: the weight of a batch in a moving average rises where an epoch has few batches.
+    """A mark in the type of a field: the weight of a batch in a moving average rises where an epoch has few batches."""
 
-    Attributes:
-        batch_size: name of the field with the rows of a batch, in the same part of the configuration.
-    """
-
-    batch_size: str
+    batch_size: str  # name of the field with the rows of a batch, in the same part of the configuration
 
 
 MOMENTUM, GHOST_MOMENTUM = Averaging("batch_size"), Averaging("virtual_batch_size")

@@ -45,21 +45,13 @@ _NONSCORED_WITH_FAMILY = 0.5
 
 @dataclass(frozen=True)
 class Drugs:
-    """Drugs with their targets; the first ``n_train`` are those of the training rows.
+    """Drugs with their targets; the first ``n_train`` are those of the training rows."""
 
-    Attributes:
-        rows: number of training rows of each training drug.
-        n_large: the first so many drugs are the positive controls.
-        labels: 0/1, shape (drugs, scored + nonscored targets), columns in the order of the files.
-        family: family of each target, shape (targets,).
-        rank: rank of each target by its number of drugs, shape (targets,), scored and nonscored apart.
-    """
-
-    rows: np.ndarray
-    n_large: int
-    labels: np.ndarray
-    family: np.ndarray
-    rank: np.ndarray
+    rows: np.ndarray  # number of training rows of each training drug
+    n_large: int  # the first so many drugs are the positive controls
+    labels: np.ndarray  # 0/1, shape (drugs, scored + nonscored targets), columns in the order of the files
+    family: np.ndarray  # family of each target, shape (targets,)
+    rank: np.ndarray  # rank of each target by its number of drugs, shape (targets,), scored and nonscored apart
 
     @property
     def n_train(self) -> int:

@@ -17,6 +17,7 @@ from moa.data.feature_names import competition_features
 from moa.data.schema import N_NONSCORED, N_SCORED
 from moa.data.synthetic_drugs import Drugs
 from moa.data.synthetic_response import N_GENES, Actions, Response, Settings
+from moa.data.wells import format_well
 from moa.errors import UserError
 from moa.files import replacing
 
@@ -88,7 +89,7 @@ def _wells(drug: np.ndarray, names: list[str]) -> pd.DataFrame:
     """The column fields of the GCT file, indexed by the wells' names."""
     treated, doses = drug >= 0, np.array(list(DOSES))
     compound, dose = np.divmod(np.maximum(drug, 0), len(doses))
-    places = [f"{chr(65 + number // _COLUMNS)}{number % _COLUMNS + 1:02d}" for number in range(len(drug))]
+    places = [format_well(*divmod(number, _COLUMNS)) for number in range(len(drug))]
     table = pd.DataFrame(
         {
             "det_plate": "SYNTHETIC_A375_24H_X1",

@@ -67,17 +67,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Actions:
-    """What each drug does.
+    """What each drug does."""
 
-    Attributes:
-        direction: of the programs' change, shape (drugs, programs); of length about 1.
-        activity: how strongly the drug acts, shape (drugs,).
-        toxicity: how much it kills at an activity of 1, shape (drugs,).
-    """
-
-    direction: np.ndarray
-    activity: np.ndarray
-    toxicity: np.ndarray
+    direction: np.ndarray  # of the programs' change, shape (drugs, programs); of length about 1
+    activity: np.ndarray  # how strongly the drug acts, shape (drugs,)
+    toxicity: np.ndarray  # how much it kills at an activity of 1, shape (drugs,)
 
     @classmethod
     def draw(cls, rng: np.random.Generator, drugs: Drugs, scale: np.ndarray, settings: Settings) -> Actions:
@@ -122,25 +116,15 @@ def _acting_targets(rng: np.random.Generator, drugs: Drugs, settings: Settings) 
 
 @dataclass(frozen=True)
 class Response:
-    """How features respond to programs and to killing, and the actions of the drugs.
-
-    Attributes:
-        settings: sizes of effects and of noise.
-        actions: of the drugs.
-        scale: standard deviation of directions by program, shape (programs,); of length 1.
-        effects: change of genes, then cells, by a program, shape (programs, features).
-        stress: response of genes to killing, shape (genes,).
-        sensitivity: of cell lines to killing, shape (cells,); about 1.
-        noise: standard deviation of each feature's own noise, shape (features,).
-    """
+    """How features respond to programs and to killing, and the actions of the drugs."""
 
     settings: Settings
     actions: Actions
-    scale: np.ndarray
-    effects: np.ndarray
-    stress: np.ndarray
-    sensitivity: np.ndarray
-    noise: np.ndarray
+    scale: np.ndarray  # standard deviation of directions by program, shape (programs,); of length 1
+    effects: np.ndarray  # change of genes, then cells, by a program, shape (programs, features)
+    stress: np.ndarray  # response of genes to killing, shape (genes,)
+    sensitivity: np.ndarray  # of cell lines to killing, shape (cells,); about 1
+    noise: np.ndarray  # standard deviation of each feature's own noise, shape (features,)
 
     @classmethod
     def draw(cls, rng: np.random.Generator, drugs: Drugs, settings: Settings | None = None) -> Response:
@@ -165,11 +149,7 @@ class Response:
     def features(self, rng: np.random.Generator, drug: np.ndarray, time: np.ndarray, dose: np.ndarray) -> np.ndarray:
         """Genes, then cells, of wells, shape (wells, features), float32.
 
-        Args:
-            rng: source of the wells' noise.
-            drug: of each well; -1 for controls.
-            time: of each well, as its place in ``CP_TIMES``.
-            dose: of each well, as its place in ``CP_DOSES``.
+        ``drug`` is -1 for controls, ``time`` and ``dose`` are the places of each well in ``CP_TIMES`` and ``CP_DOSES``.
         """
         active = self._activity(rng, drug, time, dose)
         values = self._noise(rng, len(drug))

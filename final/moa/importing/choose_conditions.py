@@ -27,17 +27,11 @@ _COLUMNS = {"dose": CP_DOSE, "time": CP_TIME}
 
 @dataclass(frozen=True)
 class Conditions:
-    """Conditions of an assay and their values.
-
-    Attributes:
-        conditions: as ``Assay`` takes them.
-        table: their columns, indexed as the wells; numbers (NaN in controls) or text.
-        complete: True for wells that have all of them, shape (wells,).
-    """
+    """Conditions of an assay and their values."""
 
     conditions: tuple[Condition, ...]
-    table: pd.DataFrame
-    complete: np.ndarray
+    table: pd.DataFrame  # their columns, indexed as the wells; numbers (NaN in controls) or text
+    complete: np.ndarray  # True for wells that have all of them, shape (wells,)
 
 
 def choose_conditions(profiles: Profiles, design: Design, options: ImportOptions, notes: Notes) -> Conditions:

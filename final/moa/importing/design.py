@@ -62,17 +62,11 @@ class Design:
 
 @dataclass(frozen=True)
 class Plates:
-    """Plates that can be compared with others: read, joined with their tables, normalised and complete.
+    """Plates that can be compared with others: read, joined with their tables, normalised and complete."""
 
-    Attributes:
-        profiles: without missing values.
-        design: what was done to the same wells.
-        z_scores: whether the values are z-scores of expression.
-    """
-
-    profiles: Profiles
-    design: Design
-    z_scores: bool
+    profiles: Profiles  # without missing values
+    design: Design  # of the same wells
+    z_scores: bool  # whether the values are z-scores of expression
 
 
 def with_places(profiles: Profiles, options: ImportOptions, notes: Notes) -> Profiles:

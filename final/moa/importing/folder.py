@@ -51,16 +51,10 @@ _AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Imported:
-    """A folder that was written.
-
-    Attributes:
-        folder: its path.
-        counts: what it holds, as (name, value) for display.
-        notes: what was guessed, dropped and set aside.
-    """
+    """A folder that was written."""
 
     folder: Path
-    counts: list[tuple[str, str]]
+    counts: list[tuple[str, str]]  # what it holds, as (name, value) for display
     notes: Notes
 
 

@@ -109,19 +109,12 @@ def landmarks(fields: pd.DataFrame, options: ImportOptions, notes: Notes) -> np.
 
 @dataclass(frozen=True)
 class Matched:
-    """How wanted features were found in a file.
+    """How wanted features were found in a file."""
 
-    Attributes:
-        columns: the file's feature of each wanted feature that was found, in the wanted order.
-        by: the number of features found by each kind of id, in the order in which they were tried.
-        missing: wanted features that were not found.
-        left_over: features of the file that are not wanted.
-    """
-
-    columns: dict[str, str]
-    by: dict[str, int]
-    missing: list[str]
-    left_over: list[str]
+    columns: dict[str, str]  # the file's feature of each wanted feature that was found, in the wanted order
+    by: dict[str, int]  # the number of features found by each kind of id, in the order in which they were tried
+    missing: list[str]  # wanted features that were not found
+    left_over: list[str]  # features of the file that are not wanted
 
 
 def match_features(wanted: pd.DataFrame, found: pd.DataFrame) -> Matched:

@@ -36,15 +36,10 @@ _BROAD = re.compile(r"^(BRD[A-Z]\d{8})\d*$")
 
 @dataclass(frozen=True)
 class Labels:
-    """Mechanisms of wells.
+    """Mechanisms of wells."""
 
-    Attributes:
-        table: 0/1, uint8, shape (wells, targets), indexed as the wells; controls are 0.
-        known: True for controls and for wells whose mechanism is known, shape (wells,).
-    """
-
-    table: pd.DataFrame
-    known: np.ndarray
+    table: pd.DataFrame  # 0/1, uint8, shape (wells, targets), indexed as the wells; controls are 0
+    known: np.ndarray  # True for controls and for wells whose mechanism is known, shape (wells,)
 
 
 def name_key(text: object) -> str:

@@ -14,17 +14,11 @@ KINDS = GUESSED, DROPPED, ASIDE, NOTED = "guessed", "dropped", "set aside", "not
 
 @dataclass(frozen=True)
 class Note:
-    """One thing the user should know.
+    """One thing the user should know."""
 
-    Attributes:
-        kind: one of ``KINDS``.
-        text: a sentence without its full stop.
-        items: all wells, features or compounds that it is about.
-    """
-
-    kind: str
-    text: str
-    items: tuple[str, ...] = ()
+    kind: str  # one of ``KINDS``
+    text: str  # a sentence without its full stop
+    items: tuple[str, ...] = ()  # all wells, features or compounds that it is about
 
     def line(self, shown: int = 3) -> str:
         """The note in one line, naming at most ``shown`` items."""

@@ -11,15 +11,10 @@ def shuffled_labels(y: pd.DataFrame, compounds: pd.Series | None, seed: int) -> 
 
     Rows of a compound keep labels of one compound, as in the data: rows shuffled one by one would make a control that
     is too easy to beat. Where the two compounds have different numbers of rows, the labels of the other one are
-    repeated or cut off.
-
-    Args:
-        y: 0/1 labels, shape (rows, targets).
-        compounds: compound of each row, indexed as ``y``; None: each row is a compound of its own.
-        seed: of the draw.
+    repeated or cut off. Without ``compounds`` each row is a compound of its own.
 
     Returns:
-        labels of the same shape, rows and columns.
+        labels with the rows and columns of ``y``, shape (rows, targets).
     """
     rng = np.random.default_rng(seed)
     if compounds is None:

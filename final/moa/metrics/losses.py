@@ -46,11 +46,7 @@ def align(frame: pd.DataFrame, index: pd.Index, columns: pd.Index, what: str) ->
 
 
 def check_probabilities(frame: pd.DataFrame, what: str) -> None:
-    """Check that every cell is a probability.
-
-    Args:
-        frame: shape (rows, targets), indexed by sig_id.
-        what: the table's name in error messages.
+    """Check that every cell of ``frame``, shape (rows, targets), is a probability; ``what`` names it in messages.
 
     Raises:
         UserError: a cell is missing, infinite or outside [0, 1]; names the first such cell.
@@ -82,14 +78,10 @@ def align_treated(treated: pd.Series, index: pd.Index) -> pd.Series:
 
 
 def cell_log_loss(positive: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Binary log loss of each cell, natural logarithm: the metric before any mean is taken.
+    """Binary log loss of each cell in nats (natural logarithm), float64: the metric before any mean is taken.
 
-    Args:
-        positive: bool labels, any shape.
-        probability: float64 probabilities of the same shape; clipped to [1e-15, 1 - 1e-15].
-
-    Returns:
-        losses in nats, float64, same shape.
+    ``positive`` are bool labels of any shape, ``probability`` is float64 of the same shape, as is the result; it is
+    clipped to [1e-15, 1 - 1e-15].
     """
     probability = np.clip(probability, CLIP, 1.0 - CLIP)
     return -np.log(np.where(positive, probability, 1.0 - probability))  # one logarithm per cell
@@ -175,14 +167,10 @@ def treated_to_all(loss: float, n_treated: int, n_all: int) -> float:
 
 
 def prevalence_baseline(y_train: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
-    """The best constant prediction, a baseline for every model: each target's mean in ``y_train``.
+    """The best constant prediction, a baseline for every model: each target's mean, for each sig_id of ``index``.
 
-    Args:
-        y_train: 0/1 labels, shape (rows, targets); give only treated rows in order to predict treated rows.
-        index: sig_ids to predict.
-
-    Returns:
-        Probabilities, float64, shape (len(index), targets).
+    The mean is that of the 0/1 labels ``y_train``, shape (rows, targets); give only treated rows in order to predict
+    treated rows. The result is float64, shape (len(index), targets).
 
     Raises:
         UserError: ``y_train`` has no rows.
@@ -196,16 +184,10 @@ def prevalence_baseline(y_train: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
 def bootstrap_interval(
     values: np.ndarray, groups: np.ndarray | None = None, replicates: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean over rows; rows, or whole groups, are drawn with replacement.
+    """The ends of the 95 % percentile bootstrap interval of the mean of ``values``, shape (rows,).
 
-    Args:
-        values: shape (rows,).
-        groups: one label per row, such as its drug, if rows of a group are alike; shape (rows,).
-        replicates: number of draws.
-        seed: of the draws.
-
-    Returns:
-        the lower and the upper end.
+    Rows are drawn with replacement ``replicates`` times, with the ``seed``; or whole ``groups``, one label per row,
+    such as its drug, if rows of a group are alike.
     """
     codes = np.arange(len(values)) if groups is None else pd.factorize(groups)[0]
     sums, sizes = np.bincount(codes, values), np.bincount(codes)
