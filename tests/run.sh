@@ -17,8 +17,8 @@ checking=$!
 trap 'kill "$checking" 2>/dev/null || true; rm -f "$types"' EXIT
 
 status=0
-# One process per core, of one thread each. A process that has finished takes over tests that wait for another.
-python -m pytest -n auto --maxprocesses 8 --dist worksteal "$@" || status=$?
+# One process per core, of one thread each, takes one file of tests after another; tests/conftest.py says which first.
+python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 wait "$checking" || status=1
 cat "$types"
 exit "$status"

@@ -16,7 +16,8 @@ from support import TESTS
 
 #: Parts of the package that neither make the demo's data nor train on them.
 OTHERS = ("blending", "importing", "kaggle", "notebook", "plots", "reporting")
-_DAYS = 7
+#: So many folders are kept, and those that were used within so many hours.
+_KEPT, _HOURS = 4, 3
 
 
 def kept_folder(temporary: Path) -> Path:
@@ -47,6 +48,7 @@ def trained_by() -> str:
 
 
 def _forget_old(place: Path) -> None:
-    for folder in place.iterdir():
-        if time.time() - folder.stat().st_mtime > _DAYS * 86400:
+    used = sorted(((folder.stat().st_mtime, folder) for folder in place.iterdir()), reverse=True)
+    for when, folder in used[_KEPT:]:
+        if time.time() - when > _HOURS * 3600:
             shutil.rmtree(folder, ignore_errors=True)
