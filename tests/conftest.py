@@ -21,15 +21,33 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _PATHS))
 
 #: Files of tests that take long. Processes take them first, in this order: short ones even out the end of a run. The
 #: second file does not wait for the models that the first one trains.
-LONG = """
-integration/test_notebooks integration/test_pages_run integration/test_resume integration/test_real_training
-integration/test_cluster integration/test_plates integration/test_classifier integration/test_leakage
-integration/test_bench integration/test_kaggle_package integration/test_prediction integration/test_any_assay
-unit/features/test_umap cli/test_stopping integration/test_wheel unit/training/test_processes
-unit/learners/deepinsight/test_resume integration/test_assay_notebook integration/test_training
-integration/test_plate_page unit/models/test_naive_features cli/test_commands integration/test_laboratory
-integration/test_report cli/test_imports
-""".split()
+LONG = [
+    "integration/test_notebooks",
+    "integration/test_pages_run",
+    "integration/test_resume",
+    "integration/test_real_training",
+    "integration/test_cluster",
+    "integration/test_plates",
+    "integration/test_classifier",
+    "integration/test_leakage",
+    "integration/test_bench",
+    "integration/test_kaggle_package",
+    "integration/test_prediction",
+    "integration/test_any_assay",
+    "unit/features/test_umap",
+    "cli/test_stopping",
+    "integration/test_wheel",
+    "unit/training/test_executors_in_processes",
+    "unit/learners/deepinsight/test_resume",
+    "integration/test_assay_notebook",
+    "integration/test_training",
+    "integration/test_plate_page",
+    "unit/models/test_naive_features",
+    "cli/test_commands",
+    "integration/test_laboratory",
+    "integration/test_report",
+    "cli/test_imports",
+]
 
 
 def pytest_collection_modifyitems(items):
