@@ -9,25 +9,12 @@ from typing import Annotated
 
 import typer
 
-from moa.cli import (
-    ablations,
-    blends,
-    compare,
-    data,
-    data_import,
-    kaggle,
-    models,
-    notebooks,
-    plan,
-    report,
-    score,
-    weights,
-)
+from moa.cli import ablations, blends, compare, data, kaggle, models, notebooks, plan, report, score, weights
 from moa.cli.console import run
 from moa.cli.inference import inference_app
 from moa.version import __version__
 
-__all__ = ["app", "data_import", "inference_app", "main"]
+__all__ = ["app", "inference_app", "main"]
 
 app = typer.Typer(
     help="Mechanisms of Action prediction: the winning Kaggle solution, from data to submission.csv.",

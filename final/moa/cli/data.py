@@ -1,4 +1,4 @@
-"""``moa data``: download, generate and check the competition's files."""
+"""``moa data``: download, generate and check the competition's files, and import a laboratory's own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import typer
 from rich.markup import escape
 
 from moa.cli.console import group, out, text_table
+from moa.cli.expansion import expanded
 from moa.cli.options import DataDir, folders
 from moa.cli.stopping import on_stop
+from moa.importing.options import ImportOptions
 
 app = group("Download, generate and check the competition's files.")
 
@@ -95,3 +97,32 @@ def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the fi
     on_stop(f"nothing was changed in {folder}; run the same command again")
     download(folder)
     out.print(f"{folder}: holds the competition's files; now run: moa data check {folder}")
+
+
+@app.command("import")
+@expanded
+def data_import(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="GCT, GCTX, csv, tsv, parquet or .h5ad, also gzipped; several plates at once."),
+    ],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    options: ImportOptions,
+) -> None:
+    """Make a data folder of plates as they come from the laboratory: L1000, Cell Painting, or any other assay.
+
+    What was guessed, dropped and set aside is printed, and stored in the folder (import.txt, import.json).
+
+    **moa data import plate.gct --moa repurposing_drugs.txt --out data/my-assay**
+
+    **moa data import profiles.csv.gz --wells platemap.csv --moa mechanisms.csv --out data/screen**
+    """
+    from moa.importing.import_plates import import_plates
+
+    result = import_plates(files, out_dir, options)
+    table = text_table(escape(f"{result.folder}: imported"))
+    for what, value in result.counts:
+        table.add_row(what, value)
+    out.print(table)
+    for line in result.notes.lines():
+        out.print(line, markup=False, highlight=False, soft_wrap=True)

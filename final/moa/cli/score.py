@@ -83,7 +83,7 @@ def score(
     from moa.data.schema import TRAIN_FEATURES
     from moa.jobs.score import score, write_scores
     from moa.jobs.score_inputs import read_files, read_models
-    from moa.jobs.score_retrieval import retrieve
+    from moa.jobs.score_treatments import retrieve
 
     where = place.find()
     if models:

@@ -10,7 +10,7 @@ read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,13 @@ from moa.blending.blend import BlendSpec, effective_weights
 from moa.blending.explained import PlateResult
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
-from moa.data.parts import Part, SeenIds, file_size, id_hashes, read_parts
+from moa.data.csv_files import METADATA
+from moa.data.parts import Part, SeenIds, file_size, id_hashes, is_features_file, read_parts
 from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
+from moa.data.stored_tables import write_table
 from moa.errors import DataError, UserError
 from moa.files import digest, ensure_writable
-from moa.jobs.laboratory_files import as_features_file
 from moa.jobs.options import PlateOptions
 from moa.jobs.plate_parts import EXPLAINED, TABLES, FoundPart, PartPredictor, PartsFolder, predict_part
 from moa.jobs.predict import trained_members
@@ -79,7 +80,7 @@ def predict_plates(
     schema = _shared_schema(models)
     for model in models:
         model.evidence()  # the page needs it at the end: what is wrong with it is reported before the work
-    with as_features_file(features, models[0], Path(out), options) as source:
+    with _as_features_file(features, models[0], Path(out), options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
         top, rows = options.top, options.rows_at_a_time
         settings = (spec.model_dump(mode="json"), top, rows, runtime.precision, runtime.device, EXPLAINED)
@@ -106,6 +107,38 @@ def predict_plates(
     described = any(model.familiarity() is not None for model in models)
     far = run.far if described else None
     return PlateResult(features.name, spec, Path(out), files, run.rows, far, absent, explained)
+
+
+@contextmanager
+def _as_features_file(features: Path, trained: Trained, out: Path, options: PlateOptions) -> Iterator[Path]:
+    """A file with sig_id and the columns that a model takes, for as long as it is predicted.
+
+    A features file of this project is yielded as it is. Any other (GCT, GCTX, profiles, AnnData) is read as for
+    `moa data import`, its features are matched to the model's, and what was guessed and left over is printed; the rows
+    lie in a hidden file of ``out`` until the block ends, with what is known of the wells as ``Metadata_`` columns.
+
+    Raises:
+        UserError: the file cannot be read, or lacks what the model takes.
+    """
+    if is_features_file(features, trained.schema):
+        if options.of_laboratory:
+            raise UserError(f"{features.name}: has a sig_id already; options of a laboratory's file do not apply")
+        yield features
+        return
+    from moa.importing.for_model import read_for_model  # h5py and the readers take a second to import
+
+    rows = read_for_model([features], trained.schema, trained.identities(), options.importing, options.fill_missing)
+    for note in rows.notes:
+        console.print(f"[yellow]{note.line()}[/yellow]", highlight=False, soft_wrap=True)
+    wells = rows.wells.drop(columns=[column for column in rows.wells if column in rows.features])
+    wells = wells.rename(columns=lambda name: name if name.startswith(METADATA) else f"{METADATA}{name}")
+    wells = wells.loc[:, ~wells.columns.duplicated()].astype("string")
+    hidden = out / ".plate.parquet"
+    write_table(hidden, rows.features.join(wells))
+    try:
+        yield hidden
+    finally:
+        hidden.unlink(missing_ok=True)
 
 
 def _shared_schema(models: list[Trained]) -> Assay:
