@@ -23,8 +23,9 @@ from moa.jobs.fitting import fit_models, held_columns
 from moa.jobs.options import DeviceOptions
 from moa.learners.runtime import Runtime
 from moa.models.base import Recipe
+from moa.training.runner import Runner
 from moa.training.unit_progress import Silent
-from moa.weights.trained import Trained, open_trained
+from moa.weights.trained import open_trained
 
 #: Fewest training rows: below, no familiarity can be fitted.
 LEAST_ROWS = 10
@@ -103,8 +104,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         try:
-            frame = self._frame(X, fitted=True)
-            found = self._trained().predict(frame, quiet=True).to_numpy(np.float64)
+            trained = open_trained(self._recipe(), self._weights, self._runtime, whole=False)
+            found = trained.predict(self._frame(X), quiet=True).to_numpy(np.float64)
         except UserError as error:
             raise ValueError(str(error)) from error
         if self.n_outputs_ > 1 or self._multilabel:
@@ -135,9 +136,9 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         self._folder = _temporary_folder() if self.weights is None else None
         columns = held_columns(None, self._assay)
         (fitted,) = fit_models([recipe], {recipe.name: config}, data, columns, quiet=True).values()
-        runner = fitted.runner(self._weights, self.profile, self._assay, self._runtime, watch=Silent())
-        runner.train_units(data)
-        self.oof_ = runner.trained.oof().reindex(frame.index).to_numpy()
+        trained = fitted.trained(self._weights, self._assay, self._runtime)
+        Runner(trained, self.profile, watch=Silent()).train_units(data)
+        self.oof_ = trained.oof().reindex(frame.index).to_numpy()
         return self
 
     def _assay_of(self, X: Any) -> Assay | None:
@@ -162,7 +163,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             self._assay, self._own = assay.model_copy(update=changes), True
             self.feature_names_in_ = np.array(assay.features, dtype=object)
             self.n_features_in_ = len(assay.features)
-            frame = self._frame(X, fitted=True)
+            frame = self._frame(X)
             labels = np.asarray(y)
             if len(labels) != len(frame):
                 raise UserError(f"y: {len(labels)} rows of labels for {len(frame)} rows of features")
@@ -188,10 +189,10 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         self.targets_ = names
         return pd.DataFrame(labels.astype(np.uint8), rows, names)
 
-    def _frame(self, X: Any, fitted: bool) -> pd.DataFrame:
+    def _frame(self, X: Any) -> pd.DataFrame:
         """Rows to predict, as a frame of the assay's columns."""
         if not self._own:
-            return self._rows(validate_data(self, X, dtype=np.float64, reset=not fitted))
+            return self._rows(validate_data(self, X, dtype=np.float64, reset=False))
         if not isinstance(X, pd.DataFrame):
             raise UserError(f"X: give a frame with the columns of {self._assay.name}")
         frame = X.drop(columns=SIG_ID, errors="ignore")
@@ -210,9 +211,6 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
     @property
     def _runtime(self) -> Runtime:
         return DeviceOptions(device=self.device).runtime
-
-    def _trained(self) -> Trained:
-        return open_trained(self._recipe(), self._weights, self._runtime, whole=False)
 
     def _recipe(self) -> Recipe:
         if isinstance(self.recipe, Recipe):

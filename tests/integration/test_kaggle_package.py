@@ -219,7 +219,7 @@ def test_wheels_are_asked_of_pip_for_kaggles_python(tmp_path, monkeypatch):
         asked.append(command)
         return SimpleNamespace(returncode=len(asked) - 1, stdout="looking\nERROR: no matching distribution\n")
 
-    monkeypatch.setattr("moa.kaggle.package.subprocess.run", pip)
+    monkeypatch.setattr("moa.kaggle.session.subprocess.run", pip)
     package(tmp_path / "out", PackageOptions(user="me", python="3.11"))
     command = " ".join(asked[0])
     assert "--python-version 3.11" in command and "--no-deps" in command

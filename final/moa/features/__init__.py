@@ -10,7 +10,24 @@ from typing import Any
 
 from moa.features.stored import STORED, TRUSTED_TYPES
 
-__all__ = ["TRUSTED_TYPES", *STORED]
+# In full, for tools that read the source: the documentation, editors.
+__all__ = [
+    "TRUSTED_TYPES",
+    "ConditionCodes",
+    "Familiarity",
+    "GaussianRank",
+    "KMeansOneHot",
+    "Log10",
+    "LogScaler",
+    "NotControls",
+    "OneHotConditions",
+    "RawInputs",
+    "RowStatistics",
+    "TTestSelector",
+    "TrainingEvidence",
+    "TreatedRows",
+    "UMAPEmbedding",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,13 +22,14 @@ from moa.data.synthetic import is_synthetic
 from moa.environment import Folders
 from moa.errors import UserError
 from moa.files import ensure_writable, replacing
-from moa.jobs.fitting import FittedModel
 from moa.jobs.options import UnitOptions
 from moa.jobs.writeup_claims import Ablation
 from moa.metrics.losses import bootstrap_interval, log_loss, prevalence_baseline, row_log_loss
 from moa.models.registry import recipe
 from moa.progress import console
 from moa.training.executors import UnitExecutor
+from moa.training.runner import Runner
+from moa.weights.trained import Trained
 
 
 def run_ablations(
@@ -73,11 +74,11 @@ def run_ablations(
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
                 model = recipe(arm.model)
                 folder = out / "weights" if arm.overlay or weights is None else weights
-                fitted = FittedModel(replace(model, name=arm.name), model.configure(where.profile, arm.overlay))
-                runner = fitted.runner(folder, where.profile, dataset.schema, runtime, executor)
-                runner.train_units(dataset, selection, until=arm.stage)
-                oofs[arm.label] = runner.trained.oof(stage=arm.stage, selection=selection)
-                costs.append(runner.trained.cost(until=arm.stage))
+                config = model.configure(where.profile, arm.overlay)
+                trained = Trained(replace(model, name=arm.name), folder, config, dataset.schema, runtime)
+                Runner(trained, where.profile, executor).train_units(dataset, selection, until=arm.stage)
+                oofs[arm.label] = trained.oof(stage=arm.stage, selection=selection)
+                costs.append(trained.cost(until=arm.stage))
             table = compare(oofs, dataset.scored[dataset.treated], dataset.drugs)
             table.insert(0, "ablation", each.name)
             table.insert(1, "model", recipe(comparison[0].model).title)
@@ -97,10 +98,8 @@ def compare(oofs: Mapping[str, pd.DataFrame], y: pd.DataFrame, drugs: pd.Series 
     The interval describes chance in the rows: 95 % of paired bootstrap means of the rows' differences. Drugs are drawn
     whole where they are known, because rows of a drug are alike. Chance in training is not included: use more seeds.
 
-    Args:
-        oofs: honest OOF predictions by label, the base first.
-        y: 0/1 labels of the treated rows.
-        drugs: drug_id by sig_id.
+    ``oofs`` are honest OOF predictions by label, the base first; ``y`` are the 0/1 labels of the treated rows, and
+    ``drugs`` the drug_id of rows by sig_id.
 
     Returns:
         one row per arm: "variant", "rows", "log_loss", "prevalence" (the baseline on the same rows), "difference" (log

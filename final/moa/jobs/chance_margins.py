@@ -33,9 +33,7 @@ LEVEL = 0.05
 def unit_margin(theirs: pd.DataFrame, units: int) -> float:
     """Largest unremarkable difference between a unit's loss and the mean of the winners' seeds in its fold.
 
-    Args:
-        theirs: the winners' losses, shape (seeds, folds).
-        units: number of units that are compared; the level is divided among them.
+    ``theirs`` are the winners' losses, shape (seeds, folds). The level is divided among the ``units`` compared.
     """
     seeds, folds = theirs.shape
     variance = theirs.var(ddof=1).mean()
@@ -46,9 +44,7 @@ def unit_margin(theirs: pd.DataFrame, units: int) -> float:
 def mean_margin(theirs: pd.DataFrame, units: pd.MultiIndex) -> float:
     """Largest unremarkable value of the mean difference over several units.
 
-    Args:
-        theirs: the winners' losses, shape (seeds, folds).
-        units: (seed, fold) of the units that are compared, at least two.
+    ``theirs`` are the winners' losses, shape (seeds, folds); ``units`` are at least two, as (seed, fold).
     """
     seed, seeds = pd.factorize(units.get_level_values("seed"))
     weights = np.zeros((len(seeds), theirs.shape[1]))

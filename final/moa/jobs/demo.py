@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from moa.blending.blend import BlendSpec, apply_blend, load_blend
+from moa.blending.blend import apply_blend, load_blend
 from moa.blending.catalogue import BLENDS
-from moa.data.dataset import Dataset, load_dataset
+from moa.data.dataset import load_dataset
 from moa.data.synthetic import DEMO, MARKER, is_synthetic
 from moa.errors import UserError
 from moa.files import read_json
@@ -32,18 +32,12 @@ DATA = {**DEMO, "world": 3}
 
 @dataclass(frozen=True)
 class DemoComparison:
-    """One model's or blend's OOF log loss, and the README's.
-
-    Attributes:
-        name: of the model or blend.
-        ours, theirs: log losses over the rows that the README counts.
-        tolerance: largest unremarkable difference.
-    """
+    """One model's or blend's OOF log loss, and the README's, over the rows that the README counts."""
 
     name: str
     ours: float
     theirs: float
-    tolerance: float
+    tolerance: float  # largest unremarkable difference
 
     @property
     def difference(self) -> float:
@@ -76,6 +70,7 @@ def compare_demo(names: Iterable[str], data: Path, weights: Path) -> tuple[list[
         UserError: a model was trained with other settings than the demo's.
     """
     known, dataset = reference(), load_dataset(data, nonscored=False)
+    y = dataset.scored[dataset.treated]
     oofs, absent, found = {}, [], []
     for name in names:
         trained = open_trained(name, weights, whole=False) if WeightsFolder(weights).has(name) else None
@@ -93,12 +88,7 @@ def compare_demo(names: Iterable[str], data: Path, weights: Path) -> tuple[list[
     for name, path in BLENDS.items():
         spec = load_blend(path)
         if all(member.model in oofs for member in spec.members):
-            ours = round(log_loss(*_blended(spec, oofs, dataset)), 5)
+            mixed = apply_blend(spec, {member.model: oofs[member.model].loc[y.index] for member in spec.members})
+            ours = round(log_loss(y, mixed), 5)
             found.append(DemoComparison(name, ours, *known.loc[name, ["oof", "tolerance"]]))
     return found, absent
-
-
-def _blended(spec: BlendSpec, oofs: dict[str, pd.DataFrame], dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Labels and blended OOF predictions of the treated rows."""
-    y = dataset.scored[dataset.treated]
-    return y, apply_blend(spec, {member.model: oofs[member.model].loc[y.index] for member in spec.members})

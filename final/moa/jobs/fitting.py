@@ -15,38 +15,20 @@ from moa.errors import UserError
 from moa.learners.runtime import Runtime
 from moa.models.base import DataFacts, ModelConfig, Recipe, needs_of
 from moa.progress import console
-from moa.training.executors import UnitExecutor
-from moa.training.runner import Runner
-from moa.training.unit_progress import Watch
 from moa.weights.trained import Trained
 
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A recipe as it is trained on a data set.
-
-    Attributes:
-        model: the recipe.
-        config: its settings for the data.
-        hold_out: the folds that hold out whole compounds; None: the recipe's own.
-    """
+    """A recipe as it is trained on a data set."""
 
     model: Recipe
-    config: ModelConfig
-    hold_out: HoldOut | None = None
+    config: ModelConfig  # its settings for the data
+    hold_out: HoldOut | None  # the folds that hold out whole compounds; None: the recipe's own
 
-    def runner(
-        self,
-        weights: Path,
-        profile: str,
-        schema: Assay,
-        runtime: Runtime,
-        executor: UnitExecutor | None = None,
-        watch: Watch | None = None,
-    ) -> Runner:
-        """What trains it into a weights folder; see ``moa.training.runner.Runner``."""
-        trained = Trained(self.model, weights, self.config, schema, runtime, self.hold_out)
-        return Runner(trained, profile, executor, watch)
+    def trained(self, weights: Path, schema: Assay, runtime: Runtime) -> Trained:
+        """What is stored of it in a weights folder."""
+        return Trained(self.model, weights, self.config, schema, runtime, self.hold_out)
 
 
 def held_columns(hold_out: str | None, schema: Assay) -> tuple[str, ...]:
@@ -66,22 +48,20 @@ def fit_models(
 ) -> dict[str, FittedModel]:
     """The models that can be trained on a data set, by name; prints what is changed for the data, and who cannot.
 
-    Args:
-        models: the recipes.
-        configs: the settings asked for, by name.
-        data: the data set.
-        columns: what folds hold out, see ``held_columns``.
-        parts: number of parts that compounds are spread over, see ``moa.jobs.options.TrainOptions``.
-        quiet: do not print what is changed.
+    ``configs`` are the settings asked for, by name; ``columns`` is what folds hold out, see ``held_columns``, and
+    ``parts`` is as in ``moa.jobs.options.TrainOptions``. With ``quiet``, what is changed is not printed.
 
     Raises:
         UserError: no model can be trained; says why.
     """
     fitted, refused = {}, []
     for model in models:
+        scheme = None
         try:
             config, notes = model.fit_to(configs[model.name], facts_of(model, data, bool(columns)))
-            scheme = _scheme(model, config, data, columns, parts)
+            if columns:
+                own = model.stages(config, data.schema)[-1].folds.n_splits
+                scheme = HoldOut.of(columns, None if parts == "each" else parts or own, data)
             _check(model, config, data, scheme)
         except UserError as error:
             refused.append(f"{model.name}: {error}")
@@ -103,16 +83,6 @@ def facts_of(model: Recipe, data: Dataset, held_out: bool = False) -> DataFacts:
     compounds = None if data.drugs is None else data.drugs[data.treated].nunique()
     blind = held_out or not data.schema.of_competition
     return DataFacts(data.schema, rows, nonscored, blind, compounds, data.scored.shape[1])
-
-
-def _scheme(
-    model: Recipe, config: ModelConfig, data: Dataset, columns: tuple[str, ...], parts: int | Literal["each"] | None
-) -> HoldOut | None:
-    """The folds that hold out compounds, for one model; None: its own."""
-    if not columns:
-        return None
-    own = model.stages(config, data.schema)[-1].folds.n_splits
-    return HoldOut.of(columns, None if parts == "each" else parts or own, data)
 
 
 def _check(model: Recipe, config: ModelConfig, data: Dataset, scheme: HoldOut | None) -> None:

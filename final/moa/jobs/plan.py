@@ -29,54 +29,33 @@ _BUSY = 0.9
 
 @dataclass(frozen=True)
 class StageWork:
-    """One stage.
-
-    Attributes:
-        name: of the stage.
-        here: seconds of the driver before its units: features, predictions of earlier stages.
-        units: number of units.
-        seconds: of one unit on one worker.
-    """
+    """One stage."""
 
     name: str
-    here: float
-    units: int
-    seconds: float
+    here: float  # seconds of the driver before its units: features, predictions of earlier stages
+    units: int  # their number
+    seconds: float  # of one unit on one worker
 
 
 @dataclass(frozen=True)
 class ModelWork:
-    """One model.
-
-    Attributes:
-        name: of the model.
-        stages: in order; each waits for all units of the one before.
-        first, last: seconds of the driver before all stages and after them.
-        measured: whether all seconds are of the weights folder asked for; else some are those of the package's table.
-    """
+    """One model."""
 
     name: str
-    stages: tuple[StageWork, ...]
-    first: float = 0.0
-    last: float = 0.0
-    measured: bool = True
+    stages: tuple[StageWork, ...]  # in order; each waits for all units of the one before
+    first: float = 0.0  # seconds of the driver before all stages
+    last: float = 0.0  # and after them
+    measured: bool = True  # all seconds are of the weights folder asked for; else some are of the package's table
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A simulated run.
+    """A simulated run."""
 
-    Attributes:
-        workers: their number.
-        seconds: wall time.
-        busy: share of the workers' time that is spent on units.
-        limit: what a shorter run would have to change.
-    """
-
-    workers: int
-    seconds: float
-    busy: float
-    limit: str
+    workers: int  # their number
+    seconds: float  # wall time
+    busy: float  # share of the workers' time that is spent on units
+    limit: str  # what a shorter run would have to change
 
 
 def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str = "cpu") -> list[ModelWork]:

@@ -43,35 +43,21 @@ _PART = "part.json"
 
 @dataclass(frozen=True)
 class FoundPart:
-    """What became of a part.
+    """What became of a part."""
 
-    Attributes:
-        ids: sig_id of its rows; empty where there are problems.
-        far: number of samples far outside the training data.
-        problems: of its rows, with their places in the whole file.
-        notes: on columns that are set aside.
-        unusual: counts of unusual values.
-        tables: parquet files by name; empty where the rows were only checked. ``EXPLAINED`` is there for the first
-            parts alone.
-    """
-
-    ids: list[str]
-    far: int = 0
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    ids: list[str]  # sig_id of its rows; empty where there are problems
+    far: int = 0  # number of samples far outside the training data
+    problems: list[str] = field(default_factory=list)  # of its rows, with their places in the whole file
+    notes: list[str] = field(default_factory=list)  # on columns that are set aside
     unusual: Unusual = Unusual()
+    #: Parquet files by name; none where the rows were only checked. ``EXPLAINED`` is there for the first parts alone.
     tables: dict[str, bytes] = field(default_factory=dict)
 
 
 class PartPredictor:
-    """Predicts parts: the weights of a blend's members, read once and kept in memory.
+    """Predicts parts: the weights of a blend's trained members, ``names``, are read once and kept in memory.
 
-    Args:
-        weights: where they lie.
-        names: of the members that are trained.
-        spec: the blend.
-        top: number of mechanisms per sample.
-        runtime: device and precision.
+    ``top`` is the number of mechanisms that are ranked per sample.
     """
 
     def __init__(self, weights: WorkerWeights, names: list[str], spec: BlendSpec, top: int, runtime: Runtime):
@@ -180,11 +166,9 @@ def strongest_features(deviations: np.ndarray, names: Sequence[str]) -> np.ndarr
 
 
 class PartsFolder:
-    """Finished parts beside the results, in a hidden folder; each appears whole or not at all.
+    """Finished parts beside the results, in a hidden folder of ``out``; each appears whole or not at all.
 
-    Args:
-        out: folder of the results.
-        work: identifies weights, settings and the size of parts; parts of other work are removed.
+    ``work`` identifies weights, settings and the size of parts; parts of other work are removed.
     """
 
     def __init__(self, out: Path, work: str):

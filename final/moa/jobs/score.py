@@ -19,7 +19,7 @@ from moa.metrics.controls import shuffled_labels
 from moa.metrics.losses import column_log_loss
 from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import MEASURES, column_areas, mean_measures, measures
-from moa.progress import Bar, progress
+from moa.progress import progress
 
 #: What ``by`` may name besides the columns that are known of the rows, such as dose and plate.
 WELL, SEED, TARGET = "well", "seed", "target"
@@ -33,24 +33,18 @@ MODEL, PREVALENCE, NEIGHBOURS, SHUFFLED = "model", "prevalence", "neighbours", "
 
 @dataclass(frozen=True)
 class Scores:
-    """A table of scores.
+    """A table of scores: one row per prediction, and per level, target or seed where ``by`` names one.
 
-    Attributes:
-        table: one row per prediction, and per level, target or seed where ``by`` names one. Columns: "prediction",
-            "kind" (model, prevalence, neighbours or shuffled labels), that of ``by``, and those of
-            `moa.metrics.ranking.measures`; for targets "positives", "prevalence", "log_loss", "roc_auc" and
-            "average_precision".
-        by: "well", "target", "seed" or a column that is known of the rows.
-        unit: "wells" or "treatments".
-        notes: what was left out, one sentence each.
-        details: of treatments, see `moa.jobs.score_treatments.treatment_details`; None for wells.
+    Columns: "prediction", "kind" (model, prevalence, neighbours or shuffled labels), that of ``by``, and those of
+    `moa.metrics.ranking.measures`; for targets "positives", "prevalence", "log_loss", "roc_auc" and
+    "average_precision".
     """
 
     table: pd.DataFrame
-    by: str
-    unit: str
-    notes: list[str] = field(default_factory=list)
-    details: pd.DataFrame | None = None
+    by: str  # "well", "target", "seed" or a column that is known of the rows
+    unit: str  # "wells" or "treatments"
+    notes: list[str] = field(default_factory=list)  # what was left out, one sentence each
+    details: pd.DataFrame | None = None  # `moa.jobs.score_treatments.treatment_details`; None for wells
 
 
 @dataclass(frozen=True)
@@ -211,13 +205,10 @@ def _neighbours(case: Case, k: int, seed: int | None = None) -> list[tuple[str, 
         groups = (groups if seed is None else groups[[seed]]).reindex(features.index)
         apart = case.known[list(columns)].reindex(features.index).astype("string") if columns else None
         with progress("nearest neighbours, %", 100) as bar:
-            votes = neighbour_votes(features, case.labels, groups, k, partial(_show_share, bar), apart)
+            shows = partial(lambda bar, share: bar.update(round(100 * share)), bar)
+            votes = neighbour_votes(features, case.labels, groups, k, shows, apart)
         found.append((f"{k}-NN, {scheme}", votes.reindex(case.y.index)))
     return found
-
-
-def _show_share(bar: Bar, share: float) -> None:
-    bar.update(round(100 * share))
 
 
 def _lines(entries: list[_Entry], levels: dict[object, pd.Index], by: str | None = None) -> list[dict[str, object]]:

@@ -35,58 +35,36 @@ BySeed = Callable[[], dict[int, pd.DataFrame]]
 class Prediction:
     """A table of predictions to score.
 
-    Attributes:
-        name: in tables.
-        table: probabilities, shape (rows, targets), indexed by sig_id.
-        groups: folds of the rows by seed, or their compounds: no row takes nearest neighbours from its own; None: the
-            features are not known.
-        scheme: what ``groups`` are, in words.
-        seeds: makes the out-of-fold predictions of each seed; None for a file.
-        apart: columns of what is known of the rows that are held out with the compounds, such as "week".
+    No row takes nearest neighbours from its own ``groups``: its folds by seed, or its compound.
     """
 
     name: str
-    table: pd.DataFrame
-    groups: pd.DataFrame | None = None
-    scheme: str = ""
-    seeds: BySeed | None = None
-    apart: tuple[str, ...] = ()
+    table: pd.DataFrame  # probabilities, shape (rows, targets), indexed by sig_id
+    groups: pd.DataFrame | None = None  # None: the features are not known
+    scheme: str = ""  # what ``groups`` are, in words
+    seeds: BySeed | None = None  # None for a file
+    apart: tuple[str, ...] = ()  # columns of what is known that are held out with the compounds, such as "week"
 
 
 @dataclass(frozen=True)
 class Case:
-    """Predictions, and what they are compared with.
+    """Predictions, and what they are compared with."""
 
-    Attributes:
-        y: 0/1 labels of the rows to score, shape (rows, targets): treated ones, where that is known.
-        prevalence: share of positive rows of each target in the training data; in ``y`` where there is none.
-        labels: 0/1 labels of all rows that ``features`` has; 0 for rows that are not training rows.
-        features: numbers, shape (treated rows, features); None where only a truth table is known.
-        known: compound, dose, plate, treatment and others, by row.
-        predictions: with the targets of ``y``; none where baselines alone are asked for.
-        groups, scheme: as of a prediction, for baselines that stand alone.
-        notes: what was left out, one sentence each.
-    """
-
-    y: pd.DataFrame
-    prevalence: pd.Series
-    labels: pd.DataFrame
-    features: pd.DataFrame | None
-    known: pd.DataFrame
-    predictions: list[Prediction]
-    notes: list[str] = field(default_factory=list)
-    groups: pd.DataFrame | None = None
+    y: pd.DataFrame  # 0/1 labels of the rows to score, shape (rows, targets): treated ones, where that is known
+    prevalence: pd.Series  # share of positive rows of each target in the training data; in ``y`` where there is none
+    labels: pd.DataFrame  # 0/1 labels of all rows that ``features`` has; 0 for rows that are not training rows
+    features: pd.DataFrame | None  # numbers, shape (treated rows, features); None where only a truth table is known
+    known: pd.DataFrame  # compound, dose, plate, treatment and others, by row
+    predictions: list[Prediction]  # with the targets of ``y``; none where baselines alone are asked for
+    notes: list[str] = field(default_factory=list)  # what was left out, one sentence each
+    groups: pd.DataFrame | None = None  # as of a prediction, for baselines that stand alone
     scheme: str = ""
 
 
 def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | None = None) -> Case:
-    """Out-of-fold predictions of trained models.
+    """Out-of-fold predictions of trained models: those named, and of blends and "all" those that are trained.
 
-    Args:
-        names: models, blends or "all"; of blends and "all", those that are trained.
-        data: folder of the data set.
-        weights: the weights folder.
-        wells: table of wells; None: ``wells.csv`` of the data folder, where there is one.
+    ``wells`` is a table of wells; None: ``wells.csv`` of the data folder, where there is one.
 
     Raises:
         UserError: a model asked for by its own name is not trained, or none is.
@@ -146,13 +124,11 @@ def _learnable(y: pd.DataFrame, folds: pd.DataFrame, apart: Sequence[str], known
 
 
 def read_files(files: Sequence[Path], data: Path | None, truth: Path | None = None, wells: Path | None = None) -> Case:
-    """Predictions of files: csv or parquet, with sig_id and a column per target.
+    """Predictions of files: csv or parquet, with sig_id and a column per target. No file: baselines alone.
 
-    Args:
-        files: the files; none: baselines alone.
-        data: folder of the data set that the rows are of, for the labels and the baselines; None: there is none.
-        truth: table of 0/1 labels with sig_id; None: the training labels of ``data``.
-        wells: as in `read_models`.
+    The rows are of the data set in the folder ``data``, which has the labels and the features of the baselines; None:
+    there is none. ``truth`` is a table of 0/1 labels with sig_id; None: the training labels of ``data``. ``wells`` is
+    as in `read_models`.
 
     Raises:
         UserError: there is neither data nor truth, or a file shares no row or no target with the labels.

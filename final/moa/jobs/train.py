@@ -71,7 +71,8 @@ def train_models(
     dataset = load_dataset(where.data, drugs, any(need["nonscored"] for need in needs), schema)
     fitted = fit_models(models, configs, dataset, columns, options.parts)
     runners = (
-        each.runner(where.weights, where.profile, schema, runtimes[name], executor) for name, each in fitted.items()
+        Runner(each.trained(where.weights, schema, runtimes[name]), where.profile, executor)
+        for name, each in fitted.items()
     )
 
     def train(runner: Runner) -> ModelScores:
@@ -116,12 +117,8 @@ class TrainingIncomplete(UserError):
 def side_by_side(work: Callable[[T], R], items: Sequence[T], executor: UnitExecutor) -> list[R | UnitsFailed]:
     """``work`` of each item, each in a thread of its own.
 
-    Where one has failed for another reason than a failed unit, or the user interrupts, what runs is given up at once.
-
-    Args:
-        work: gives units to the executor.
-        items: what to work on.
-        executor: takes units from several threads.
+    ``work`` gives units to the ``executor``. Where one has failed for another reason than a failed unit, or the user
+    interrupts, what runs is given up at once.
 
     Returns:
         the results in order; in the place of those with failed units, the error.

@@ -17,19 +17,12 @@ from moa.errors import UserError
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of a comparison.
+    """One side of a comparison."""
 
-    Attributes:
-        label: its name in the table.
-        model: name of the recipe.
-        overlay: fields of the recipe's configuration that are changed, nested.
-        stage: stage whose OOF is scored; None: the last.
-    """
-
-    label: str
-    model: str
-    overlay: Mapping[str, Any] = field(default_factory=dict)
-    stage: str | None = None
+    label: str  # its name in the table
+    model: str  # name of the recipe
+    overlay: Mapping[str, Any] = field(default_factory=dict)  # changed fields of the recipe's configuration, nested
+    stage: str | None = None  # stage whose OOF is scored; None: the last
 
     @property
     def name(self) -> str:
@@ -48,16 +41,10 @@ def _leaves(overlay: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, A
 
 @dataclass(frozen=True)
 class Ablation:
-    """A claim and the comparisons that test it; the first arm of each is the base: the solution as published.
+    """A claim and the comparisons that test it; the first arm of each is the base: the solution as published."""
 
-    Attributes:
-        name: its name on the command line.
-        claim: one sentence.
-        comparisons: arms by comparison.
-    """
-
-    name: str
-    claim: str
+    name: str  # on the command line
+    claim: str  # one sentence
     comparisons: tuple[tuple[Arm, ...], ...]
 
 
@@ -82,8 +69,3 @@ def ablation(name: str) -> Ablation:
     if name not in ABLATIONS:
         raise UserError(f"ablation '{name}' is unknown; choose one of: {', '.join(ABLATIONS)}")
     return ABLATIONS[name]
-
-
-def claims_of(model: str) -> tuple[tuple[str, str | None], ...]:
-    """What the write-up says of a model, and the name of the ablation that tests it; nothing for other models."""
-    return WRITE_UP.get(model, ())

@@ -21,9 +21,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,7 +39,7 @@ from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import replacing, write_json
 from moa.kaggle.options import PackageOptions
-from moa.kaggle.session import ADDITIONS, PRETRAINED_FILES
+from moa.kaggle.session import ADDITIONS, PRETRAINED_FILES, pip
 from moa.learners.deepinsight.learner import CNNLearner
 from moa.models.registry import recipes
 from moa.weights.layout import WeightsFolder
@@ -58,23 +56,14 @@ _NOT_CODE = shutil.ignore_patterns("__pycache__", "*.pyc", ".ipynb_checkpoints",
 
 @dataclass(frozen=True)
 class Kernel:
-    """One notebook to run on Kaggle.
+    """One notebook to run on Kaggle."""
 
-    Attributes:
-        title: at most 50 characters.
-        notebook: the notebook in this repository.
-        gpu: whether it needs a GPU.
-        datasets: slugs of the packed data sets that it reads.
-        kernels: slugs of the kernels whose output it reads.
-        parameters: values that replace those of the notebook's parameters cell.
-    """
-
-    title: str
-    notebook: Path
-    gpu: bool
-    datasets: tuple[str, ...]
-    kernels: tuple[str, ...] = ()
-    parameters: Mapping[str, Any] | None = None
+    title: str  # at most 50 characters
+    notebook: Path  # in this repository
+    gpu: bool  # whether it needs a GPU
+    datasets: tuple[str, ...]  # slugs of the packed data sets that it reads
+    kernels: tuple[str, ...] = ()  # slugs of the kernels whose output it reads
+    parameters: Mapping[str, Any] | None = None  # values that replace those of the notebook's parameters cell
 
     @property
     def slug(self) -> str:
@@ -129,9 +118,7 @@ def training_kernels(profile: str = "kaggle") -> dict[str, list[Kernel]]:
 def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Kernel]:
     """The kernels of both submissions and of the weight search.
 
-    Args:
-        profile: of the training.
-        weights: read the data set of trained weights; otherwise read the outputs of the training kernels.
+    They read the data set of trained weights, or without ``weights`` the outputs of the training kernels.
     """
     training = training_kernels(profile)
     found = []
@@ -186,7 +173,11 @@ def package(out: Path, options: PackageOptions) -> list[str]:
     if options.wheels:
         _download_wheels(_dataset(datasets, user, "moa-wheels", "MoA winning solution: wheels"), options.python)
     if weights is not None:
-        _copy_weights(weights, _dataset(datasets, user, "moa-weights", "MoA winning solution: weights") / "weights")
+        folder = _dataset(datasets, user, "moa-weights", "MoA winning solution: weights") / "weights"
+        for path in WeightsFolder(weights).files():  # not checkpoints of unfinished units, nor predictions
+            copy = folder / path.relative_to(weights)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(path, copy)
     if pretrained is not None:
         folder = _dataset(datasets, user, "moa-pretrained", "MoA winning solution: ImageNet weights")
         for path in backbones:
@@ -228,31 +219,16 @@ def _write_kernel(folder: Path, kernel: Kernel, user: str) -> None:
     write_json(folder / "kernel-metadata.json", kernel.metadata(user))
 
 
-def _copy_weights(weights: Path, folder: Path) -> None:
-    """Everything that prediction needs; not the checkpoints of unfinished units, nor predictions."""
-    for path in WeightsFolder(weights).files():
-        copy = folder / path.relative_to(weights)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(path, copy)
-
-
 def _download_wheels(folder: Path, python: str) -> None:
     """Download the wheels of the missing packages for Kaggle's Python, in the versions installed here."""
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-        "--only-binary=:all:", "--implementation", "cp", "--python-version", python,
-        *(word for platform in PLATFORMS for word in ("--platform", platform)), "--dest", str(folder),
-        *_pins(ADDITIONS),
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
-    )
-    if done.returncode:
-        raise UserError(f"pip has no wheels for Python {python}: {done.stdout.strip().splitlines()[-1]}")
-
-
-def _pins(names: Iterable[str]) -> list[str]:
     try:
-        return [f"{name}=={version(name)}" for name in names]
+        pins = [f"{name}=={version(name)}" for name in ADDITIONS]
     except PackageNotFoundError as error:
         raise UserError(f"{error.name} is not installed here; install requirements.txt first") from None
+    problem = pip(
+        "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:",
+        "--implementation", "cp", "--python-version", python,
+        *(word for platform in PLATFORMS for word in ("--platform", platform)), "--dest", str(folder), *pins,
+    )  # fmt: skip
+    if problem is not None:
+        raise UserError(f"pip has no wheels for Python {python}: {problem}")

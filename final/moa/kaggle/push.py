@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -35,23 +35,14 @@ _STATES: dict[str, State] = {"complete": "complete", "queued": "running", "runni
 
 @dataclass
 class Item:
-    """A folder to push.
-
-    Attributes:
-        folder: the folder.
-        name: "USER/SLUG", by which Kaggle knows it.
-        gpu: whether it is a kernel that needs a GPU.
-        needs: names of the kernels whose output it reads.
-        state: where it stands on Kaggle; "waits" for a kernel it needs.
-        why: what went wrong, if it failed.
-    """
+    """A folder to push."""
 
     folder: Path
-    name: str
-    gpu: bool = False
-    needs: tuple[str, ...] = ()
-    state: State = "to push"
-    why: str = ""
+    name: str  # "USER/SLUG", by which Kaggle knows it
+    gpu: bool = False  # whether it is a kernel that needs a GPU
+    needs: tuple[str, ...] = ()  # names of the kernels whose output it reads
+    state: State = "to push"  # where it stands on Kaggle; "waits" for a kernel it needs
+    why: str = ""  # what went wrong, if it failed
 
     @cached_property
     def content(self) -> str:
@@ -62,14 +53,10 @@ class Item:
 
 @dataclass
 class Pushed:
-    """What a push has done.
+    """What a push has done: all folders with their state, in the order they are pushed."""
 
-    Attributes:
-        datasets, kernels: all folders, in the order they are pushed, with their state.
-    """
-
-    datasets: list[Item] = field(default_factory=list)
-    kernels: list[Item] = field(default_factory=list)
+    datasets: list[Item]
+    kernels: list[Item]
 
     @property
     def finished(self) -> bool:

@@ -47,21 +47,13 @@ _DEPTH = 6
 
 @dataclass(frozen=True)
 class Session:
-    """The folders of a run. `find` only looks; each of the other methods has one effect, and none outside Kaggle.
+    """The folders of a run. `find` only looks; each of the other methods has one effect, and none outside Kaggle."""
 
-    Attributes:
-        data: folder of the competition's files.
-        out: folder for predictions and submissions.
-        profile: "kaggle" (published settings) or "demo".
-        attached: /kaggle/input on Kaggle, None elsewhere.
-        given_weights: weights folder that the user gave, or that reproduce.sh writes at home; None: `collect_weights`
-            looks for it.
-    """
-
-    data: Path
-    out: Path
-    profile: str = "kaggle"
-    attached: Path | None = None
+    data: Path  # folder of the competition's files
+    out: Path  # folder for predictions and submissions
+    profile: str = "kaggle"  # "kaggle" (published settings) or "demo"
+    attached: Path | None = None  # /kaggle/input on Kaggle, None elsewhere
+    #: Weights folder that the user gave, or that reproduce.sh writes at home; None: `collect_weights` looks for it.
     given_weights: Path | None = None
 
     @classmethod
@@ -74,11 +66,8 @@ class Session:
     ) -> Session:
         """Find the folders, at home and on Kaggle; nothing is changed.
 
-        Args:
-            profile: "kaggle" or "demo"; at home, folders and the default are those of ``Folders.find``.
-            data: folder of the competition's files, instead of the one that is found.
-            weights: weights folder, likewise.
-            out: folder for predictions and submissions, likewise.
+        Folders that are given take the place of those that are found. At home, folders and the default of ``profile``
+        are those of ``Folders.find``.
 
         Raises:
             UserError: on Kaggle, no attached folder holds the competition's data.
@@ -128,15 +117,11 @@ class Session:
         if not wheels:
             return
         print(f"installing {', '.join(sorted(wheels))}")
-        options = ["--quiet", "--no-index", "--no-deps"]
-        command = [sys.executable, "-m", "pip", "install", *options, *map(str, wheels.values())]
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
-        )
-        if done.returncode:
+        problem = pip("install", "--quiet", "--no-index", "--no-deps", *map(str, wheels.values()))
+        if problem is not None:
             python = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise UserError(
-                f"the attached wheels cannot be installed ({done.stdout.strip().splitlines()[-1]}); make them again "
+                f"the attached wheels cannot be installed ({problem}); make them again "
                 f"for Python {python}: moa kaggle package --python {python}"
             )
 
@@ -154,8 +139,7 @@ class Session:
         notebook per fold, are linked into a temporary folder. For training, the weights belong to the output: the
         units that earlier runs finished are copied there, so that training can continue over several sessions.
 
-        Args:
-            train: name of the model to train; None: the weights are only read.
+        ``train`` names the model to train; None: the weights are only read.
 
         Raises:
             UserError: no attached folder holds trained weights, and they are needed.
@@ -188,6 +172,15 @@ class Session:
         for folder in _folders(self.attached) if self.attached else ():
             for pattern in patterns:
                 yield from sorted(folder.glob(pattern))
+
+
+def pip(*words: str) -> str | None:
+    """Run pip; returns the last line that it prints where it fails."""
+    command = [sys.executable, "-m", "pip", *words]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+    return done.stdout.strip().splitlines()[-1] if done.returncode else None
 
 
 def _attached_data(attached: Path) -> Path:

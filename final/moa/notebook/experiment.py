@@ -19,7 +19,6 @@ from moa.errors import UserError
 from moa.features.pipeline import FeaturePipeline, Step
 from moa.features.stored import trust
 from moa.jobs.ablation import compare, in_words
-from moa.jobs.fitting import FittedModel
 from moa.jobs.model_scores import score_model
 from moa.jobs.options import DeviceOptions
 from moa.jobs.writeup_claims import Arm
@@ -118,9 +117,8 @@ class Experiment:
         """Read the data set with the files that the model needs."""
         needs = self.model.needs(self.config)
         data = load_dataset(self.session.data, needs["drugs"], needs["nonscored"])
-        self._runner = FittedModel(self.model, self.config).runner(
-            self.weights, self.session.profile, data.schema, self.runtime, watch=LiveCurves()
-        )
+        trained = Trained(self.model, self.weights, self.config, data.schema, self.runtime)
+        self._runner = Runner(trained, self.session.profile, watch=LiveCurves())
         return data
 
     def feature_steps(self, data: Dataset, rows: int = _SAMPLE) -> list[SeenStep]:

@@ -12,22 +12,15 @@ from moa.features.pipeline import FeaturePipeline, Step
 
 @dataclass(frozen=True)
 class SeenStep:
-    """A step at work; ``moa.plots.features.Seen`` describes ``name``, ``before``, ``after`` and ``kind``.
-
-    Attributes:
-        does: its transformer, with its size.
-        output: what becomes of its inputs, see ``moa.features.pipeline.Step``.
-        kind: also "columns", for what has no picture.
-        shape: of the whole sample after the step.
-    """
+    """A step at work; ``moa.plots.features.Seen`` describes ``name``, ``before``, ``after`` and ``kind``."""
 
     name: str
-    does: str
-    output: str
+    does: str  # its transformer, with its size
+    output: str  # what becomes of its inputs, see ``moa.features.pipeline.Step``
     before: pd.DataFrame
     after: pd.DataFrame
-    kind: str
-    shape: tuple[int, int]
+    kind: str  # also "columns", for what has no picture
+    shape: tuple[int, int]  # of the whole sample after the step
 
 
 def feature_steps(pipeline: FeaturePipeline, rows: pd.DataFrame) -> list[SeenStep]:

@@ -18,7 +18,7 @@ from moa.data.stored_tables import read_table
 from moa.data.synthetic import is_synthetic
 from moa.errors import UserError
 from moa.jobs.ablation import in_words
-from moa.jobs.writeup_claims import claims_of
+from moa.jobs.writeup_claims import WRITE_UP
 from moa.kaggle.session import Session
 from moa.metrics.correlation import prediction_correlation
 from moa.metrics.losses import column_log_loss, log_loss, prevalence_baseline
@@ -216,7 +216,7 @@ def claims(model: str, session: Session) -> Styler:
     path = session.out / "ablations" / "ablations.csv"
     measured = pd.read_csv(path) if path.exists() else None
     rows = []
-    for claim, ablation in claims_of(model):
+    for claim, ablation in WRITE_UP.get(model, ()):
         here = "not measured" if ablation is None else f"not yet: moa ablate {ablation}"
         if measured is not None and ablation is not None:
             title = recipes()[model].title

@@ -4,7 +4,7 @@ import pytest
 
 from moa.environment import Folders
 from moa.errors import UserError
-from moa.jobs import fitting
+from moa.jobs import train
 from moa.jobs.options import TrainOptions
 from moa.jobs.train import train_models
 from moa.models.registry import recipe
@@ -22,11 +22,11 @@ def test_options_of_cnn_training_are_refused_for_other_models(tmp_path):
 def test_the_runtime_reaches_the_training_and_no_settings(tmp_path, data_dir, monkeypatch):
     seen = {}
 
-    class Spy(fitting.Runner):
+    class Spy(train.Runner):
         def train(self, data, selection):
             seen[self.model.name] = (self.trained.runtime, self.trained.config)
 
-    monkeypatch.setattr(fitting, "Runner", Spy)
+    monkeypatch.setattr(train, "Runner", Spy)
     options = TrainOptions(device="cpu", precision="bf16-emulated", tensorboard=tmp_path)
     (scores,) = train_models([CNN], Folders.find("demo", data_dir, weights=tmp_path / "weights"), options)
     used, config = seen[CNN.name]
