@@ -25,7 +25,7 @@ from moa.learners.runtime import Runtime
 from moa.models.base import Recipe
 from moa.training.runner import Runner
 from moa.training.unit_progress import Silent
-from moa.weights.trained import open_trained
+from moa.weights.trained import Trained, open_trained
 
 #: Fewest training rows: below, no familiarity can be fitted.
 LEAST_ROWS = 10
@@ -104,8 +104,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         try:
-            trained = open_trained(self._recipe(), self._weights, self._runtime, whole=False)
-            found = trained.predict(self._frame(X), quiet=True).to_numpy(np.float64)
+            found = self._trained().predict(self._frame(X), quiet=True).to_numpy(np.float64)
         except UserError as error:
             raise ValueError(str(error)) from error
         if self.n_outputs_ > 1 or self._multilabel:
@@ -211,6 +210,9 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
     @property
     def _runtime(self) -> Runtime:
         return DeviceOptions(device=self.device).runtime
+
+    def _trained(self) -> Trained:
+        return open_trained(self._recipe(), self._weights, self._runtime, whole=False)
 
     def _recipe(self) -> Recipe:
         if isinstance(self.recipe, Recipe):
