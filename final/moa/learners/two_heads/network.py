@@ -185,8 +185,8 @@ class EarlyStopping:
 class LooperStopping:
     """The rule of a step in phase 3, whose counter in the original also counts epochs that gain.
 
-    The step stops at the first epoch without a gain of ``min_delta`` once ``patience`` epochs of any kind have been
-    run.
+    It is asked before the epoch is added: the step stops at the first epoch without a gain of ``min_delta`` before
+    which ``patience`` epochs of any kind have been run. So at least one epoch more than ``patience`` is run.
 
     Args:
         patience, min_delta: see above.
@@ -202,9 +202,10 @@ class LooperStopping:
 
     def stops(self, value: float) -> bool:
         """Record an epoch's monitored loss; True if the step should stop."""
+        before = self.epochs
         self.epochs += 1
         self.is_best = self.lowest - value >= self.min_delta
         if self.is_best:
             self.lowest = value
             return False
-        return self.epochs >= self.patience
+        return before >= self.patience
