@@ -31,6 +31,8 @@ class Folds(BaseModel):
         shuffle: only for "multilabel": shuffle the rows first.
         all_positive: only for "multilabel": every target counts as positive in every row, so that nothing is
             stratified. In the original, targets were clipped to 0.0005 before the split, and 0.0005 counts as True.
+        split_seeds: only without ``seed``: seeds of the splits of the model seeds 0, 1, 2, …; further model seeds split
+            by themselves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,7 @@ class Folds(BaseModel):
     seed: int | None = 0
     shuffle: bool = False
     all_positive: bool = False
+    split_seeds: tuple[int, ...] = ()
 
     @property
     def per_seed(self) -> bool:
@@ -72,7 +75,7 @@ class Folds(BaseModel):
         """
         if len(y) < self.n_splits:
             raise UserError(f"{self.n_splits} folds need at least as many training rows, and there are {len(y)}")
-        state = seed if self.seed is None else self.seed
+        state = self._split_seed(seed)
         if self.scheme == "kfold":
             return shuffled_folds(y, self.n_splits, state)
         if self.scheme == "multilabel":
@@ -81,6 +84,12 @@ class Folds(BaseModel):
         if drugs is None:
             raise UserError("the drug-aware folds (new CV) need train_drug.csv in the data folder")
         return drug_aware_folds(y, drugs, self.n_splits, state)
+
+    def _split_seed(self, seed: int | None) -> int | None:
+        """The seed of the split for a model seed."""
+        if seed is None or self.seed is not None:
+            return self.seed
+        return self.split_seeds[seed] if 0 <= seed < len(self.split_seeds) else seed
 
 
 def _fold_numbers(splits: Iterable[tuple[np.ndarray, np.ndarray]], index: pd.Index) -> pd.Series:

@@ -62,7 +62,7 @@ THREE_STAGE = {
 }
 NONSCORED = {
     "seeds": (0, 1, 2, 3, 4),
-    **rows_of(n_splits=10, seed=None, shuffle=True),
+    **rows_of(n_splits=10, seed=None, shuffle=True, split_seeds=(512, 0, 1, 2, 3)),
     "rank_seed": 0,
     "gene_components": 50,
     "cell_components": 15,
@@ -81,7 +81,7 @@ NONSCORED = {
 }
 TABNET = {
     "seeds": (0, 1, 2),
-    **rows_of(n_splits=10, seed=None, shuffle=True),
+    **rows_of(n_splits=10, seed=None, shuffle=True, split_seeds=()),
     "rank_seed": 0,
     "gene_factors": 90,
     "cell_factors": 50,
