@@ -39,7 +39,8 @@ class Stage:
         seeds: model seeds.
         learner: what is trained in a unit.
         uses: earlier stages whose predictions are appended to the inputs, as columns "stage:target".
-        starts_from: earlier stage; a unit starts from that stage's unit of the same seed and fold.
+        starts_from: earlier stage; a unit starts from what that stage's unit of the same seed and fold left for it, see
+            ``moa.learners.base.Fitted``.
         unit_features: makes, for a model seed, an unfitted pipeline that is fitted inside each unit on the fold's
             training rows, after ``features``. Must be picklable: units may be trained in other processes.
     """
