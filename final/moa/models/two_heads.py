@@ -50,7 +50,7 @@ class TwoHeadsConfig(ModelConfig):
 
 
 def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
-    """What is the same in all units. Head 1: genes, cells and their means, in V2 conditions. Head 2: published columns.
+    """What is the same in all units. Head 1: genes, cells, in V2 conditions, and means. Head 2: published columns.
 
     The published list was made once, from the labels of all training rows.
     """
@@ -63,9 +63,9 @@ def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
         [
             keep_treated(schema),
             *([_published(schema)] if config.selection == "published" else []),
+            *(encode_conditions(schema) if config.conditions else [drop("no conditions", conditions)]),
             Step("means", statistics, values, own_names=True),
             drop("overall mean", named(*overall)),
-            *(encode_conditions(schema) if config.conditions else [drop("no conditions", conditions)]),
         ]
     )
 

@@ -85,8 +85,7 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
     for group in schema.groups:
         size = components(group, config.gene_components, config.cell_components)
         steps.append(Step(f"{group.prefix}-pca", pca(size, seed), named(*group.columns), fit_on="train"))
-    if config.gene_umap and config.cell_umap:
-        for group in schema.groups:
+        if config.gene_umap and config.cell_umap:
             size = components(group, config.gene_umap, config.cell_umap)
             umap = UMAPEmbedding(size, random_state=seed, keep_fitted=False)
             steps.append(Step(f"{group.prefix}-umap", umap, named(*group.columns), fit_on="train"))
@@ -95,7 +94,7 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
 
 
 def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) -> FeaturePipeline:
-    """Condition codes, ranks, factors, clusters, row statistics, and the ranked predictions of stage 1.
+    """Condition codes, ranks, factors, clusters, row statistics, and last the ranked predictions of stage 1.
 
     All but the last are fitted with the control rows in; predictions exist for treated rows only.
     """
@@ -116,7 +115,7 @@ def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) ->
     steps += [Step("statistics", statistics, values, own_names=True), keep_treated(schema), *log_conditions(schema)]
     if meta_features:
         rank = GaussianRank(random_state=config.rank_seed)
-        steps.append(Step("stage1 rank", rank, starting("stage1:"), "in place", fit_on="train"))
+        steps.append(Step("stage1 rank", rank, starting("stage1:"), "replace", fit_on="train", own_names=True))
     return FeaturePipeline(steps)
 
 
