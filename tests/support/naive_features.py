@@ -161,6 +161,33 @@ def tabnet(train, test, predictions):
     return _joined(train, test, predictions)
 
 
+def two_heads(train, others, seed, with_conditions, gene_count, cell_count, selected):
+    """Both inputs of the 2-heads nets: the treated rows of a fold's training part and other rows, of two tables.
+
+    The components of training rows are what the solver itself returns for them.
+    """
+    train, others = treated(train), treated(others)
+    first_train, first_others = (one_hot_conditions(table) for table in (train, others))
+    conditions = [column for column in first_train if column.startswith("cp_")] if with_conditions else []
+    first, second = [], []
+    for table, first_table in ((train, first_train), (others, first_others)):
+        means = pd.DataFrame({"g_mean": table[GENES].mean(axis=1), "c_mean": table[CELLS].mean(axis=1)})
+        first.append(first_table[GENES + CELLS + conditions].join(means))
+        second.append(table[selected])
+    first, second = _standardised(*first), _standardised(*second)
+    for columns, count, name in ((GENES, gene_count, "g-pca"), (CELLS, cell_count, "c-pca")):
+        pca = PCA(n_components=count, random_state=seed, svd_solver="randomized")
+        components = pca.fit_transform(first[0][columns].to_numpy()), pca.transform(first[1][columns].to_numpy())
+        first = [_append(table, values, name) for table, values in zip(first, components, strict=True)]
+    return first, second
+
+
+def _standardised(train, others):
+    """Both tables in units of the training rows' deviation; a column that is constant there is only centred."""
+    deviation = train.std(ddof=0).replace(0, 1)
+    return [(table - train.mean()) / deviation for table in (train, others)]
+
+
 def _append(table, values, name):
     columns = [f"{name}-{i}" for i in range(values.shape[1])]
     return table.join(pd.DataFrame(values, table.index, columns))

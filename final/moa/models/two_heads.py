@@ -92,6 +92,9 @@ def _published(schema: Assay) -> Step:
 def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePipeline:
     """Standardised inputs and principal components, fitted on the training rows of each unit.
 
+    The components of training rows are the randomised solver's own, those of other rows their projections, as
+    published: the solver is not exact, so that the two differ by a few hundredths of a component's deviation.
+
     A t-test chooses the columns of the second input from these rows too, so that it sees no label of a validation fold.
     ``seed`` is the model seed, of PCA.
     """
@@ -114,6 +117,7 @@ def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePi
                     pca(components(group, config.gene_components, config.cell_components), seed),
                     named(*group.columns),
                     fit_on="train",
+                    training_rows="fit_transform",
                 )
                 for group in schema.groups
             ),

@@ -1,13 +1,21 @@
 """The features of the single models, held to a plain transcription of how they are made, and of their order."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 
 import moa.features
 from moa.data.assay import COMPETITION
 from moa.data.schema import CP_TYPE, TREATED
+from moa.learners.base import Fitted
+from moa.learners.runtime import Runtime
+from moa.learners.two_heads.settings import SECOND
 from moa.models.registry import recipe
+from moa.models.two_heads import PUBLISHED
+from moa.training.unit import StageInputs, Unit, train_unit
 from support import naive_features
 
 
@@ -75,6 +83,48 @@ def test_two_stages_with_tabnet(tables, joined):
     found = ours(model, "tabnet", with_first)
     check(found, naive_features.tabnet(*tables, predictions(with_first, "stage1")), 1397)
     assert list(found[0].columns[:2]) == ["cp_time", "cp_dose"]
+
+
+class Remembering:
+    """In the place of a learner: keeps the data of its unit, and predicts nothing."""
+
+    def fit(self, data, seed, fold, runtime, initial=None, callback=None):
+        self.data = data
+        return Fitted({}, oof=np.zeros((len(data.valid), data.y.shape[1])))
+
+
+@pytest.mark.parametrize(
+    ("model", "counts"), [("two-heads", (False, 2, 100)), ("two-heads-v2", (True, 50, 50))], ids=["V1", "V2"]
+)
+def test_two_heads_training_rows_and_others(dataset, model, counts):
+    """More training rows than genes, or else the solver works on the transposed table and is exact for these rows."""
+    stage = recipe(model).stages(recipe(model).configure("kaggle"), COMPETITION)[0]
+    learner, tables = Remembering(), (dataset.features, dataset.test)
+    X = stage.features().fit_transform(*tables)[0]
+    fold_of_row = np.where(np.arange(len(X)) % 27 == 0, 1, 0)
+    inputs = StageInputs(X, pd.DataFrame({"t": np.zeros(len(X), np.float32)}, X.index), {None: fold_of_row})
+    inputs = dataclasses.replace(inputs, labelled=np.ones(len(X), int))
+    result = train_unit(inputs, Unit(dataclasses.replace(stage, learner=learner), 228, 1, None, Runtime()))
+    train, valid = X.index[fold_of_row == 0], X.index[fold_of_row == 1]
+    assert len(train) > 772 and len(valid) > 20
+
+    found, replayed = learner.data.X.astype(np.float64), result.features.transform(X.loc[train]).astype(np.float64)
+    first, second = naive_features.two_heads(
+        dataset.features.loc[train], dataset.features.loc[valid], 228, *counts, list(PUBLISHED)
+    )
+    for rows, naive, naive_second in zip((train, valid), first, second, strict=True):
+        table = found.loc[rows]
+        in_second = table.columns.str.startswith(SECOND)
+        assert list(table.loc[:, ~in_second]) == list(naive)
+        assert [column.removeprefix(SECOND) for column in table.loc[:, in_second]] == list(naive_second)
+        np.testing.assert_allclose(table.loc[:, in_second], naive_second, rtol=1e-4, atol=1e-4)
+        # In units of deviations; components start from values that were rounded to float32.
+        difference = (table.loc[:, ~in_second] - naive).abs() / first[0].std()
+        assert (difference <= 1e-3).all(axis=None), difference.max().sort_values().tail()
+    if model == "two-heads-v2":
+        components = replayed.filter(like="c-pca-")
+        apart = (components - found.loc[train, components.columns]).std() / components.std()
+        assert apart.median() > 0.01, "what transform gives is something else"
 
 
 def test_the_transcription_tells_fits_with_controls_from_fits_without(tables):
