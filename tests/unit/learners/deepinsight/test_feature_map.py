@@ -59,6 +59,18 @@ def test_last_bin_holds_the_largest_value_alone():
     assert digitize(np.full(3, 2.0), 7).tolist() == [0, 0, 0]
 
 
+def test_another_rounding_moves_one_feature_by_one_pixel_at_most():
+    """Two features lie on the rectangle's side together; which of them is the largest value is a matter of rounding."""
+    rng, moved = np.random.default_rng(0), []
+    for _ in range(60):
+        points = rng.normal(size=(875, 2)) * [30, 25]
+        turned = points @ smallest_rectangle(points)[1]
+        rounded = turned + 1e-14 * rng.normal(size=turned.shape)
+        pixels = [np.stack([digitize(values, 300) for values in each.T]) for each in (turned, rounded)]
+        moved.append(np.abs(pixels[0] - pixels[1]).sum())
+    assert set(moved) == {0, 1}
+
+
 def test_tsne_sees_the_cosine_distance_itself(monkeypatch):
     """The distances that reach t-SNE's probabilities, after its own squaring, are the plain cosine distances."""
     import sklearn.manifold._t_sne as module
