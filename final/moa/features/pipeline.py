@@ -155,7 +155,10 @@ class FeaturePipeline:
         return self
 
     def fit_train(self, train: pd.DataFrame, y: np.ndarray | None = None, fits: Fits | None = None) -> pd.DataFrame:
-        """Fit as ``fit`` does; returns the rows of ``train`` as the steps' ``training_rows`` have them."""
+        """Fit as ``fit`` does, and return the rows of ``train`` as the steps' ``training_rows`` have them.
+
+        ``y`` and ``fits`` are those of ``fit_transform``.
+        """
         train, _ = self._fit(train, None, fits, y, None)
         return _numbers(train, self.dtype)
 
