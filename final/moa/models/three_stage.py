@@ -140,6 +140,7 @@ RECIPES = (
         demo=DEMO,
         left_out=left_out,
         adapt=adapt,
+        version=3,
     ),
     Recipe(
         "three-stage-nn-10fold",
@@ -150,5 +151,6 @@ RECIPES = (
         demo=DEMO | {"folds": {"n_splits": 4}},
         left_out=left_out,
         adapt=adapt,
+        version=3,
     ),
 )

@@ -182,6 +182,7 @@ RECIPES = (
         Published(cv=0.01589, public_lb=0.01836, private_lb=0.01624),
         demo=DEMO,
         adapt=adapt,
+        version=3,
     ),
     Recipe(
         "two-heads-v2",
@@ -197,5 +198,6 @@ RECIPES = (
         Published(cv=0.01566, public_lb=0.01844, private_lb=0.01623),
         demo=DEMO | {"gene_components": 10},
         adapt=adapt,
+        version=3,
     ),
 )

@@ -164,6 +164,7 @@ RECIPES = (
         least_columns=4,
         left_out=left_out,
         adapt=adapt,
+        version=3,
         demo={
             "nonscored": {
                 "seeds": (0,),
