@@ -29,6 +29,7 @@ from moa.jobs.predict import trained_members
 from moa.models.base import Recipe
 from moa.models.own import load_recipes
 from moa.models.registry import recipe, recipes, register
+from moa.models.remarks import footnotes
 from moa.weights.trained import Trained, open_trained
 
 #: A model: a name, a blend's name or file, a Python file of one's own, or a recipe.
@@ -172,8 +173,10 @@ def train(
 
     Returns:
         one row per model, indexed by name: "title", the out-of-fold log losses "treated rows" and "all rows", that of
-        predicting each target's "prevalence", the share of "rows covered", and the "published CV" where there is one.
-        NaN where it is not known yet. Figures are not rounded.
+        predicting each target's "prevalence", the share of "rows covered", and the "published CV" where there is one,
+        with "remarks" on what it contains. "as published" is the loss of our predictions that compare with it where
+        these are not the out-of-fold ones: after phase 3 of the 2-heads nets, which leaks, or clipped. NaN where there
+        is none, or where it is not known yet. Figures are not rounded.
 
     Raises:
         UserError: a model, file or setting is wrong; one line says which.
@@ -201,7 +204,9 @@ def train(
             "all rows": each.all_rows,
             "prevalence": each.prevalence,
             "rows covered": each.covered,
+            "as published": each.as_published,
             "published CV": each.model.published.cv if each.model.published else np.nan,
+            "remarks": " ".join(footnotes([each.model])),
         }
         for each in train_models(chosen, Folders.find(profile, data, weights=weights), options)
     }

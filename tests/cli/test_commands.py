@@ -10,6 +10,9 @@ from typer.main import get_command
 
 from moa.cli import app
 from moa.environment import FINAL
+from moa.jobs.model_scores import score_model
+from moa.jobs.train import TrainingIncomplete
+from moa.models.registry import recipe
 
 OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
 
@@ -42,6 +45,26 @@ def test_models_lists_every_model_with_its_published_figures(moa_command):
     text = moa_command("models").stdout
     assert OLD in text and "0.01585 (treated)" in text and "0.01626" in text
     assert "0.01572 (all) †" in text and "printed 0.01564" in text
+    assert all(f"{figure} (treated) ‡" in text for figure in ("0.01589", "0.01566")) and "\n‡ After phase 3" in text
+    assert "0.01561 (treated) §" in text and "0.01546 (treated) " in text and "\n§ The winners clipped" in text
+    assert "[0.0005, 0.9995]" in text, "and is not taken for a style"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_training_shows_the_leaky_score_beside_the_honest_one_and_says_why(dataset, moa_here, monkeypatch, whole):
+    y = dataset.scored[dataset.treated]
+    scores = score_model(recipe("two-heads"), dataset, y * 0.2 + 0.01, y * 0.3 + 0.01)
+
+    def finished(*_):
+        if whole:
+            return [scores]
+        raise TrainingIncomplete(1, ["two-heads-v2"], [scores])
+
+    monkeypatch.setattr("moa.jobs.train.train_models", finished)
+    text = moa_here("train", "two-heads", check=whole).stdout
+    honest, leaky = (text.index(f"{loss:.5f}") for loss in (scores.treated_rows, scores.as_published))
+    assert honest < text.index("↳") < leaky < text.index("\n‡ After phase 3, which was fitted on the validation fold")
+    assert "†" not in text and "§" not in text, "of other models"
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,11 @@ def words(text):
 
 def test_the_score_tables_cut_no_name_and_no_figure(dataset):
     oof = dataset.scored[dataset.treated] * 0.5 + 0.25
-    scores = [score_model(model, dataset, oof) for model in recipes().values()]
-    found = words(printed(*score_tables(scores)))
+    others = {name: oof * 0.9 for name, model in recipes().items() if model.published.leaky or model.published.clipped}
+    scores = [score_model(model, dataset, oof, others.get(name)) for name, model in recipes().items()]
+    text = printed(*score_tables(scores))
+    found = words(text)
+    assert text.count("↳") == len(others) == 3 and {"phase", "‡", "clipped", "§"} <= found
     rows = [each.words() for each in scores]
     assert {
         word for row in rows for name, cell in row.items() if name != "OOF, same rows" for word in cell.split()

@@ -13,6 +13,9 @@ import moa
 from moa.data.dataset import load_dataset
 from moa.data.synthetic import synthesize
 from moa.errors import DataError, UserError
+from moa.jobs.model_scores import score_model
+from moa.metrics.losses import log_loss
+from moa.models.registry import recipe
 from support import TESTS
 from support.any_table import RECIPE
 
@@ -43,8 +46,20 @@ def data(place):
 
 def test_training_returns_a_table_of_numbers(scores):
     row = scores.loc["my-small"]
-    assert list(scores.columns) == ["title", "treated rows", "all rows", "prevalence", "rows covered", "published CV"]
-    assert 0 < row["treated rows"] < 1 and row["rows covered"] == 1 and np.isnan(row["published CV"])
+    names = ["title", "treated rows", "all rows", "prevalence", "rows covered"]
+    assert list(scores.columns) == [*names, "as published", "published CV", "remarks"] and row["remarks"] == ""
+    assert 0 < row["treated rows"] < 1 and row["rows covered"] == 1
+    assert np.isnan(row["published CV"]) and np.isnan(row["as published"])
+
+
+def test_a_published_score_says_what_it_contains(data, monkeypatch):
+    y = data.scored[data.treated]
+    model = recipe("two-heads")
+    scores = score_model(model, data, y * 0.2 + 0.01, y * 0.3 + 0.01)
+    monkeypatch.setattr("moa.jobs.train.train_models", lambda *_: [scores])
+    row = moa.train("two-heads").loc["two-heads"]
+    assert row["as published"] == log_loss(y, y * 0.3 + 0.01) < row["treated rows"] and row["published CV"] == 0.01589
+    assert row["remarks"].startswith("‡ After phase 3, which was fitted on the validation fold")
 
 
 def test_a_part_is_trained_with_other_settings(place):

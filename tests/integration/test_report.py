@@ -83,7 +83,7 @@ def test_scores_are_those_of_the_metrics(run, data, truth):
     assert list(table.loc[TITLES.values(), "published"]) == [
         "0.01585 (treated)",
         "0.01572 (all) †",
-        "0.01561 (treated)",
+        "0.01561 (treated) §",
     ]
     same = [table.loc[TITLES[name], "OOF, same rows"] for name in (OLD, NEW, FIVE)]
     assert same == [
@@ -92,6 +92,9 @@ def test_scores_are_those_of_the_metrics(run, data, truth):
     ]
     assert table.loc[FAKE, "published"] == table.loc[FAKE, "OOF, same rows"] == "–"
     assert "† The winners printed 0.01564 (Simple NN, new CV)" in page.words["scores"]
+    clipped = oofs[FIVE].clip(0.0005, 0.9995)
+    assert table.loc["↳ clipped §", "OOF, same rows"] == f"{log_loss(treated.loc[clipped.index], clipped):.5f}"
+    assert "§ The winners clipped" in page.words["scores"] and "‡" not in page.words["scores"]
 
 
 def test_the_fields_measures_are_scikit_learns_and_beside_its_baselines(run, data):

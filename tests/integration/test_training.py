@@ -49,17 +49,17 @@ def test_other_settings_or_data_in_the_same_folder_are_refused(weights, dataset,
         Runner(Trained(model, tmp_path, model.configure("demo")), profile="demo").train(changed)
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [2, 4])
 def test_weights_of_another_version_of_the_recipe_are_not_trained_further(weights, dataset, tmp_path, version):
     copy_models(weights, tmp_path, NAME)
     path, model = tmp_path / NAME / "manifest.json", recipe(NAME)
     manifest = read_json(path)
-    assert manifest["recipe"] == model.version == 2
+    assert manifest["recipe"] == model.version == 3
     path.write_text(json.dumps(manifest | {"recipe": version}))
-    with pytest.raises(StoreError, match=f"made with other recipe .*{version} there, 2 now") as caught:
+    with pytest.raises(StoreError, match=f"made with other recipe .*{version} there, 3 now") as caught:
         Runner(Trained(model, tmp_path, model.configure("demo")), profile="demo").train(dataset)
     assert "\n" not in str(caught.value)
-    with pytest.raises(StoreError, match=f"trained by version {version} of this model.*has version 2"):
+    with pytest.raises(StoreError, match=f"trained by version {version} of this model.*has version 3"):
         open_trained(NAME, tmp_path)
 
 

@@ -1,8 +1,8 @@
 """The features of the single models written out once more: plain pandas and scikit-learn, a column at a time.
 
 Nothing of ``moa.features`` is used. Each function takes the training and the test table with their control rows, fits
-everything with these in, and drops them at the end. Columns are named as in the package, so that tables can be compared
-by name. UMAP columns are left out.
+everything with these in, and drops them at the end. Columns are named as in the package and stand in the original's
+order. UMAP's columns are stood in for by ``stand_in``.
 """
 
 import warnings
@@ -49,6 +49,16 @@ def with_components(train, test, columns, count, seed, name):
     return tuple(_append(table, components.transform(table[columns].to_numpy()), name) for table in (train, test))
 
 
+def stand_in(values, count):
+    """Columns in the place of UMAP's, to compare where these stand: as many, and of a variance above any threshold."""
+    return 10 * values[:, :count]
+
+
+def with_places(train, test, columns, count, name):
+    """Both tables with stand-ins of the columns' UMAP at the right."""
+    return tuple(_append(table, stand_in(table[columns].to_numpy(), count), name) for table in (train, test))
+
+
 def with_clusters(train, test, columns, count, seed, name):
     """Both tables with the columns' cluster as 0/1 columns at the right, fitted on both."""
     both = pd.concat([train[columns], test[columns]]).to_numpy()
@@ -61,8 +71,8 @@ def with_clusters(train, test, columns, count, seed, name):
 def with_statistics(table, genes, cells, names):
     """A table with statistics of each row over genes, cells and both at the right."""
     new = {}
-    for name in names:
-        for group, columns in (("g", genes), ("c", cells), ("gc", genes + cells)):
+    for group, columns in (("g", genes), ("c", cells), ("gc", genes + cells)):
+        for name in names:
             new[f"{group}_{name}"] = getattr(table[columns], name)(axis=1)
     return table.join(pd.DataFrame(new))
 
@@ -108,14 +118,15 @@ def simple_nn(train, test, new_cv):
 
 
 def three_stage(train, test, predictions=None):
-    """Stages 1 and 2 of the 3-stage NN without UMAP; ``predictions`` of stage 1 for treated rows make it stage 2."""
-    train, test = with_factors(train, test, GENES, 90, 1903, "g-fa")
-    train, test = with_factors(train, test, CELLS, 50, 1903, "c-fa")
+    """Stages 1 and 2 of the 3-stage NN; ``predictions`` of stage 1 for treated rows make it stage 2."""
+    raw_train, raw_test = train, test
     train, test = ranked(train, test, GENES + CELLS, 123, fit_on_test=True)
-    train, test = treated(train), treated(test)
-    if predictions:
-        train, test = _joined(train, test, predictions)
-    return one_hot_conditions(train), one_hot_conditions(test)
+    for columns, group, factors, places in ((GENES, "g", 90, 45), (CELLS, "c", 50, 25)):
+        raw = with_factors(raw_train[columns], raw_test[columns], columns, factors, 1903, f"{group}-fa")
+        new = with_places(*raw, columns, places, f"{group}-umap")
+        train, test = (table.join(each.drop(columns=columns)) for table, each in zip((train, test), new, strict=True))
+    train, test = one_hot_conditions(treated(train)), one_hot_conditions(treated(test))
+    return _joined(train, test, predictions) if predictions else (train, test)
 
 
 def third_stage(predictions):
@@ -125,10 +136,11 @@ def third_stage(predictions):
 
 
 def two_stage_first(train, test):
-    """Stage 1 of the 2-stage NN + TabNet without UMAP."""
+    """Stage 1 of the 2-stage NN + TabNet."""
     train, test = ranked(train, test, GENES + CELLS, 0, fit_on_test=True)
-    with_genes = with_components(train, test, GENES, 50, 512, "g-pca")
-    train, test = with_components(*with_genes, CELLS, 15, 512, "c-pca")
+    for columns, group, components, places in ((GENES, "g", 50, 15), (CELLS, "c", 15, 5)):
+        train, test = with_components(train, test, columns, components, 512, f"{group}-pca")
+        train, test = with_places(train, test, columns, places, f"{group}-umap")
     numbers = [column for column in train if not column.startswith("cp_")]
     kept = ["cp_type", "cp_time", "cp_dose", *(column for column in numbers if train[column].var(ddof=0) > 0.5)]
     return tuple(one_hot_conditions(treated(table[kept])) for table in (train, test))
@@ -147,6 +159,33 @@ def tabnet(train, test, predictions):
     codes = {"cp_time": {24: 0, 48: 1, 72: 2}, "cp_dose": {"D1": 0, "D2": 1}}
     train, test = (table.assign(**{c: table[c].map(code) for c, code in codes.items()}) for table in (train, test))
     return _joined(train, test, predictions)
+
+
+def two_heads(train, others, seed, with_conditions, gene_count, cell_count, selected):
+    """Both inputs of the 2-heads nets: the treated rows of a fold's training part and other rows, of two tables.
+
+    The components of training rows are what the solver itself returns for them.
+    """
+    train, others = treated(train), treated(others)
+    first_train, first_others = (one_hot_conditions(table) for table in (train, others))
+    conditions = [column for column in first_train if column.startswith("cp_")] if with_conditions else []
+    first, second = [], []
+    for table, first_table in ((train, first_train), (others, first_others)):
+        means = pd.DataFrame({"g_mean": table[GENES].mean(axis=1), "c_mean": table[CELLS].mean(axis=1)})
+        first.append(first_table[GENES + CELLS + conditions].join(means))
+        second.append(table[selected])
+    first, second = _standardised(*first), _standardised(*second)
+    for columns, count, name in ((GENES, gene_count, "g-pca"), (CELLS, cell_count, "c-pca")):
+        pca = PCA(n_components=count, random_state=seed, svd_solver="randomized")
+        components = pca.fit_transform(first[0][columns].to_numpy()), pca.transform(first[1][columns].to_numpy())
+        first = [_append(table, values, name) for table, values in zip(first, components, strict=True)]
+    return first, second
+
+
+def _standardised(train, others):
+    """Both tables in units of the training rows' deviation; a column that is constant there is only centred."""
+    deviation = train.std(ddof=0).replace(0, 1)
+    return [(table - train.mean()) / deviation for table in (train, others)]
 
 
 def _append(table, values, name):

@@ -11,7 +11,7 @@ from moa.features.fits import NoStore
 
 @dataclass(frozen=True)
 class Fit:
-    """One call of ``fit``: the transformer as it was before, and the values it was given."""
+    """One call of ``fit`` or ``fit_transform``: the transformer as it was before, and the values it was given."""
 
     transformer: object
     X: np.ndarray
@@ -32,6 +32,10 @@ class Recording(NoStore):
         self.fits.append(Fit(transformer, np.array(X)))
         stand_in = Noise(transformer.n_components) if isinstance(transformer, UMAPEmbedding) else transformer
         return super().fit(stand_in, X, y)
+
+    def fit_transform(self, transformer, X, y=None):
+        self.fits.append(Fit(transformer, np.array(X)))
+        return super().fit_transform(transformer, X, y)
 
 
 class Noise(TransformerMixin, BaseEstimator):

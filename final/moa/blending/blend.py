@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from moa.errors import UserError, in_words
 from moa.files import replacing
 from moa.metrics.losses import align, check_probabilities
+from moa.models.registry import recipes
+from moa.models.remarks import Remark, marked
 
 _log = logging.getLogger(__name__)
 #: The published weights are rounded: those of Best CV sum to 1.00000001.
@@ -77,6 +79,21 @@ class BlendSpec(BaseModel):
     def weights(self) -> pd.Series:
         """Weights by model name, float64, as in the file."""
         return pd.Series({member.model: member.weight for member in self.members}, name="weight", dtype=np.float64)
+
+    @property
+    def remarks(self) -> dict[Remark, str]:
+        """What the published OOF log loss contains, see ``moa.models.remarks``: it leaks if a member's CV does."""
+        if self.published.oof is None:
+            return {}
+        known = [recipes().get(member.model) for member in self.members if member.weight]
+        titles = [model.title for model in known if model and Remark.LEAKY in model.remarks]
+        return {Remark.LEAKY: f"{self.published.oof:g} ({self.title}, of {', '.join(titles)})"} if titles else {}
+
+    @property
+    def oof_text(self) -> str:
+        """The published OOF log loss as in tables, with its rows and marks; a dash where there is none."""
+        oof = self.published.oof
+        return "–" if oof is None else marked(f"{oof:g} (treated)", self.remarks)
 
 
 def load_blend(path: str | Path) -> BlendSpec:

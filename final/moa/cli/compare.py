@@ -48,7 +48,8 @@ def compare(
     more than their own spread between seeds explains is called *beyond*. About 5 of 100 faithful runs are called so.
 
     **sister**: the log is of the same code with other seeds, or of a slightly earlier version. Means over folds and
-    seeds are compared, without a verdict: the seeds differ, and in stages 2 and 3 of the 3-stage NN the folds too.
+    seeds are compared, without a verdict: the seeds differ, and in stages 2 and 3 of the 3-stage NN and in the new CV
+    the folds too. (The winners' new-CV folds cannot be had again: ties between drugs stood in a hash order.)
 
     **one seed**: only one seed was logged (CNNs, 2-heads ResNets). Differences are shown, without a verdict.
     """

@@ -95,17 +95,24 @@ def plain_table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
 
 
 #: Columns that the first of two tables of scores shows. "OOF, same rows" is left out: it repeats the column of the rows
-#: that the published CV names.
+#: that the published CV names; "OOF, as published" is a row of its own.
 _LOSSES = ("model", "treated rows", "all rows", "prevalence", "rows covered", "published CV")
+_BESIDE = ("OOF, same rows", "OOF, as published")
 
 
 def score_tables(scores: Sequence[ModelScores]) -> list[Table]:
     """Scores as tables of at most 80 columns that cut no name: log loss, then other measures."""
     rows = [each.words() for each in scores]
-    others = [name for name in rows[0] if name not in (*_LOSSES, "OOF, same rows")]
-    losses = tuple(name for name in _LOSSES if name in rows[0])
-    titles = {"OOF log loss": losses, "OOF, treated rows; AP: average precision": ("model", *others)}
-    return [_narrow(title, names, rows) for title, names in titles.items() if len(names) > 1]
+    others = [name for name in rows[0] if name not in (*_LOSSES, *_BESIDE)]
+    losses = [name for name in _LOSSES if name in rows[0]]
+    first: list[dict[str, str]] = []
+    for each, row in zip(scores, rows, strict=True):
+        first.append(row)
+        if label := each.as_published_label:
+            place = f"{each.model.cv_rows} rows"
+            first.append(dict.fromkeys(losses, "") | {"model": f"↳ {label}", place: row["OOF, as published"]})
+    tables = {"OOF log loss": (losses, first), "OOF, treated rows; AP: average precision": (["model", *others], rows)}
+    return [_narrow(title, names, lines) for title, (names, lines) in tables.items() if len(names) > 1]
 
 
 def _narrow(title: str, names: Sequence[str], rows: list[dict[str, str]]) -> Table:

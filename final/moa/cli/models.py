@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from moa.jobs.options import PlateOptions, TrainOptions
 
 if TYPE_CHECKING:
     from moa.environment import Folders
+    from moa.jobs.model_scores import ModelScores
     from moa.models.base import Recipe
 
 app = typer.Typer()
@@ -36,8 +37,8 @@ app.add_typer(listing, name="models")
 @expanded
 def list_models(ctx: typer.Context, _own: Own) -> None:
     """List the single models and the winners' published scores; write a file for a model of your own."""
-    from moa.models.base import corrections
     from moa.models.registry import recipes
+    from moa.models.remarks import footnotes
 
     if ctx.invoked_subcommand:
         return
@@ -49,7 +50,8 @@ def list_models(ctx: typer.Context, _own: Own) -> None:
         table.add_row(f"[bold]{escape(model.name)}[/bold]\n{escape(model.title)}", *scores)
     out.print(table)
     out.print("A CV over all rows counts controls, predicted 0; it is lower than one over treated rows alone.")
-    out.print(corrections(recipes().values()))
+    for note in footnotes(recipes().values()):
+        out.print(note, markup=False)
 
 
 @listing.command("new")
@@ -78,8 +80,6 @@ def train(place: OwnPlace, options: TrainOptions, models: Annotated[list[str] | 
     The options of CNN training change how a fold is run, but not what is trained: a run that was started without them
     can be continued with them, and the other way round.
     """
-    from moa.models.base import corrections
-
     recipes = _chosen(models, place.recipe)
     for model in recipes:
         model.configure(overlay=options.settings)
@@ -92,12 +92,19 @@ def train(place: OwnPlace, options: TrainOptions, models: Annotated[list[str] | 
     try:
         scores = train_models(recipes, where, options)
     except TrainingIncomplete as error:
-        if error.scores:
-            out.print(*score_tables(error.scores), sep="\n")
+        _print_scores(error.scores)
         raise
-    out.print(*score_tables(scores), sep="\n")
-    if scores[0].of_competition and (note := corrections(recipes)):
-        out.print(note)
+    _print_scores(scores)
+
+
+def _print_scores(scores: Sequence[ModelScores]) -> None:
+    """Print the tables of scores, and the footnotes of the published ones beside them."""
+    from moa.models.remarks import footnotes
+
+    if scores:
+        out.print(*score_tables(scores), sep="\n")
+    for note in footnotes(each.model for each in scores if each.of_competition):
+        out.print(note, markup=False)
 
 
 def _chosen(names: list[str] | None, files: list[Path] | None) -> list[Recipe]:

@@ -31,6 +31,8 @@ class Folds(BaseModel):
         shuffle: only for "multilabel": shuffle the rows first.
         all_positive: only for "multilabel": every target counts as positive in every row, so that nothing is
             stratified. In the original, targets were clipped to 0.0005 before the split, and 0.0005 counts as True.
+        split_seeds: only without ``seed``: seeds of the splits of the model seeds 0, 1, 2, …; further model seeds split
+            by themselves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,7 @@ class Folds(BaseModel):
     seed: int | None = 0
     shuffle: bool = False
     all_positive: bool = False
+    split_seeds: tuple[int, ...] = ()
 
     @property
     def per_seed(self) -> bool:
@@ -72,7 +75,7 @@ class Folds(BaseModel):
         """
         if len(y) < self.n_splits:
             raise UserError(f"{self.n_splits} folds need at least as many training rows, and there are {len(y)}")
-        state = seed if self.seed is None else self.seed
+        state = self._split_seed(seed)
         if self.scheme == "kfold":
             return shuffled_folds(y, self.n_splits, state)
         if self.scheme == "multilabel":
@@ -81,6 +84,12 @@ class Folds(BaseModel):
         if drugs is None:
             raise UserError("the drug-aware folds (new CV) need train_drug.csv in the data folder")
         return drug_aware_folds(y, drugs, self.n_splits, state)
+
+    def _split_seed(self, seed: int | None) -> int | None:
+        """The seed of the split for a model seed."""
+        if seed is None or self.seed is not None:
+            return self.seed
+        return self.split_seeds[seed] if 0 <= seed < len(self.split_seeds) else seed
 
 
 def _fold_numbers(splits: Iterable[tuple[np.ndarray, np.ndarray]], index: pd.Index) -> pd.Series:
@@ -136,7 +145,10 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     """Keep each drug of at most ``SMALL_DRUG_ROWS`` rows in one fold, stratified by the drug's targets: the "new CV".
 
     A drug is stratified by the targets of any of its rows. Drugs enter in the order of their number of rows, the
-    largest first and equal ones by first appearance, which decides the random draws. The test set has drugs that are
+    largest first and equal ones by first appearance, which decides the random draws. In the original, equal ones
+    entered in the hash order of pandas 1.1's ``value_counts``, and hashes of text differ from process to process: the
+    winners' folds cannot be had again, not even by their own code. With another order of ties 22 % of the rows are in
+    the fold of the same number, and chance gives 20 %. The test set has drugs that are
     not in the training data, so folds that hold out whole drugs measure what the leaderboard measures. Drugs with many
     rows are assumed to be in the test set too, so their rows are stratified one by one.
 
@@ -156,7 +168,7 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     small = rows_of_drug <= SMALL_DRUG_ROWS
     folds = pd.Series(-1, index=y.index, name="fold")
     if small.any():
-        # The order that value_counts had in 2020.
+        # By first appearance among equal counts, as value_counts has it since pandas 1.2.
         rows = drugs[small].groupby(drugs[small], sort=False).size().sort_values(ascending=False, kind="stable")
         by_drug = y[small].groupby(drugs[small]).mean().loc[rows.index]
         fold_of_drug = multilabel_folds((by_drug > 0).astype("int8"), n_splits, seed, shuffle=True)

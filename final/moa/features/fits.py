@@ -33,9 +33,21 @@ class NoStore:
         """Fit a clone of the transformer."""
         from sklearn.base import clone
 
+        fitted = clone(transformer).fit(X, y)
+        return fitted, self._keep(fitted)
+
+    def fit_transform(self, transformer: Any, X: Any, y: np.ndarray | None) -> tuple[Any, str, Any]:
+        """Fit a clone of the transformer; also returns what its ``fit_transform`` gives for the rows."""
+        from sklearn.base import clone
+
+        fitted = clone(transformer)
+        values = fitted.fit_transform(X, y)
+        return fitted, self._keep(fitted), values
+
+    def _keep(self, fitted: Any) -> str:
         key = f"fit-{len(self._fits)}"
-        self._fits[key] = clone(transformer).fit(X, y)
-        return self._fits[key], key
+        self._fits[key] = fitted
+        return key
 
     def load(self, key: str) -> Any:
         """Return the fit with this key."""

@@ -60,6 +60,9 @@ class Step:
         fit_on: rows the transformer is fitted on.
         own_names: name new columns by the transformer's ``get_feature_names_out``.
         prefix: prepended to the names of new columns.
+        training_rows: what gives the values of the rows that the transformer is fitted on: "transform", as for all
+            others, or its own "fit_transform", which differs where its solver is not exact. The latter is for pipelines
+            that are fitted inside a unit: fits that are shared keep no rows.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Step:
     fit_on: Literal["train", "train+test"] = "train+test"
     own_names: bool = False
     prefix: str = ""
+    training_rows: Literal["transform", "fit_transform"] = "transform"
 
 
 def drop(name: str, columns: Selector) -> Step:
@@ -89,7 +93,8 @@ class _FittedStep:
         """The rows that a step of output "rows" keeps, shape (rows,)."""
         return np.asarray(self.transformer.transform(frame[self.inputs])).ravel().astype(bool)
 
-    def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def apply(self, frame: pd.DataFrame, own: np.ndarray | None = None) -> pd.DataFrame:
+        """The frame after the step; ``own`` are the outputs, where they are there already."""
         import pandas as pd
 
         if self.output == "rows":
@@ -97,7 +102,9 @@ class _FittedStep:
         if self.output in ("drop", "select"):
             gone = set(self.inputs) - set(self.outputs)
             return frame[[column for column in frame.columns if column not in gone]]
-        if len(frame):
+        if own is not None:
+            values = own
+        elif len(frame):
             values = np.asarray(self.transformer.transform(_values(frame, self.inputs, self.transformer)))
         else:  # without treated rows there is nothing to transform, and scikit-learn rejects empty tables
             values = np.empty((0, len(self.outputs)))
@@ -146,6 +153,14 @@ class FeaturePipeline:
         """
         self._fit(train, None, fits, y, None)
         return self
+
+    def fit_train(self, train: pd.DataFrame, y: np.ndarray | None = None, fits: Fits | None = None) -> pd.DataFrame:
+        """Fit as ``fit`` does, and return the rows of ``train`` as the steps' ``training_rows`` have them.
+
+        ``y`` and ``fits`` are those of ``fit_transform``.
+        """
+        train, _ = self._fit(train, None, fits, y, None)
+        return _numbers(train, self.dtype)
 
     def fit_transform(
         self,
@@ -250,10 +265,10 @@ class FeaturePipeline:
                 raise UserError(
                     f"features: step '{step.name}' takes the column '{shown(lost[0])}', which is not there at this step"
                 )
-            fitted = _fit_step(step, inputs, train, test, fits, y)
+            fitted, own = _fit_step(step, inputs, train, test, fits, y)
             if step.output == "rows" and y is not None:
                 y = y[fitted.marked(train)]
-            train, test = fitted.apply(train), None if test is None else fitted.apply(test)
+            train, test = fitted.apply(train, own), None if test is None else fitted.apply(test)
             self.fitted_.append(fitted)
             self.widths_[step.name] = train.shape[1] + 1
         self.feature_names_ = list(train.columns)
@@ -262,15 +277,26 @@ class FeaturePipeline:
 
 def _fit_step(
     step: Step, inputs: list[str], train: pd.DataFrame, test: pd.DataFrame | None, fits: Fits, y: np.ndarray | None
-) -> _FittedStep:
+) -> tuple[_FittedStep, np.ndarray | None]:
+    """The fitted step; and its outputs for the rows of ``train``, where fitting gives them."""
     import pandas as pd
 
     if step.transformer is None:
-        return _FittedStep(step.name, "drop", inputs, [], None, None)
+        return _FittedStep(step.name, "drop", inputs, [], None, None), None
     rows = train if step.fit_on == "train" or test is None else pd.concat([train[inputs], test[inputs]])
-    values = _values(rows, inputs, step.transformer)
+    values, own = _values(rows, inputs, step.transformer), None
+    labels = y if step.fit_on == "train" else None
     try:
-        transformer, key = fits.fit(step.transformer, values, y if step.fit_on == "train" else None)
+        if step.training_rows == "transform":
+            transformer, key = fits.fit(step.transformer, values, labels)
+        elif isinstance(fits, NoStore):
+            transformer, key, own = fits.fit_transform(step.transformer, values, labels)
+            own = np.asarray(own)[: len(train)]
+        else:
+            raise UserError(
+                f"features: step '{step.name}' has training_rows=\"fit_transform\", which is for the features of a "
+                "stage's units; leave it out"
+            )
     except (TypeError, ValueError) as error:
         text = _text_columns(rows[inputs])
         if not text:
@@ -299,7 +325,7 @@ def _fit_step(
             raise UserError(
                 f"features: step '{step.name}' makes a column '{twice[0]}', which the data have too; rename it"
             )
-    return _FittedStep(step.name, step.output, inputs, outputs, key, transformer)
+    return _FittedStep(step.name, step.output, inputs, outputs, key, transformer), own
 
 
 def _text_columns(frame: pd.DataFrame) -> list[str]:

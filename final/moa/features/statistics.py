@@ -27,13 +27,22 @@ class RowStatistics(TransformerMixin, BaseEstimator):
         groups: number of columns of each group by name, in column order, such as {"g": 772, "c": 100}.
         statistics: any of sum, mean, std, kurtosis, skew, as pandas defines them: std divides by n - 1; kurtosis and
             skew are corrected for bias, and are 0 for a row of equal values.
+        by_group: the statistics of the first group come first, then those of the next; False: the first statistic of
+            all groups, then the next.
     """
 
+    #: Of fits that were stored before this was a parameter.
+    by_group = False
+
     def __init__(
-        self, groups: Mapping[str, int], statistics: tuple[str, ...] = ("sum", "mean", "std", "kurtosis", "skew")
+        self,
+        groups: Mapping[str, int],
+        statistics: tuple[str, ...] = ("sum", "mean", "std", "kurtosis", "skew"),
+        by_group: bool = True,
     ):
         self.groups = groups
         self.statistics = statistics
+        self.by_group = by_group
 
     def fit(self, X: np.ndarray, y: Any = None) -> RowStatistics:
         """Check the settings against ``X``, shape (rows, columns).
@@ -53,30 +62,33 @@ class RowStatistics(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """For each statistic, its value over each group of columns of ``X``, then over all columns.
+        """The statistics over each group of columns of ``X``, then over all columns.
 
         Returns:
-            shape (rows, statistics × (groups + 1)); with a single group (rows, statistics).
+            shape (rows, (groups + 1) × statistics); with a single group (rows, statistics).
         """
         X = validate_data(self, X, reset=False, dtype=np.float64)
         ends = np.cumsum(list(self.groups.values()))
         spans = [slice(end - width, end) for end, width in zip(ends, self.groups.values(), strict=True)]
         if len(spans) > 1:
             spans.append(slice(None))
-        result = np.empty((len(X), len(self.statistics), len(spans)))
+        result = np.empty((len(X), len(spans), len(self.statistics)))
         for rows in gen_batches(len(X), _ROWS_AT_A_TIME):
             for number, span in enumerate(spans):
                 moments = _Moments.of(X[rows, span])
                 for place, name in enumerate(self.statistics):
-                    result[rows, place, number] = _STATISTICS[name](moments)
-        return result.reshape(len(X), -1)
+                    result[rows, number, place] = _STATISTICS[name](moments)
+        return (result if self.by_group else result.transpose(0, 2, 1)).reshape(len(X), -1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names such as "g_sum", "c_sum", "gc_sum", one per column of ``transform``."""
+        """Names such as "g_sum", "g_mean", one per column of ``transform``."""
         names = list(self.groups)
         if len(names) > 1:
             names.append("".join(names))
-        return np.array([f"{group}_{name}" for name in self.statistics for group in names], dtype=object)
+        pairs = [(group, name) for group in names for name in self.statistics]
+        if not self.by_group:
+            pairs = [(group, name) for name in self.statistics for group in names]
+        return np.array([f"{group}_{name}" for group, name in pairs], dtype=object)
 
 
 class _Moments(NamedTuple):

@@ -17,8 +17,6 @@ from moa.environment import give_numba_a_cache
 from moa.errors import UserError
 from moa.features.stored import stored
 
-# umap-learn uses 100 epochs for up to 10,000 new rows and 30 for more, so a row's result would depend on the others.
-TRANSFORM_EPOCHS = 100
 TRANSFORM_SEED = 42
 
 # umap-learn's defaults; its functions that are called below require them as arguments.
@@ -51,12 +49,18 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         min_dist: least distance of rows in the embedding, see umap-learn.
         keep_fitted: ``transform`` returns the fitted embedding of fitted rows; False: it embeds them like new rows, as
             umap-learn does where fitted and new rows are transformed together.
+        transform_epochs: epochs in which a new row is embedded. umap-learn takes 30 for more than 10,000 rows and 100
+            for fewer, so that a row's result would depend on the others. The original always passed the 27,796 rows of
+            train and test together, hence 30.
 
     Attributes:
         rows_: fitted rows, float32, shape (rows, columns).
         embedding_: their embedding, float32, shape (rows, n_components).
         a_, b_: parameters of the attraction curve, derived from ``min_dist``.
     """
+
+    #: Of fits that were stored before this was a parameter.
+    transform_epochs = 100
 
     def __init__(
         self,
@@ -65,12 +69,14 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         n_neighbors: int = 15,
         min_dist: float = 0.1,
         keep_fitted: bool = True,
+        transform_epochs: int = 30,
     ):
         self.n_components = n_components
         self.random_state = random_state
         self.n_neighbors = n_neighbors
         self.min_dist = min_dist
         self.keep_fitted = keep_fitted
+        self.transform_epochs = transform_epochs
 
     def fit(self, X: np.ndarray, y: Any = None) -> UMAPEmbedding:
         """Embed the rows of ``X``, shape (rows, columns).
@@ -139,7 +145,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         # Edges are visited in proportion to their strength; those too weak for one visit are left out. umap-learn takes
         # the strength relative to the strongest edge of all rows, here it is relative to the strongest of the row.
         share = strengths / strengths.max(axis=1, keepdims=True)
-        visited = share >= 1 / TRANSFORM_EPOCHS
+        visited = share >= 1 / self.transform_epochs
         heads = np.repeat(np.arange(len(X), dtype=np.int32), self.n_neighbors).reshape(share.shape)
         seeds = np.random.RandomState(TRANSFORM_SEED).randint(-(2**31) + 1, 2**31 - 2, 3).astype(np.int64)
         # The descent moves only the new rows. Each has its own random stream, seeded from the row's start.
@@ -148,7 +154,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
             tail_embedding=self.embedding_.copy(),
             head=heads[visited],
             tail=indices[visited].astype(np.int32),
-            n_epochs=TRANSFORM_EPOCHS,
+            n_epochs=self.transform_epochs,
             n_vertices=len(self.rows_),
             epochs_per_sample=1 / share[visited],
             a=self.a_,

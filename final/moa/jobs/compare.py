@@ -2,7 +2,8 @@
 
 ``moa.models.winners`` has the logs and says which runs are ``exact``, ``sister`` or of ``one seed``, and
 ``moa.jobs.chance_margins`` which differences are unremarkable. Only an exact run is judged. Of the others, differences
-are shown: unit by unit for one seed, else between means over folds and seeds.
+are shown: unit by unit for one seed, else between means over folds and seeds. No fold of the new CV is paired with one
+of the winners, whose folds cannot be had again.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ def compare(log: Log, ours: pd.Series, same_folds: bool) -> Comparison:
     ours = ours.sort_index(level=["fold", "seed"])
     if not same_folds:
         low, high = (getattr(log.best.groupby("fold").mean(), end)() for end in ("min", "max"))
-        notes = [f"folds differ from the winners', whose fold means range from {low:.5f} to {high:.5f}"]
+        why = f" ({log.other_folds})" if log.other_folds else ""
+        notes = [f"folds differ from the winners'{why}, whose fold means range from {low:.5f} to {high:.5f}"]
         units = pd.DataFrame(columns=[*_UNIT, "ours", "theirs", "fold_mean", "difference"], dtype=float)
         return Comparison(log, units, ours.mean(), log.best.mean(), (len(ours), len(log.best)), notes=notes)
     fold_means = log.best.groupby("fold").mean()

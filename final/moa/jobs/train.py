@@ -77,7 +77,9 @@ def train_models(
 
     def train(runner: Runner) -> ModelScores:
         predictions = runner.train(dataset, selection)
-        return score_model(runner.model, dataset, predictions.oof if predictions else None)
+        if predictions is None:
+            return score_model(runner.model, dataset, None)
+        return score_model(runner.model, dataset, predictions.oof, runner.trained.oof_as_published())
 
     if not executor.several:
         return [train(runner) for runner in runners]

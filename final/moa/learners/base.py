@@ -56,6 +56,8 @@ class Fitted:
         oof: honest predictions of the validation rows, shape (n_valid, targets), where ``predict`` would not give them
             because training went on with these rows afterwards; None: ``predict`` gives them.
         variants: other predictions of the validation rows by name, same shape, stored with the honest ones.
+        start: what a unit of a later stage starts from, in the form of ``tensors`` and stored with them, where that is
+            not what predicts; None: ``tensors``.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -63,6 +65,7 @@ class Fitted:
     history: list[dict[str, float]] = field(default_factory=list)
     oof: np.ndarray | None = None
     variants: dict[str, np.ndarray] = field(default_factory=dict)
+    start: dict[str, torch.Tensor] | None = None
 
 
 class EpochCallback:
@@ -98,7 +101,7 @@ class Learner(Protocol):
                 with ``fold``.
             fold: number of the fold, from 0.
             runtime: device and other conditions that are not hyper-parameters.
-            initial: the finished unit to start from, where the stage names one.
+            initial: the finished unit to start from, where the stage names one: its ``start``, or else its ``tensors``.
             callback: receives each epoch.
 
         Returns:

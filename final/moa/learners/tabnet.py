@@ -87,10 +87,9 @@ class TabNetLearner(BaseModel, JobLearner):
     def train(self, job: FitJob) -> Fitted:
         """Train on one fold; see ``moa.learners.base.Learner``."""
         import numpy as np
-        from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
-        from moa.learners.common import own_generators, smooth, state_on_cpu
-        from moa.learners.tabnet_library import Reporter, library, log_loss_of_logits
+        from moa.learners.common import own_generators, state_on_cpu
+        from moa.learners.tabnet_library import Reporter, library, log_loss_of_logits, log_loss_of_sigmoid
 
         data, device = job.data, job.runtime.torch_device
         X, y = data.X.to_numpy(np.float32), data.y.to_numpy(np.float32)
@@ -106,7 +105,7 @@ class TabNetLearner(BaseModel, JobLearner):
                 eval_name=["valid"],
                 # Training is stopped by the last metric: the smoothed one, as published.
                 eval_metric=[log_loss_of_logits(0.0), log_loss_of_logits(self.smoothing)],
-                loss_fn=lambda output, target: bce_with_logits(output, smooth(target, self.smoothing)),
+                loss_fn=lambda output, target: log_loss_of_sigmoid(output, target, self.smoothing),
                 max_epochs=self.epochs,
                 patience=self.patience,
                 batch_size=self.batch_size,

@@ -15,10 +15,22 @@ from pytorch_tabnet import tab_network
 from pytorch_tabnet.callbacks import Callback
 from pytorch_tabnet.metrics import Metric
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 
 from moa.learners.base import EpochCallback
 from moa.learners.common import smooth
+
+#: Added to probabilities before their logarithm is taken.
+_LOG_EPS = 1e-15
+
+
+def log_loss_of_sigmoid(output: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """Mean binary log loss of raw outputs, by their sigmoid in 32 bits as in the original: log(p + 1e-15).
+
+    Beyond a logit of about 16.6 the sigmoid is 1. Where that is wrong, the loss stays at 34.5 and has no gradient, as
+    ``binary_cross_entropy_with_logits`` would have one.
+    """
+    labels, p = smooth(target, smoothing), output.sigmoid()
+    return -(labels * (p + _LOG_EPS).log() + (1 - labels) * (1 - p + _LOG_EPS).log()).mean()
 
 
 @cache
@@ -31,8 +43,8 @@ def log_loss_of_logits(smoothing: float) -> type[Metric]:
             self._maximize = False
 
         def __call__(self, y_true: np.ndarray, y_score: np.ndarray) -> float:
-            target = smooth(torch.from_numpy(np.asarray(y_true, np.float32)), smoothing)
-            return bce_with_logits(torch.from_numpy(y_score), target).item()
+            target = torch.from_numpy(np.asarray(y_true, np.float32))
+            return log_loss_of_sigmoid(torch.from_numpy(y_score), target, smoothing).item()
 
     return LogLossOfLogits
 

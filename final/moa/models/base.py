@@ -18,6 +18,7 @@ from moa.data.sizes import shrink
 from moa.environment import check_profile
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
+from moa.models.remarks import Remark, marked
 from moa.models.settings import wrong_settings
 
 
@@ -39,7 +40,8 @@ class Stage:
         seeds: model seeds.
         learner: what is trained in a unit.
         uses: earlier stages whose predictions are appended to the inputs, as columns "stage:target".
-        starts_from: earlier stage; a unit starts from that stage's unit of the same seed and fold.
+        starts_from: earlier stage; a unit starts from what that stage's unit of the same seed and fold left for it, see
+            ``moa.learners.base.Fitted``.
         unit_features: makes, for a model seed, an unfitted pipeline that is fitted inside each unit on the fold's
             training rows, after ``features``. Must be picklable: units may be trained in other processes.
     """
@@ -69,6 +71,9 @@ class Published:
         cv_rows: rows that ``cv`` is computed on: treated rows, or all rows with controls predicted 0.
         printed: the CV as the winners printed it, where it counts sig_id as a 207th target that is predicted perfectly;
             ``cv`` is then printed * 207 / 206.
+        leaky: name of the stored variant of the out-of-fold predictions that ``cv`` is of, which were fitted on the
+            validation fold; None: ``cv`` is of honest ones.
+        clipped: range that the winners clipped the out-of-fold predictions to for ``cv``; None: they did not.
     """
 
     cv: float
@@ -76,11 +81,19 @@ class Published:
     private_lb: float
     cv_rows: Literal["all", "treated"] = "treated"
     printed: float | None = None
+    leaky: str | None = None
+    clipped: tuple[float, float] | None = None
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What the CV contains, see ``moa.models.remarks``."""
+        facts = {Remark.CORRECTED: self.printed, Remark.LEAKY: self.leaky, Remark.CLIPPED: self.clipped}
+        return tuple(remark for remark, fact in facts.items() if fact is not None)
 
     @property
     def cv_text(self) -> str:
-        """The CV and its rows, marked if it is corrected; see ``corrections``."""
-        return f"{self.cv:.5f} ({self.cv_rows})" + (" †" if self.printed else "")
+        """The CV, its rows, and the marks of its remarks, which ``moa.models.remarks.footnotes`` explains."""
+        return marked(f"{self.cv:.5f} ({self.cv_rows})", self.remarks)
 
 
 @dataclass(frozen=True)
@@ -148,6 +161,20 @@ class Recipe:
         """The published CV as in tables; a dash where there is none."""
         return self.published.cv_text if self.published else "–"
 
+    @property
+    def remarks(self) -> dict[Remark, str]:
+        """What the published CV contains, and how a footnote names it."""
+        known = self.published
+        if known is None:
+            return {}
+        low, high = known.clipped or (0.0, 1.0)
+        words = {
+            Remark.CORRECTED: f"{known.printed:.5f} ({self.title})" if known.printed else "",
+            Remark.LEAKY: f"{known.cv:.5f} ({self.title})",
+            Remark.CLIPPED: f"to [{low:g}, {high:g}] for {known.cv:.5f} ({self.title})",
+        }
+        return {remark: words[remark] for remark in known.remarks}
+
     def configure(self, profile: str = "kaggle", overlay: Mapping[str, Any] | None = None) -> ModelConfig:
         """The configuration of a ``profile`` ("kaggle" or "demo"), with further fields replaced by ``overlay``.
 
@@ -198,21 +225,6 @@ def needs_of(stages: Iterable[Stage]) -> dict[str, bool]:
         "drugs": any(stage.folds.needs_drugs for stage in stages),
         "nonscored": any(stage.targets != "scored" for stage in stages),
     }
-
-
-def corrections(models: Iterable[Recipe]) -> str | None:
-    """The footnote of ``Published.cv_text``: which CVs were printed differently, and why; None if there are none."""
-    printed = [
-        f"{model.published.printed:.5f} ({model.title})"
-        for model in models
-        if model.published and model.published.printed
-    ]
-    if not printed:
-        return None
-    return (
-        f"† The winners printed {' and '.join(printed)}: they counted sig_id as a 207th target that is predicted "
-        "perfectly. Here that is corrected by 207/206, and our own figures count 206 targets."
-    )
 
 
 def merge(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

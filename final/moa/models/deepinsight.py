@@ -75,7 +75,8 @@ _NARROW = {"blocks": (1, 1, 1, 1), "width": 8, "stem_width": 8}
 def _recipe(name: str, title: str, config: DeepInsightConfig, published: Published, small: dict[str, Any]) -> Recipe:
     """A recipe of all rows; ``small`` is the backbone of the demo."""
     demo = {"folds": {"n_splits": 2}, "learner": {**_SMALL, "backbone": small}}
-    return Recipe(f"deepinsight-{name}", f"DeepInsight {title}", config, stages, published, rows="all", demo=demo)
+    name, title = f"deepinsight-{name}", f"DeepInsight {title}"
+    return Recipe(name, title, config, stages, published, rows="all", demo=demo, version=3)
 
 
 RECIPES = (

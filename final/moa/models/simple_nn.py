@@ -107,6 +107,7 @@ RECIPES = (
         demo=DEMO | {"gene_clusters": 10, "cell_clusters": 5},
         least_columns=4,
         adapt=adapt,
+        version=3,
     ),
     Recipe(
         "simple-nn-new-cv",
@@ -123,5 +124,6 @@ RECIPES = (
         demo=DEMO,
         least_columns=4,
         adapt=adapt,
+        version=3,
     ),
 )

@@ -22,12 +22,15 @@ from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
 class NonscoredConfig(ModelConfig):
     """Settings of stage 1.
 
+    The original drew the folds of each model seed from numpy's global generator, in the state that the last seeding had
+    left: 512 of the features for model seed 0, then that of the model seed before.
+
     The published learning rate of 5e-4 was that of Adam. OneCycleLR overwrites it before the first step, so it had no
     effect and is not a setting here.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    folds: Folds = Folds(scheme="multilabel", n_splits=10, seed=None, shuffle=True)
+    folds: Folds = Folds(scheme="multilabel", n_splits=10, seed=None, shuffle=True, split_seeds=(512, 0, 1, 2, 3))
     learner: MLPLearner = MLPLearner(block="2-fc", dropout=(0.2, 0.25), epochs=15, pct_start=0.2)
     rank_seed: int = 0
     gene_components: Annotated[int, GENE_COMPONENTS] = 50
@@ -82,8 +85,7 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
     for group in schema.groups:
         size = components(group, config.gene_components, config.cell_components)
         steps.append(Step(f"{group.prefix}-pca", pca(size, seed), named(*group.columns), fit_on="train"))
-    if config.gene_umap and config.cell_umap:
-        for group in schema.groups:
+        if config.gene_umap and config.cell_umap:
             size = components(group, config.gene_umap, config.cell_umap)
             umap = UMAPEmbedding(size, random_state=seed, keep_fitted=False)
             steps.append(Step(f"{group.prefix}-umap", umap, named(*group.columns), fit_on="train"))
@@ -92,7 +94,7 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
 
 
 def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) -> FeaturePipeline:
-    """Condition codes, ranks, factors, clusters, row statistics, and the ranked predictions of stage 1.
+    """Condition codes, ranks, factors, clusters, row statistics, and last the ranked predictions of stage 1.
 
     All but the last are fitted with the control rows in; predictions exist for treated rows only.
     """
@@ -113,7 +115,7 @@ def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) ->
     steps += [Step("statistics", statistics, values, own_names=True), keep_treated(schema), *log_conditions(schema)]
     if meta_features:
         rank = GaussianRank(random_state=config.rank_seed)
-        steps.append(Step("stage1 rank", rank, starting("stage1:"), "in place", fit_on="train"))
+        steps.append(Step("stage1 rank", rank, starting("stage1:"), "replace", fit_on="train", own_names=True))
     return FeaturePipeline(steps)
 
 
@@ -162,6 +164,7 @@ RECIPES = (
         least_columns=4,
         left_out=left_out,
         adapt=adapt,
+        version=3,
         demo={
             "nonscored": {
                 "seeds": (0,),

@@ -26,6 +26,7 @@ from moa.kaggle.session import Session
 from moa.learners.base import Learner
 from moa.models.base import Stage
 from moa.models.registry import recipe
+from moa.models.remarks import footnotes
 from moa.notebook.live import LiveCurves
 from moa.notebook.steps import SeenStep, feature_steps
 from moa.notebook.tables import strongest
@@ -157,8 +158,12 @@ class Experiment:
         return predictions.oof
 
     def scores(self, data: Dataset, oof: pd.DataFrame) -> pd.DataFrame:
-        """Scores as a table of text, one row per score; see ``moa.jobs.model_scores.ModelScores``."""
-        words = score_model(self.model, data, oof).words()
+        """Scores as a table of text, one row per score; see ``moa.jobs.model_scores.ModelScores``.
+
+        Prints the footnotes of the published CV.
+        """
+        words = score_model(self.model, data, oof, self.trained.oof_as_published()).words()
+        print(*footnotes([self.model]), sep="\n")
         return pd.DataFrame({words.pop("model"): words})
 
     def against_unchanged(self, data: Dataset, oof: pd.DataFrame) -> pd.DataFrame | None:

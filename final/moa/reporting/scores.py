@@ -13,6 +13,7 @@ from moa.data.feature_names import display_names
 from moa.data.folds import SMALL_DRUG_ROWS
 from moa.metrics.losses import CLIP, column_log_loss, competition_log_loss, row_log_loss, treated_log_loss
 from moa.metrics.ranking import column_areas, measures
+from moa.models.remarks import Remark
 from moa.reporting.inputs import Inputs
 
 #: Edges of the bins of the calibration curve: two bins per decade.
@@ -26,7 +27,7 @@ class ScoredPrediction:
     Attributes:
         key: name of the model or blend; "model/variant" for a variant.
         title: as shown in tables.
-        kind: "model", "variant" or "blend".
+        kind: "model", "blend", "variant", which leaks, or "clipped", as a published score was.
         table: probabilities of the treated rows that are covered, shape (rows, targets).
         y: 0/1 labels of the same rows in the same order.
         prevalence: rate of each target among all treated training rows, shape (targets,).
@@ -120,7 +121,8 @@ class ReportScores:
         inputs: the files that were read.
         y: labels of all treated training rows.
         prevalence: rate of each target among them.
-        models, variants, blends: predictions by key; those that cover a treated row.
+        models, variants, blends: predictions by key; those that cover a treated row. Variants are what some published
+            scores are of, and not blended: those that leak, and clipped ones.
     """
 
     def __init__(self, inputs: Inputs):
@@ -133,8 +135,13 @@ class ReportScores:
         for name, model in inputs.models.items():
             if model.oof is not None:
                 self._add(self.models, name, model.title, model.oof, model.test)
+            known = model.recipe.published if model.recipe else None
             for variant, table in model.variants.items():
-                self._add(self.variants, f"{name}/{variant}", f"{model.title}: {variant}", table)
+                words = Remark.LEAKY.label if known and variant == known.leaky else variant
+                self._add(self.variants, f"{name}/{variant}", f"{model.title}: {words}", table, kind="variant")
+            if known and known.clipped and model.oof is not None and self.of_competition:
+                title = f"{model.title}: {Remark.CLIPPED.label}"
+                self._add(self.variants, f"{name}/clipped", title, model.oof.clip(*known.clipped), kind="clipped")
         self.blends = {name: blend for name, spec in inputs.blends.items() if (blend := self._blend(spec)) is not None}
 
     def _add(
@@ -144,10 +151,10 @@ class ReportScores:
         title: str,
         oof: pd.DataFrame,
         test: pd.DataFrame | None = None,
+        kind: str = "model",
     ) -> None:
         rows = self.y.index[self.y.index.isin(oof.index)]
         if len(rows):
-            kind = "model" if group is self.models else "variant"
             group[key] = ScoredPrediction(key, title, kind, oof.loc[rows], self.y.loc[rows], self.prevalence, test)
 
     def _blend(self, spec: BlendSpec) -> ScoredPrediction | None:
@@ -182,7 +189,7 @@ class ReportScores:
 
     @property
     def everything(self) -> dict[str, ScoredPrediction]:
-        """Models and blends; the variants are left out, because they leak."""
+        """Models and blends, without the variants."""
         return {**self.models, **self.blends}
 
     @cached_property

@@ -10,7 +10,7 @@ import pandas as pd
 from moa.blending.blend import BlendSpec, PublishedBlend
 from moa.metrics.correlation import prediction_correlation
 from moa.metrics.losses import prevalence_baseline
-from moa.models.base import corrections
+from moa.models.remarks import footnotes
 from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bars
 from moa.reporting.details import calibration, drugs, targets
 from moa.reporting.inputs import ModelResult
@@ -40,7 +40,7 @@ def scores(found: ReportScores) -> Section:
         predictions += [found.models[name]] if name in found.models else []
         predictions += [p for key, p in found.variants.items() if key.startswith(f"{name}/")]
     predictions += list(found.blends.values())
-    quiet = [i for i, p in enumerate(predictions) if p.kind == "variant"]
+    quiet = [i for i, p in enumerate(predictions) if p.kind in ("variant", "clipped")]
     titles = [f"{p.title} (leaks)" if p.kind == "variant" else p.title for p in predictions]
     frame = _score_frame(found, predictions)
     losses = ["OOF, treated rows", "prevalence alone", "OOF, all rows", "test, treated", "test, all rows"]
@@ -53,7 +53,7 @@ def scores(found: ReportScores) -> Section:
         Table.of(frame, formats, lowest=bold, quiet=quiet),
         Figures([(score_dots(dots), "Each prediction and its prevalence baseline")], column=720, least=420),
     ]
-    if quiet:
+    if any(p.kind == "variant" for p in predictions):
         blocks.insert(1, Text(
             "Rows marked “leaks” are further out-of-fold predictions that the original used: their last phase was "
             "fitted on the validation fold itself, so they look better than they are. No blend here uses them.", "warn",
@@ -61,11 +61,10 @@ def scores(found: ReportScores) -> Section:
     if found.inputs.truth is not None:
         treated, whole = found.test_losses(prevalence_baseline(found.y, found.inputs.data.test.index))
         blocks.append(Text(f"Prevalence alone on the test rows: {treated:.5f} treated, {whole:.5f} all rows."))
-    note = found.of_competition and corrections(
-        m.recipe for name, m in found.inputs.models.items() if m.recipe and name in found.models
-    )
-    if note:
-        blocks.append(Text(note))
+    if found.of_competition:
+        names = dict.fromkeys(p.key.partition("/")[0] for p in predictions if p.kind != "blend")
+        recipes = [model.recipe for name in names if (model := found.inputs.models[name]).recipe]
+        blocks += map(Text, footnotes([*recipes, *(found.inputs.blends[name] for name in found.blends)]))
     absent = [m.title for name, m in found.inputs.models.items() if name not in found.models]
     if absent:
         blocks.append(Text(f"Only test predictions, so no out-of-fold score: {', '.join(absent)}."))
@@ -87,7 +86,7 @@ def _score_frame(found: ReportScores, predictions: list[ScoredPrediction]) -> pd
         published, same_rows = _published(found, p)
         rows.append(
             {
-                "prediction": f"↳ {p.title.split(': ')[-1]} (leaks)" if p.kind == "variant" else p.title,
+                "prediction": _name(p),
                 "OOF, treated rows": p.loss,
                 "prevalence alone": p.baseline,
                 "gain": p.gain,
@@ -106,13 +105,25 @@ def _score_frame(found: ReportScores, predictions: list[ScoredPrediction]) -> pd
     return frame.drop(columns=absent)
 
 
+def _name(p: ScoredPrediction) -> str:
+    if p.kind in ("model", "blend"):
+        return p.title
+    return f"↳ {p.title.split(': ')[-1]}" + (" (leaks)" if p.kind == "variant" else "")
+
+
 def _published(found: ReportScores, p: ScoredPrediction) -> tuple[str, float]:
-    """The OOF score that the winners published, with its rows, and ours over the same rows; NaN where there is none."""
-    if p.kind == "blend" and (oof := found.inputs.blends[p.key].published.oof):
-        return f"{oof:g} (treated)", p.loss
-    recipe = found.inputs.models[p.key].recipe if p.kind == "model" else None
-    if recipe and recipe.published:
-        return recipe.cv_text, found.all_rows(p) if recipe.cv_rows == "all" else p.loss
+    """The OOF score that the winners published, with its rows, and ours over the same rows; NaN where there is none.
+
+    A score that was published of predictions after phase 3, or of clipped ones, stands beside these of ours too.
+    """
+    if p.kind == "blend":
+        spec = found.inputs.blends[p.key]
+        return spec.oof_text, p.loss if spec.published.oof else np.nan
+    name, _, variant = p.key.partition("/")
+    recipe = found.inputs.models[name].recipe
+    known = recipe.published if recipe else None
+    if known and (p.kind in ("model", "clipped") or variant == known.leaky):
+        return known.cv_text, found.all_rows(p) if known.cv_rows == "all" else p.loss
     return "–", np.nan
 
 

@@ -211,7 +211,7 @@ class Runner:
 
     def _unit(self, stage: Stage, seed: int, fold: int) -> Unit:
         store = self.trained.store
-        initial = store.load_unit(stage.starts_from, seed, fold).fitted if stage.starts_from else None
+        initial = store.load_unit(stage.starts_from, seed, fold, start=True).fitted if stage.starts_from else None
         runtime = self.placed.replace(scratch=store.scratch(stage.name, seed, fold))
         return Unit(stage, seed, fold, initial, runtime)
 

@@ -147,10 +147,14 @@ def _prepare(inputs: StageInputs, unit: Unit) -> tuple[FoldData, FeaturePipeline
         return data, None
     fits = NoStore()
     labelled = None if inputs.labelled is None else inputs.labelled[data.train]
-    pipeline = unit.stage.unit_features(unit.seed).fit(data.X.iloc[data.train], labelled, fits)
+    pipeline = unit.stage.unit_features(unit.seed)
+    train = pipeline.fit_train(data.X.iloc[data.train], labelled, fits)
     # Restored, it has no steps, whose selectors cannot be pickled.
     features = FeaturePipeline.restore(pipeline.describe(), fits)
-    return replace(data, X=features.transform(data.X)), features
+    others = np.setdiff1d(np.arange(len(data.X)), data.train)
+    X = np.empty((len(data.X), train.shape[1]), features.dtype)
+    X[data.train], X[others] = train, features.transform(data.X.iloc[others])
+    return replace(data, X=pd.DataFrame(X, data.X.index, train.columns)), features
 
 
 def _learned(inputs: StageInputs, unit: Unit, data: FoldData) -> FoldData:

@@ -25,6 +25,8 @@ from moa.words import shown
 
 _DEEPEST = 20
 _MISSING = object()
+#: Fields that steps have gained since stages were described first, with their defaults, which are left out.
+_GAINED = {"training_rows": "transform"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,7 @@ def _pipeline(pipeline: FeaturePipeline) -> dict[str, Any]:
     steps = {}
     for step in pipeline.steps:
         values = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
+        values = {name: value for name, value in values.items() if _GAINED.get(name, _MISSING) != value}
         steps[step.name] = {name: describe(value) for name, value in values.items() if name not in ("name", "columns")}
     return {"dtype": pipeline.dtype.name, "order": [step.name for step in pipeline.steps], "steps": steps}
 

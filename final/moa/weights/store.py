@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import safetensors.torch
+import torch
 from pydantic import BaseModel, ValidationError
 
 from moa.data.assay import Assay
@@ -59,6 +60,8 @@ RECORDED_PACKAGES = (
     "iterative-stratification",
 )
 _WEIGHTS, _OOF, _FEATURES = "weights.safetensors", "oof.parquet", "features.skops"
+#: Before the names of the tensors that a later stage starts from, where they are not those that predict.
+_START = "moa.start/"
 #: Files that every unit has.
 NEEDED = (_WEIGHTS, _OOF)
 
@@ -204,7 +207,8 @@ class ModelStore:
         key = UnitKey(stage, result.seed, result.fold)
         final, fitted, oof, features = self.layout.unit(key), result.fitted, result.oof, result.features
         _sweep(final.parent)
-        tensors = {name: value.contiguous() for name, value in fitted.tensors.items()}
+        start = {f"{_START}{name}": value for name, value in (fitted.start or {}).items()}
+        tensors = {name: value.contiguous() for name, value in (fitted.tensors | start).items()}
         size = sum(value.nbytes for value in tensors.values()) + oof.to_numpy().nbytes * (1 + len(fitted.variants))
         try:
             with replacing_folder(final, size) as temporary:
@@ -249,19 +253,21 @@ class ModelStore:
             )
         return facts
 
-    def load_unit(self, stage: str, seed: int, fold: int) -> StoredUnit:
+    def load_unit(self, stage: str, seed: int, fold: int, start: bool = False) -> StoredUnit:
         """Read a unit.
+
+        Args:
+            stage: name of its stage.
+            seed: its model seed.
+            fold: its fold.
+            start: also read what a unit of a later stage starts from.
 
         Raises:
             StoreError: it is missing or damaged.
         """
         facts = self.unit_facts(stage, seed, fold)
-        path = self._checked(facts, _WEIGHTS)
-        try:
-            tensors = safetensors.torch.load_file(path)
-        except Exception as error:  # safetensors raises several types for a header that is not its own
-            raise StoreError(f"{path}: holds no weights that can be read ({shown(error)}); train again") from None
-        fitted = Fitted(tensors, facts.meta, facts.history)
+        tensors, starting = _read_tensors(self._checked(facts, _WEIGHTS), start)
+        fitted = Fitted(tensors, facts.meta, facts.history, start=starting or None)
         if facts.features is None:
             return StoredUnit(fitted, None)
         path = self._checked(facts, _FEATURES)
@@ -295,6 +301,20 @@ class ModelStore:
 
 def _read_if_there(path: Path, schema: type[RecordType]) -> RecordType | None:
     return read_record(path, schema) if path.exists() else None
+
+
+def _read_tensors(path: Path, start: bool) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The tensors that predict and, if asked for, those that a later stage starts from."""
+    found: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]] = ({}, {})
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118 (no mapping)
+                of_start = name.startswith(_START)
+                if start or not of_start:
+                    found[of_start][name.removeprefix(_START)] = file.get_tensor(name)
+    except Exception as error:  # safetensors raises several types for a header that is not its own
+        raise StoreError(f"{path}: holds no weights that can be read ({shown(error)}); train again") from None
+    return found
 
 
 def _variant(name: str) -> str:

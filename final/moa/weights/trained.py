@@ -167,6 +167,20 @@ class Trained:
                 )
         return pd.concat(parts).groupby(level=0, sort=True).mean().astype(np.float32)
 
+    def oof_as_published(self) -> pd.DataFrame | None:
+        """Out-of-fold predictions as those of the published CV: of the variant that leaks, or clipped.
+
+        None where the published CV is of honest ones, and where a finished unit has no such variant.
+        """
+        known, units = self.model.published, self.units(self.last)
+        if known is None or not units or not (known.leaky or known.clipped):
+            return None
+        facts = (self.store.unit_facts(self.last.name, *unit) for unit in units)
+        if known.leaky and not all(known.leaky in each.variants for each in facts):
+            return None
+        found = self.oof(known.leaky)
+        return found.clip(*known.clipped) if known.clipped else found
+
     # -- what is stored -----------------------------------------------------------------------------------------------
 
     def units(self, stage: Stage) -> list[tuple[int, int]]:

@@ -74,6 +74,16 @@ def test_kfold_with_the_models_own_seed_differs_by_seed(labelled):
     assert not scheme.split(y, seed=1).equals(scheme.split(y, seed=2))
 
 
+def test_splits_of_the_first_model_seeds_can_have_seeds_of_their_own(labelled):
+    y, _ = labelled
+    scheme = Folds(scheme="kfold", n_splits=5, seed=None, split_seeds=(512, 0))
+    assert scheme.per_seed
+    for seed, split_seed in ((0, 512), (1, 0), (2, 2)):
+        pd.testing.assert_series_equal(scheme.split(y, seed=seed), shuffled_folds(y, 5, split_seed))
+    fixed = scheme.model_copy(update={"seed": 7})
+    pd.testing.assert_series_equal(fixed.split(y, seed=0), shuffled_folds(y, 5, 7))
+
+
 def test_drug_aware_without_drugs_says_what_is_missing(labelled):
     y, drugs = labelled
     with pytest.raises(UserError, match="train_drug.csv"):

@@ -67,6 +67,40 @@ def test_transform_equals_what_fitting_gave_and_does_not_depend_on_the_batch(fra
     assert pipeline.transform(test.iloc[:0]).shape == (0, x.shape[1])
 
 
+def test_rows_that_a_step_is_fitted_on_get_the_fits_own_values_where_it_says_so(frames):
+    """The randomised solver without power iterations is far from exact, so that both values differ."""
+    noise = np.random.default_rng(1)
+    train, test = (pd.DataFrame(noise.normal(size=(len(frame), 20)), frame.index).add_prefix("a-") for frame in frames)
+    pca = PCA(3, svd_solver="randomized", iterated_power=0, n_oversamples=1, random_state=5)
+    scale = Step("scale", StandardScaler(), starting("pc-"), "in place", fit_on="train")
+    found = {}
+    for rows in ("transform", "fit_transform"):
+        steps = [Step("pc", pca, starting("a-"), fit_on="train", training_rows=rows), scale]
+        pipeline, fits = FeaturePipeline(steps, dtype=np.float64), NoStore()
+        fitted = pipeline.fit_train(train, fits=fits)
+        again, new = pipeline.fit_transform(train, test)
+        pd.testing.assert_frame_equal(fitted, again)
+        restored = FeaturePipeline.restore(pipeline.describe(), fits)
+        found[rows] = fitted.filter(like="pc-"), restored.transform(test).filter(like="pc-"), restored.transform(train)
+        pd.testing.assert_frame_equal(new.filter(like="pc-"), found[rows][1])
+    own, new, replayed = found["fit_transform"]
+    components = pca.fit_transform(train.to_numpy())
+    mean, deviation = components.mean(axis=0), components.std(axis=0)
+    np.testing.assert_allclose(own, (components - mean) / deviation, rtol=1e-9)
+    np.testing.assert_allclose(new, (pca.transform(test.to_numpy()) - mean) / deviation, rtol=1e-9)
+    assert (own - replayed.filter(like="pc-")).abs().mean(axis=None) > 0.05, "stored, it knows no training rows"
+    pd.testing.assert_frame_equal(found["transform"][2].filter(like="pc-"), found["transform"][0])
+
+
+def test_a_fit_that_is_shared_has_no_values_of_its_own(frames):
+    class Shared:
+        fit = load = None
+
+    step = Step("pc", PCA(1), starting("a-"), training_rows="fit_transform")
+    with pytest.raises(UserError, match=r"step 'pc' has training_rows=\"fit_transform\", which is for .* units"):
+        FeaturePipeline([step]).fit(frames[0], fits=Shared())
+
+
 def test_select_keeps_supported_columns(frames):
     train, test = frames
     train["a-0"], test["a-0"] = 0.0, 0.0

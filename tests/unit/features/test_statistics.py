@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from scipy import stats
 
 from moa.errors import UserError
-from moa.features import (
-    RowStatistics,
-)
+from moa.features import TRUSTED_TYPES, RowStatistics
 
 
 def test_row_statistics_are_those_of_pandas(x):
@@ -35,13 +34,25 @@ def test_row_statistics_are_those_of_pandas(x):
 def test_row_statistics_come_in_any_choice_and_refuse_what_does_not_fit(x):
     few = RowStatistics({"g": 30, "c": 10}, ("mean", "std", "kurtosis", "skew")).fit(x)
     assert few.transform(x).shape == (300, 12) and len(few.get_feature_names_out()) == 12
-    assert list(few.get_feature_names_out()[:4]) == ["g_mean", "c_mean", "gc_mean", "g_std"]
+    assert list(few.get_feature_names_out()[:5]) == ["g_mean", "g_std", "g_kurtosis", "g_skew", "c_mean"], "by group"
     alone = RowStatistics({"g": 40}, ("mean", "sum")).fit(x)
     assert list(alone.get_feature_names_out()) == ["g_mean", "g_sum"], "all columns are the group itself"
-    np.testing.assert_array_equal(alone.transform(x)[:, 0], few.transform(x)[:, 2])
+    np.testing.assert_array_equal(alone.transform(x)[:, 0], few.transform(x)[:, 8])
+    by_statistic = RowStatistics({"g": 30, "c": 10}, ("mean", "std"), by_group=False).fit(x)
+    assert list(by_statistic.get_feature_names_out()) == ["g_mean", "c_mean", "gc_mean", "g_std", "c_std", "gc_std"]
+    np.testing.assert_array_equal(by_statistic.transform(x), few.transform(x)[:, [0, 4, 8, 1, 5, 9]])
     with pytest.raises(UserError, match="do not add up to the 40 columns"):
         RowStatistics({"g": 30, "c": 9}).fit(x)
     with pytest.raises(UserError, match="'median' is not one of sum"):
         RowStatistics({"g": 40}, ("median",)).fit(x)
     with pytest.raises(UserError, match="4 columns"):
         RowStatistics({"g": 37, "c": 3}).fit(x)
+
+
+def test_a_fit_of_an_older_version_keeps_its_order(x):
+    older = RowStatistics({"g": 30, "c": 10}, ("mean", "std"), by_group=False).fit(x)
+    expected = older.transform(x)
+    del older.__dict__["by_group"]  # what such a fit lacks in its file
+    older = skops.io.loads(skops.io.dumps(older), trusted=list(TRUSTED_TYPES))
+    np.testing.assert_array_equal(older.transform(x), expected)
+    assert older.get_params()["by_group"] is False

@@ -35,7 +35,26 @@ def library(clustered):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return UMAP(n_components=3, random_state=1903, n_jobs=1).fit(clustered[0].astype(np.float32))
+        fitted = UMAP(n_components=3, random_state=1903, n_jobs=1).fit(clustered[0].astype(np.float32))
+    fitted.n_epochs = 90  # transform takes a third: 30, as it does by itself for more than 10,000 rows
+    return fitted
+
+
+@pytest.fixture
+def epochs(monkeypatch):
+    """The numbers of epochs of the descents, one for each transform."""
+    from umap import layouts
+
+    seen, original = [], layouts.optimize_layout_euclidean
+
+    def spy(**arguments):
+        longest = arguments["epochs_per_sample"].max()
+        assert longest <= arguments["n_epochs"], "weaker edges would not be visited once"
+        seen.append(arguments["n_epochs"])
+        return original(**arguments)
+
+    monkeypatch.setattr(layouts, "optimize_layout_euclidean", spy)
+    return seen
 
 
 def neighbors(points, fitted, count=30):
@@ -61,6 +80,23 @@ def test_new_rows_land_where_umap_learn_s_own_transform_puts_them(clustered, uma
     overlap = np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(near_ours, near_theirs, strict=True)])
     chance = 30 / (600 / CLUSTERS)  # what rows put anywhere in the right cluster would share
     assert overlap > 0.65 > chance + 0.2
+
+
+@pytest.mark.parametrize("keep_fitted", [True, False])
+def test_new_rows_are_placed_in_30_epochs_however_many_they_are(clustered, umap, epochs, keep_fitted):
+    like = UMAPEmbedding(3).set_params(**umap.get_params() | {"keep_fitted": keep_fitted})
+    like.__dict__.update(umap.__dict__ | {"keep_fitted": keep_fitted})
+    for rows in (1, 100):
+        like.transform(clustered[1][:rows])
+    assert epochs == [30, 30]
+
+
+def test_a_fit_of_an_older_version_keeps_its_100_epochs(clustered, umap, epochs):
+    older = skops.io.loads(skops.io.dumps(umap), trusted=list(TRUSTED_TYPES))
+    del older.__dict__["transform_epochs"]
+    older = skops.io.loads(skops.io.dumps(older), trusted=list(TRUSTED_TYPES))
+    older.transform(clustered[1][:2])
+    assert epochs == [100] and older.get_params()["transform_epochs"] == 100
 
 
 def test_a_row_is_placed_by_itself(clustered, umap):

@@ -81,6 +81,16 @@ def test_sister_runs_are_compared_by_means_without_a_verdict(tmp_path, real):
     assert alone.ours == second.ours
 
 
+def test_folds_of_the_new_cv_are_not_paired_with_the_winners(tmp_path, real):
+    part = {unit: loss for unit, loss in logged(NEW).items() if unit[2] == 3}
+    (made,) = compare_model(NEW, real, plant(tmp_path, NEW, part))
+    log = winners.logs(NEW)[0].best
+    assert made.units.empty and not made.judged and made.counts == (6, 30)
+    assert made.theirs == pytest.approx(log.mean()), "not the mean of their fold 3"
+    assert abs(log.xs(3, level="fold").mean() - log.mean()) > 1e-5
+    assert "cannot be had again" in made.notes[-1]
+
+
 def test_one_seed_shows_differences_and_no_verdict(tmp_path, real):
     (made,) = compare_model(CNN, real, plant(tmp_path, CNN, logged(CNN, 0.01), column="valid_loss"))
     assert not made.judged and not made.beyond

@@ -8,7 +8,7 @@ from moa.jobs.model_scores import RANKING, score_model
 from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
 
-OLD, NEW = recipe("simple-nn-old-cv"), recipe("simple-nn-new-cv")
+OLD, NEW, TWO_HEADS = recipe("simple-nn-old-cv"), recipe("simple-nn-new-cv"), recipe("two-heads")
 
 
 def test_a_score_counts_the_rows_of_the_published_one(dataset):
@@ -21,6 +21,18 @@ def test_a_score_counts_the_rows_of_the_published_one(dataset):
     part = score_model(NEW, dataset, oof.iloc[1:])
     assert isnan(part.same_rows) and part.treated_rows > 0 and part.covered < 1
     assert part.words()["OOF, same rows"] == "–" != part.words()["treated rows"]
+
+
+def test_beside_the_honest_score_stands_that_of_what_the_published_figure_is_of(dataset):
+    y = dataset.scored[dataset.treated]
+    honest, leaky = y * 0.2 + 0.01, y * 0.3 + 0.01
+    scores = score_model(TWO_HEADS, dataset, honest, leaky)
+    assert scores.treated_rows == scores.same_rows == log_loss(y, honest) > scores.as_published == log_loss(y, leaky)
+    assert scores.words()["OOF, as published"] == f"{scores.as_published:.5f}" != scores.words()["OOF, same rows"]
+    assert scores.as_published_label == "after phase 3 ‡" and scores.words()["published CV"] == "0.01589 (treated) ‡"
+    alone = score_model(TWO_HEADS, dataset, honest)
+    assert isnan(alone.as_published) and "OOF, as published" not in alone.words() and not alone.as_published_label
+    assert alone.measures == scores.measures
 
 
 def test_a_score_has_the_fields_measures(dataset):

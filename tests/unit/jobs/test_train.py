@@ -1,12 +1,16 @@
 """Training by name: options of CNN training reach CNNs only, and no manifest."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from moa.data.dataset import load_dataset
 from moa.environment import Folders
 from moa.errors import UserError
 from moa.jobs import train
 from moa.jobs.options import TrainOptions
 from moa.jobs.train import train_models
+from moa.metrics.losses import log_loss
 from moa.models.registry import recipe
 
 CNN, PERCEPTRON = recipe("deepinsight-resnest-v1"), recipe("simple-nn-old-cv")
@@ -33,3 +37,18 @@ def test_the_runtime_reaches_the_training_and_no_settings(tmp_path, data_dir, mo
     assert used == options.runtime.replace(tensorboard=tmp_path / CNN.name) and config == CNN.configure("demo")
     assert used.precision == "bf16-mixed" and scores.covered == 0
     assert scores.words()["rows covered"] == "0%" and scores.words()["published CV"] == "0.01582 (treated)"
+
+
+def test_the_predictions_that_the_published_figure_is_of_are_scored_too(tmp_path, data_dir, monkeypatch):
+    data = load_dataset(data_dir, nonscored=False)
+    y = data.scored[data.treated]
+
+    class Trained(fitting.Runner):
+        def train(self, data, selection):
+            self.trained.oof_as_published = lambda: y * 0.3 + 0.01
+            return SimpleNamespace(oof=y * 0.2 + 0.01)
+
+    monkeypatch.setattr(fitting, "Runner", Trained)
+    where = Folders.find("demo", data_dir, weights=tmp_path / "weights")
+    (scores,) = train_models([recipe("two-heads")], where, TrainOptions(device="cpu"))
+    assert scores.as_published == log_loss(y, y * 0.3 + 0.01) < scores.treated_rows == log_loss(y, y * 0.2 + 0.01)

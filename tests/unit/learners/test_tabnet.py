@@ -1,4 +1,4 @@
-"""TabNet: the fast embeddings, compared with the library's own."""
+"""TabNet: the original's loss, and the fast embeddings, compared with the library's own."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from pytorch_tabnet import tab_network
 from moa.learners import tabnet_library
 from moa.learners.base import FoldData
 from moa.learners.tabnet import TabNetLearner
-from moa.learners.tabnet_library import EmbeddingGenerator
+from moa.learners.tabnet_library import EmbeddingGenerator, log_loss_of_logits, log_loss_of_sigmoid
 from support.units import CPU, Unit
 
 SLOW = tab_network.EmbeddingGenerator
@@ -47,6 +47,60 @@ def test_products_by_an_identity_are_left_out_and_no_others():
     assert torch.equal(torch.matmul(x, other), 2 * x)
     assert torch.equal(identity + 1, torch.eye(3) + 1)
     assert torch.equal(torch.matmul(torch.eye(2), group_matrix(torch.eye(3)[:2])), torch.eye(3)[:2])
+
+
+LOGITS = (0.0, 10.0, 17.0, 20.0, 30.0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.001])
+def test_the_loss_is_that_of_the_original_in_32_bits_and_so_is_its_gradient(smoothing):
+    """Against the formula by numpy, step by step: log(sigmoid(x) + 1e-15), where 1e-15 is lost beside all but 0."""
+    one, small = np.float32(1), np.float32(1e-15)
+    logits = torch.tensor([*LOGITS, *(-x for x in LOGITS[1:])], requires_grad=True)
+    for label in (0.0, 1.0):
+        target = torch.full((len(logits),), label)
+        smoothed = np.float32(label * (1 - smoothing) + 0.5 * smoothing)
+        found, gradients = [], []
+        for x in logits:
+            loss = log_loss_of_sigmoid(x[None], target[:1], smoothing)
+            found.append(loss.item())
+            gradients.append(torch.autograd.grad(loss, logits)[0].sum().item())
+        with np.errstate(over="ignore"):
+            p = one / (one + np.exp(-logits.detach().numpy()))
+        expected = -(smoothed * np.log(p + small) + (one - smoothed) * np.log(one - p + small))
+        slope = -(smoothed / (p + small) - (one - smoothed) / (one - p + small)) * (p * (one - p))
+        # At 10 the last bit of the sigmoid moves 1 - p by a thousandth, and the loss by 1e-4 of itself.
+        np.testing.assert_allclose(found, expected, rtol=3e-4, atol=1e-7)
+        np.testing.assert_allclose(gradients, slope, rtol=3e-4, atol=1e-9)
+        # Beyond a logit of about 16.6 its sigmoid is 1: a wrong prediction is no longer corrected.
+        sure = np.array(LOGITS) > 16.6
+        assert not np.any(np.array(gradients[: len(LOGITS)])[sure]) and gradients[1] != 0
+        if label == smoothing == 0:
+            np.testing.assert_allclose(np.array(found[: len(LOGITS)])[sure], -np.log(1e-15), rtol=1e-6)
+        metric = log_loss_of_logits(smoothing)()(target[:, None].numpy(), logits.detach().numpy()[:, None])
+        assert metric == log_loss_of_sigmoid(logits, target, smoothing).item()
+        assert metric == pytest.approx(expected.mean(), rel=1e-4)
+
+
+def test_training_and_its_metrics_use_that_loss(monkeypatch):
+    """Logits that a network's last bias drives far away: those that are wrong stay there."""
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.normal(size=(48, 4)).astype(np.float32))
+    y = pd.DataFrame(np.zeros((48, 2), np.float32))
+    learner = TabNetLearner(n_d=4, n_a=4, epochs=1, batch_size=32, virtual_batch_size=8, lr=0.0, weight_decay=0.0)
+    calls, real = [], tabnet_library.log_loss_of_sigmoid
+
+    def far(output, target, smoothing):
+        calls.append(smoothing)
+        return real(output + 40, target, smoothing)
+
+    monkeypatch.setattr(tabnet_library, "log_loss_of_sigmoid", far)
+    (epoch,) = Unit(FoldData(x, y, np.arange(32), np.arange(32, 48))).fit(learner).history
+    limit = -np.log(1e-15)
+    assert calls == [0.001, 0.0, 0.001]
+    assert epoch["valid_loss"] == pytest.approx(limit, rel=1e-6)
+    for name in ("train_loss", "valid_stopping_loss"):
+        assert epoch[name] == pytest.approx(0.9995 * limit, rel=1e-5)
 
 
 def test_training_is_the_librarys_to_the_last_bit_and_the_library_is_left_as_it_was(monkeypatch):

@@ -6,8 +6,8 @@ from moa.data.assay import COMPETITION
 from moa.errors import UserError
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.runtime import PRECISIONS
-from moa.models.base import corrections
 from moa.models.registry import recipe, recipes
+from moa.models.remarks import footnotes
 
 NAME = "simple-nn-old-cv"
 
@@ -39,7 +39,7 @@ def test_a_cv_that_was_printed_over_207_targets_is_corrected_and_explained():
     marked = {name: model.published for name, model in recipes().items() if "†" in model.published.cv_text}
     assert set(marked) == {"simple-nn-new-cv", "two-stage-nn-tabnet"}
     assert all(figures.cv == round(figures.printed * 207 / 206, 5) for figures in marked.values())
-    note = corrections(recipes().values())
+    note = footnotes(recipes().values())[0]
     assert "0.01564 (Simple NN, new CV) and 0.01615 (2-stage NN + TabNet)" in note and "207th" in note
-    assert corrections([recipe(NAME)]) is None
+    assert footnotes([recipe(NAME)]) == []
     assert [name for name, model in recipes().items() if model.published.cv_rows == "all"] == ["simple-nn-new-cv"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, RepeatedMultilabelStratifiedKFold
 from sklearn.model_selection import KFold
 
 from moa.data.assay import COMPETITION
@@ -71,10 +71,23 @@ def test_drugs_enter_the_stratification_by_their_number_of_rows(labels):
     assert not np.array_equal(backwards, found)
 
 
-@pytest.mark.parametrize(("model", "stage"), [("two-stage-nn-tabnet", "stage1"), ("two-stage-nn-tabnet", "tabnet")])
-def test_folds_of_the_two_stages_are_shuffled_stratified_and_redrawn_for_each_seed(labels, model, stage):
+def test_folds_of_stage_1_of_the_2_stage_nn_are_drawn_from_the_generator_as_seeded_last(labels):
+    found = []
+    for seed, seeded_last in enumerate((512, 0, 1, 2, 3)):  # the features are seeded with 512, then each network
+        np.random.seed(seeded_last)
+        expected = naive_folds.numbered(
+            RepeatedMultilabelStratifiedKFold(n_splits=10, n_repeats=1), labels[0].to_numpy()
+        )
+        found.append(folds_of("two-stage-nn-tabnet", "stage1", labels, seed))
+        np.testing.assert_array_equal(found[-1], expected)
+    assert len({folds.tobytes() for folds in found}) == 5, "redrawn for each seed"
+    other = folds_of("two-stage-nn-tabnet", "stage1", labels, 7)
+    assert other.tobytes() not in {folds.tobytes() for folds in found}, "other model seeds split by themselves"
+
+
+def test_folds_of_tabnet_are_shuffled_stratified_and_redrawn_for_each_seed(labels):
     y, _ = labels
-    found = {seed: folds_of(model, stage, labels, seed) for seed in (0, 1)}
+    found = {seed: folds_of("two-stage-nn-tabnet", "tabnet", labels, seed) for seed in (0, 1)}
     for seed, folds in found.items():
         splitter = MultilabelStratifiedKFold(n_splits=10, shuffle=True, random_state=seed)
         np.testing.assert_array_equal(folds, naive_folds.numbered(splitter, y.to_numpy()))

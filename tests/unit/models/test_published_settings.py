@@ -62,7 +62,7 @@ THREE_STAGE = {
 }
 NONSCORED = {
     "seeds": (0, 1, 2, 3, 4),
-    **rows_of(n_splits=10, seed=None, shuffle=True),
+    **rows_of(n_splits=10, seed=None, shuffle=True, split_seeds=(512, 0, 1, 2, 3)),
     "rank_seed": 0,
     "gene_components": 50,
     "cell_components": 15,
@@ -81,7 +81,7 @@ NONSCORED = {
 }
 TABNET = {
     "seeds": (0, 1, 2),
-    **rows_of(n_splits=10, seed=None, shuffle=True),
+    **rows_of(n_splits=10, seed=None, shuffle=True, split_seeds=()),
     "rank_seed": 0,
     "gene_factors": 90,
     "cell_factors": 50,
@@ -224,3 +224,11 @@ def test_what_stages_fill_in_from_the_competitions_conditions():
     assert (learner.cat_dims, learner.cat_emb_dim) == ((3, 2), (1, 1))
     cnn = recipe("deepinsight-efficientnet-b3")
     assert cnn.stages(cnn.configure("kaggle"), COMPETITION)[-1].learner.swap_first == 3
+
+
+@pytest.mark.parametrize(("model", "keep_fitted"), [(FIVE, True), (TEN, True), ("two-stage-nn-tabnet", False)])
+def test_umap_places_new_rows_in_30_epochs(model, keep_fitted):
+    first = recipe(model).stages(recipe(model).configure("kaggle"), COMPETITION)[0]
+    umaps = [step.transformer.get_params() for step in first.features().steps if step.name.endswith("-umap")]
+    assert len(umaps) == 2
+    assert all((umap["transform_epochs"], umap["keep_fitted"]) == (30, keep_fitted) for umap in umaps)

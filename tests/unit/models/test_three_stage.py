@@ -15,4 +15,4 @@ def test_three_stage_widths_are_the_published_ones(tables, joined):
     without_umap = recipe(THREE).configure(overlay={"gene_umap": 0})
     second = three_stage.features(without_umap, COMPETITION, "stage1")
     x, _ = second.fit_transform(*joined("stage1", 331))
-    assert second.widths_["stage1 rank"] == 1416 - 70 and x.shape[1] == 1418 - 70
+    assert second.widths_["treated rows"] == 1416 - 70 and x.shape[1] == 1418 - 70

@@ -55,6 +55,14 @@ def test_features_have_the_published_widths(tables):
     assert widths == {V1: (872 + 2 + 2 + 100, 447), V2: (872 + 2 + 50 + 50 + 5, 447)}
 
 
+@pytest.mark.parametrize(("name", "conditions", "counts"), [(V1, [], (2, 100)), (V2, ONE_HOT, (50, 50))])
+def test_the_first_input_has_the_originals_order_of_columns(tables, name, conditions, counts):
+    x, unit = inputs(name, tables)
+    first = [column for column in unit.fit(x).transform(x) if not column.startswith(SECOND)]
+    components = [f"{group}-pca-{i}" for group, count in zip("gc", counts, strict=True) for i in range(count)]
+    assert first == [*GENES, *CELLS, *conditions, "g_mean", "c_mean", *components]
+
+
 @pytest.mark.parametrize("name", [V1, V2])
 def test_a_unit_standardises_by_its_own_training_rows(tables, name):
     x, unit = inputs(name, tables)

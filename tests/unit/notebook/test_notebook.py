@@ -1,5 +1,7 @@
 """What the notebooks share: experiments and their folders, steps at work, sources, tables of scores, claims."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from moa.features.pipeline import FeaturePipeline, Step, drop, named
 from moa.features.reductions import pca
 from moa.jobs.writeup_claims import ABLATIONS, WRITE_UP
 from moa.kaggle.session import Session
+from moa.metrics.losses import log_loss
 from moa.models.registry import package_recipes, recipe
 from moa.notebook.experiment import Experiment
 from moa.plots.features import step_panels
@@ -69,6 +72,20 @@ def test_what_cannot_be_changed_is_refused(session):
         experiment(session, {"learner": {"widht": 64}})
     with pytest.raises(UserError, match="load the data first"):
         assert experiment(session).trained
+
+
+def test_scores_stand_beside_what_the_published_one_is_of(session, dataset, monkeypatch, capsys):
+    y = dataset.scored[dataset.treated]
+    honest, leaky = y * 0.2 + 0.01, y * 0.3 + 0.01
+    monkeypatch.setattr(Experiment, "trained", SimpleNamespace(oof_as_published=lambda: leaky))
+    table = Experiment("two-heads", session, session.out / "weights", device="cpu").scores(dataset, honest)
+    row = table["2-heads ResNet"]
+    assert row["OOF, same rows"] == f"{log_loss(y, honest):.5f}" and row["published CV"] == "0.01589 (treated) ‡"
+    assert row["OOF, as published"] == f"{log_loss(y, leaky):.5f}"
+    assert capsys.readouterr().out.startswith("‡ After phase 3")
+    monkeypatch.setattr(Experiment, "trained", SimpleNamespace(oof_as_published=lambda: None))
+    assert "OOF, as published" not in experiment(session).scores(dataset, honest).index
+    assert not capsys.readouterr().out.strip()
 
 
 def test_steps_are_seen_at_work_and_drawn():

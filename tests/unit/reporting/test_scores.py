@@ -34,8 +34,8 @@ def inputs():
         good = (0.8 * y + 0.1).iloc[6 - rows : 6]
         test = p.iloc[:2].set_axis(["test0", "test1"])
         models = {
-            "one": SimpleNamespace(title="One", oof=p, test=test, variants={"leaky": p}),
-            "two": SimpleNamespace(title="Two", oof=good, test=test + 0.1, variants={}),
+            "one": SimpleNamespace(title="One", recipe=None, oof=p, test=test, variants={"leaky": p}),
+            "two": SimpleNamespace(title="Two", recipe=None, oof=good, test=test + 0.1, variants={}),
         }
         members = [{"model": name, "weight": weight} for name, weight in zip(("one", "two"), weights, strict=True)]
         blends = {"mix": BlendSpec(name="mix", title="Mix", members=members)}

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from moa.data.folds import Folds
@@ -56,6 +57,27 @@ def test_features_of_a_unit_are_fitted_on_its_training_rows():
     plain = Remembering()
     assert train_unit(inputs, unit(fold=3, learner=plain)).features is None
     assert plain.seen[0][0].X is inputs.X
+
+
+def test_training_rows_have_the_values_of_the_fit_and_all_others_those_of_new_rows():
+    pca = PCA(3, svd_solver="randomized", iterated_power=0, n_oversamples=1, random_state=5)
+
+    def components(seed):
+        return FeaturePipeline([Step("pc", pca, excluding(), "replace", "train", training_rows="fit_transform")])
+
+    learner, inputs = Remembering(), make_inputs()
+    held = Held(np.arange(len(inputs.X)) % 6, np.arange(len(inputs.X))[:, None] % 3, np.arange(len(inputs.X)))
+    for given in (inputs, dataclasses.replace(inputs, folds={None: held.fold}, held={None: held})):
+        result = train_unit(given, unit(fold=2, learner=learner, unit_features=components))
+        data, values = learner.seen.pop()[0], inputs.X.to_numpy(np.float64)
+        own, others = pca.fit_transform(values[data.train]), np.setdiff1d(np.arange(len(values)), data.train)
+        np.testing.assert_allclose(data.X.iloc[data.train], own, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(data.X.iloc[others], pca.transform(values[others]), rtol=1e-4, atol=1e-5)
+        assert data.X.index.equals(inputs.X.index) and data.X.dtypes.eq(np.float32).all()
+        assert set(data.valid) <= set(others)
+        replayed = result.features.transform(inputs.X)
+        pd.testing.assert_frame_equal(replayed.iloc[others], data.X.iloc[others])
+        assert (replayed - data.X).iloc[data.train].abs().mean(axis=None) > 0.05
 
 
 def test_oof_is_what_predicts_unless_the_learner_gives_an_honest_one():

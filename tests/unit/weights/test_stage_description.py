@@ -74,6 +74,10 @@ SCALE, PC = Step("scale", StandardScaler(), named("a", "b"), "in place"), Step("
         ),
         ({"features": features(SCALE, Step("pc", PCA(1), named("c", "d"), "replace"))}, "output: append there"),
         ({"features": features(SCALE, Step("pc", PCA(1), named("c", "d"), prefix="x"))}, "prefix"),
+        (
+            {"features": features(SCALE, Step("pc", PCA(1), named("c", "d"), training_rows="fit_transform"))},
+            "pc.training_rows: nothing there, fit_transform now",
+        ),
         ({"features": features(PC, SCALE)}, "features.order.0: scale there, pc now"),
         ({"features": features(SCALE)}, r"features.order: \['scale', 'pc'\] there, \['scale'\] now"),
         ({"features": features(SCALE, PC, drop("x", excluding("a")))}, "features.order"),

@@ -55,6 +55,23 @@ def test_a_unit_comes_back_as_it_was(store, oof):
     pd.testing.assert_frame_equal(store.load_oof(*UNIT, "other"), oof / 2)
 
 
+def test_what_a_later_stage_starts_from_lies_beside_the_weights_and_is_read_where_it_is_asked_for(store, oof):
+    starts = {"w": torch.zeros(3), "b": torch.arange(6.0).reshape(2, 3).T}
+    for fold, start in ((0, starts), (1, None)):
+        fitted = Fitted({"w": torch.ones(3), "b": torch.ones(3, 2)}, start=start)
+        store.save_unit("nn", UnitResult(7, fold, fitted, None, oof, seconds=1.0, threads=1))
+    for fold in (0, 1):
+        plain, whole = (store.load_unit("nn", 7, fold, start=asked).fitted for asked in (False, True))
+        assert plain.start is None
+        assert all(found.tensors.keys() == starts.keys() for found in (plain, whole))
+        assert all((value == 1).all() for found in (plain, whole) for value in found.tensors.values())
+        if fold == 0:
+            assert whole.start.keys() == starts.keys()
+            assert all(torch.equal(whole.start[name], value) for name, value in starts.items())
+        else:
+            assert whole.start is None
+
+
 def test_features_that_were_fitted_inside_a_unit_come_back_with_it(store, oof):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["f-0", "f-1", "f-2"])
     steps = [Step("scale", LogScaler(), excluding(), "in place"), Step("pc", PCA(1), excluding())]

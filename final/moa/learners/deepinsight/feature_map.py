@@ -29,8 +29,10 @@ class FeatureMap(TransformerMixin, BaseEstimator):
 
     The features, as points, are laid out on a plane; the smallest rectangle around them is turned upright; each side is
     cut into ``resolution`` bins. The bins' edges run from the smallest to the largest value, as published, so that the
-    last bin of a side holds only the largest value. The layout is computed on one thread, because another number of
-    threads would round differently and so give another map.
+    last bin of a side holds only the largest value. One side of the rectangle passes through two features. Where it is
+    that of the largest values, rounding decides which of the two falls in the last bin; the original rounded otherwise,
+    so that one of the competition's 875 features lies one pixel away. The layout is computed on one thread, because
+    another number of threads would round differently and so give another map.
 
     Args:
         resolution: pixels per side, or (height, width).

@@ -125,10 +125,11 @@ class Renderer:
 
 @dataclass(frozen=True)
 class SwapNoise:
-    """Replace part of the features of some rows by those of another row. Source: write-up, DeepInsight CNNs.
+    """Replace part of the features of some rows by those of a donor row. Source: write-up, DeepInsight CNNs.
 
-    Donors are clean rows and the data are never changed. In the original, workers changed their copy of the data until
-    the end of an epoch, so that a donor was now and then a noised row itself.
+    The donor is any row, as published: once in n the row itself, which then stays as it is. Donors are clean rows and
+    the data are never changed. In the original, workers changed their copy of the data until the end of an epoch, so
+    that a donor was now and then a noised row itself.
 
     Attributes:
         probability: that a row is noised.
@@ -158,9 +159,7 @@ class SwapNoise:
             return batch
         draw = partial(torch.rand, generator=generator, device=x.device)
         noised = (draw(len(rows)) < self.probability).nonzero()[:, 0]
-        # One to n-1 places further on, cyclically: any other row, never the row itself.
-        steps = torch.randint(1, len(x), (len(noised),), generator=generator, device=x.device)
-        donors = (rows[noised] + steps) % len(x)
+        donors = torch.randint(len(x), (len(noised),), generator=generator, device=x.device)
         # The largest of random keys are a draw without replacement.
         keys = draw(len(noised), candidates)
         swapped = self.first + keys.topk(taken, dim=1, sorted=False).indices

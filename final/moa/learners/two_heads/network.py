@@ -8,7 +8,8 @@ Source: write-up, 2-heads ResNet. The original was written in Keras. Where Keras
 - labels are smoothed in the validation loss too, which stops training and lowers the learning rate;
 - the loss is a mean over a batch's rows: the last, short batch is trained on, even if it is a single row;
 - early stopping counts an epoch as better if it gains ``min_delta``, the plateau rule if it gains Keras's 1e-4;
-- the checkpoint that training continues from is the epoch of the lowest monitored loss, however small its gain.
+- early stopping leaves the layers as they were at the last such gain where it stops training, and those of the last
+  epoch where all epochs are run; the checkpoint is the epoch of the lowest monitored loss, however small its gain.
 
 Not kept: Keras clips probabilities to [1e-7, 1 - 1e-7] where it does not see the sigmoid's logits. Here the loss always
 uses logits; the two differ only where a logit is beyond ±16 and wrong.
@@ -164,18 +165,20 @@ class EarlyStopping:
 
     Attributes:
         is_best: whether the epoch recorded last has the lowest monitored loss so far, however small its gain.
+        gains: whether it gained more than ``min_delta``.
     """
 
     def __init__(self, patience: int, min_delta: float):
         self.patience, self.min_delta = patience, min_delta
         self.reference, self.lowest, self.wait = math.inf, math.inf, 0
-        self.is_best = False
+        self.is_best = self.gains = False
 
     def stops(self, value: float) -> bool:
         """Record an epoch's monitored loss; True if training should stop."""
         self.is_best = value < self.lowest
         self.lowest = min(self.lowest, value)
-        if value + self.min_delta < self.reference:
+        self.gains = value + self.min_delta < self.reference
+        if self.gains:
             self.reference, self.wait = value, 0
         else:
             self.wait += 1
@@ -185,26 +188,27 @@ class EarlyStopping:
 class LooperStopping:
     """The rule of a step in phase 3, whose counter in the original also counts epochs that gain.
 
-    The step stops at the first epoch without a gain of ``min_delta`` once ``patience`` epochs of any kind have been
-    run.
+    It is asked before the epoch is added: the step stops at the first epoch without a gain of ``min_delta`` before
+    which ``patience`` epochs of any kind have been run. So at least one epoch more than ``patience`` is run.
 
     Args:
         patience, min_delta: see above.
         lowest: monitored loss before the step.
 
     Attributes:
-        is_best: whether the epoch recorded last gained.
+        is_best, gains: whether the epoch recorded last gained.
     """
 
     def __init__(self, patience: int, min_delta: float, lowest: float):
         self.patience, self.min_delta, self.lowest = patience, min_delta, lowest
-        self.epochs, self.is_best = 0, False
+        self.epochs, self.is_best, self.gains = 0, False, False
 
     def stops(self, value: float) -> bool:
         """Record an epoch's monitored loss; True if the step should stop."""
+        before = self.epochs
         self.epochs += 1
-        self.is_best = self.lowest - value >= self.min_delta
+        self.is_best = self.gains = self.lowest - value >= self.min_delta
         if self.is_best:
             self.lowest = value
             return False
-        return self.epochs >= self.patience
+        return before >= self.patience

@@ -22,7 +22,7 @@ class TwoHeadsSettings(BaseModel):
         batch_size: rows per step; the last step takes the rest.
         norm_momentum: weight of a batch in the moving averages of batch norm, 1 minus Keras's momentum.
         lr: of Adam.
-        epochs, patience, min_delta: most epochs, and Keras's early stopping; the epoch of the lowest loss is kept.
+        epochs, patience, min_delta: most epochs, and Keras's early stopping; the epoch of the lowest loss predicts.
         plateau_factor, plateau_patience: the learning rate falls when the validation loss stops falling.
         smoothing: both losses use y·(1-s) + s/2.
         phase3: rows on which the looper is fitted: "validation", as published, which leaks; "train", with the

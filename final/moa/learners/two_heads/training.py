@@ -4,6 +4,10 @@ Source: write-up, 2-heads ResNet. Phase 1 learns all nonscored targets. Phase 2 
 scored ones. Phase 3 alternates epochs with all layers frozen and epochs with none frozen, by Adadelta, until the latter
 gain nothing.
 
+The epoch of the lowest validation loss predicts, and phase 3 starts from it too. Phase 2 does not: it starts from what
+early stopping left in the layers after phase 1, the epoch of the last gain of more than ``min_delta`` or, where all
+epochs were run, the last one. Where that is another epoch, both are stored.
+
 Two mistakes of the original are kept as published. First, its phase 3 is fitted on the *validation fold*, so that its
 predictions for that fold are not out-of-fold any more: the OOF used for scores and blends is the one from before phase
 3, and the published one is stored as the variant "after-phase3". Second, its frozen steps, meant to train the head
@@ -57,7 +61,7 @@ def fit(settings: TwoHeadsSettings, job: FitJob) -> Fitted:
         torch.manual_seed(seed)
         network = build(settings, initial.meta if initial else meta)
         if initial:
-            network.load_state_dict(initial.tensors)
+            network.load_state_dict(initial.start or initial.tensors)
             network.renew_head(meta["n_targets"])
     network.to(device)
     for norm in network.modules():
@@ -69,7 +73,7 @@ def fit(settings: TwoHeadsSettings, job: FitJob) -> Fitted:
     adam = KerasAdam(network.parameters(), settings.lr)
     plateau = keras_plateau(adam, settings.plateau_factor, settings.plateau_patience)
     stopping = EarlyStopping(settings.patience, settings.min_delta)
-    history = loop.run(adam, loop.train, settings.epochs, stopping, plateau)
+    history, left = loop.run(adam, loop.train, settings.epochs, stopping, plateau)
     fitted = Fitted({}, meta, history)
     # Phase 3 is not part of the history: as published, its validation loss is a training loss.
     if settings.phase3 == "train":
@@ -78,6 +82,8 @@ def fit(settings: TwoHeadsSettings, job: FitJob) -> Fitted:
         fitted.oof = loop.valid_probabilities()
         meta["phase3"] = _looper(settings, loop, loop.valid)
         fitted.variants[AFTER] = loop.valid_probabilities()
+    elif left:
+        fitted.start = {name: value.cpu() for name, value in left.items()}
     fitted.tensors = state_on_cpu(network)
     return fitted
 
@@ -89,7 +95,7 @@ def _looper(settings: TwoHeadsSettings, loop: _Loop, rows: Tensor) -> list[dict[
     for step in range(settings.loop_rounds):
         stopping = LooperStopping(settings.loop_patience, settings.loop_min_delta, lowest)
         adadelta = keras_adadelta(loop.network.parameters(), settings.loop_lr)
-        epochs = loop.run(adadelta, rows, settings.loop_epochs, stopping, looping=True)
+        epochs, _ = loop.run(adadelta, rows, settings.loop_epochs, stopping, looping=True)
         history += [{"step": step, **row} for row in epochs]
         if stopping.lowest == lowest:
             break
@@ -126,12 +132,16 @@ class _Loop:
         stopping: EarlyStopping | LooperStopping,
         plateau: ReduceLROnPlateau | None = None,
         looping: bool = False,
-    ) -> list[dict[str, float]]:
-        """Train on ``rows`` until ``stopping`` stops it; returns one history row per epoch.
+    ) -> tuple[list[dict[str, float]], dict[str, Tensor] | None]:
+        """Train on ``rows`` until ``stopping`` stops it.
 
         How long the looper takes cannot be known: for the callback all of its epochs are the last one.
+
+        Returns:
+            one history row per epoch, and the state that early stopping leaves; None where it is the best epoch's.
         """
-        best = _state(self.network)
+        best = gained = _state(self.network)
+        stop = False
         history: list[dict[str, float]] = []
         for epoch in range(epochs):
             self.network.train()
@@ -158,12 +168,15 @@ class _Loop:
             stop = stopping.stops(monitored)
             if stopping.is_best:
                 best = _state(self.network)
+            if stopping.gains:
+                gained = best  # such a loss is also the lowest
             if stop:
                 break
             if plateau:
                 plateau.step(monitored)
+        left = gained if stop else best if stopping.is_best else _state(self.network)
         self.network.load_state_dict(best)
-        return history
+        return history, None if left is best else left
 
     def valid_losses(self) -> tuple[float, float]:
         """Log loss over the validation fold: plain, and with smoothed labels, which is the monitored one."""

@@ -9,7 +9,9 @@ There are three kinds of runs:
 - ``exact``: the run behind the published score, with the same seeds and folds as here. Unit (seed, fold) there and unit
   (seed, fold) here are trained and validated on the same rows.
 - ``sister``: the same code with other seeds, or a slightly earlier version of it. In stages 2 and 3 of the 3-stage NN
-  the folds differ too, because the original drew them from the last model seed that was set.
+  the folds differ too, because the original drew them from the last model seed that was set; and those of the new CV
+  cannot be had again, see ``moa.data.folds.drug_aware_folds``. Fold f there and fold f here then have other rows, so
+  that only means over folds and seeds can be compared.
 - ``one seed``: only one seed was logged, with the same folds as here. How much seeds differ is therefore not known.
 """
 
@@ -23,8 +25,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Stages whose sister run was validated on other folds than ours.
-_OTHER_FOLDS = {("three-stage-nn-5fold", "stage2"), ("three-stage-nn-5fold", "stage3")}
+#: Stages whose sister run was validated on other folds than ours, and why.
+_OF_THE_LAST_SEED = "drawn from the last model seed that was set"
+_OTHER_FOLDS = {
+    ("three-stage-nn-5fold", "stage2"): _OF_THE_LAST_SEED,
+    ("three-stage-nn-5fold", "stage3"): _OF_THE_LAST_SEED,
+    ("simple-nn-new-cv", "nn"): "which cannot be had again: drugs of equally many rows stood in a hash order",
+}
 
 
 @dataclass(frozen=True)
@@ -59,15 +66,20 @@ class Log:
         stage: name of the stage.
         run: "exact", "sister" or "one seed"; see the module.
         kind: key of ``KINDS``.
-        same_folds: whether fold f there and fold f here have the same validation rows.
         best: best loss, shape (units,), index (seed, fold).
+        other_folds: why fold f there and fold f here have other validation rows; None: they have the same.
     """
 
     stage: str
     run: str
     kind: str
-    same_folds: bool
     best: pd.Series
+    other_folds: str | None = None
+
+    @property
+    def same_folds(self) -> bool:
+        """Whether fold f there and fold f here have the same validation rows."""
+        return self.other_folds is None
 
 
 def epochs(model: str) -> pd.DataFrame:
@@ -96,9 +108,9 @@ def logs(model: str) -> list[Log]:
     found = []
     for (stage, run), rows in epochs(model).groupby(["stage", "run"], sort=False):
         best = rows.groupby(["seed", "fold"])["valid_loss"].min()
-        found.append(Log(stage, run, "batches", (model, stage) not in _OTHER_FOLDS, best))
+        found.append(Log(stage, run, "batches", best, _OTHER_FOLDS.get((model, stage))))
     for (stage, kind), rows in milestones(model).groupby(["stage", "kind"], sort=False):
-        found.append(Log(stage, "one seed", kind, True, rows.set_index(["seed", "fold"])["loss"]))
+        found.append(Log(stage, "one seed", kind, rows.set_index(["seed", "fold"])["loss"]))
     return found
 
 

@@ -59,6 +59,21 @@ def test_last_bin_holds_the_largest_value_alone():
     assert digitize(np.full(3, 2.0), 7).tolist() == [0, 0, 0]
 
 
+def test_another_rounding_moves_the_two_features_of_one_side_at_most_and_by_one_pixel():
+    """They lie on the rectangle's side together; which of them is the largest value is a matter of rounding."""
+    rng, moved = np.random.default_rng(0), set()
+    for _ in range(60):
+        points = rng.normal(size=(875, 2)) * [30, 25]
+        turned = points @ smallest_rectangle(points)[1]
+        rounded = turned + 1e-14 * rng.normal(size=turned.shape)
+        before, after = (np.stack([digitize(values, 300) for values in each.T], axis=1) for each in (turned, rounded))
+        step = np.abs(after - before)
+        assert step.sum() <= 2 and step.max() <= 1
+        assert (np.maximum(before, after)[step > 0] == 299).all(), "into the last bin or out of it"
+        moved.add(int(step.sum()))
+    assert moved == {0, 1, 2}
+
+
 def test_tsne_sees_the_cosine_distance_itself(monkeypatch):
     """The distances that reach t-SNE's probabilities, after its own squaring, are the plain cosine distances."""
     import sklearn.manifold._t_sne as module

@@ -104,6 +104,16 @@ def test_swap_noise_is_as_published():
     assert not torch.equal(batches[0], batches[1])
 
 
+def test_a_donor_may_be_the_row_itself_once_in_n():
+    n_rows, always = 4, SwapNoise(probability=1.0, fraction=1.0)
+    x = torch.arange(n_rows).float()[:, None].expand(-1, 8).contiguous()
+    rows = torch.arange(n_rows).repeat(5000)
+    donors = always(x, rows, torch.Generator().manual_seed(0))[:, 0].long()
+    steps = (donors - rows) % n_rows
+    counts = torch.bincount(steps, minlength=n_rows) / len(rows)
+    torch.testing.assert_close(counts, torch.full((n_rows,), 1 / n_rows), atol=0.02, rtol=0)
+
+
 def test_swap_noise_without_a_donor_or_candidates():
     generator = torch.Generator().manual_seed(0)
     always = SwapNoise(probability=1.0, first=3)

@@ -1,5 +1,6 @@
 """The two-heads learner: Keras's training rules, what phase 3 leaks, and how phase 2 starts."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from moa.learners.base import FoldData
+from moa.learners.base import EpochCallback, FoldData
 from moa.learners.two_heads import training
 from moa.learners.two_heads.learner import TwoHeadsLearner
 from moa.learners.two_heads.network import (
@@ -103,6 +104,9 @@ def test_training_is_that_of_keras_epoch_by_epoch(monkeypatch):
         np.testing.assert_allclose([row[ours] for row in fitted.history], expected[keras], atol=2e-5, err_msg=ours)
     looped = [row["valid_stopping_loss"] for row in fitted.meta["phase3"]]
     np.testing.assert_allclose(looped, expected["looped"], atol=2e-5)
+    # Keras went on from what early stopping left, we from the checkpoint; in this run that is the same epoch.
+    losses = expected["val_loss"]
+    assert keras_reference.epoch_left(losses, learner.patience, learner.min_delta) == np.argmin(losses) == 17
 
 
 def test_published_phase_3_leaks_and_the_honest_oof_does_not():
@@ -168,6 +172,71 @@ def test_the_checkpoint_is_that_of_the_lowest_loss_however_small_its_gain():
     p = torch.tensor(learner.predict(fitted, X, CPU))
     smoothed = torch.tensor(y.to_numpy()) * (1 - 0.0005) + 0.5 * 0.0005
     assert nn.functional.binary_cross_entropy(p, smoothed).item() == pytest.approx(min(losses), abs=1e-5)
+
+
+class States(EpochCallback):
+    """Keeps the network's state after each epoch, from the moment it is built."""
+
+    def __init__(self, monkeypatch):
+        self.states, build = [], training.build
+
+        def remembered(*arguments):
+            self.network = build(*arguments)
+            return self.network
+
+        monkeypatch.setattr(training, "build", remembered)
+
+    def on_epoch_end(self, epoch, epochs, row):
+        self.states.append({name: value.clone() for name, value in self.network.state_dict().items()})
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stops", "left_is_lowest"),
+    [
+        # Stopped early: the epoch of the last gain of more than ``min_delta``, after which the loss may still fall.
+        ({"patience": 3, "min_delta": 0.05}, True, False),
+        ({"patience": 6, "min_delta": 10.0}, True, False),
+        ({"patience": 4, "min_delta": 1e-5, "lr": 0.05, "epochs": 40}, True, True),
+        # All epochs were run: the last one, whatever its loss.
+        ({"patience": 40, "lr": 0.05}, False, False),
+        ({"patience": 40, "epochs": 3}, False, True),
+    ],
+)
+def test_phase_2_starts_from_what_early_stopping_left_and_the_lowest_loss_predicts(
+    monkeypatch, changes, stops, left_is_lowest
+):
+    unit = made_up_unit(shuffle=False)
+    learner = TwoHeadsLearner(**(LOOPING | {"lr": 1e-3, "epochs": 15} | changes))
+    seen = States(monkeypatch)
+    first = unit.fit(learner, callback=seen)
+    losses = [row["valid_stopping_loss"] for row in first.history]
+    lowest, left = int(np.argmin(losses)), keras_reference.epoch_left(losses, learner.patience, learner.min_delta)
+    assert (len(losses) < learner.epochs, left == lowest) == (stops, left_is_lowest), losses
+    assert equal(first.tensors, seen.states[lowest])
+    assert first.start is None if left_is_lowest else equal(first.start, seen.states[left])
+
+    # The next phase, run for no epoch, has these layers, with a new head.
+    unmoved = learner.model_copy(update={"epochs": 0})
+    second = unit.with_data(y=unit.data.y.iloc[:, :4]).fit(unmoved, initial=first).tensors
+    body = {name: value for name, value in second.items() if not name.startswith("head.")}
+    assert equal(body, {name: seen.states[left][name] for name in body})
+
+
+def test_phase_3_starts_from_the_checkpoint_of_phase_2_and_leaves_one_set_of_weights(monkeypatch):
+    unit = made_up_unit(shuffle=False)
+    seen = States(monkeypatch)
+    learner = TwoHeadsLearner(phase3="validation", **(LOOPING | {"lr": 1e-3, "patience": 3, "min_delta": 0.05}))
+    fitted = unit.fit(learner, callback=seen)
+    losses = [row["valid_stopping_loss"] for row in fitted.history]
+    lowest = int(np.argmin(losses))
+    assert keras_reference.epoch_left(losses, 3, 0.05) != lowest
+    before = learner.predict(dataclasses.replace(fitted, tensors=seen.states[lowest]), unit.valid()[0], CPU)
+    np.testing.assert_allclose(fitted.oof, before, atol=1e-6)
+    assert fitted.start is None and len(seen.states) > len(losses)
 
 
 def test_folds_of_a_seed_start_from_weights_of_their_own():

@@ -107,13 +107,15 @@ def test_the_counter_of_phase_3_also_counts_epochs_that_gain():
         stopping = LooperStopping(patience=3, min_delta=1e-6, lowest=1.0)
         return [(stopping.stops(value), stopping.is_best) for value in values], stopping.lowest
 
-    # After three epochs of any kind the first one without a gain stops the step.
-    assert steps(0.9, 0.8, 0.7, 0.7)[0] == [(False, True), (False, True), (False, True), (True, False)]
-    assert steps(0.9, 0.95, 0.95) == ([(False, True), (False, False), (True, False)], 0.9)
-    assert steps(1.1, 1.1, 0.9, 0.9)[0] == [(False, False), (False, False), (False, True), (True, False)]
+    gains, stays = (False, True), (False, False)
+    # The counter is asked before the epoch is added, so that at least four epochs are run, whatever they gain.
+    assert steps(1.1, 1.1, 1.1, 1.1) == ([stays, stays, stays, (True, False)], 1.0)
+    assert steps(0.9, 0.8, 0.7, 0.7)[0] == [gains, gains, gains, (True, False)]
+    assert steps(1.1, 1.1, 1.1, 0.9, 0.9)[0] == [stays, stays, stays, gains, (True, False)]
+    assert steps(0.9, 0.8, 0.8, 0.7, 0.7)[0] == [gains, gains, stays, gains, (True, False)]
     # A gain below 1e-6 is none, and is not kept.
-    assert steps(1 - 9e-7, 1 - 9.5e-7, 1 - 9.9e-7) == ([(False, False), (False, False), (True, False)], 1.0)
-    assert steps(1 - 1.1e-6)[0] == [(False, True)]
+    assert steps(1 - 9e-7, 1 - 9.5e-7, 1 - 9.9e-7, 1 - 8e-7) == ([stays, stays, stays, (True, False)], 1.0)
+    assert steps(1 - 1.1e-6)[0] == [gains]
 
 
 def test_wiring_and_widths():
