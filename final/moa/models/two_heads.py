@@ -78,8 +78,9 @@ def _published(schema: Assay) -> Step:
     """Copies of the published columns, for the second input; without those of feature groups that are left out."""
     from sklearn.preprocessing import FunctionTransformer
 
+    known = set(schema.values)
     chosen = [column for column in PUBLISHED if column not in schema.unused]
-    missing = [column for column in chosen if column not in schema.values]
+    missing = [column for column in chosen if column not in known]
     if missing:
         raise UserError(
             f"2-heads ResNet: the published list of features has '{missing[0]}', which {schema.name} lacks; choose "
