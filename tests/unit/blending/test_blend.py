@@ -73,6 +73,17 @@ def test_single_losses_behind_the_published_search():
     assert load_blend(FINAL / "Best CV" / "blend.yaml").published.oof < min(searched.values())
 
 
+@pytest.mark.parametrize(
+    ("rest", "accepted"), [(0.60000001, True), (0.5999999, True), (0.60001, False), (0.5999, False)]
+)
+def test_weights_sum_to_one_within_what_was_rounded(rest, accepted):
+    if accepted:
+        assert spec(a=0.4, b=rest).weights.sum() == 0.4 + rest
+    else:
+        with pytest.raises(ValueError, match=r"the weights sum to .*; they must sum to 1"):
+            spec(a=0.4, b=rest)
+
+
 def test_save_and_load(tmp_path):
     mine = spec(a=0.1234567890123, b=0.8765432109877)
     save_blend(mine, tmp_path / "new" / "blend.yaml")

@@ -129,6 +129,16 @@ def test_each_plate_is_compared_with_its_own_wells():
     assert np.abs(centres.to_numpy()).max() < 1e-9
 
 
+@pytest.mark.parametrize("wells", [1, 2, 3])
+def test_a_plate_of_two_wells_is_too_small_to_compare_with(wells):
+    profiles, design = made(np.arange(2.0 * wells).reshape(wells, 2) ** 2, [], kind="expression")
+    if wells < 3:
+        with pytest.raises(UserError, match=f"has {wells} wells?: too few to compare with; give whole plates"):
+            normalise(profiles, design, ImportOptions(level="3"), Notes())
+    else:
+        normalise(profiles, design, ImportOptions(level="3"), Notes())
+
+
 def test_raw_profiles_are_standardised_on_the_plates_controls():
     random = np.random.default_rng(0)
     values = random.lognormal(3, 2, 40) * (1 + random.normal(scale=0.2, size=(30, 40)))

@@ -54,7 +54,7 @@ elif words[:2] == ["kernels", "status"]:
     kernel = kernels[words[2]]
     kernel["looks"] += 1
     if kernel["looks"] < 2:
-        end(f'{{words[2]}} has status "KernelWorkerStatus.RUNNING"')
+        end(f'{{words[2]}} has status "KernelWorkerStatus.{{kaggle["at_first"]}}"')
     if words[2] in kaggle["failing"]:
         end(f'{{words[2]}} has status "KernelWorkerStatus.ERROR"\\nFailure message: "out of memory"')
     end(f'{{words[2]}} has status "KernelWorkerStatus.COMPLETE"')
@@ -72,7 +72,9 @@ def kaggle(tmp_path, monkeypatch):
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr("moa.data.kaggle_client._folder", lambda: str(folder))
-    state.write_text(json.dumps({"calls": [], "datasets": {}, "kernels": {}, "failing": [], "others": 0}))
+    state.write_text(
+        json.dumps({"calls": [], "datasets": {}, "kernels": {}, "failing": [], "others": 0, "at_first": "RUNNING"})
+    )
 
     def known(**changes):
         facts = json.loads(state.read_text()) | changes
@@ -102,6 +104,14 @@ def packed(tmp_path):
 
 def states(pushed):
     return {kernel.name.removeprefix("me/"): kernel.state for kernel in pushed.kernels}
+
+
+@pytest.mark.parametrize("word", ["QUEUED", "NEW_SCRIPT", "RUNNING"])
+def test_kernels_that_have_not_begun_are_waited_for(word, kaggle, packed):
+    kaggle(at_first=word)
+    lines = []
+    assert push(packed, wait=True, pause=lambda: None, tell=lines.append).finished
+    assert not [line for line in lines if "failed" in line]
 
 
 def test_all_run_in_order_two_at_a_time(kaggle, packed):
