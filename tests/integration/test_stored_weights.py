@@ -23,7 +23,7 @@ from moa.weights.trained import Trained, open_trained
 from support.stored import STORED, unpack_store
 
 MODELS = ("two-heads", "two-stage-nn-tabnet")
-REFUSED = "trained by version 1 of this model, and this package has version 2; train again"
+REFUSED = "trained by version 1 of this model, and this package has version 3; train again"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def older(weights, tmp_path):
     for name in MODELS:
         path = folder / name / "manifest.json"
         manifest = read_json(path)
-        assert manifest.pop("recipe") == 2
+        assert manifest.pop("recipe") == 3
         path.write_text(json.dumps(manifest))
     return folder
 
@@ -102,7 +102,7 @@ def test_weights_of_the_first_recipes_are_refused_in_one_line(name, older, tmp_p
         (lambda: open_trained(name, older), REFUSED),
         (lambda: CliRunner().invoke(app, command, catch_exceptions=False), REFUSED),
         (lambda: merge_weights([older], target, models=[name]), REFUSED),
-        (lambda: runner.train(load_dataset(data, drugs=False)), "made with other recipe .*1 there, 2 now"),
+        (lambda: runner.train(load_dataset(data, drugs=False)), "made with other recipe .*1 there, 3 now"),
     ):
         with pytest.raises(StoreError, match=message) as caught:
             use()
