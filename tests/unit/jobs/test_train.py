@@ -43,12 +43,12 @@ def test_the_predictions_that_the_published_figure_is_of_are_scored_too(tmp_path
     data = load_dataset(data_dir, nonscored=False)
     y = data.scored[data.treated]
 
-    class Trained(fitting.Runner):
+    class Trained(train.Runner):
         def train(self, data, selection):
             self.trained.oof_as_published = lambda: y * 0.3 + 0.01
             return SimpleNamespace(oof=y * 0.2 + 0.01)
 
-    monkeypatch.setattr(fitting, "Runner", Trained)
+    monkeypatch.setattr(train, "Runner", Trained)
     where = Folders.find("demo", data_dir, weights=tmp_path / "weights")
     (scores,) = train_models([recipe("two-heads")], where, TrainOptions(device="cpu"))
     assert scores.as_published == log_loss(y, y * 0.3 + 0.01) < scores.treated_rows == log_loss(y, y * 0.2 + 0.01)
