@@ -100,7 +100,7 @@ def check_features(
     Returns:
         columns ``schema.features``, indexed by sig_id, values float64; None if anything is wrong.
     """
-    before, columns, values = len(problems), schema.features, schema.values
+    before, values = len(problems), schema.values
     _check_columns(name, table, problems, schema)
     check_ids(name, table, problems)
     levels = {schema.control.column: schema.control.levels} if schema.control else {}
@@ -117,11 +117,11 @@ def check_features(
     check_numbers(name, table, [column for column in values if column in table], problems)
     if len(problems) > before:
         return None
-    table = table.set_index(SIG_ID)[list(columns)]
+    table = table.set_index(SIG_ID)
     numbers = {condition.column: condition.dtype for condition in schema.conditions if condition.dtype is not str}
-    types = table.dtypes
-    others = {column: np.float64 for column in values if types[column] != np.float64}
-    return table.astype(numbers | others).copy()  # one block of memory: pandas is slow with one for each column
+    others = table[[*schema.control_columns, *schema.condition_columns]].astype(numbers)
+    # One block of memory for all values: pandas is slow with one for each column.
+    return pd.concat([others, table[list(values)].astype(np.float64)], axis=1).copy()
 
 
 def checked_features(
