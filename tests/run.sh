@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set up and run all tests: bash tests/run.sh [arguments of pytest]
 #
-#   bash tests/run.sh -n 0 tests/unit/test_metrics.py     one file, in one process
+#   bash tests/run.sh -n 0 tests/unit/test_files.py     one file, in one process
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . final/setup.sh

@@ -1,1 +1,1 @@
-"""Units of training: what one is, how they are run, and what is on disk."""
+"""What trains the units of a model, in which order and where. The loops over epochs are in ``moa.learners``."""
