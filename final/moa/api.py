@@ -187,7 +187,7 @@ def train(
     chosen = list({each.name: each for model in several for each in recipes_of(model)}.values())
     options = TrainOptions(
         settings=dict(settings or {}),
-        seeds=seeds if seeds is None or isinstance(seeds, int) else tuple(seeds),
+        seeds=seeds,
         folds=folds,
         fold=fold,
         stage=stage,

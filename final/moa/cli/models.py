@@ -161,6 +161,7 @@ def predict(
 
     if features is None and (options.on is not None or options.format is not None):
         raise UserError("--on and --format are for plates: moa predict --features FILE")
+    _ = options.runtime  # checked before weights and data are looked for
     where = place.find(reads_data=features is None)
     wanted = [*(models or []), *([blend] if blend else [])]
     if features is not None:

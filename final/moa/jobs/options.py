@@ -25,7 +25,7 @@ LABORATORY = "With --features FILE of a laboratory (GCT, GCTX, profiles, AnnData
 def _seeds(value: Any) -> Any:
     from moa.weights.selection import parse_seeds
 
-    return parse_seeds(value) if isinstance(value, str) else value
+    return value if value is None else parse_seeds(value)
 
 
 def _settings(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from moa.errors import UserError
@@ -125,12 +125,16 @@ class Selection:
         return [(seed, fold) for seed in seeds for fold in folds]
 
 
-def parse_seeds(text: str) -> int | tuple[int, ...]:
-    """Seeds as the command line takes them: "2" for the first two, "3,4" for these, "3," for seed 3 alone.
+def parse_seeds(seeds: str | int | Iterable[int]) -> int | tuple[int, ...]:
+    """Seeds as the command line takes them ("2": the first two; "3,4": these; "3,": seed 3 alone) or as Python has them.
 
     Raises:
         UserError: it has another form.
     """
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        text = str(seeds)
+    else:
+        text = "".join(f"{seed}," for seed in seeds)
     if re.fullmatch(r"[1-9]\d*", text):
         return int(text)
     if re.fullmatch(r"\d+(,\d+)*,?", text) and "," in text:

@@ -18,7 +18,11 @@ def test_text_of_the_command_line_and_values_of_python_are_the_same():
     ("values", "message"),
     [
         ({"seeds": "0"}, "--seeds 0: expected a number of seeds such as 2"),
-        ({"seeds": 0}, "--seeds 0: expected at least 1"),
+        ({"seeds": 0}, "--seeds 0: expected a number of seeds such as 2"),
+        ({"seeds": True}, "--seeds True: expected a number of seeds such as 2"),
+        ({"seeds": [-1]}, "--seeds -1,: expected a number of seeds such as 2"),
+        ({"seeds": []}, "--seeds : expected a number of seeds such as 2"),
+        ({"seeds": 1.5}, "--seeds 1.5: expected a number of seeds such as 2"),
         ({"parts": "1"}, "--parts 1: expected a number of at least 2, or each"),
         ({"parts": 1}, "--parts 1: expected a number of at least 2, or each"),
         ({"settings": ["hidden"]}, "--set hidden: expected NAME=VALUE"),
