@@ -126,7 +126,7 @@ class Selection:
 
 
 def parse_seeds(seeds: str | int | Iterable[int]) -> int | tuple[int, ...]:
-    """Seeds as the command line takes them ("2": the first two; "3,4": these; "3,": seed 3 alone) or as Python has them.
+    """Seeds as the command line takes them ("2": the first two; "3,4": these; "3,": seed 3 alone) or as in Python.
 
     Raises:
         UserError: it has another form.
