@@ -101,9 +101,9 @@ def main(
     console.print(f"{name}, torch {torch.__version__}, float32", highlight=False)
     measured: dict[str, list[pd.DataFrame]] = {}
     shares = _shares(wanted)
-    with imports_frozen(), progress("benchmarks", len(wanted), even=False) as bar:
+    with imports_frozen(), progress("benchmarks", len(wanted), even=bool(shares)) as bar:
         for done, part in enumerate(wanted):
-            bar.update(done, part, log=True, share=shares and shares[done])
+            bar.update(done, part, log=True, running=shares[done] * len(wanted) - done if shares else 0)
             started = time.perf_counter()
             table = PARTS[part].run(sizes, runtime)
             console.print(shown(f"{part}, {duration(time.perf_counter() - started)}", table))

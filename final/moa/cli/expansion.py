@@ -9,7 +9,6 @@ from functools import wraps
 from types import GenericAlias, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import annotated_types
 import typer
 from pydantic.fields import FieldInfo
 
@@ -62,14 +61,13 @@ def _parameters(kind: type) -> Iterator[Parameter]:
 
 def _option(name: str, field: FieldInfo) -> Parameter:
     shown = flag(field)
-    limits = {type(each): each for each in field.metadata}
-    least, most = limits.get(annotated_types.Ge), limits.get(annotated_types.Le)
+    limits = {name: getattr(each, name) for each in field.metadata for name in ("ge", "le") if hasattr(each, name)}
     option = typer.Option(
         *([shown.name] if shown.name else []),
         help=field.description,
         metavar=shown.metavar,
-        min=least and least.ge,
-        max=most and most.le,
+        min=limits.get("ge"),
+        max=limits.get("le"),
         rich_help_panel=shown.panel,
         show_default=shown.shows_default,
     )
