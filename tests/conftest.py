@@ -7,6 +7,7 @@ import sys
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from moa.environment import FINAL
 from moa.models import registry
@@ -53,6 +54,13 @@ LONG = [
 def pytest_collection_modifyitems(items):
     places = {str(TESTS / f"{name}.py"): place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(str(item.path), len(LONG)))
+
+
+# Made-up inputs are the same in every run, and none fails because the machine is busy.
+settings.register_profile(
+    "moa", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("moa")
 
 
 @pytest.fixture(scope="session")

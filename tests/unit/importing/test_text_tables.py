@@ -30,7 +30,7 @@ TABLES = HEADERS.flatmap(
         st.just(names), st.lists(st.lists(CELLS, min_size=len(names), max_size=len(names)), min_size=1, max_size=5)
     )
 )
-ANY_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def written(names, rows, separator, end="\n"):
