@@ -1,0 +1,190 @@
+"""What an import decided, as one value: the role of each column, and the rules for compounds, controls and joins.
+
+Every step of an import takes the mapping and looks for no column itself. It is written beside the data as
+``mapping.yaml`` and applied to further plates with ``--mapping``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from moa.errors import UserError, in_words
+from moa.words import shown
+
+#: The file of a data folder that holds its mapping.
+MAPPING = "mapping.yaml"
+#: Of the file; increase it when keys change their meaning.
+FORMAT = 1
+_MOST_BYTES = 1 << 24
+_HEAD = "# What `moa data import` decided. Change it, and apply it with: moa data import FILES --mapping FILE --out DIR\n"
+
+#: What is known of a well, each in one column at most.
+FieldRole = Literal[
+    "plate", "well", "compound", "dose", "dose_unit", "time", "time_unit", "control", "mechanism", "cell_line", "batch"
+]
+#: A column's role. Columns of the last line are no field: "identifier" names compounds in another way, "name" the rows
+#: of a table, "unknown" is a number that nothing is known of.
+Role = FieldRole | Literal["row", "column", "site", "name", "identifier", "count", "bookkeeping", "metadata", "unknown"]
+Level = Literal["3", "4", "5", "raw", "normalised"]
+
+
+class Part(BaseModel):
+    """A part of a mapping; it cannot be changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(Part):
+    """A column that is no feature."""
+
+    role: Role
+    reason: str = ""
+    unit: str = ""  # that its heading states, as ``moa.importing.headings`` writes units
+
+
+class Table(Part):
+    """A table that is joined to the wells: a plate map, or mechanisms."""
+
+    name: str
+    columns: dict[str, Column]
+
+
+class Family(Part):
+    """Columns of numbers that are features."""
+
+    pattern: str  # of their names, such as "emb_#"; "matrix" for those of GCT, GCTX and AnnData
+    count: int
+    reason: str = ""
+
+
+class File(Part):
+    """How a file of profiles is read."""
+
+    name: str
+    rows: Literal["wells", "features"] = "wells"
+    level: Level | None = None
+    reason: str = ""
+
+
+class Compounds(Part):
+    """What makes two wells wells of the same compound."""
+
+    column: str | None = None
+    rule: str = ""
+    reason: str = ""
+
+
+class Controls(Part):
+    """How vehicle controls are recognised."""
+
+    column: str | None = None
+    values: tuple[str, ...] = ()  # of the column, or names of compounds where there is none
+    reason: str = ""
+
+
+class References(Part):
+    """The columns whose values, taken together, make a group of wells that is compared with its own controls."""
+
+    columns: tuple[str, ...] = ("plate",)
+    reason: str = ""
+
+
+class Join(Part):
+    """The columns of the wells and of a table that hold the same; an empty one of the wells means their names."""
+
+    table: str
+    wells: tuple[str, ...]
+    on: tuple[str, ...]
+    reason: str = ""
+
+
+class Mechanisms(Part):
+    """Where the wells' mechanisms are read."""
+
+    column: str | None = None
+    separator: str = "|"
+    by: tuple[str, ...] = ()  # columns of the table of mechanisms: that of compounds, and that of doses
+    reason: str = ""
+
+
+class Mapping(Part):
+    """All that an import decided; parts that are None or empty are not decided yet."""
+
+    format: Literal[1] = FORMAT
+    files: tuple[File, ...] = ()
+    features: tuple[Family, ...] = ()
+    columns: dict[str, Column] = Field(default_factory=dict)
+    tables: tuple[Table, ...] = ()  # plate maps, in the order in which they are joined
+    mechanisms_table: Table | None = None
+    joins: tuple[Join, ...] = ()
+    compounds: Compounds | None = None
+    controls: Controls | None = None
+    references: References | None = None
+    mechanisms: Mechanisms | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)  # options of the import that name no column
+
+    def with_(self, **parts: Any) -> Mapping:
+        """The mapping with other parts."""
+        return self.model_copy(update=parts)
+
+    def all_columns(self) -> Iterator[tuple[str, Column]]:
+        """The columns of the wells: those of the files, then those of the joined tables, which replace equal names."""
+        columns = dict(self.columns)
+        for table in self.tables:
+            columns |= table.columns
+        yield from columns.items()
+
+    def column(self, role: Role) -> str | None:
+        """The wells' column of a role; None if there is none."""
+        return next((name for name, column in self.all_columns() if column.role == role), None)
+
+    def columns_of(self, role: Role) -> list[str]:
+        """All columns of the wells with a role, such as "identifier"."""
+        return [name for name, column in self.all_columns() if column.role == role]
+
+    def unit(self, role: Role) -> str:
+        """The unit in the heading of the column of a role; empty if it states none."""
+        return next((column.unit for _, column in self.all_columns() if column.role == role), "")
+
+    def text(self) -> str:
+        """The mapping as YAML."""
+        plain = self.model_dump(mode="json", exclude_defaults=True) | {"format": FORMAT}
+        order = [name for name in type(self).model_fields if name in plain]
+        values = {name: plain[name] for name in order}
+        return _HEAD + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read a ``mapping.yaml``.
+
+    Raises:
+        UserError: it cannot be read, or is no mapping; the message names the place.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path}: larger than a mapping can be; give the mapping.yaml of an import")
+        return mapping_of(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = shown(" ".join(str(error).split()), 100)
+        raise UserError(f"{path}: not YAML that can be read ({reason})") from None
+
+
+def mapping_of(plain: Any, name: str) -> Mapping:
+    """The mapping that YAML or JSON holds.
+
+    Raises:
+        UserError: it is no mapping; the message starts with ``name``.
+    """
+    if not isinstance(plain, dict) or "format" not in plain:
+        raise UserError(f"{name}: no mapping of an import; give the mapping.yaml of a data folder")
+    try:
+        return Mapping.model_validate(plain)
+    except ValidationError as error:
+        raise UserError(f"{name}: {in_words(error)}") from None
