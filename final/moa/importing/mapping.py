@@ -74,23 +74,27 @@ class File(Part):
 class Compounds(Part):
     """What makes two wells wells of the same compound."""
 
-    column: str | None = None
+    column: str | None = None  # of names
+    ids: str | None = None  # column of structures or ids; those that are equal are one compound, whatever its name
     rule: str = ""
     reason: str = ""
 
 
 class Controls(Part):
-    """How vehicle controls are recognised."""
+    """How vehicle controls are recognised: by values of a column, and by names of compounds."""
 
     column: str | None = None
-    values: tuple[str, ...] = ()  # of the column, or names of compounds where there is none
+    values: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    stated: bool = False  # whether the user named them; if not, other evident vehicles are vehicles too
     reason: str = ""
 
 
 class References(Part):
-    """The columns whose values, taken together, make a group of wells that is compared with its own controls."""
+    """What makes a group of wells that is compared with its own controls: the plate, and columns that differ on it."""
 
-    columns: tuple[str, ...] = ("plate",)
+    apart: tuple[str, ...] = ()  # columns by which plates of one name are several plates
+    within: tuple[str, ...] = ()  # columns whose values on a plate are compared each with their own controls
     reason: str = ""
 
 
