@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
 
+from moa.data.compounds import unite
 from moa.data.schema import CONTROL
 from moa.data.wells import format_well, well_name
 from moa.errors import UserError
 from moa.importing import quantities
+from moa.importing.compounds import compounds_of, decide_compounds
 from moa.importing.fields import choose_fields, find_field, plain_name
+from moa.importing.mapping import Column, Compounds, Controls, FieldRole, Mapping, References, Role
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
-from moa.importing.well_types import types_of
+from moa.importing.references import decide_references, group_names, plate_names
+from moa.importing.well_types import WellFacts, decide_controls, stated_controls, types_of
 from moa.words import counted, listed
 
 #: The column that combining files adds: the file of a well.
 FILE = "Metadata_file"
 #: Names of L1000 wells: the plate and the place on it.
 _ID = re.compile(r"^(.+):([A-Za-z]{1,2}\d{2})$")
-#: Broad ids with a batch; the compound is the group.
-_BATCH = r"^(BRD-[A-Z]\d{8})-\d{3}-\d{2}-\d$"
+#: What is known of a well in a column of its own.
+FIELDS: tuple[FieldRole, ...] = get_args(FieldRole)
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,9 @@ class Design:
 
     Attributes:
         table: indexed as the profiles; columns plate, well, compound (text, NaN where unknown), dose, time (numbers,
-            NaN where missing), dose_level, time_level (text, where doses or times are words) and cp_type
-            ("ctl_vehicle", "trt_cp" or "trt_poscon").
+            NaN where missing), dose_level, time_level (text, where doses or times are words), group (the wells that
+            are compared with the same controls; usually the plate) and cp_type ("ctl_vehicle", "trt_cp" or
+            "trt_poscon").
         fields: the column of the wells' metadata that each field was read from.
         dose_unit, time_unit: units of the numbers; empty if unknown.
     """
@@ -49,6 +55,11 @@ class Design:
     def controls(self) -> np.ndarray:
         """True for vehicle controls, shape (wells,)."""
         return (self.table["cp_type"] == CONTROL).to_numpy()
+
+    def groups(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The reference groups: the name and the places of the wells of each."""
+        for name, places in self.table.reset_index(drop=True).groupby("group", sort=False).groups.items():
+            yield str(name), places.to_numpy()
 
     def take(self, keep: np.ndarray) -> Design:
         """Only the wells where ``keep`` is true."""
@@ -84,22 +95,70 @@ def with_places(profiles: Profiles, options: ImportOptions, notes: Notes) -> Pro
     return replace(profiles, wells=wells)
 
 
-def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Profiles, Design]:
-    """Find out what was done to each well.
+def mapping_by_names(wells: pd.DataFrame, options: ImportOptions, notes: Notes) -> Mapping:
+    """A mapping with the columns of fields alone, found by their names."""
+    fields = choose_fields(wells, options.columns, notes)
+    columns = {column: Column(role=cast(Role, field)) for field, column in fields.items()}
+    for column in wells:
+        if column not in columns and plain_name(column) in ("batch", "batch_id", "batch_number"):
+            columns[column] = Column(role="batch")
+    return Mapping(columns=columns)
+
+
+def decide_wells(mapping: Mapping, profiles: Profiles, options: ImportOptions, notes: Notes) -> Mapping:
+    """The mapping with rules for compounds, controls and reference groups, where it has none yet.
+
+    Raises:
+        UserError: ``--control`` names a column or a value that does not exist, or a plate is missing.
+    """
+    wells, quiet = profiles.wells, Notes()
+    if mapping.compounds is None:
+        mapping = mapping.with_(compounds=decide_compounds(mapping, wells, notes))
+    facts = _facts(mapping, wells, quiet)
+    if mapping.controls is None:
+        controls = (
+            stated_controls(options.control, wells, facts.names)
+            if options.control
+            else decide_controls(facts, mapping.column("control"), notes)
+        )
+        mapping = mapping.with_(controls=controls)
+    if mapping.references is None:
+        kinds = _types(mapping, facts, wells, quiet)
+        keep = kinds.notna().to_numpy()
+        places = _places(wells, mapping)
+        references = decide_references(
+            mapping,
+            _comparable(mapping, wells)[keep],
+            facts.plates[keep],
+            places[keep],
+            (kinds[keep] == CONTROL).to_numpy(),
+            FILE,
+            notes,
+        )
+        _refuse_same_values(references, profiles, facts.plates, places)
+        mapping = mapping.with_(references=references)
+    return mapping
+
+
+def design(profiles: Profiles, mapping: Mapping, notes: Notes) -> tuple[Profiles, Design]:
+    """Find out what was done to each well, by a mapping that says how; see ``decide_wells``.
 
     Wells that are neither treated nor vehicle controls are dropped.
 
     Raises:
-        UserError: an option names a column or a control that does not exist, a plate is missing, a dose is negative, or
-            two rows are one well.
+        UserError: a plate is missing, a dose is negative, two rows are one well, or the mapping does not fit the files.
     """
     wells = profiles.wells
-    fields = choose_fields(wells, options.columns, notes)
-    table = pd.DataFrame({"plate": _plates(wells, fields, notes)}, index=wells.index, dtype=object)
-    table["well"] = _places(wells, fields)
+    rule, references = mapping.compounds or Compounds(), mapping.references or References()
+    facts = _facts(mapping, wells, notes)
+    compared = _comparable(mapping, wells)
+    table = pd.DataFrame(index=wells.index)
+    table["plate"] = plate_names(facts.plates, compared, references.apart)
+    table["well"] = _places(wells, mapping)
     _refuse_repeated(table, wells)
-    table["compound"] = _compounds(wells, fields, notes)
-    table["cp_type"] = types_of(wells, table["compound"], fields, options, notes)
+    table["group"] = group_names(table["plate"], compared, references.within)
+    table["compound"] = facts.names
+    table["cp_type"] = _types(mapping, facts, wells, notes)
     keep = table["cp_type"].notna().to_numpy()
     if not keep.any():
         raise UserError("no treated wells and no controls are left; see --compound and --control")
@@ -111,37 +170,86 @@ def design(profiles: Profiles, options: ImportOptions, notes: Notes) -> tuple[Pr
     for what in ("dose", "time"):
         # The dose of a control is that of no compound; plates write 0, -666, "DMSO" or nothing.
         rows = wells[~control] if what == "dose" else wells
-        table[what], table[f"{what}_level"], units[what] = _quantity(what, rows, table.index, fields, notes)
+        table[what], table[f"{what}_level"], units[what] = _quantity(what, rows, table.index, mapping, notes)
     # A treated well with dose 0 has no dose: models take the logarithm.
     table.loc[table["dose"] == 0, "dose"] = np.nan
     low = table["dose"] < 0
     if low.any():
         raise UserError(
-            f"column '{fields['dose']}' holds {table.loc[low, 'dose'].iloc[0]:g} (well {table.index[low][0]}); "
+            f"column '{mapping.column('dose')}' holds {table.loc[low, 'dose'].iloc[0]:g} (well {table.index[low][0]}); "
             "expected doses above 0 (logarithms? give the doses themselves)"
         )
     table["dose"] = quantities.one_of_near(table["dose"], notes)
+    fields = {field: column for field in FIELDS if (column := mapping.column(field))}
+    fields = {field: column for field, column in fields.items() if field != "compound" or rule.column}
     return profiles, Design(table, fields, units["dose"], units["time"])
 
 
-def _plates(wells: pd.DataFrame, fields: Mapping[str, str], notes: Notes) -> pd.Series:
-    if "plate" not in fields:
+def _facts(mapping: Mapping, wells: pd.DataFrame, notes: Notes) -> WellFacts:
+    rule, (types, doses) = mapping.compounds or Compounds(), (mapping.column("control"), mapping.column("dose"))
+    return WellFacts(
+        plates=_plates(wells, mapping, notes),
+        compounds=None if rule.column is None else compounds_of(rule, wells, notes),
+        ids=None if rule.ids is None else wells[rule.ids],
+        types=None if types is None else wells[types],
+        doses=None if doses is None else wells[doses],
+    )
+
+
+def _types(mapping: Mapping, facts: WellFacts, wells: pd.DataFrame, notes: Notes) -> pd.Series:
+    controls = mapping.controls or Controls()
+    if controls.column is not None and controls.column not in wells:
+        raise UserError(f"mapping: column '{controls.column}' of controls is not in the files; name it with --control")
+    return types_of(facts, controls, None if controls.column is None else wells[controls.column], notes)
+
+
+def _comparable(mapping: Mapping, wells: pd.DataFrame) -> pd.DataFrame:
+    """The metadata with cell lines in one spelling and times as hours, so that "24" and "24 h" are one time."""
+    changed = {}
+    if line := mapping.column("cell_line"):
+        changed[line] = unite(wells[line]).names
+    if time := mapping.column("time"):
+        hours, words, _ = _quantity("time", wells, wells.index, mapping, Notes())
+        times = hours.map(lambda value: f"{value:g} h", na_action="ignore").astype(object)
+        changed[time] = times.where(words.isna(), words)
+    return wells.assign(**changed)
+
+
+def _refuse_same_values(references: References, profiles: Profiles, plates: pd.Series, places: pd.Series) -> None:
+    """Refuse a well that stands in two files with the same values: one file is a copy."""
+    if FILE not in references.apart:
+        return
+    keys = pd.DataFrame({"plate": plates, "place": places})[places.notna()]
+    twice = keys[keys.duplicated(keep=False)]
+    values = profiles.values.loc[twice.index].assign(**{" plate": twice["plate"], " well": twice["place"]})
+    if values.duplicated().any():
+        first = twice.iloc[0]
+        files = profiles.wells.loc[twice.index[(twice == first).all(axis=1)], FILE]
+        raise UserError(
+            f"{' and '.join(files.iloc[:2])}: plate {first['plate']}, well {first['place']} has the same values in "
+            "both; give each well once"
+        )
+
+
+def _plates(wells: pd.DataFrame, mapping: Mapping, notes: Notes) -> pd.Series:
+    column = mapping.column("plate")
+    if column is None:
         files = wells[FILE].map(lambda name: name.split(".")[0])
         notes.guessed("no column of plates was found, so each file is one plate; --plate names the column")
         return files
-    plates = wells[fields["plate"]]
+    plates = wells[column]
     if plates.isna().any():
         first = plates.index[plates.isna()][0]
         raise UserError(
-            f"{wells.loc[first, FILE]}: column '{fields['plate']}' is empty in "
+            f"{wells.loc[first, FILE]}: column '{column}' is empty in "
             f"{counted(int(plates.isna().sum()), 'well')} (first {first}); give every well its plate"
         )
     return plates
 
 
-def _places(wells: pd.DataFrame, fields: Mapping[str, str]) -> pd.Series:
-    if "well" in fields:
-        return wells[fields["well"]].map(well_name, na_action="ignore")
+def _places(wells: pd.DataFrame, mapping: Mapping) -> pd.Series:
+    if well := mapping.column("well"):
+        return wells[well].map(well_name, na_action="ignore")
     names = {plain_name(column): column for column in reversed(list(wells.columns))}
     row, column = names.get("row"), names.get("col", names.get("column"))
     if row and column and wells[[row, column]].notna().all(axis=None):
@@ -171,32 +279,17 @@ def _refuse_repeated(table: pd.DataFrame, wells: pd.DataFrame) -> None:
     )
 
 
-def _compounds(wells: pd.DataFrame, fields: Mapping[str, str], notes: Notes) -> pd.Series:
-    """Compounds, NaN where unknown; Broad ids without the batch, so that all batches of a compound are one compound."""
-    if "compound" not in fields:
-        return pd.Series(np.nan, index=wells.index, dtype=object)
-    compounds = wells[fields["compound"]]
-    plain = compounds.astype(str).str.extract(_BATCH)[0]
-    batched = plain.notna()
-    if not batched.any():
-        return compounds
-    notes.noted(
-        f"compounds are named by their Broad id without the batch, '{compounds[batched].iloc[0]}' as "
-        f"'{plain[batched].iloc[0]}'"
-    )
-    return compounds.where(~batched, plain).astype(object)
-
-
 def _quantity(
-    what: str, wells: pd.DataFrame, index: pd.Index, fields: Mapping[str, str], notes: Notes
+    what: Literal["dose", "time"], wells: pd.DataFrame, index: pd.Index, mapping: Mapping, notes: Notes
 ) -> tuple[pd.Series, pd.Series, str]:
     """Numbers of the wells of ``index``, words where the column holds words, and the unit."""
     nothing = pd.Series(np.nan, index=index)
-    if what not in fields:
+    column = mapping.column(what)
+    if column is None:
         return nothing, nothing.astype(object), ""
-    column = fields[what]
-    unit_column = fields.get(f"{what}_unit")
-    parsed = quantities.parse(wells[column], column, what, notes, wells[unit_column] if unit_column else None)
+    beside = mapping.column("dose_unit" if what == "dose" else "time_unit")
+    units = wells[beside] if beside else None
+    parsed = quantities.parse(wells[column], column, what, notes, units, mapping.unit(what))
     if parsed is None:
         return nothing, wells[column].reindex(index).astype(object), ""
     return parsed[0].reindex(index), nothing.astype(object), parsed[1]

@@ -4,62 +4,106 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from moa.data.wells import parse_well, well_name
 from moa.errors import UserError
-from moa.importing.fields import KNOWN, find_column, find_field, plain_name
+from moa.importing.headings import plain_name
+from moa.importing.mapping import Join, Mapping
 from moa.importing.notes import Notes
-from moa.importing.options import ImportOptions
-from moa.importing.text_tables import read_text_table
 from moa.words import counted, listed
 
-
-@dataclass(frozen=True)
-class _Keys:
-    """Columns of the wells and of the table that hold the same plates and the same places."""
-
-    plate: tuple[str, str] | None = None
-    well: tuple[str, str] | None = None
-    id: str | None = None
+#: What a pair of columns holds: names of wells, plates, or places on a plate.
+_Kind = Literal["name", "plate", "well"]
+#: Names of columns that say what they hold.
+_NAMED = {"plate": re.compile("plate|barcode"), "well": re.compile("well|position")}
+#: A number as a name: of a plate "7", "007" or, from a spreadsheet, "7.0".
+_NUMBER = re.compile(r"0*(\d+)(?:\.0+)?")
 
 
-def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: Notes) -> pd.DataFrame:
-    """Add the columns of a table to the metadata of wells.
+def decide_join(mapping: Mapping, wells: pd.DataFrame, table: pd.DataFrame, name: str, notes: Notes) -> Join:
+    """The columns that wells and a table are joined on, found by what they hold.
 
-    The columns to join on are found by what they hold: the names of the wells themselves, or places such as A03 and the
-    plates (or what the wells' metadata says of a whole plate, such as the name of its plate map). A table of plates has
-    no places, a map that holds for every plate has no plates. What was joined and what did not match is noted.
+    These are the names of the wells themselves, or places such as A03 and the plates (or what the wells' metadata says
+    of a whole plate, such as the name of its plate map). A table of plates has no places, a map that holds for every
+    plate has no plates.
+
+    Raises:
+        UserError: the table shares nothing with the wells.
+    """
+    place, plate = mapping.column("well"), mapping.column("plate")
+    place, plate = (column if column in wells else None for column in (place, plate))
+    share, column = _best(pd.Series(wells.index, index=wells.index), table, "name")
+    if column is not None and share > 0.5:  # such as the tables of instances and signatures beside LINCS files
+        return Join(table=name, wells=("",), on=(column,), reason="holds the names of the wells")
+    well_pair = None
+    if place:
+        # A column of replicates, 1, 2 and 3, is no column of places even where the files count their wells.
+        places = table[[column for column in table if table[column].dropna().map(parse_well).notna().mean() > 0.5]]
+        _, column = _best(wells[place], places, "well")
+        well_pair = (place, column) if column is not None else None
+    rest = table.drop(columns=[well_pair[1]] if well_pair else [])
+    plate_pair, most = None, 0.0
+    for ours in _plate_columns(wells, plate) if plate else []:
+        share, column = _best(wells[ours], rest, "plate")
+        if column is not None and share > most:
+            plate_pair, most = (ours, column), share
+    example = f"such as '{wells[plate].dropna().iloc[0]}'" if plate else ""
+    theirs = next((column for column in rest if _is_named(column, "plate")), None)
+    if plate_pair is None:
+        if well_pair is None or (plate and theirs):
+            held = f"column '{theirs}' holds none of" if theirs else "no column holds"
+            what = f"the plates of the files, {example}" if plate else "the wells of the files"
+            raise UserError(
+                f"{name}: {held} {what}; its columns are {listed(table.columns, 6)} "
+                "(--plate and --well name the files' columns)"
+            )
+        if plate and wells[plate].nunique() > 1:
+            if table[well_pair[1]].map(_place).duplicated().any():
+                raise UserError(f"{name}: names wells more than once but no plate of the files, {example}; add plates")
+            notes.guessed(f"{name}: names no plates, so it holds for each of the {wells[plate].nunique():,} plates")
+    elif well_pair is None and not place and table[plate_pair[1]].map(_plain).duplicated().any():
+        raise UserError(f"{name}: names a plate twice, but the files name no wells; name their column with --well")
+    pairs = [pair for pair in (plate_pair, well_pair) if pair]
+    return Join(
+        table=name,
+        wells=tuple(ours for ours, _ in pairs),
+        on=tuple(column for _, column in pairs),
+        reason="hold the same plates and places" if len(pairs) > 1 else "hold the same",
+    )
+
+
+def join_wells(wells: pd.DataFrame, table: pd.DataFrame, join: Join, mapping: Mapping, notes: Notes) -> pd.DataFrame:
+    """Add the columns of a table to the metadata of wells; what was joined and what did not match is noted.
+
+    Plates, places and names are compared however they are written: "7" is "007", "a3" is "A03".
 
     Returns:
         the metadata with the table's other columns; NaN in wells that the table does not name.
 
     Raises:
-        UserError: the table shares nothing with the wells, or names a well twice.
+        UserError: the table lacks a column of the join, names none of the wells, or names a well twice.
     """
-    table, name = read_text_table(path), Path(path).name
-    keys = _find_keys(wells, table, name, options, notes)
+    name, by_name = join.table, "" in join.wells
+    for column, frame, what in [*((c, wells, "files") for c in join.wells if c), *((c, table, name) for c in join.on)]:
+        if column not in frame:
+            raise UserError(f"mapping: joins {name} on column '{column}', which is not in {what}; name it as it was")
     ours = pd.Series("", index=wells.index, dtype=object)
     theirs = pd.Series("", index=table.index, dtype=object)
     complete = pd.Series(True, index=table.index)
     used = []
-    if keys.id:
-        ours, theirs = ours + wells.index.map(_plain), table[keys.id].map(_plain, na_action="ignore").fillna("")
-        complete = table[keys.id].notna()
-        used.append(f"'{keys.id}' = the names of the wells")
-    for pair, form in ((keys.plate, _plain), (keys.well, _place)):
-        if pair:
-            ours = ours + "\t" + wells[pair[0]].map(form, na_action="ignore").fillna("?")
-            theirs = theirs + "\t" + table[pair[1]].map(form, na_action="ignore").fillna("")
-            complete &= table[pair[1]].notna()
-            used.append(f"'{pair[1]}' = '{pair[0]}'")
+    for mine, column in zip(join.wells, join.on, strict=True):
+        values = wells[mine] if mine else pd.Series(wells.index, index=wells.index)
+        form = _form(values, table[column], _kind(mine, mapping))
+        ours = ours + "\t" + values.map(form, na_action="ignore").fillna("?")
+        theirs = theirs + "\t" + table[column].map(form, na_action="ignore").fillna("")
+        complete &= table[column].notna()
+        used.append(f"'{column}' = '{mine}'" if mine else f"'{column}' = the names of the wells")
     table, theirs = table[complete], theirs[complete]
-    places = [keys.id] if keys.id else [pair[1] for pair in (keys.plate, keys.well) if pair]
-    new = table if keys.id else table.drop(columns=places)
-    _refuse_repeated(name, table[places], new, theirs)
+    new = table if by_name else table.drop(columns=list(join.on))
+    _refuse_repeated(name, table[list(join.on)], new, theirs)
     first = ~theirs.duplicated()
     lookup = new[first].set_axis(theirs[first].to_numpy(), axis=0)
     joined = lookup.reindex(ours.to_numpy()).set_axis(wells.index, axis=0)
@@ -76,42 +120,12 @@ def join_wells(wells: pd.DataFrame, path: Path, options: ImportOptions, notes: N
     return pd.concat([wells.drop(columns=[column for column in joined if column in wells]), joined], axis=1)
 
 
-def _find_keys(wells: pd.DataFrame, table: pd.DataFrame, name: str, options: ImportOptions, notes: Notes) -> _Keys:
-    stated = options.columns
-    place = find_column(wells.columns, stated["well"], "--well") if "well" in stated else find_field(wells, "well")
-    plate = find_column(wells.columns, stated["plate"], "--plate") if "plate" in stated else find_field(wells, "plate")
-    share, column = _best(pd.Series(wells.index, index=wells.index), table, "id", _plain)
-    if column is not None and share > 0.5:  # such as the tables of instances and signatures beside LINCS files
-        return _Keys(id=column)
-    well_pair = None
-    if place:
-        # A column of replicates, 1, 2 and 3, is no column of places even where the files count their wells.
-        places = table[[column for column in table if table[column].dropna().map(parse_well).notna().mean() > 0.5]]
-        share, column = _best(wells[place], places, "well", _place)
-        well_pair = (place, column) if column is not None else None
-    rest = table.drop(columns=[well_pair[1]] if well_pair else [])
-    plate_pair, most = None, 0.0
-    for ours in _plate_columns(wells, plate) if plate else []:
-        share, column = _best(wells[ours], rest, "plate", _plain)
-        if column is not None and share > most:
-            plate_pair, most = (ours, column), share
-    example = f"such as '{wells[plate].dropna().iloc[0]}'" if plate else ""
-    theirs = find_field(rest, "plate")
-    if plate_pair is None:
-        if well_pair is None or (plate and theirs):
-            held = f"column '{theirs}' holds none of" if theirs else "no column holds"
-            what = f"the plates of the files, {example}" if plate else "the wells of the files"
-            raise UserError(
-                f"{name}: {held} {what}; its columns are {listed(table.columns, 6)} "
-                "(--plate and --well name the files' columns)"
-            )
-        if plate and wells[plate].nunique() > 1:
-            if table[well_pair[1]].map(_place).duplicated().any():
-                raise UserError(f"{name}: names wells more than once but no plate of the files, {example}; add plates")
-            notes.guessed(f"{name}: names no plates, so it holds for each of the {wells[plate].nunique():,} plates")
-    elif well_pair is None and not place and table[plate_pair[1]].map(_plain).duplicated().any():
-        raise UserError(f"{name}: names a plate twice, but the files name no wells; name their column with --well")
-    return _Keys(plate_pair, well_pair)
+def _kind(column: str, mapping: Mapping) -> _Kind:
+    return "name" if not column else "well" if column == mapping.column("well") else "plate"
+
+
+def _is_named(column: str, kind: _Kind) -> bool:
+    return kind in _NAMED and bool(_NAMED[kind].search(plain_name(column)))
 
 
 def _plate_columns(wells: pd.DataFrame, plate: str) -> list[str]:
@@ -121,16 +135,30 @@ def _plate_columns(wells: pd.DataFrame, plate: str) -> list[str]:
     return [plate, *(column for column in named if column != plate)]
 
 
-def _best(ours: pd.Series, table: pd.DataFrame, field: str, form: Callable[[object], str]) -> tuple[float, str | None]:
+def _best(ours: pd.Series, table: pd.DataFrame, kind: _Kind) -> tuple[float, str | None]:
     """The share of our values that the best column of the table holds, and this column; known names win a tie."""
-    values = set(ours.dropna().map(form))
     best: tuple[float, bool, str | None] = (0.0, False, None)
     for column in table:
-        held = set(table[column].dropna().map(form))
-        score = (len(values & held) / max(1, len(values)), plain_name(column) in KNOWN.get(field, ()), column)
+        form = _form(ours, table[column], kind)
+        values, held = set(ours.dropna().map(form)), set(table[column].dropna().map(form))
+        score = (len(values & held) / max(1, len(values)), _is_named(column, kind), column)
         if score[:2] > best[:2] and score[0] > 0:
             best = score
     return best[0], best[2]
+
+
+def _form(ours: pd.Series, theirs: pd.Series, kind: _Kind) -> Callable[[object], str]:
+    """How values of two columns are written so that those that are the same are equal.
+
+    Numbers are compared as numbers, unless a column uses "7" and "007" for two things.
+    """
+    if kind == "well":
+        return _place
+    for values in (ours, theirs):
+        distinct = pd.Series(values.dropna().map(_plain).unique(), dtype=object)
+        if distinct.map(_number).nunique() < len(distinct):
+            return _plain
+    return _number
 
 
 def _refuse_repeated(name: str, places: pd.DataFrame, new: pd.DataFrame, keys: pd.Series) -> None:
@@ -147,6 +175,13 @@ def _refuse_repeated(name: str, places: pd.DataFrame, new: pd.DataFrame, keys: p
 def _plain(text: object) -> str:
     """A plate's name without the case of letters, and without ".0" that a spreadsheet adds to numbers."""
     return str(text).strip().lower().removesuffix(".0")
+
+
+def _number(text: object) -> str:
+    """A plate's name in the same way; of one that is a number, without zeros in front."""
+    plain = _plain(text)
+    number = _NUMBER.fullmatch(plain)
+    return number[1] if number else plain
 
 
 def _place(text: object) -> str:

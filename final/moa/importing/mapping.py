@@ -108,11 +108,14 @@ class Join(Part):
 
 
 class Mechanisms(Part):
-    """Where the wells' mechanisms are read."""
+    """Where the wells' mechanisms are read: in a column of the files, or of a table."""
 
+    table: str | None = None
     column: str | None = None
-    separator: str = "|"
-    by: tuple[str, ...] = ()  # columns of the table of mechanisms: that of compounds, and that of doses
+    separators: tuple[str, ...] = ("|",)
+    stated: bool = False  # whether the user named the separator; if not, a comma may also be a part of a name
+    wells: str = ""  # column of the wells that names compounds as the table does
+    by: tuple[str, ...] = ()  # columns of the table: that of compounds, and that of doses
     reason: str = ""
 
 

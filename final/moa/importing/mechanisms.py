@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from moa.data.compounds import name_key
 from moa.errors import UserError
-from moa.importing import quantities
 from moa.importing.design import Design
-from moa.importing.fields import KNOWN, find_column, find_field, plain_name, split_words
+from moa.importing.fields import find_column
+from moa.importing.mapping import Mapping, Mechanisms
+from moa.importing.mechanism_names import is_unknown, separators_of, spellings, split_cells
+from moa.importing.mechanism_table import column_of, from_table, identifying
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import is_missing
-from moa.importing.text_tables import read_text_table
 from moa.words import counted, listed
-
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξοπρστυφχψω",
-        split_words(
-            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu "
-            "nu xi omicron pi rho sigma tau upsilon phi chi psi omega"
-        ),
-        strict=True,
-    )
-)
-_BROAD = re.compile(r"^(BRD[A-Z]\d{8})\d*$")
 
 
 @dataclass(frozen=True)
@@ -42,37 +29,90 @@ class Labels:
     known: np.ndarray  # True for controls and for wells whose mechanism is known, shape (wells,)
 
 
-def name_key(text: object) -> str:
-    """A name without case, punctuation and accents, Greek letters in words: "Akt inhibitor-1,2" is "aktinhibitor12"."""
-    folded = "".join(_GREEK.get(letter, letter) for letter in str(text).casefold().replace("ς", "σ").replace("µ", "μ"))
-    plain = unicodedata.normalize("NFKD", folded)
-    return re.sub(r"[\W_]+", "", "".join(letter for letter in plain if not unicodedata.combining(letter)))
+def decide_mechanisms(
+    mapping: Mapping,
+    wells: pd.DataFrame,
+    design: Design,
+    table: pd.DataFrame | None,
+    options: ImportOptions,
+    notes: Notes,
+) -> Mapping:
+    """The mapping with the columns that mechanisms are read from, and what separates several, where it has none yet.
+
+    ``table`` is that of ``--moa``, indexed by the line of each row; None without one.
+
+    Raises:
+        UserError: the table has no column of mechanisms, or holds no compound of the wells.
+    """
+    if mapping.mechanisms is not None:
+        return mapping
+    stated = None if options.moa_separator is None else (options.moa_separator,)
+    own = mapping.column("mechanism")
+    if table is None:
+        if own is None or own not in wells:
+            return mapping.with_(mechanisms=Mechanisms(reason="no column and no table of mechanisms"))
+        cells = wells[own][~design.controls]
+        found = Mechanisms(
+            column=own,
+            separators=stated or separators_of(cells, notes),
+            stated=bool(stated),
+            reason="a column of the files",
+        )
+        return mapping.with_(mechanisms=found)
+    name = Path(options.moa).name if options.moa else "mechanisms"
+    if own:
+        notes.noted(f"mechanisms are those of {name}; column '{own}' of the files is not used")
+    wanted = options.mechanism
+    column = find_column(table.columns, wanted, "--mechanism") if wanted else column_of(mapping, table, "mechanism")
+    if column is None:
+        raise UserError(
+            f"{name}: no column of mechanisms (moa, mechanism_of_action); its columns are "
+            f"{listed(table.columns, 6)}; name it with --mechanism"
+        )
+    ours, theirs = identifying(mapping, wells, design, table, column, name)
+    dose = column_of(mapping, table.drop(columns=[column, theirs]), "dose")
+    found = Mechanisms(
+        table=name,
+        column=column,
+        separators=stated or separators_of(table[column], notes),
+        stated=bool(stated),
+        by=(theirs,) if dose is None else (theirs, dose),
+        wells=str(ours.name),
+        reason="holds the most compounds of the wells",
+    )
+    return mapping.with_(mechanisms=found)
 
 
-def label_wells(wells: pd.DataFrame, design: Design, options: ImportOptions, notes: Notes) -> Labels:
+def label_wells(
+    wells: pd.DataFrame,
+    design: Design,
+    mapping: Mapping,
+    table: pd.DataFrame | None,
+    options: ImportOptions,
+    notes: Notes,
+) -> Labels:
     """Find the mechanisms of every treated well and keep the targets that enough compounds have.
 
     Raises:
-        UserError: the table of mechanisms cannot be read or matches no compound.
+        UserError: the table of mechanisms does not fit the wells or contradicts itself.
     """
-    treated = ~design.controls
-    own = design.fields.get("mechanism")
-    if options.moa is not None:
-        if own:
-            notes.noted(f"mechanisms are those of {Path(options.moa).name}; column '{own}' of the files is not used")
-        found = _from_table(Path(options.moa), wells, design, options, notes)
-    elif own:
-        found = [
-            _split(value, options.moa_separator) if is_treated else ()
-            for value, is_treated in zip(wells[own], treated, strict=True)
-        ]
+    treated, rule = ~design.controls, mapping.mechanisms or Mechanisms()
+    if rule.column is None:
+        found: list[tuple[str, ...]] = [()] * len(wells)
+    elif table is not None:
+        ours = design.table["compound"] if rule.wells == "compound" else wells[rule.wells]
+        found = from_table(rule, ours, mapping, design, table, rule.table or "mechanisms", notes)
+        _note_unknown_words(table[rule.column], notes)
     else:
-        found = [()] * len(wells)
-    spelling = _spellings(found)
+        cells = wells[rule.column].where(treated)
+        found = split_cells(list(cells), rule.separators, rule.stated)
+        _note_unknown_words(cells, notes)
+    spelling = spellings(found)
     mechanisms = [tuple(dict.fromkeys(spelling[name_key(name)] for name in names)) for names in found]
-    known = np.array([bool(names) for names in mechanisms]) & treated
-    if own or options.moa:
+    known = np.array([bool(names) for names in mechanisms], bool) & treated
+    if rule.column is not None:
         _note_unknown(design, known, treated, notes)
+        _note_differences(design, mechanisms, known, notes)
     else:
         notes.noted("no mechanisms: --moa TABLE joins them; the folder is for prediction only")
     targets = _learnable(mechanisms, design, known, options, notes)
@@ -84,19 +124,9 @@ def label_wells(wells: pd.DataFrame, design: Design, options: ImportOptions, not
     return Labels(pd.DataFrame(labels, index=wells.index, columns=targets), known | ~treated)
 
 
-def _split(value: object, separator: str) -> tuple[str, ...]:
-    if is_missing(value):
-        return ()
-    return tuple(part.strip() for part in str(value).split(separator) if part.strip() and not is_missing(part))
-
-
-def _spellings(found: list[tuple[str, ...]]) -> dict[str, str]:
-    """The commonest spelling of each mechanism, by its key: "MEK inhibitor" and "mek-inhibitor" are one target."""
-    counts: dict[str, Counter[str]] = {}
-    for names in found:
-        for name in names:
-            counts.setdefault(name_key(name), Counter())[name] += 1
-    return {key: max(sorted(names), key=names.__getitem__) for key, names in counts.items()}
+def _note_unknown_words(cells: pd.Series, notes: Notes) -> None:
+    words = sorted({str(cell) for cell in cells if is_unknown(cell) and not is_missing(cell)})
+    notes.guessed("cells that say that no mechanism is known are no target", words)
 
 
 def _note_unknown(design: Design, known: np.ndarray, treated: np.ndarray, notes: Notes) -> None:
@@ -105,6 +135,27 @@ def _note_unknown(design: Design, known: np.ndarray, treated: np.ndarray, notes:
     named, labelled = set(compounds[unknown].dropna()), set(compounds[known])
     notes.aside(f"without a known mechanism ({wells})", sorted(named - labelled), "compound")
     notes.aside("whose mechanism is known in some wells only", sorted(named & labelled), "compound")
+
+
+def _note_differences(design: Design, mechanisms: list[tuple[str, ...]], known: np.ndarray, notes: Notes) -> None:
+    """Note compounds whose wells have different mechanisms: by dose, or from plate to plate."""
+    table = design.table[["plate", "compound", "dose", "dose_level"]][known]
+    table = table.assign(names=["|".join(sorted(names)) for names in np.array(mechanisms, object)[known]])
+    table = table[table["compound"].notna()]
+    counts = table.groupby("compound")["names"].nunique()
+    differing = table[table["compound"].isin(counts.index[counts > 1])]
+    if not len(differing):
+        return
+    at = differing["dose"].map("{:g}".format) + " " + differing["dose_level"].astype(str)
+    by_dose = differing.groupby([differing["compound"], at])["names"].nunique().groupby("compound").max() == 1
+    notes.noted("whose mechanisms differ by dose", sorted(by_dose.index[by_dose]), "compound")
+    shown = []
+    for compound in sorted(by_dose.index[~by_dose]):
+        rows = differing[differing["compound"] == compound].drop_duplicates("names")
+        shown.append(f"{compound} ({'; '.join(f'{row.names} on plate {row.plate}' for row in rows.itertuples())})")
+    notes.noted(
+        "whose wells at one dose have different mechanisms; correct them if that is a mistake", shown, "compound"
+    )
 
 
 def _learnable(
@@ -127,91 +178,3 @@ def _learnable(
             "lower --least-compounds"
         )
     return kept
-
-
-def _from_table(
-    path: Path, wells: pd.DataFrame, design: Design, options: ImportOptions, notes: Notes
-) -> list[tuple[str, ...]]:
-    """Mechanisms of each well from a table, empty where none is known."""
-    table = read_text_table(path)
-    stated = options.columns.get("mechanism")
-    column = find_column(table.columns, stated, "--mechanism") if stated else find_field(table, "mechanism")
-    if column is None:
-        raise UserError(
-            f"{path.name}: no column of mechanisms (moa, mechanism_of_action); its columns are "
-            f"{listed(table.columns, 6)}; name it with --mechanism"
-        )
-    treated = ~design.controls
-    ours, theirs = _identifiers(wells, design, table, column, path.name, treated)
-    mine, keys = ours.map(_identifier, na_action="ignore"), table[theirs].map(_identifier, na_action="ignore")
-    dose = find_field(table.drop(columns=[column, theirs]), "dose")
-    parsed = None
-    if dose is not None and design.table["dose"].notna().any():
-        parsed = quantities.parse(table[dose], dose, "dose", notes)
-    elif dose is not None:
-        notes.noted(f"{path.name}: its doses ('{dose}') are not used, since the wells' doses are unknown")
-    by_dose = parsed is not None
-    doses = pd.Series(np.nan, index=table.index) if parsed is None else parsed[0]
-    rows: dict[str, list[tuple[float, tuple[str, ...]]]] = {}
-    for key, at, text in zip(keys, doses, table[column], strict=True):
-        if not is_missing(key):
-            rows.setdefault(key, []).append((at, _split(text, options.moa_separator)))
-    spelt = table[theirs].groupby(keys).nunique()
-    merged = [key for key in spelt.index[spelt > 1] if key in set(mine[treated].dropna())]
-    notes.noted(f"{path.name}: names that differ in case or punctuation alone are one compound", merged)
-    how = f"compound and dose ('{theirs}', '{dose}')" if by_dose else f"compound ('{theirs}')"
-    hits = int(mine[treated].dropna().drop_duplicates().isin(list(rows)).sum())
-    notes.guessed(
-        f"{path.name}: mechanisms in '{column}' by {how}: {hits} of "
-        f"{counted(mine[treated].nunique(), 'compound')} found"
-    )
-    result: list[tuple[str, ...]] = []
-    for key, at, is_treated in zip(mine, design.table["dose"], treated, strict=True):
-        found = rows.get(key, []) if is_treated and not is_missing(key) else []
-        if by_dose:
-            found = _at_dose(found, at)
-        # The same name may stand on several lines: all of its mechanisms hold.
-        result.append(tuple(dict.fromkeys(name for _, names in found for name in names)))
-    return result
-
-
-def _at_dose(rows: list[tuple[float, tuple[str, ...]]], dose: float) -> list[tuple[float, tuple[str, ...]]]:
-    """Rows of the nearest dose within rounding; rows without a dose hold at any."""
-    stated = np.array([at for at, _ in rows if np.isfinite(at)])
-    near = quantities.nearest(dose, stated)
-    return [(at, names) for at, names in rows if not np.isfinite(at) or at == near]
-
-
-def _identifier(value: object) -> str:
-    """The key of a compound; of a Broad id without its batch."""
-    key = name_key(value)
-    match = _BROAD.match(key.upper())
-    return match[1].lower() if match else key
-
-
-def _identifiers(
-    wells: pd.DataFrame, design: Design, table: pd.DataFrame, mechanism: str, name: str, treated: np.ndarray
-) -> tuple[pd.Series, str]:
-    """The wells' identifier of compounds and the table's column that agree on the most compounds."""
-    compound = design.fields.get("compound")
-    candidates = [] if compound is None else [design.table["compound"]]
-    candidates += [
-        wells[column] for column in wells if plain_name(column) in KNOWN["identifier"] and column != compound
-    ]
-    if not candidates:
-        raise UserError(f"{name}: the wells' compounds are unknown; name their column with --compound")
-    theirs = {column: set(table[column].dropna().map(_identifier)) for column in table if column != mechanism}
-    most, best = 0, None
-    for values in candidates:
-        ours = set(values[treated].dropna().map(_identifier))
-        for column, held in theirs.items():
-            if len(ours & held) > most:
-                most, best = len(ours & held), (values, column)
-    if best is None:
-        example = candidates[0][treated].dropna()
-        shown = f", such as '{example.iloc[0]}'" if len(example) else ""
-        raise UserError(
-            f"{name}: none of its columns ({listed(table.columns, 6)}) holds a compound of the wells{shown}; "
-            "name the wells' column with --compound"
-        )
-    return best

@@ -9,57 +9,59 @@ import numpy as np
 import pandas as pd
 
 from moa.errors import UserError
-from moa.importing.fields import plain_name
+from moa.importing.headings import heading, plain_unit
 from moa.importing.notes import Notes
+from moa.importing.profiles import MISSING_NUMBER
+from moa.importing.units import DOSES, TIMES
 from moa.words import listed
 
 #: A number, after a sign for "about" or "equal", and what follows it: the unit.
 _NUMBER = re.compile(r"^[~≈=]?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s,.].*)?$")
 _COMMA = re.compile(r"^[+-]?\d+,\d+\s*\D*$")
-_MICROMOLAR, _MASS, _PERCENT, _HOURS = "µM", "µg/mL", "%", "h"
-#: Factor and unit that a written unit becomes; keys in lower case without spaces, "μ" and "µ" as "u".
-_DOSES = {
-    **dict.fromkeys(("m", "mol/l", "molar"), (1e6, _MICROMOLAR)),
-    **dict.fromkeys(("mm", "mmol/l", "millimolar"), (1e3, _MICROMOLAR)),
-    **dict.fromkeys(("um", "umol/l", "micromolar"), (1.0, _MICROMOLAR)),
-    **dict.fromkeys(("nm", "nmol/l", "nanomolar"), (1e-3, _MICROMOLAR)),
-    **dict.fromkeys(("pm", "pmol/l", "picomolar"), (1e-6, _MICROMOLAR)),
-    **dict.fromkeys(("mg/ml", "g/l"), (1e3, _MASS)),
-    **dict.fromkeys(("ug/ml", "mg/l"), (1.0, _MASS)),
-    **dict.fromkeys(("ng/ml", "ug/l"), (1e-3, _MASS)),
-    **dict.fromkeys(("%", "percent"), (1.0, _PERCENT)),
-}
-_TIMES = {
-    **dict.fromkeys(("d", "day", "days"), (24.0, _HOURS)),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), (1.0, _HOURS)),
-    **dict.fromkeys(("min", "mins", "minute", "minutes", "m"), (1 / 60, _HOURS)),
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), (1 / 3600, _HOURS)),
-}
+#: What stands between several quantities of one well, such as "6 h & 4 h".
+_AND = re.compile(r"\s*(?:[&+;/]|,\s|\band\b|\bthen\b)\s*", re.IGNORECASE)
+#: Headings of logarithms, such as "log10_dose", "logDose" and "-log(M)".
+_LOGARITHM = re.compile(
+    r"(?<![a-zA-Z])[pn]?log(?:2|10)?(?![a-z])|(?<![a-zA-Z])log(?:conc|dose|m)(?![a-z])", re.IGNORECASE
+)
 #: Doses nearer than this, relatively, are one dose: files hold 0.12 and 0.123457, 20 and 19.999.
 SAME = 0.05
 
 
 def parse(
-    values: pd.Series, column: str, what: str, notes: Notes, units: pd.Series | None = None
+    values: pd.Series,
+    column: str,
+    what: str,
+    notes: Notes,
+    units: pd.Series | None = None,
+    heading_unit: str = "",
 ) -> tuple[pd.Series, str] | None:
     """Doses or times as numbers of one unit.
 
     Args:
         values: text, NaN where missing.
         column: its name; a unit may end it, as in "dose_nM".
-        what: "dose" (in µM, µg/mL or %) or "time" (in hours).
-        notes: units that were assumed are noted.
+        what: "dose" (in µM, µg/mL, U/mL or %) or "time" (in hours).
+        notes: units that were assumed, and cells that hold several quantities, are noted.
         units: unit of each value, where a column of its own holds it.
+        heading_unit: unit of values that have none of their own, as ``headings.plain_unit`` writes it; empty: that of
+            the column's name.
 
     Returns:
-        numbers, NaN where missing, and their unit ("" if no unit is known); None if no value is a number: the column
-        holds words, such as "high" and "low".
+        numbers, NaN where missing or where a cell holds several quantities, and their unit ("" if no unit is known);
+        None if no value is a number: the column holds words, such as "high" and "low".
 
     Raises:
-        UserError: some values are numbers and some are not, or units do not go together.
+        UserError: some values are numbers and some are not, units do not go together, or the values are logarithms.
     """
-    table = _DOSES if what == "dose" else _TIMES
+    table = DOSES if what == "dose" else TIMES
     text = values.dropna().astype(str)
+    several = {value for value in text.unique() if _is_several(value, table)}
+    if several:
+        wells = text.index[text.isin(several)]
+        shown = listed(map(repr, sorted(several)))
+        notes.aside(f"values of '{column}' that are several {what}s ({shown}): these wells have none", wells)
+        text = text[~text.isin(several)]
     if not len(text):
         return pd.Series(np.nan, index=values.index), ""
     parsed = {value: _NUMBER.match(value) for value in text.unique()}
@@ -74,28 +76,60 @@ def parse(
             f"column '{column}': {listed(repr(value) for value in bad)} among numbers; expected {what}s such as "
             + ("'10 uM'" if what == "dose" else "'24 h'")
         )
+    if what == "dose" and _LOGARITHM.search(column):
+        raise UserError(f"column '{column}' holds logarithms by its name; give the doses themselves")
+    numbers = text.map({value: float(match[1]) for value, match in parsed.items() if match})
+    numbers = numbers[numbers != MISSING_NUMBER]
+    text = text[numbers.index]
+    if not len(text):
+        return pd.Series(np.nan, index=values.index), ""
     beside = pd.Series("", index=text.index) if units is None else units.reindex(text.index).fillna("")
     written = text.map({value: match[2] or "" for value, match in parsed.items() if match})
-    written = written.where(written != "", beside.astype(str)).map(_plain)
+    written = written.where(written != "", beside.astype(str)).map(plain_unit)
     unknown = [unit for unit in written.unique() if unit and unit not in table]
     if unknown:
         known = "uM, nM, mM, ug/mL" if what == "dose" else "h, days, min"
         raise UserError(f"column '{column}': unknown unit '{unknown[0]}' of a {what}; expected one of {known}")
-    implied = _unit_of_name(column, table)
-    named = written[written != ""].map(lambda unit: table[unit][1]).unique()
-    if len(named) > 1:
-        raise UserError(f"column '{column}': {what}s in {listed(named)} cannot be compared; write them in one unit")
-    if (written == "").any() and len(named):
-        notes.guessed(f"values of '{column}' without a unit are in {named[0]}, as the others")
-        implied = implied or next(unit for unit in written if unit)
-    elif not len(named) and not implied and what == "time":
-        notes.guessed(f"values of '{column}' are hours")
-        implied = "h"
+    implied = heading_unit or heading(column).unit
+    implied = implied if implied in table else ""
+    implied = _unit_of_the_others(column, what, written[(written != "") | (numbers != 0)], implied, table, notes)
     written = written.where(written != "", implied)
+    kinds = written[written != ""].map(lambda unit: table[unit][1]).unique()
     factors = written.map(lambda unit: table[unit][0] if unit else 1.0)
-    numbers = text.map({value: float(match[1]) for value, match in parsed.items() if match})
-    unit = named[0] if len(named) else table[implied][1] if implied else ""
-    return (numbers * factors).astype(float).reindex(values.index), str(unit)
+    return (numbers * factors).astype(float).reindex(values.index), str(kinds[0]) if len(kinds) else ""
+
+
+def _is_several(value: str, table: dict[str, tuple[float, str]]) -> bool:
+    """Whether a cell holds several quantities, such as "6 h & 4 h"."""
+    parts = [_NUMBER.match(part) for part in _AND.split(value)]
+    return len(parts) > 1 and all(part and (not part[2] or plain_unit(part[2]) in table) for part in parts)
+
+
+def _unit_of_the_others(
+    column: str, what: str, written: pd.Series, implied: str, table: dict[str, tuple[float, str]], notes: Notes
+) -> str:
+    """The unit of values without one: that of the heading, or else that of the other values; "" if none is known.
+
+    ``written`` has the units of the values, "" where there is none; zeros without a unit are not among them.
+    """
+    units = list(dict.fromkeys(unit for unit in written if unit))
+    kinds = list(dict.fromkeys(table[unit][1] for unit in units))
+    bare = bool((written == "").any())
+    if len(kinds) > 1 or (kinds and bare and implied and table[implied][1] != kinds[0]):
+        if len(kinds) == 1:
+            kinds.append(table[implied][1])
+        raise UserError(f"column '{column}': {what}s in {listed(kinds)} cannot be compared; write them in one unit")
+    if not units:
+        if not implied and what == "time":
+            notes.guessed(f"values of '{column}' are hours")
+            return "h"
+        return implied
+    if implied or not bare:
+        return implied or units[0]
+    if len({table[unit] for unit in units}) > 1:
+        raise UserError(f"column '{column}': {what}s without a unit among those in {listed(units)}; give each its unit")
+    notes.guessed(f"values of '{column}' without a unit are in {units[0]}, as the others")
+    return units[0]
 
 
 def one_of_near(values: pd.Series, notes: Notes) -> pd.Series:
@@ -129,15 +163,3 @@ def nearest(value: float, choices: np.ndarray) -> float | None:
     distances = np.abs(choices - value)
     place = int(distances.argmin())
     return float(choices[place]) if distances[place] <= SAME * max(abs(value), abs(choices[place])) else None
-
-
-def _plain(unit: str) -> str:
-    unit = re.sub(r"\s+", "", unit.lower()).replace("µ", "u").replace("μ", "u").rstrip(".")
-    return unit.replace("litre", "l").replace("liter", "l")
-
-
-def _unit_of_name(column: str, table: dict[str, tuple[float, str]]) -> str:
-    """The unit that ends a column's name, such as "dose_nM" or "concentration (µM)"; "m" alone is no unit."""
-    name = plain_name(str(column).replace("µ", "u").replace("μ", "u"))
-    last = name.rpartition("_")[2] if "_" in name else name
-    return last if last in table and len(last) > 1 or last == "h" else ""

@@ -1,0 +1,183 @@
+"""Decide which rows are of one compound: by a structure or an id where there is one, and by the name, however spelt."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import pandas as pd
+
+_GREEK = {
+    # fmt: off
+    "α": "alpha",
+    "β": "beta",
+    "γ": "gamma",
+    "δ": "delta",
+    "ε": "epsilon",
+    "ζ": "zeta",
+    "η": "eta",
+    "θ": "theta",
+    "ι": "iota",
+    "κ": "kappa",
+    "λ": "lambda",
+    "μ": "mu",
+    "ν": "nu",
+    "ξ": "xi",
+    "ο": "omicron",
+    "π": "pi",
+    "ρ": "rho",
+    "σ": "sigma",
+    "τ": "tau",
+    "υ": "upsilon",
+    "φ": "phi",
+    "χ": "chi",
+    "ψ": "psi",
+    "ω": "omega",
+    # fmt: on
+}
+#: Dashes and minus signs, all of them "-" here.
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
+#: The sign of rotated light, which tells two compounds apart: (+)-JQ1 is active, (-)-JQ1 is its control.
+_SIGN = r"\(\s*(?:\+\s*[/,]?\s*-|\+-|[+±-])\s*\)"
+_TOKEN = re.compile(rf"{_SIGN}|[^\W\d_]+|\d+")
+_WHOLE = re.compile(r"\d+\.0+")
+#: A Broad id; what follows is the batch.
+_BROAD = re.compile(r"(brd[a-z]\d{8})(?:-\d+)*")
+#: A structure or an id with more names than this is a placeholder, and a name with more ids is none of one compound.
+_MOST_NAMES, _MOST_IDS = 3, 3
+
+
+def name_key(text: object) -> str:
+    """What is left of a name without case, accents, spaces and punctuation, with Greek letters as words.
+
+    "AKT inhibitor-1,2" and "akt Inhibitor 1-2" are "aktinhibitor1-2": numbers that follow each other stay apart. The
+    signs (+), (-) and (±) stay, since they tell compounds apart. A name of signs alone is its own key.
+    """
+    plain = unicodedata.normalize("NFKD", re.sub("[™®©]", "", str(text))).translate(_DASHES).casefold()
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("ς", "σ")
+    plain = "".join(_GREEK.get(letter, letter) for letter in plain)
+    key = ""
+    for token in _TOKEN.findall(plain):
+        if token.startswith("("):
+            token = "(±)" if "±" in token or ("+" in token and "-" in token) else f"({token.strip('() ')})"
+        elif token.isdigit() and key[-1:].isdigit():
+            token = f"-{token}"
+        key += token
+    return key or " ".join(plain.split())
+
+
+def compound_key(name: object) -> str:
+    """The key of a compound's name or id, equal for all its spellings: ``name_key``, of a Broad id without the batch.
+
+    A number that a spreadsheet wrote as "17647.0" is "17647".
+    """
+    text = str(name).strip()
+    key = name_key(text.partition(".")[0] if _WHOLE.fullmatch(text) else text)
+    broad = _BROAD.fullmatch(key)
+    return broad[1] if broad else key
+
+
+@dataclass(frozen=True)
+class Compounds:
+    """Names of compounds in one spelling.
+
+    Attributes:
+        names: the compound of each row, missing where it was; one spelling for all rows of a compound, the commonest.
+        united: by this spelling the other names of the same compound, in alphabetical order.
+        apart: names that stand for many compounds by their ids; their rows are named "NAME (ID)".
+        placeholders: ids that many names share, which were not used.
+    """
+
+    names: pd.Series
+    united: dict[str, tuple[str, ...]]
+    apart: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> list[str]:
+        """What was united, in words: "Vorinostat = vorinostat"; names that look alike are written with their codes."""
+        return [" = ".join(_distinguishable((name, *others))) for name, others in self.united.items()]
+
+
+def unite(names: pd.Series, ids: pd.Series | None = None) -> Compounds:
+    """Give all rows of a compound one name.
+
+    Rows are of one compound if their names have one key, or if they have the same id. So a row without an id belongs to
+    the compound of its name, and two names of one structure are one compound.
+
+    Args:
+        names: of each row, missing where unknown.
+        ids: structures or ids of the same rows, missing where unknown; compared as text.
+    """
+    known = names.dropna().astype(str)
+    pairs = pd.DataFrame({"name": known, "id": None if ids is None else ids.reindex(known.index)}, dtype=object)
+    counts = pairs.fillna("").value_counts(sort=False)
+    key_of = {name: compound_key(name) for name in known.unique()}
+    keys_of_id: dict[str, set[str]] = defaultdict(set)
+    ids_of_key: dict[str, set[str]] = defaultdict(set)
+    for name, each in counts.index:
+        if each:
+            keys_of_id[each].add(key_of[name])
+    placeholders = {each for each, keys in keys_of_id.items() if len(keys) > _MOST_NAMES}
+    for each, keys in keys_of_id.items():
+        for key in keys if each not in placeholders else ():
+            ids_of_key[key].add(each)
+    apart = {key for key, found in ids_of_key.items() if len(found) > _MOST_IDS}
+
+    groups = _Groups()
+    node_of: dict[tuple[str, str], Hashable] = {}
+    for name, each in counts.index:
+        key, usable = key_of[name], each if each not in placeholders else ""
+        node: Hashable = ("name", key) if key not in apart or not usable else ("id", usable)
+        node_of[name, each] = node
+        if usable:
+            groups.join(node, ("id", usable))
+    spellings: dict[Hashable, Counter[str]] = defaultdict(Counter)
+    for (name, each), count in counts.items():
+        shown = f"{name} ({each})" if key_of[name] in apart and each and each not in placeholders else name
+        spellings[groups.root(node_of[name, each])][shown] += int(count)
+    best = {root: max(sorted(found), key=found.__getitem__) for root, found in spellings.items()}
+    new = {pair: best[groups.root(node)] for pair, node in node_of.items()}
+    united = {
+        best[root]: tuple(sorted(name for name in found if name != best[root]))
+        for root, found in spellings.items()
+        if len(found) > 1
+    }
+    filled = pairs.fillna("")
+    renamed = pd.Series(
+        [new[pair] for pair in zip(filled["name"], filled["id"], strict=True)], known.index, dtype=object
+    )
+    result = names.astype(object).where(names.isna(), renamed.reindex(names.index))
+    first = {key_of[name]: name for name in reversed(list(key_of))}
+    return Compounds(
+        result, dict(sorted(united.items())), tuple(sorted(first[key] for key in apart)), tuple(sorted(placeholders))
+    )
+
+
+class _Groups:
+    """Groups of things, which grow together when two of their members are joined."""
+
+    def __init__(self) -> None:
+        self._parent: dict[Hashable, Hashable] = {}
+
+    def root(self, node: Hashable) -> Hashable:
+        """The member that stands for the group of ``node``."""
+        path = []
+        while (parent := self._parent.get(node, node)) != node:
+            path.append(node)
+            node = parent
+        self._parent.update(dict.fromkeys(path, node))
+        return node
+
+    def join(self, one: Hashable, other: Hashable) -> None:
+        """Make one group of the groups of two members."""
+        self._parent[self.root(other)] = self.root(one)
+
+
+def _distinguishable(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names; where two look alike, such as "é" as one and as two characters, with codes for such characters."""
+    looks = Counter(" ".join(unicodedata.normalize("NFKC", name).translate(_DASHES).split()) for name in names)
+    return names if max(looks.values()) == 1 else tuple(ascii(name)[1:-1] for name in names)

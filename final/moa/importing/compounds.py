@@ -1,0 +1,101 @@
+"""Decide what makes wells wells of one compound, and name each compound in one way."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from moa.data.compounds import unite
+from moa.errors import UserError
+from moa.importing.mapping import Compounds, Mapping
+from moa.importing.notes import Notes
+
+#: Broad ids with a batch; the compound is the group.
+_BATCH = r"^(BRD-[A-Z]\d{8})-\d{3}-\d{2}-\d$"
+#: Structures and ids by the form of their values, the best first. An InChIKey without its second part is left out: it
+#: is the same for compounds that are mirror images.
+_BY_VALUE = {
+    "InChIKey": re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]"),
+    "InChI": re.compile(r"InChI=1S?/\S+"),
+    "ChEMBL id": re.compile(r"CHEMBL\d+"),
+    "CAS number": re.compile(r"\d{2,7}-\d\d-\d"),
+}
+#: Those that only the name of a column tells, and the form that their values must have.
+_BY_NAME = {
+    "SMILES": (re.compile(r"smiles", re.IGNORECASE), re.compile(r"[A-Za-z0-9@+\-\[\]()=#$/\\%.:*]+")),
+    "PubChem id": (re.compile(r"pubchem.*(?:cid|id)|(?:cid|id).*pubchem", re.IGNORECASE), re.compile(r"\d+(?:\.0)?")),
+}
+_ORDER = ("InChIKey", "InChI", "SMILES", "ChEMBL id", "PubChem id", "CAS number")
+#: The share of a column's values that must have the form, and of the wells with a compound that must have a value.
+_FORM, _FILLED = 0.9, 0.5
+
+
+def decide_compounds(mapping: Mapping, wells: pd.DataFrame, notes: Notes) -> Compounds:
+    """The column of compounds, and the column of structures or ids beside it, if there is one."""
+    column = mapping.column("compound")
+    if column is None:
+        notes.noted(
+            "no column of compounds was found, so nothing keeps the wells of a compound in one fold; "
+            "--compound names the column"
+        )
+        return Compounds(reason="no column of compounds was found")
+    found = _ids(wells, column)
+    if found is None:
+        return Compounds(column=column, rule="names without case, spaces and punctuation", reason="no ids were found")
+    kind, ids = found
+    notes.guessed(f"compounds are one if their {kind} ('{ids}') or their name ('{column}') is the same")
+    return Compounds(column=column, ids=ids, rule=f"{kind} or name", reason=f"'{ids}' holds values of the form {kind}")
+
+
+def compounds_of(rule: Compounds, wells: pd.DataFrame, notes: Notes) -> pd.Series:
+    """The compound of each well in one spelling, NaN where unknown; all batches of a Broad id are one compound.
+
+    Names that were united are noted.
+
+    Raises:
+        UserError: a column of the rule is missing.
+    """
+    if rule.column is None:
+        return pd.Series(np.nan, index=wells.index, dtype=object)
+    for column in (rule.column, rule.ids):
+        if column is not None and column not in wells:
+            raise UserError(f"mapping: column '{column}' of compounds is not in the files; name it with --compound")
+    names = _without_batch(wells[rule.column], notes)
+    found = unite(names, None if rule.ids is None else wells[rule.ids])
+    notes.noted("compounds whose names differ are one compound", found.listed)
+    notes.noted(f"names that many values of '{rule.ids}' have are several compounds", found.apart)
+    notes.noted(f"values of '{rule.ids}' that many names have are not used", found.placeholders)
+    return found.names
+
+
+def _ids(wells: pd.DataFrame, compound: str) -> tuple[str, str] | None:
+    """The best kind of id that a column holds, and this column."""
+    named = wells[compound].notna()
+    found: dict[str, str] = {}
+    for column in wells:
+        values = wells[column][named].dropna()
+        if column == compound or len(values) < _FILLED * named.sum():
+            continue
+        distinct = pd.Series(values.unique(), dtype=object).astype(str)
+        for kind, form in _BY_VALUE.items():
+            if distinct.map(lambda value, form=form: bool(form.fullmatch(value))).mean() >= _FORM:
+                found.setdefault(kind, column)
+        for kind, (name, form) in _BY_NAME.items():
+            if name.search(str(column)) and distinct.map(lambda v, f=form: bool(f.fullmatch(v))).mean() >= _FORM:
+                found.setdefault(kind, column)
+    kind = next((kind for kind in _ORDER if kind in found), None)
+    return None if kind is None else (kind, found[kind])
+
+
+def _without_batch(names: pd.Series, notes: Notes) -> pd.Series:
+    plain = names.astype(str).str.extract(_BATCH)[0]
+    batched = plain.notna()
+    if not batched.any():
+        return names
+    notes.noted(
+        f"compounds are named by their Broad id without the batch, '{names[batched].iloc[0]}' as "
+        f"'{plain[batched].iloc[0]}'"
+    )
+    return names.where(~batched, plain).astype(object)
