@@ -1,4 +1,4 @@
-"""Atomic writing of files, JSON, and hashes."""
+"""Atomic writing of files and folders, JSON, and hashes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 from pydantic_core import from_json
 
-from moa.errors import StoreError, WriteError
+from moa.errors import StoreError, UserError, WriteError
+from moa.whole_folders import locked, put_folder, stale_files
 
 
 def digest(*parts: Any) -> str:
@@ -32,10 +34,26 @@ def digest(*parts: Any) -> str:
     return state.hexdigest()[:20]
 
 
+def regular(path: Path) -> Path:
+    """The path, if no pipe, device or socket is there: reading one may never end.
+
+    Raises:
+        UserError: there is one.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whatever opens it says what is wrong
+        return path
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return path
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    raise UserError(f"{path}: {kind} and no file; write its content to a file first")
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, 64 hex digits."""
     state = hashlib.sha256()
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         while chunk := file.read(1 << 20):
             state.update(chunk)
     return state.hexdigest()
@@ -126,28 +144,49 @@ def _size(path: Path, prefix: str | None = None) -> int:
 def _temporary(
     path: Path, size: int | None, place: Callable[[Path, Path], None] = os.replace, folder: bool = False
 ) -> Iterator[Path]:
-    """A temporary file or folder beside ``path``, which ``place`` puts there at the end of the block."""
-    temporary = None
-    names = (".tmp", f".{path.name}.", path.parent)
+    """A temporary file or folder beside ``path``, which ``place`` puts there at the end of the block.
+
+    It is locked as long as this process writes it. Those of the same name that nobody holds are removed: what wrote
+    them was killed.
+    """
+    temporary, handle = None, None
     try:
         with writing(path, size):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if folder:
-                temporary = Path(tempfile.mkdtemp(*names))
-            else:
-                handle, name = tempfile.mkstemp(*names)
-                os.close(handle)
-                temporary = Path(name)
+            for left in stale_files(path):
+                _remove(left)
+            while handle is None:
+                temporary = _made(path, folder)
+                handle = locked(temporary)  # None where another process has taken it for stale
             yield temporary
             with suppress(OSError):  # some network drives have no modes
                 # Let others read it: temporary files are private, but a weights folder may be shared.
                 temporary.chmod(0o755 if folder else 0o644)
             place(temporary, path)
     finally:
-        if temporary is not None and folder:
-            shutil.rmtree(temporary, ignore_errors=True)
-        elif temporary is not None:
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            _remove(temporary)
+        if handle is not None:
+            handle.close()
+
+
+def _made(path: Path, folder: bool) -> Path:
+    """A new file or folder beside ``path``."""
+    names = (".tmp", f".{path.name}.", path.parent)
+    if folder:
+        return Path(tempfile.mkdtemp(*names))
+    handle, name = tempfile.mkstemp(*names)
+    os.close(handle)
+    return Path(name)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder; nothing happens where it is gone or cannot be removed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def replacing(path: Path, size: int | None = None) -> AbstractContextManager[Path]:
@@ -180,6 +219,11 @@ def replacing_folder(path: Path, size: int | None = None) -> AbstractContextMana
     return _temporary(path, size, folder=True)
 
 
+def exchanging_folder(path: Path, size: int | None = None) -> AbstractContextManager[Path]:
+    """Like ``replacing``, for a folder with all that is in it: at any moment the old one or the new one is there."""
+    return _temporary(path.resolve(), size, put_folder, folder=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically."""
     text = json.dumps(value, indent=1, default=plain)
@@ -202,7 +246,7 @@ def read_json(path: Path) -> Any:
         StoreError: the file is missing or damaged, or nested more than 200 levels deep.
     """
     try:
-        return from_json(path.read_bytes())  # json.loads limits the depth only by Python's stack
+        return from_json(regular(path).read_bytes())  # json.loads limits the depth only by Python's stack
     except FileNotFoundError:
         raise StoreError(f"{path}: not found; train the model first, or give the right --weights folder") from None
     except ValueError as error:

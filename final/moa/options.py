@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from moa.errors import UserError
+from moa.words import shown
 
 
 @dataclass(frozen=True)
@@ -81,4 +82,5 @@ def _expected(problem: ErrorDetails) -> str:
 
 def _typed(value: Any) -> str:
     """A value as it is typed on the command line."""
-    return ",".join(map(str, value)) if isinstance(value, Iterable) and not isinstance(value, str) else str(value)
+    listed = isinstance(value, Iterable) and not isinstance(value, str)
+    return shown(",".join(map(str, value)) if listed else value, 100)

@@ -12,9 +12,13 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from moa.words import printable
 
 #: Least number of seconds between two lines of this process where there is no terminal.
 INTERVAL = 60.0
@@ -29,7 +33,15 @@ def is_secondary_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
-console = Console(stderr=True, quiet=is_secondary_process())
+class PlainConsole(Console):
+    """Prints control characters as escapes: cells and names of files must not steer the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+        """What is printed of a string, alone or in a table."""
+        return super().render_str(printable(text, "\n\t"), **options)
+
+
+console = PlainConsole(stderr=True, quiet=is_secondary_process())
 
 
 class TimeLeft:

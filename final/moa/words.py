@@ -31,7 +31,16 @@ def size_in_words(size: int) -> str:
     return f"{amount:.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"
 
 
+def printable(text: str, kept: str = "") -> str:
+    """Text with control characters as escapes, so that it cannot steer a terminal; ``kept`` are those that stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in kept else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def shown(text: object, most: int = 60) -> str:
     """Text of unknown origin on one line: control characters are escaped, and a long text is cut."""
-    line = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(text))
+    line = printable(str(text))
     return line if len(line) <= most else f"{line[: most - 3]}..."

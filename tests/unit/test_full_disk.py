@@ -191,7 +191,7 @@ WRITES = {
     "copytree",
     "writestr",
 }
-CONTEXTS = {"replacing", "replacing_folder", "creating", "writing", "_temporary_file"}
+CONTEXTS = {"replacing", "replacing_folder", "exchanging_folder", "creating", "writing", "_temporary_file"}
 #: Where something is written without: file and function, with the reason.
 ELSEWHERE = {
     ("importing/folder.py", "_write_features"): "called within `replacing_folder`",

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from moa.errors import UserError, in_words
-from moa.files import replacing
+from moa.files import regular, replacing
 from moa.metrics.losses import align, check_probabilities
 from moa.models.registry import recipes
 from moa.models.remarks import Remark, marked
@@ -104,7 +104,7 @@ def load_blend(path: str | Path) -> BlendSpec:
     """
     path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(regular(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give the path of a blend's YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

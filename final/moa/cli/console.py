@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from moa.cli.stopping import Stopped, stoppable
 from moa.errors import UserError
-from moa.progress import is_secondary_process
+from moa.progress import PlainConsole, is_secondary_process
 
 if TYPE_CHECKING:
     from moa.jobs.model_scores import ModelScores
 
-out = Console(quiet=is_secondary_process())
+out = PlainConsole(quiet=is_secondary_process())
 
 
 def run(command: typer.Typer) -> None:
@@ -42,6 +41,10 @@ def run(command: typer.Typer) -> None:
         if error.filename is None and write_problem(error) is None:
             raise
         _report(f"error: {error.filename or 'cannot write'}: {error.strerror or error}")
+        sys.exit(UserError.exit_code)
+    except MemoryError as error:
+        reason = error or "the system gave none"
+        _report(f"error: not enough memory ({reason}); give less at once, or use a machine with more")
         sys.exit(UserError.exit_code)
     except Stopped as stopped:
         _report(str(stopped), "yellow")
@@ -127,5 +130,5 @@ def _narrow(title: str, names: Sequence[str], rows: list[dict[str, str]]) -> Tab
 
 
 def _report(message: str, style: str = "red") -> None:
-    console = Console(stderr=True, quiet=is_secondary_process())
+    console = PlainConsole(stderr=True, quiet=is_secondary_process())
     console.print(message, style=style, markup=False, highlight=False, soft_wrap=True)

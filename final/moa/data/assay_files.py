@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from moa.data.assay import COMPETITION, Assay
-from moa.errors import DataError
-from moa.files import write_json
+from moa.errors import DataError, UserError
+from moa.files import regular, write_json
 from moa.words import shown
 
 #: The file that describes the assay of a data folder.
@@ -32,7 +32,7 @@ def load_assay(folder: Path) -> Assay:
     if not os.path.lexists(path):
         return COMPETITION
     try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
+        raw = json.loads(regular(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
         return Assay.model_validate(raw)
     except ValidationError as error:
         raise DataError(list(dict.fromkeys(_problems(path, error, raw)))[:_SHOWN]) from None
@@ -44,6 +44,8 @@ def load_assay(folder: Path) -> Assay:
         problem = f"{path}: {error}"
     except RecursionError:
         problem = f"{path}: brackets are nested too deeply; see the example in the documentation"
+    except UserError as error:
+        problem = str(error)
     except OSError as error:
         problem = f"{path}: cannot be read ({error.strerror})"
     raise DataError([problem])

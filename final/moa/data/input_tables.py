@@ -13,6 +13,7 @@ import os
 import re
 import zlib
 from collections.abc import Collection, Iterable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -25,11 +26,14 @@ from moa.data.csv_files import METADATA, MOST_COLUMNS, parse_csv, too_wide
 from moa.data.problems import COLUMNS_SHOWN, Problems
 from moa.data.schema import SIG_ID
 from moa.environment import cache_folder
-from moa.files import digest, replacing
+from moa.errors import UserError
+from moa.files import digest, regular, replacing
+from moa.memory import ensure_room, with_room
 from moa.words import listed
 
 #: The first bytes of a parquet file, and of a file that is packed with gzip.
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
+_SPLIT = "use a machine with more"
 _FORMAT = "2.feather"  # of a copy; increase the number when parsing changes: older copies are then not used
 _HEAD = 64  # length of the sha256 of the rest, in hex, which starts a copy; 64 bytes keep the rest aligned
 #: Names that pandas and spreadsheets give to the column of row numbers.
@@ -60,7 +64,11 @@ def read_input_table(path: Path, text_columns: Iterable[str], problems: Problems
     """
     path = Path(path)
     try:
+        ensure_room(f"{path.name}: the file", regular(path).stat().st_size, fix=_SPLIT)
         raw = path.read_bytes()
+    except UserError as error:
+        problems.append(str(error))
+        return None, ""
     except FileNotFoundError:
         problems.append(_missing(path))
         return None, ""
@@ -106,7 +114,9 @@ def _read_csv(
         return copy.to_pandas()
     if content.startswith(GZIP):
         try:
-            content = gzip.decompress(content)
+            with gzip.open(BytesIO(content)) as file:
+                blocks = iter(partial(file.read, 1 << 20), b"")
+                content = b"".join(with_room(blocks, f"{name}: unpacked, the file", len(content), _SPLIT))
         except (OSError, EOFError, zlib.error):
             problems.append(f"{name}: a gzip file that is damaged or cut short; copy it again")
             return None

@@ -27,6 +27,7 @@ from moa.data.input_tables import GZIP, PARQUET, from_arrow
 from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.errors import UserError
+from moa.files import regular
 
 _MIB = 2**20
 #: Bytes of a csv file's first line in which sig_id is looked for.
@@ -201,7 +202,7 @@ def _is_parquet(file: BufferedIOBase) -> bool:
 
 def _open(features: Path) -> BufferedIOBase:
     try:
-        file = features.open("rb")
+        file = regular(features).open("rb")
         packed = file.read(2) == GZIP
         file.seek(0)
         return gzip.open(file) if packed else file

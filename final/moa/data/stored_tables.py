@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from moa.data.schema import SIG_ID
-from moa.errors import StoreError
-from moa.files import replacing
+from moa.errors import StoreError, UserError
+from moa.files import regular, replacing
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -29,9 +29,11 @@ def read_table(path: Path) -> pd.DataFrame:
         StoreError: the file is missing or damaged, or has no sig_id index.
     """
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(regular(path))
     except FileNotFoundError:
         raise StoreError(f"{path}: not found; run `moa predict` first") from None
+    except (UserError, MemoryError):
+        raise
     except Exception as error:  # pyarrow raises many types of error for a damaged file
         raise StoreError(f"{path}: damaged or not a parquet table ({type(error).__name__}); make it again") from None
     if table.index.name != SIG_ID:

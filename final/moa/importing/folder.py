@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,9 @@ from moa.data.schema import (
 )
 from moa.data.stored_tables import append_csv
 from moa.data.wells import DOSE, TREATMENT, treatments
+from moa.data.written_files import RECORD, written_files
 from moa.errors import UserError
-from moa.files import replacing_folder, sha256, write_json
+from moa.files import exchanging_folder, sha256, write_json
 from moa.importing.choose_conditions import Conditions, as_level, batches
 from moa.importing.design import Design, Plates
 from moa.importing.fields import MARKED
@@ -40,7 +40,7 @@ from moa.importing.profiles import Profiles
 from moa.version import __version__
 from moa.words import counted
 
-RECORD, SUMMARY = "import.json", "import.txt"
+SUMMARY = "import.txt"
 #: Of the record; increase it when keys change their meaning.
 _FORMAT = 2
 _FILES = frozenset(
@@ -105,7 +105,7 @@ def write_folder(
     assay = _assay(options.name or folder.resolve().name, plates, conditions, labels, bool(train.any()))
     wells = wells_table(profiles, design, options, notes)
     counts = _counts(profiles, design, train, test, labels)
-    with replacing_folder(folder) as temporary:
+    with exchanging_folder(folder) as temporary:
         save_assay(temporary, assay)
         _features_table(profiles).to_csv(temporary / FEATURES_FILE, index=False)
         wells[train | test].to_csv(temporary / WELLS)
@@ -120,10 +120,9 @@ def write_folder(
             if assay.compound:
                 compounds = design.table.loc[train, "compound"].rename("drug_id")
                 compounds.rename_axis(SIG_ID).to_csv(temporary / TRAIN_DRUG)
-        write_json(temporary / RECORD, _record(files, profiles, options, counts, notes))
         (temporary / SUMMARY).write_text("\n".join([*(f"{a}: {b}" for a, b in counts), "", *notes.lines(10**6), ""]))
-        if folder.exists():
-            shutil.rmtree(folder)  # an earlier import; see check_target
+        record = _record(files, profiles, options, counts, notes)
+        write_json(temporary / RECORD, record | {"written": written_files(temporary)})
     return Imported(folder, counts, notes)
 
 

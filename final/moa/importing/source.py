@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import gzip
+import tempfile
 import zlib
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet
 
 from moa.errors import UserError
+from moa.files import regular, writing
 from moa.importing.fields import refuse_repeated
+from moa.memory import ensure_room, with_room
+from moa.words import shown
 
-_HEAD = 4096
+if TYPE_CHECKING:
+    from moa.importing.hdf5 import Hdf5File
+
+_HEAD, _BLOCK = 4096, 1 << 20
+_FEWER = "give fewer plates at once"
+#: Bytes of a value in a parquet table, once it is read.
+_VALUE = 8
 HDF5 = b"\x89HDF\r\n\x1a\n"
 #: Files that are not read, by their first bytes: what they are, and what to do.
 _REFUSED = {
@@ -46,6 +55,8 @@ class Source:
 
     Raises:
         UserError: it is missing, empty, damaged, or of a kind that is not read.
+
+    Close it when it is read.
     """
 
     def __init__(self, path: Path):
@@ -54,8 +65,10 @@ class Source:
         self.name = self.path.name
         #: Called with the share that is read, from 0 to 1.
         self.report: Callable[[float], None] = lambda share: None
+        #: The open file, where it is HDF5; see ``moa.importing.hdf5.opened``.
+        self.reader: Hdf5File | None = None
         try:
-            with self.path.open("rb") as file:
+            with regular(self.path).open("rb") as file:
                 self.packed = file.read(2) == b"\x1f\x8b"
             with self._open() as file:
                 self.head = file.read(_HEAD)
@@ -79,18 +92,48 @@ class Source:
     def _cut_short(self) -> UserError:
         return UserError(f"{self.name}: the gzip file is damaged or cut short; copy or download it again")
 
-    @cached_property
-    def content(self) -> bytes:
-        """All bytes, unpacked."""
+    def close(self) -> None:
+        """End what reads the file, and remove what was unpacked on disk."""
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+        if "on_disk" in self.__dict__ and self.packed:
+            self.on_disk.unlink(missing_ok=True)
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The content, unpacked, block by block.
+
+        Raises:
+            UserError: it is damaged, or does not fit into memory.
+        """
+        size = self.path.stat().st_size
+        what = f"{self.name}: {'unpacked, ' if self.packed else ''}the file"
+        ensure_room(what, size, size, _FEWER)
         try:
             with self._open() as file:
-                return file.read()
+                yield from with_room(iter(partial(file.read, _BLOCK), b""), what, size, _FEWER)
         except (gzip.BadGzipFile, EOFError, zlib.error):
             raise self._cut_short() from None
 
-    def seekable(self) -> Path | BinaryIO:
-        """What h5py and pyarrow can open: the file itself, or its unpacked content."""
-        return BytesIO(self.content) if self.packed else self.path
+    @cached_property
+    def content(self) -> bytes:
+        """All bytes, unpacked."""
+        return b"".join(self._blocks())
+
+    @cached_property
+    def on_disk(self) -> Path:
+        """The file itself; of a packed one a copy without its packing, which ``close`` removes."""
+        if not self.packed:
+            return self.path.absolute()
+        handle, name = tempfile.mkstemp(".unpacked")
+        path = Path(name)
+        try:
+            with writing(path), open(handle, "wb") as copy:
+                copy.writelines(self._blocks())
+        except BaseException:
+            path.unlink()
+            raise
+        return path
 
     def text(self) -> str:
         """The content as text with line ends of one kind; see ``decoded``."""
@@ -103,17 +146,24 @@ class Source:
             UserError: the file is damaged, has no rows, or names a column twice.
         """
         try:
+            file = pyarrow.parquet.ParquetFile(BytesIO(self.content) if self.packed else self.path)
+            declared = file.metadata.num_rows * file.metadata.num_columns * _VALUE
+            ensure_room(f"{self.name}: the table", declared, self.path.stat().st_size)
             # Without pandas' own metadata an index is a column like the others.
-            table = pyarrow.parquet.read_table(self.seekable()).replace_schema_metadata(None)
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0][:100]
+            table = file.read().replace_schema_metadata(None)
+            names = table.column_names
+            found = table.to_pandas()
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # pyarrow raises many types of error for a damaged file
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"{self.name}: the parquet file is damaged or cut short ({reason}); copy it again"
+                f"{self.name}: the parquet file is damaged or cut short ({shown(reason, 100)}); copy it again"
             ) from None
-        refuse_repeated(table.column_names, f"{self.name}: column", "give each its own name")
-        if not table.num_rows:
+        refuse_repeated(names, f"{self.name}: column", "give each its own name")
+        if not len(found):
             raise UserError(f"{self.name}: holds columns and no rows")
-        return table.to_pandas()
+        return found
 
 
 def decoded(content: bytes, name: str) -> str:

@@ -12,6 +12,7 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
+from moa.files import regular
 from moa.models.base import Recipe
 from moa.words import shown
 
@@ -55,7 +56,7 @@ def _collect(path: Path, files: dict[str, str]) -> None:
     if path.name in files:
         return
     try:
-        text = path.read_text(encoding="utf-8")
+        text = regular(path).read_text(encoding="utf-8")
         tree = ast.parse(text)
     except (OSError, ValueError, SyntaxError):
         return

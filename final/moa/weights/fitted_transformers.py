@@ -20,7 +20,7 @@ from sklearn.base import clone
 
 from moa.errors import StoreError
 from moa.features.stored import trusted_types
-from moa.files import creating, digest
+from moa.files import creating, digest, regular
 from moa.weights.layout import WeightsFolder
 from moa.words import shown
 
@@ -71,7 +71,7 @@ class SharedFits:
         if key not in self._loaded:
             path = self.path(key)
             try:
-                raw = path.read_bytes()
+                raw = regular(path).read_bytes()
             except FileNotFoundError:
                 raise StoreError(
                     f"{path}: missing; copy the whole weights folder, its 'shared' part included"
@@ -124,7 +124,7 @@ def array_hashes(path: Path) -> list[str]:
         StoreError: the file is damaged.
     """
     try:
-        with zipfile.ZipFile(BytesIO(path.read_bytes()[_CHECKSUM_BYTES:])) as packed:
+        with zipfile.ZipFile(BytesIO(regular(path).read_bytes()[_CHECKSUM_BYTES:])) as packed:
             names = [name for name in packed.namelist() if name != _SKOPS_SCHEMA]
             return sorted(hashlib.sha256(packed.read(name)).hexdigest() for name in names)
     except zipfile.BadZipFile:

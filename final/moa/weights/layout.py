@@ -28,7 +28,7 @@ _STAGE, _UNIT, _FITS = "stage.json", "unit.json", "*.skops"
 NAME = r"^[^/\\:\x00-\x1f.][^/\\:\x00-\x1f]*$"
 #: A key of a fit.
 KEY = r"^[0-9a-f]{20}$"
-_NUMBER = r"(0|-?[1-9][0-9]*)"
+_NUMBER = r"(0|-?[1-9][0-9]{0,9})"
 _UNIT_FOLDER = re.compile(rf"seed-{_NUMBER}/fold-{_NUMBER}")
 
 

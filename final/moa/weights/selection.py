@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from moa.errors import UserError
 from moa.models.base import Stage
+from moa.words import shown
 
 _FORM = "expected STAGE, STAGE:seed=3 or STAGE:seed=3:fold=1"
+#: A seed or a fold as it is typed: numpy takes no seed of more than 32 bits, and Python reads no number of any length.
+_NUMBER = r"[0-9]{1,10}"
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,10 @@ class UnitName:
             UserError: it has another form.
         """
         stage, *rest = text.split(":")
-        found = [re.fullmatch(r"(seed|fold)=(\d+)", part) for part in rest]
+        found = [re.fullmatch(rf"(seed|fold)=({_NUMBER})", part) for part in rest]
         values = {match[1]: int(match[2]) for match in found if match}
         if not stage or "=" in stage or len(values) != len(rest):
-            raise UserError(f"--unit {text}: {_FORM}")
+            raise UserError(f"--unit {shown(text)}: {_FORM}")
         return cls(stage, **values)
 
     def __str__(self) -> str:
@@ -135,11 +138,13 @@ def parse_seeds(seeds: str | int | Iterable[int]) -> int | tuple[int, ...]:
         text = str(seeds)
     else:
         text = "".join(f"{seed}," for seed in seeds)
-    if re.fullmatch(r"[1-9]\d*", text):
+    if re.fullmatch(r"[1-9][0-9]{0,9}", text):
         return int(text)
-    if re.fullmatch(r"\d+(,\d+)*,?", text) and "," in text:
+    if re.fullmatch(rf"{_NUMBER}(,{_NUMBER})*,?", text) and "," in text:
         return tuple(dict.fromkeys(int(part) for part in text.split(",") if part))
-    raise UserError(f"--seeds {text}: expected a number of seeds such as 2, or seeds such as 3,4 (one alone: 3,)")
+    raise UserError(
+        f"--seeds {shown(text)}: expected a number of seeds such as 2, or seeds such as 3,4 (one alone: 3,)"
+    )
 
 
 def _known(stage: Stage, option: str, seeds: Sequence[int] = (), fold: int | None = None) -> None:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ValidationError
 
 from moa.data.assay import Assay
+from moa.data.schema import SIG_ID
 from moa.data.stored_tables import read_table, write_table
 from moa.errors import StoreError, in_words
 from moa.features.fits import NoStore
@@ -45,9 +46,9 @@ from moa.weights.records import (
 )
 from moa.weights.stage_description import difference
 from moa.weights.units import StoredUnit, UnitResult
-from moa.words import shown
+from moa.whole_folders import is_stale
+from moa.words import counted, shown
 
-STALE_SECONDS = 24 * 3600
 RECORDED_PACKAGES = (
     "torch",
     "scikit-learn",
@@ -267,6 +268,14 @@ class ModelStore:
         """
         facts = self.unit_facts(stage, seed, fold)
         tensors, starting = _read_tensors(self._checked(facts, _WEIGHTS), start)
+        held = sum(value.numel() for value in tensors.values())
+        for name, value in facts.meta.items():  # a network of that width is made before the weights are put into it
+            if name.startswith("n_") and isinstance(value, int) and not 0 <= value <= held:
+                path = self.layout.facts(UnitKey(stage, seed, fold))
+                raise StoreError(
+                    f"{path}: {shown(name)} is {shown(value)}, and the weights hold {held:,} numbers; copy the weights "
+                    "folder again, or train again"
+                )
         fitted = Fitted(tensors, facts.meta, facts.history, start=starting or None)
         if facts.features is None:
             return StoredUnit(fitted, None)
@@ -278,8 +287,27 @@ class ModelStore:
         return StoredUnit(fitted, FeaturePipeline.restore(facts.features.to_json(), NoStore(kept)))
 
     def load_oof(self, stage: str, seed: int, fold: int, variant: str | None = None) -> pd.DataFrame:
-        """Read a unit's validation predictions, or one of its variants."""
-        return read_table(self._checked(self.unit_facts(stage, seed, fold), _variant(variant) if variant else _OOF))
+        """Read a unit's validation predictions, or one of its variants.
+
+        Returns:
+            shape (rows, targets), indexed by sig_id.
+
+        Raises:
+            StoreError: it is missing or damaged, has a sig_id twice, or holds what is no number.
+        """
+        path = self._checked(self.unit_facts(stage, seed, fold), _variant(variant) if variant else _OOF)
+        table = read_table(path)
+        twice = table.index[table.index.duplicated()]
+        if len(twice):
+            raise StoreError(f"{path}: {SIG_ID} {shown(twice[0])} occurs twice; delete its folder and train again")
+        numbers = table.select_dtypes("number").to_numpy()
+        if not np.isfinite(numbers).all():
+            bad = table.index[~np.isfinite(numbers).all(axis=1)]
+            raise StoreError(
+                f"{path}: NaN or infinity in {counted(len(bad), 'row')}, such as {SIG_ID} {shown(bad[0])}; delete its "
+                "folder and train again"
+            )
+        return table
 
     def held_out_folds(self, stage: str, units: Iterable[tuple[int, int]]) -> pd.DataFrame:
         """The fold of each row as the OOF predictions of finished units (seed, fold) have it, for equal baselines.
@@ -290,7 +318,24 @@ class ModelStore:
         columns: dict[int, list[pd.Series]] = {}
         for seed, fold in units:
             columns.setdefault(seed, []).append(pd.Series(fold, self.load_oof(stage, seed, fold).index))
-        return pd.DataFrame({seed: pd.concat(parts) for seed, parts in columns.items()})
+        joined = {seed: pd.concat(parts) for seed, parts in columns.items()}
+        for seed, folds in joined.items():
+            self.check_once(stage, seed, folds.index)
+        return pd.DataFrame(joined)
+
+    def check_once(self, stage: str, seed: int, rows: pd.Index) -> None:
+        """Refuse rows that several folds of a seed hold out.
+
+        Raises:
+            StoreError: a sig_id is among them twice.
+        """
+        twice = rows[rows.duplicated()]
+        if len(twice):
+            folder = self.layout.unit(UnitKey(stage, seed, 0)).parent
+            raise StoreError(
+                f"{folder}: {SIG_ID} {shown(twice[0])} is in the OOF predictions of two folds; copy the weights folder "
+                "again, or delete it and train again"
+            )
 
     def _checked(self, facts: UnitRecord, name: str) -> Path:
         path = self.layout.unit(UnitKey(facts.stage, facts.seed, facts.fold)) / name
@@ -322,8 +367,7 @@ def _variant(name: str) -> str:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove temporary folders that a killed run left; recent ones may belong to another process at work."""
+    """Remove temporary folders that a killed run left."""
     for path in folder.glob(".fold-*.tmp"):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+        if is_stale(path):
+            shutil.rmtree(path, ignore_errors=True)

@@ -165,6 +165,9 @@ class Trained:
                     f"{path}: its OOF predictions have other columns than the targets of {chosen.name}; copy the "
                     "weights folder again"
                 )
+        for seed in {seed for seed, _ in units}:
+            of_seed = [part.index for unit, part in zip(units, parts, strict=True) if unit[0] == seed]
+            self.store.check_once(chosen.name, seed, of_seed[0].append(of_seed[1:]))
         return pd.concat(parts).groupby(level=0, sort=True).mean().astype(np.float32)
 
     def oof_as_published(self) -> pd.DataFrame | None:

@@ -1,7 +1,7 @@
 """Units on disk: whole or absent, checked when read, and never taken for those of other settings."""
 
 import os
-import time
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from moa.errors import StoreError
+from moa.errors import StoreError, UserError
 from moa.features import LogScaler
 from moa.features.pipeline import FeaturePipeline, Step, excluding
-from moa.files import read_json, write_json
+from moa.files import read_json, replacing_folder, write_json
 from moa.learners.base import Fitted
 from moa.weights.layout import UnitKey
 from moa.weights.records import FORMAT
@@ -103,19 +103,57 @@ def test_nothing_is_left_behind_when_saving_fails(store, oof, monkeypatch):
     assert list((store.layout.path / "nn" / "seed-7").iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_removed_after_a_day_and_what_others_are_writing_stays(store, oof):
-    def left(name, hours):
-        folder = store.layout.unit(UNIT).with_name(name)
+def test_what_a_killed_run_left_is_removed_and_what_others_are_writing_stays(store, oof):
+    final = store.layout.unit(UNIT)
+    killed = [final.with_name(name) for name in (".fold-1.a.tmp", ".fold-2.b.tmp")]
+    for folder in killed:
         folder.mkdir(parents=True)
         (folder / "weights.safetensors").write_bytes(b"half")
-        os.utime(folder, (time.time() - 3600 * hours,) * 2)
-        return folder
+    other, scratch = store.scratch("nn", 7, 1), store.scratch(*UNIT)
+    with replacing_folder(final.with_name("fold-2")) as writing:
+        (writing / "weights.safetensors").write_bytes(b"half")
+        save(store, oof)
+        assert (writing / "weights.safetensors").exists() and other.exists()
+    assert not any(folder.exists() for folder in killed) and not scratch.exists()
 
-    running = [left(".fold-1.a.tmp", 0), left(".fold-1.b.tmp", 23), store.scratch("nn", 7, 1)]
-    killed, scratch = left(".fold-2.c.tmp", 25), store.scratch(*UNIT)
+
+def test_oof_predictions_that_cannot_be_averaged_are_refused(store, oof):
+    """With right checksums: whoever made the folder made them."""
+    for wrong, message in (
+        (oof.set_axis(["id_1", "id_1"]), r"oof.parquet: sig_id id_1 occurs twice"),
+        (oof.mask(oof == 0.4), r"oof.parquet: NaN or infinity in 1 row, such as sig_id id_2"),
+        (oof.replace(0.1, np.inf), r"oof.parquet: NaN or infinity in 1 row, such as sig_id id_1"),
+    ):
+        save(store, wrong)
+        with pytest.raises(StoreError, match=message):
+            store.load_oof(*UNIT)
+        shutil.rmtree(store.layout.unit(UNIT))
     save(store, oof)
-    assert all(folder.exists() for folder in running) and (running[0] / "weights.safetensors").exists()
-    assert not killed.exists() and not scratch.exists()
+    store.save_unit("nn", UnitResult(7, 1, Fitted({"w": torch.ones(3)}, {}, []), None, oof.iloc[:1], 1.0, 1))
+    with pytest.raises(StoreError, match="seed-7: sig_id id_1 is in the OOF predictions of two folds"):
+        store.held_out_folds("nn", [(7, 0), (7, 1)])
+
+
+def test_a_network_wider_than_its_weights_is_refused_before_it_is_made(store, oof):
+    save(store, oof)
+    path = store.layout.facts(UNIT)
+    write_json(path, read_json(path) | {"meta": {"n_targets": 10**9}})
+    with pytest.raises(StoreError, match="unit.json: n_targets is 1000000000, and the weights hold 3 numbers"):
+        store.load_unit(*UNIT)
+
+
+@pytest.mark.parametrize("target", ["a pipe", "/dev/zero", "a loop"])
+def test_facts_whose_reading_would_not_end_are_refused(store, oof, target):
+    save(store, oof)
+    path = store.layout.facts(UNIT)
+    path.unlink()
+    if target == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(target if target != "a loop" else path)
+    with pytest.raises((UserError, OSError)) as caught:
+        store.unit_facts(*UNIT)
+    assert "\n" not in str(caught.value) and "unit.json" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "oof.parquet"])

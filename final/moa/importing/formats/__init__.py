@@ -16,6 +16,7 @@ from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
 from moa.importing.source import Source
+from moa.memory import in_memory
 
 
 @lru_cache(maxsize=1)
@@ -31,8 +32,12 @@ def read_source(source: Source, options: ImportOptions, notes: Notes) -> Profile
     Raises:
         UserError: no format recognises it, or it is damaged.
     """
-    for module in formats():
-        if module.recognises(source):
-            return module.read(source, options, notes)
+    try:
+        for module in formats():
+            if module.recognises(source):
+                with in_memory(source.name):
+                    return module.read(source, options, notes)
+    finally:
+        source.close()
     known = ", ".join(module.NAME for module in formats())
     raise UserError(f"{source.name}: none of the formats that can be read ({known})")

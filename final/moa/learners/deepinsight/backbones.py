@@ -7,7 +7,6 @@ where they are used, because every command imports the recipes and so this modul
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from moa.environment import PRETRAINED, needs, pretrained_folder
 from moa.errors import UserError
+from moa.files import sha256
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -240,7 +240,7 @@ def _read(path: Path) -> tuple[State, str]:
     import torch
     from safetensors.torch import load_file
 
-    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    checksum = sha256(path)
     # Names of published files end in the first digits of their sha256.
     wanted = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
     if wanted and not checksum.startswith(wanted[1]):

@@ -18,6 +18,7 @@ from distributed import Client, LocalCluster
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moa.errors import UserError
+from moa.files import regular
 from moa.learners.runtime import pick_device
 from moa.progress import console, progress
 from moa.training.cluster import tasks
@@ -70,7 +71,7 @@ class ClusterFile(BaseModel):
             UserError: it is missing, is not YAML, or does not describe a cluster.
         """
         try:
-            found = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+            found = cls.model_validate(yaml.safe_load(regular(path).read_text(encoding="utf-8")) or {})
         except FileNotFoundError:
             raise UserError(
                 f"--on {path}: not found; give local, local:8, the address of a scheduler (tcp://HOST:8786) or a file"
@@ -149,7 +150,7 @@ def open_cluster(
 
 def _connect(on: str, stack: ExitStack) -> tuple[Client, float]:
     """A client, closed with the stack, and how many seconds to wait for a first worker."""
-    local = re.fullmatch(r"local(?::([1-9]\d*))?", on)
+    local = re.fullmatch(r"local(?::([1-9][0-9]{0,5}))?", on)
     if local:
         cluster = stack.enter_context(
             LocalCluster(
