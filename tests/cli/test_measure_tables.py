@@ -4,7 +4,7 @@ import pandas as pd
 
 from moa.cli.measure_tables import cell, shown_measures
 
-NAMES = ["log_loss", "roc_auc_micro", "roc_auc_macro", "average_precision_micro", "average_precision_macro"]
+NAMES = ["log_loss", "roc_auc_micro", "average_precision_micro", "average_precision_macro"]
 
 
 def frame(top_1, accuracy):

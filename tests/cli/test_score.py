@@ -1,6 +1,8 @@
 """``moa score`` of trained models and of files, as a user sees it."""
 
+import json
 import shutil
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -22,8 +24,9 @@ def run(moa_here, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments, **options):
+        wide = options.pop("wide", False)
         done = moa_here("score", *arguments, **options)
-        assert max(map(len, done.stdout.splitlines()), default=0) <= 80, done.stdout
+        assert wide or max(map(len, done.stdout.splitlines()), default=0) <= 80, done.stdout
         return done
 
     return run
@@ -38,7 +41,10 @@ def test_trained_models_are_scored_out_of_fold(run, data_dir, weights_of, datase
         ours = score_model(recipe(name), dataset, oof).treated_rows
         assert table.loc[name, "log_loss"] == pytest.approx(ours, rel=1e-6) and f"{ours:.5f}" in done.stdout
     assert list(table.index[2:4]) == ["mean of these 2", "prevalence"]
-    assert [name for name in table.index if "-NN" in name] == ["5-NN, folds multilabel-3", "5-NN, folds drug-aware-3"]
+    near = table.index[table["kind"] == "neighbours"]
+    assert list(near) == [f"{k}-NN, folds {folds}" for folds in ("multilabel-3", "drug-aware-3") for k in (1, 5)]
+    sentences = " ".join(done.stdout.split())
+    assert f"{OLD}: " in sentences and "95 % intervals over compounds" in sentences
     assert table["rows"].eq(dataset.treated.sum()).all() and OLD in done.stdout
     # Replicates of a drug are in other folds of the old CV, and the nearest neighbours of each other.
     assert table.loc["5-NN, folds multilabel-3", "top_1"] > 2 * table.loc["5-NN, folds drug-aware-3", "top_1"]
@@ -64,10 +70,12 @@ def test_a_file_is_scored_against_a_table_of_labels(run, tmp_path):
     files = ["--predictions", tmp_path / "mine.csv", "--truth", tmp_path / "truth.csv", "--data", tmp_path]
     done = run(*files, "--out", tmp_path / "s.csv")
     table = pd.read_csv(tmp_path / "s.csv").set_index("prediction")
-    assert list(table.index) == ["mine", "prevalence", "shuffled labels"]
+    assert list(table.index) == ["mine", "prevalence", "shuffled labels"]  # no features are known
     assert table.loc["mine", "log_loss"] == pytest.approx(log_loss(y[["a", "b"]], p), rel=1e-6)
     assert "1 targets of truth.csv are not predicted" in done.stdout
-    assert "compound 9" in run(*files, "--wells", tmp_path / "wells.csv", "--by", "compound").stdout
+    wells = ["--wells", tmp_path / "wells.csv"]
+    assert "plate 1: 25 wells" in run(*files, *wells, "--by", "plate").stdout
+    assert "Scores over 10 compounds" in run(*files, *wells, "--by", "compound").stdout
 
 
 def test_predictions_of_test_rows_have_neighbours_among_training_rows(run, data_dir, weights_of, dataset, tmp_path):
@@ -94,12 +102,13 @@ def test_out_of_fold_predictions_of_a_file_have_neighbours_of_other_compounds(ru
 def test_baselines_can_be_had_before_anything_is_trained(run, data_dir, dataset, tmp_path):
     run("--data", data_dir, "--out", tmp_path / "s.csv")
     table = pd.read_csv(tmp_path / "s.csv")
-    assert list(table["prediction"]) == ["prevalence", "5-NN, other compounds"]
+    near = ["1-NN, other compounds", "5-NN, other compounds", "exchanged profiles, 5-NN"]
+    assert list(table["prediction"]) == ["prevalence", "training prevalence", *near]
     assert (table["rows"] == dataset.treated.sum()).all()
     run("--data", data_dir, "--by", "treatment", "--out", tmp_path / "s.csv")
     treatments = pd.concat([dataset.drugs, dataset.features["cp_dose"]], axis=1)[dataset.treated].drop_duplicates()
     table = pd.read_csv(tmp_path / "s.csv")
-    assert list(table["prediction"])[1] == "1-NN, other compounds" and (table["rows"] == len(treatments)).all()
+    assert "1-NN, other compounds" in set(table["prediction"]) and (table["rows"] == len(treatments)).all()
     assert "5-NN" in run("--data", data_dir, "--by", "target").stdout
 
 
@@ -110,6 +119,23 @@ def test_retrieval_has_one_line_per_source(run, data_dir, weights_of, tmp_path):
     assert "Retrieval of mechanisms" in done.stdout and "features" in done.stdout
     table = pd.read_csv(tmp_path / "s-retrieval.csv")
     assert set(table["source"]) == {"features", OLD} and table["mean_average_precision"].between(0, 1).all()
+
+
+def test_every_figure_can_be_read_by_a_program(run, data_dir, weights_of, tmp_path):
+    options = [OLD, "--data", data_dir, "--weights", weights_of(OLD), "--by", "treatment"]
+    done = run(*options, "--format", "json", "--out", tmp_path / "s.json", wide=True)
+    rows = json.loads(done.stdout)
+    assert rows == json.loads((tmp_path / "s.json").read_text())
+    first = rows[0]
+    assert (first["prediction"], first["kind"], first["by"]) == (OLD, "model", "treatment")
+    for name in ("rows", "top_1", "f1_macro", "average_precision_micro", "roc_auc_micro", "log_loss", "ece"):
+        assert isinstance(first[name], int | float), name
+    assert isinstance(first["better"], bool) and first["average_precision_micro_baseline"]
+    near = next(row for row in rows if row["kind"] == "neighbours")
+    assert near["log_loss"] is None and near["top_1"] > 0
+    table = pd.read_csv(StringIO(run(*options, "--format", "csv", wide=True).stdout))
+    assert list(table["prediction"]) == [row["prediction"] for row in rows]
+    assert table["log_loss"][0] == pytest.approx(first["log_loss"], rel=1e-6)
 
 
 def test_weights_of_other_data_are_refused(run, data_dir, weights_of, tmp_path):
@@ -126,6 +152,8 @@ def test_weights_of_other_data_are_refused(run, data_dir, weights_of, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([OLD, "--format", "xml"], "--format xml: give json or csv"),
+        (["--leaks"], "--leaks: name one trained model or more"),
         (["--no-baselines"], "name MODELS, or give files with --predictions FILE"),
         ([OLD, "--truth", "t.csv"], "name MODELS, or give files"),
         ([OLD, "--data", "DATA", "--weights", "none"], "none"),

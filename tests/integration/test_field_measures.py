@@ -5,7 +5,7 @@ import pytest
 
 from moa.jobs.score import score
 from moa.jobs.score_inputs import Case, Prediction
-from moa.jobs.score_treatments import retrieve
+from moa.jobs.score_pooled import retrieve
 from support.field_data import bbbc021, l1000_plate
 
 

@@ -292,7 +292,7 @@ def test_a_run_that_stopped_goes_on_after_the_parts_that_are_there(plate, weight
 def test_the_command(plate, weights, tmp_path, moa_command):
     arguments = ["predict", "--weights", weights, "--out", tmp_path / "out", "--device", "cpu"]
     output = moa_command(*arguments, "--features", plate[0], "--blend", "simple-nn-old-cv", "--top", 3).stdout
-    assert "45 samples" in output and "1 samples lie far outside" in output.replace("\n", " ")
+    assert "45 samples" in output and "1 sample lies far outside" in output.replace("\n", " ")
     assert pd.read_csv(tmp_path / "out" / "ranked.csv")["rank"].max() == 3
     for wrong, expected in (
         (["--features", plate[0]], "name one blend or model"),

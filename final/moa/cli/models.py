@@ -14,6 +14,7 @@ from moa.cli.expansion import expanded
 from moa.cli.options import MODELS, Own, OwnPlace, complete_models, completing
 from moa.cli.stopping import on_stop
 from moa.jobs.options import PlateOptions, TrainOptions
+from moa.words import counted
 
 if TYPE_CHECKING:
     from moa.environment import Folders
@@ -197,6 +198,8 @@ def _predict_plates(features: Path, model: str, where: Folders, out_dir: Path, o
     if found.far is None:
         out.print("[yellow]these weights cannot tell how familiar samples are; train again to add that[/yellow]")
     elif found.far:
-        out.print(f"[yellow]{found.far:,} samples lie far outside the training data: see {found.files[-1]}[/yellow]")
+        lie = "lies" if found.far == 1 else "lie"
+        words = f"{counted(found.far, 'sample')} {lie} far outside the training data"
+        out.print(f"[yellow]{words}: see {found.files[-1]}[/yellow]")
     written = [*found.files, *([page.name] if page else [])]
-    out.print(f"{found.rows:,} samples: wrote {', '.join(written)} to {found.folder}")
+    out.print(f"{counted(found.rows, 'sample')}: wrote {', '.join(written)} to {found.folder}")

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from moa.cli.console import out, plain_table
 from moa.cli.expansion import expanded
 from moa.cli.measure_tables import HEADINGS, MEANING, cell, measure_table, shown_measures
 from moa.cli.options import OwnPlace, complete_models
+from moa.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,14 +48,30 @@ def score(
     by: Annotated[
         str,
         typer.Option(
-            help="well, treatment, target, seed, or a column of the wells such as dose or plate; also treatment,target."
+            help="well, treatment, compound, target, seed, or a column of the wells such as dose or plate; also "
+            "treatment,target."
         ),
     ] = "well",
     neighbours: Annotated[
         int | None,
-        typer.Option(help="Neighbours of the k-NN baseline.  [default: 5 for wells, 1 for treatments]", min=1),
+        typer.Option(help="Neighbours of the k-NN baselines.  [default: 1 and 5]", min=1),
     ] = None,
-    baselines: Annotated[bool, typer.Option(help="Add prevalence, k-NN and shuffled labels.")] = True,
+    baselines: Annotated[
+        bool, typer.Option(help="Add prevalence, cell count, k-NN, shuffled labels and exchanged profiles.")
+    ] = True,
+    leaks: Annotated[
+        bool,
+        typer.Option(
+            "--leaks",
+            help="Instead, train MODELS again with wells, plates, batches and compounds held out, and show what leaks.",
+        ),
+    ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="json or csv: print every figure as rows, and nothing else.", metavar="[json|csv]"
+        ),
+    ] = None,
     retrieval: Annotated[
         bool,
         typer.Option(
@@ -61,19 +79,25 @@ def score(
             help="Also test whether profiles of a mechanism find each other (copairs; for some thousand treatments).",
         ),
     ] = False,
-    out_file: Annotated[Path | None, typer.Option("--out", help="Write the table to this csv file.")] = None,
+    out_file: Annotated[Path | None, typer.Option("--out", help="Write the table to this csv or json file.")] = None,
 ) -> None:
     """Score out-of-fold predictions of trained models, or files of predictions, beside baselines.
 
     **moa score MODELS** scores treated rows of the training data, **moa score --predictions FILE --truth FILE** a file,
-    and **moa score** alone the baselines. Log loss is the mean over targets. A treatment is a compound at a dose: the
-    mean probability of its wells is scored.
+    and **moa score** alone the baselines. Log loss is the mean over targets. A treatment is a compound at a dose; its
+    wells, or all wells of a compound, are scored together.
 
-    The k-NN baseline (cosine) takes no neighbours of a row's own fold, or of its own compound where there are no folds.
-    Shuffled labels: the first prediction against the labels of other compounds, mean of 10 draws.
+    Baselines see the training rows of a row's fold, or of other compounds where there are no folds: their prevalence,
+    their cell counts, and cosine nearest neighbours, of plain and of sphered profiles. Controls: the first prediction
+    against the labels of other compounds, mean of 10 draws, and neighbours among profiles that treatments exchanged.
+    A sentence says whether each model is better than the best of the simple methods.
     """
     from moa.errors import UserError
 
+    if form not in (None, "json", "csv"):
+        raise UserError(f"--format {form}: give json or csv")
+    if leaks and (not models or predictions or retrieval):
+        raise UserError("moa score --leaks: name one trained model or more, and no files")
     if models and (predictions or truth is not None):
         raise UserError("moa score: name MODELS, or give files with --predictions FILE and --truth FILE, not both")
     if not models and not predictions and not baselines:
@@ -81,28 +105,42 @@ def score(
     # Not before the options are checked, because these take seconds.
     from moa.data.input_tables import has_table
     from moa.data.schema import TRAIN_FEATURES
-    from moa.jobs.score import score, write_scores
+    from moa.jobs.score import score
     from moa.jobs.score_inputs import read_files, read_models
-    from moa.jobs.score_treatments import retrieve
+    from moa.jobs.score_pooled import retrieve
+    from moa.jobs.score_tables import as_json, score_rows, write_scores
 
     where = place.find()
-    if models:
+    case = None
+    if leaks:
+        from moa.jobs.score_leaks import score_leaks
+
+        found = score_leaks(models or [], where, by, wells)
+    elif models:
         case = read_models(models, where.data, where.weights, wells)
     else:
         folder = where.data if truth is None or has_table(where.data, TRAIN_FEATURES) else None
         case = read_files(predictions or [], folder, truth, wells)
-    found = score(case, by, neighbours, baselines)
+    if case is not None:
+        found = score(case, by, neighbours, baselines)
+    retrieved = retrieve(case) if retrieval and case is not None else None
+    files = write_scores(out_file, found, retrieved) if out_file is not None else []
+    if form is not None:
+        rows = score_rows(found)
+        # Not through the console, which breaks lines and marks them up.
+        print(as_json(rows) if form == "json" else rows.to_csv(index=False, float_format="%.7g").rstrip("\n"))
+        return
     for table in _tables(found):
         out.print(table)
     out.print(MEANING if found.by != "target" else MEANING.split(". ")[0] + ".", highlight=False)
+    for each in found.compared:
+        out.print(f"[bold]{escape(each.sentence)}[/bold]", highlight=False)
     for note in found.notes:
-        out.print(f"[yellow]note: {note}[/yellow]", highlight=False)
-    retrieved = retrieve(case) if retrieval else None
+        out.print(f"[yellow]note: {escape(note)}[/yellow]", highlight=False)
     if retrieved is not None:
         out.print(_retrieval_table(retrieved))
-    if out_file is not None:
-        for path in write_scores(out_file, found, retrieved):
-            out.print(f"wrote {path}", highlight=False)
+    for path in files:
+        out.print(f"wrote {path}", highlight=False)
 
 
 def _tables(found: Scores) -> list[Table]:
@@ -113,7 +151,7 @@ def _tables(found: Scores) -> list[Table]:
         models = models if len(models) else table.loc[table["kind"] == "neighbours", "prediction"].unique()
         return [_target_table(table, model) for model in models]
     names = shown_measures(table)
-    title = f"Scores over {int(table['rows'].iloc[0]):,} {found.unit}"
+    title = f"Scores over {counted(int(table['rows'].iloc[0]), found.unit)}"
     if by == "well":
         title += f", {int(table['labelled'].iloc[0]):,} of them with a mechanism"
         return [measure_table(title, "prediction", table.to_dict("records"), names)]
@@ -127,8 +165,9 @@ def _tables(found: Scores) -> list[Table]:
         lines += [{"prediction": "baselines"}, *table[table["seed"] == ""].to_dict("records")]
         return [measure_table(title, "prediction", lines, names)]
     for level, rows in table.groupby(by, sort=False):
-        lines += [{"prediction": f"{by} {level}: {rows['rows'].iloc[0]:,} {found.unit}"}, *rows.to_dict("records")]
-    return [measure_table(f"Scores of {found.unit} by {by}", "prediction", lines, names)]
+        count = counted(int(rows["rows"].iloc[0]), found.unit)
+        lines += [{"prediction": f"{by} {level}: {count}"}, *rows.to_dict("records")]
+    return [measure_table(f"Scores of {found.unit}s by {by.replace('_', ' ')}", "prediction", lines, names)]
 
 
 def _target_table(table: pd.DataFrame, model: str) -> Table:

@@ -12,8 +12,10 @@ from moa.metrics.losses import competition_log_loss, log_loss, prevalence_baseli
 from moa.metrics.ranking import MEASURES, measures
 from moa.models.base import Recipe
 
-#: The measures of a row besides log loss, by name, and their headings.
-RANKING = {name: heading for name, heading in MEASURES.items() if name not in ("log_loss", "accuracy")}
+#: The measures of a row besides log loss, by name, and their headings; `moa score` has the others.
+RANKING = {
+    name: heading for name, heading in MEASURES.items() if name not in ("log_loss", "accuracy", "f1_macro", "ece")
+}
 
 
 @dataclass(frozen=True)

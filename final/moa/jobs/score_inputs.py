@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from moa.blending.catalogue import expand_models
+from moa.data.cell_count import cell_count
 from moa.data.dataset import Dataset, load_dataset
 from moa.data.input_tables import find_table, has_table, read_input_table
 from moa.data.problems import Problems
@@ -39,11 +40,14 @@ class Prediction:
     """
 
     name: str
-    table: pd.DataFrame  # probabilities, shape (rows, targets), indexed by sig_id
+    table: pd.DataFrame  # probabilities, shape (rows, targets), indexed by sig_id; calibrated where that is known
     groups: pd.DataFrame | None = None  # None: the features are not known
     scheme: str = ""  # what ``groups`` are, in words
     seeds: BySeed | None = None  # None for a file
     apart: tuple[str, ...] = ()  # columns of what is known that are held out with the compounds, such as "week"
+    raw: pd.DataFrame | None = None  # before calibration, same shape; None: there is no calibration
+    #: Whether wells are pooled by the mean of their evidence, and have one mechanism each; None: by their mean.
+    one: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Case:
     notes: list[str] = field(default_factory=list)  # what was left out, one sentence each
     groups: pd.DataFrame | None = None  # as of a prediction, for baselines that stand alone
     scheme: str = ""
+    controls: pd.DataFrame | None = None  # features of control wells, shape (controls, features); None: not known
+    count: pd.Series | None = None  # cell count of the rows of ``labels``; None: there is none
 
 
 def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | None = None) -> Case:
@@ -81,7 +87,19 @@ def read_models(names: Sequence[str], data: Path, weights: Path, wells: Path | N
     first = predictions[0]
     if first.groups is not None:
         known = known.assign(**{LEARNABLE: _learnable(y, first.groups.iloc[:, :1], first.apart, known)})
-    return Case(y, y.mean(), y, dataset.features.loc[treated, list(dataset.schema.values)], known, predictions)
+    return Case(y, y.mean(), y, known=known, predictions=predictions, **_measured(dataset, known, treated))
+
+
+def _measured(data: Dataset, known: pd.DataFrame, rows: pd.Index) -> dict[str, Any]:
+    """Features and cell counts of some rows of training and test, and the controls' features, as fields of a case."""
+    columns = list(data.schema.values)
+    features = pd.concat([table.loc[table.index.isin(rows), columns] for table in (data.features, data.test)])
+    controls = data.features.loc[~data.treated, columns]
+    return {
+        "features": features,
+        "controls": controls if len(controls) else None,
+        "count": cell_count(known.reindex(rows), features),
+    }
 
 
 def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
@@ -191,24 +209,30 @@ def case_of_tables(
 
 def _beside_data(y: pd.DataFrame, data: Dataset, known: pd.DataFrame, notes: list[str]) -> Case:
     """The case of labels of rows of a data set, without predictions."""
-    columns, features = list(data.schema.values), {}
-    for name, rows, treated in (("train", data.features, data.treated), ("test", data.test, data.test_treated)):
-        features[name] = rows.loc[treated, columns]
-        y = y.loc[~y.index.isin(rows.index[~treated])]
-    train, test = features.values()
+    rows = {"train": data.features.index[data.treated], "test": data.test.index[data.test_treated]}
+    for table, treated in ((data.features, rows["train"]), (data.test, rows["test"])):
+        y = y.loc[~y.index.isin(table.index.difference(treated))]
+    train, test = rows.values()
     if not y.columns.isin(data.scored.columns).all():
         notes = [*notes, "some targets are not those of the data folder, so nearest neighbours are left out"]
         return Case(y, y.mean(), y, None, known, [], notes)
-    labels = data.scored.loc[train.index, list(y.columns)]
-    if y.index.isin(train.index).all():
-        own = pd.DataFrame({"row": np.arange(len(train))}, train.index)
-        apart = (known[[COMPOUND]], "other compounds") if COMPOUND in known else (own, "other rows")
-        return Case(y, labels.mean(), labels, train, known, [], notes, *apart)
-    if y.index.isin(test.index).all():
-        rows = pd.concat([train, test])
-        groups = pd.DataFrame({"test": 1.0}, test.index).reindex(rows.index)  # NaN for training rows: for all to use
-        none = pd.DataFrame(np.uint8(0), test.index, labels.columns)
-        return Case(y, labels.mean(), pd.concat([labels, none]), rows, known, [], notes, groups, "training rows")
+    labels = data.scored.loc[train, list(y.columns)]
+    if y.index.isin(train).all():
+        own = pd.DataFrame({"row": np.arange(len(train))}, train)
+        groups, scheme = (known[[COMPOUND]], "other compounds") if COMPOUND in known else (own, "other rows")
+        found = _measured(data, known, train)
+        return Case(
+            y, labels.mean(), labels, known=known, predictions=[], notes=notes, groups=groups, scheme=scheme, **found
+        )
+    if y.index.isin(test).all():
+        both = train.append(test)
+        groups = pd.DataFrame({"test": 1.0}, test).reindex(both)  # NaN for training rows: for all to use
+        none = pd.DataFrame(np.uint8(0), test, labels.columns)
+        found, all_labels = _measured(data, known, both), pd.concat([labels, none])
+        return Case(
+            y, labels.mean(), all_labels, known=known, predictions=[], notes=notes, groups=groups,
+            scheme="training rows", **found,
+        )  # fmt: skip
     notes = [*notes, "the rows are not all of the data folder, so nearest neighbours are left out"]
     return Case(y, labels.mean(), y, None, known.reindex(y.index), [], notes)
 
@@ -223,7 +247,13 @@ def common_rows(case: Case) -> Case:
         raise UserError(f"{names}: no row with a label is predicted by all; train or predict the same rows of each")
     lost = len(case.y) - len(rows)
     notes = [*case.notes, *([f"{lost:,} of {len(case.y):,} rows have no prediction, or not of each"] if lost else [])]
-    predictions = [replace(each, table=each.table.loc[rows, list(case.y.columns)]) for each in case.predictions]
+    columns = list(case.y.columns)
+
+    def cut(each: Prediction) -> Prediction:
+        raw = None if each.raw is None else each.raw.loc[rows, columns]
+        return replace(each, table=each.table.loc[rows, columns], raw=raw)
+
+    predictions = [cut(each) for each in case.predictions]
     return replace(case, y=case.y.loc[rows], predictions=predictions, notes=notes)
 
 

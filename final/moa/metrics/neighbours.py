@@ -6,7 +6,7 @@ folds; with compounds held out, those of other compounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -47,8 +47,26 @@ def neighbour_votes(
     Raises:
         UserError: ``k`` is below 1, a feature is missing or infinite, or no row is left to be a neighbour.
     """
-    if k < 1:
-        raise UserError(f"--neighbours {k}: expected at least 1")
+    return votes_of_each(features, y, groups, (k,), on_part, apart)[k]
+
+
+def votes_of_each(
+    features: pd.DataFrame,
+    y: pd.DataFrame,
+    groups: pd.DataFrame | pd.Series,
+    ks: Sequence[int],
+    on_part: Callable[[float], None] | None = None,
+    apart: pd.DataFrame | None = None,
+) -> dict[int, pd.DataFrame]:
+    """`neighbour_votes` of several numbers of neighbours ``ks``, for little more than the cost of one.
+
+    The other arguments are those of `neighbour_votes`, and so are errors.
+
+    Returns:
+        the votes by number of neighbours.
+    """
+    if min(ks) < 1:
+        raise UserError(f"--neighbours {min(ks)}: expected at least 1")
     groups = pd.DataFrame(groups).loc[features.index]
     codes = np.stack([pd.factorize(groups[column])[0] for column in groups], axis=1)  # -1: no label
     codes, times = np.unique(codes, axis=1, return_counts=True)  # many models split all seeds alike
@@ -56,29 +74,32 @@ def neighbour_votes(
     others = [] if apart is None else [pd.factorize(apart.loc[features.index, name])[0] for name in apart]
     labels = y.loc[features.index].to_numpy(np.float32)
     wanted = np.flatnonzero((codes >= 0).any(axis=1))
-    found = np.zeros((len(wanted), labels.shape[1]), np.float32)
+    found = {k: np.zeros((len(wanted), labels.shape[1]), np.float32) for k in ks}
     step = max(1, _CELLS // len(unit))
     for start in range(0, len(wanted), step):
         rows = wanted[start : start + step]
+        part = slice(start, start + step)
         similar = unit[rows] @ unit.T
         for code in others:
             similar[code[rows][:, None] == code[None, :]] = -np.inf
         for column, count in zip(codes.T, times, strict=True):
-            votes = _votes(similar, column[rows], column, labels, k)
-            found[start : start + step] += votes * (count * (column[rows] >= 0))[:, None]
-        found[start : start + step] /= ((codes[rows] >= 0) * times).sum(axis=1, keepdims=True)
+            allowed = np.where(column[rows][:, None] == column[None, :], np.float32(-np.inf), similar)
+            for k, votes in found.items():
+                own = _votes(allowed, column[rows] >= 0, labels, k)
+                votes[part] += own * (count * (column[rows] >= 0))[:, None]
+        for votes in found.values():
+            votes[part] /= ((codes[rows] >= 0) * times).sum(axis=1, keepdims=True)
         if on_part:
             on_part((start + len(rows)) / len(wanted))
-    return pd.DataFrame(found, features.index[wanted], y.columns)
+    return {k: pd.DataFrame(votes, features.index[wanted], y.columns) for k, votes in found.items()}
 
 
-def _votes(similar: np.ndarray, own: np.ndarray, others: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Votes of the ``k`` most similar rows whose group is not a row's own; shape (rows, targets)."""
-    allowed = np.where(own[:, None] == others[None, :], np.float32(-np.inf), similar)
+def _votes(allowed: np.ndarray, asked: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Votes of the ``k`` most similar rows, shape (rows, targets); -inf is the similarity of those not allowed."""
     k = min(k, allowed.shape[1])
     nearest = np.argpartition(-allowed, k - 1, axis=1)[:, :k]
     cosine = np.take_along_axis(allowed, nearest, axis=1)
-    if (own >= 0).any() and not np.isfinite(cosine[own >= 0]).any(axis=1).all():
+    if asked.any() and not np.isfinite(cosine[asked]).any(axis=1).all():
         raise UserError("k-nearest neighbours: all rows are of one compound or fold, so none is left as a neighbour")
     weights = np.where(np.isfinite(cosine), (1 + cosine) / 2, 0).astype(np.float32)
     return np.einsum("rk,rkt->rt", weights, labels[nearest]) / k

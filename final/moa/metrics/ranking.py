@@ -1,4 +1,4 @@
-"""Measures of ranking, as the field reports them: ROC-AUC, average precision, top-k hits and accuracy.
+"""Measures of ranking, as the field reports them: ROC-AUC, average precision, top-k hits, accuracy and F1.
 
 All are multi-label: a row may have any number of mechanisms, or none. *Micro* pools all (row, target) cells, and so
 weighs a target by its positives; *macro* is the mean over targets. A target without a positive or without a negative
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
 
+from moa.metrics.likeliest import calibration_error, macro_f1
 from moa.metrics.losses import align, check_labels, log_loss
 
 #: Numbers of most likely targets among which a hit is counted.
@@ -26,6 +27,8 @@ MEASURES = {
     "average_precision_macro": "AP, macro",
     **{f"top_{k}": f"top {k}" for k in TOP},
     "accuracy": "accuracy",
+    "f1_macro": "F1, macro",
+    "ece": "ECE",
 }
 
 
@@ -120,8 +123,8 @@ def measures(y_true: pd.DataFrame, y_pred: pd.DataFrame, probabilities: bool = T
     Returns:
         "rows", "labelled" (rows with a positive), "left_out" (targets that macro means leave out), and the keys of
         `MEASURES`: log loss (mean over targets); areas, micro and macro; "top_k", mean over the labelled rows;
-        "accuracy", over rows with exactly one positive, the share whose most likely target it is. NaN where a measure
-        is not defined.
+        "accuracy", over rows with exactly one positive, the share whose most likely target it is; "f1_macro" and "ece",
+        see `moa.metrics.likeliest`. NaN where a measure is not defined; without probabilities "log_loss" and "ece" are.
 
     Raises:
         UserError: rows or columns differ, or a label is not 0 or 1.
@@ -129,7 +132,8 @@ def measures(y_true: pd.DataFrame, y_pred: pd.DataFrame, probabilities: bool = T
     y_pred = align(y_pred, y_true.index, y_true.columns, "predictions")
     check_labels(y_true, "targets")
     by_target, (micro_auc, micro_precision) = column_areas(y_true, y_pred), micro_areas(y_true, y_pred)
-    positives = y_true.to_numpy(np.int64).sum(axis=1)
+    labels, scores = y_true.to_numpy().astype(bool), y_pred.to_numpy(np.float64)
+    positives = labels.sum(axis=1)
     hits = {k: top_hits(y_true, y_pred, k).to_numpy() for k in {1, *TOP}}
     return {
         "rows": len(y_true),
@@ -142,6 +146,8 @@ def measures(y_true: pd.DataFrame, y_pred: pd.DataFrame, probabilities: bool = T
         "average_precision_macro": float(by_target["average_precision"].mean()),
         **{f"top_{k}": _mean(hits[k][positives > 0]) for k in TOP},
         "accuracy": _mean(hits[1][positives == 1]),
+        "f1_macro": macro_f1(labels, scores),
+        "ece": calibration_error(labels, scores) if probabilities and positives.any() else float("nan"),
     }
 
 

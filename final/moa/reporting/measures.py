@@ -32,8 +32,10 @@ def measures(found: ReportScores) -> Section | None:
     names = [name for name in _HEADINGS if name != ("top_1" if single else "accuracy")]
     frame = pd.DataFrame(lines).T[names].rename(columns=_HEADINGS)
     frame.insert(0, "prediction", frame.index)
-    best = [_HEADINGS[name] for name in names] if found.comparable else []
-    blocks: list[Block] = [Table.of(frame, _FORMATS, highest=best, caption="Out-of-fold predictions of treated rows")]
+    best = [_HEADINGS[name] for name in names if name != "ece"] if found.comparable else []
+    lowest = [_HEADINGS["ece"]] if found.comparable else []
+    caption = "Out-of-fold predictions of treated rows"
+    blocks: list[Block] = [Table.of(frame, _FORMATS, lowest=lowest, highest=best, caption=caption)]
     parts = _parts(found, whole)
     if len(parts):
         table = parts[["part", "rows", "log_loss", *names]].rename(columns=_HEADINGS | {"log_loss": "log loss"})
@@ -45,7 +47,8 @@ def measures(found: ReportScores) -> Section | None:
         f"over targets; {left_out} of {whole.y.shape[1]} targets have no positive or no negative row and are left out "
         "of it. Top k is the share of rows with a mechanism for which one of the k most likely is right. Nearest "
         "neighbours (cosine) are taken from other folds than a row’s own, as the models’ training rows are. A "
-        "treatment is a compound at a dose: the mean of its wells’ probabilities.",
+        "treatment is a compound at a dose: the mean of its wells’ probabilities. F1 and ECE, the calibration error "
+        "over ten bins of equal count, are those of the likeliest mechanism.",
         blocks,
     )  # fmt: skip
 

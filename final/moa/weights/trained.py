@@ -32,7 +32,7 @@ from moa.weights.selection import Selection
 from moa.weights.stage_description import changed_columns, changed_stage
 from moa.weights.store import ModelStore
 from moa.weights.units import StoredUnit
-from moa.words import shown
+from moa.words import counted, shown
 
 
 def stages_of(model: Recipe, config: ModelConfig, schema: Assay, hold_out: HoldOut | None) -> tuple[Stage, ...]:
@@ -245,6 +245,11 @@ class Trained:
         facts = self.store.training_facts()
         return pd.DataFrame.from_dict(facts.identities, orient="index") if facts and facts.identities else None
 
+    def has_seed(self, stage: Stage, seed: int) -> bool:
+        """Whether all folds of a seed are finished; False where the stage has no such seed."""
+        own = [unit for unit in stage.units() if unit[0] == seed]
+        return bool(own) and all(self.store.has_unit(stage.name, *unit) for unit in own)
+
     def missing_units(self) -> int:
         """Number of units of the whole plan that are not finished."""
         return sum(len(stage.units()) - len(self.units(stage)) for stage in self.stages.values())
@@ -323,8 +328,19 @@ def open_trained(name: str | Recipe, weights: Path, runtime: Runtime | None = No
         if asked not in (precisions := traits(stage.learner).precisions):
             known = ", ".join(each for each in precisions if each != "auto")
             raise UserError(f"--precision {asked}: {stage.name} of {model.name} has {known}")
-    if whole and (missing := trained.missing_units()):
-        console.print(
-            f"[yellow]{model.name}: {missing} units of the plan are not trained; using those that are[/yellow]"
-        )
+    if whole and trained.missing_units():
+        console.print(f"[yellow]{model.name}: {_in_part(trained)}[/yellow]", highlight=False)
     return trained
+
+
+def _in_part(trained: Trained) -> str:
+    """What of a model's seeds and folds is trained, in words."""
+    seeds = trained.last.seeds
+    done = [seed for seed in seeds if all(trained.has_seed(stage, seed) for stage in trained.stages.values())]
+    begun = {seed for stage in trained.stages.values() for seed, _ in trained.units(stage)}
+    if done and begun <= set(done):
+        words = f"{len(done)} of its {counted(len(seeds), 'seed')} trained, with all folds"
+        return f"{words}; this predicts with them, and `moa train` without --seeds trains the others"
+    count = sum(len(stage.units()) for stage in trained.stages.values())
+    words = f"{count - trained.missing_units()} of {count} networks (one for each stage, seed and fold) are trained"
+    return f"{words}; this uses them, and `moa train` trains the others"

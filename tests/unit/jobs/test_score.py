@@ -8,8 +8,9 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from moa.errors import UserError
-from moa.jobs.score import score, write_scores
+from moa.jobs.score import score
 from moa.jobs.score_inputs import Case, Prediction
+from moa.jobs.score_tables import write_scores
 from moa.metrics.losses import log_loss
 from moa.metrics.neighbours import neighbour_votes
 from moa.metrics.ranking import measures
@@ -46,7 +47,8 @@ def lines(found):
 def test_a_table_has_the_model_and_what_it_is_compared_with(case):
     found, (model,) = score(case), case.predictions
     table = lines(found)
-    assert list(table["kind"]) == ["model", "prevalence", "neighbours", "shuffled labels"]
+    kinds = ["model", "prevalence", "training prevalence", *["neighbours"] * 2, "exchanged profiles", "shuffled labels"]
+    assert list(table["kind"]) == kinds
     assert table.loc["model", "log_loss"] == pytest.approx(log_loss(case.y, model.table))
     assert table.loc["model", "roc_auc_macro"] == pytest.approx(roc_auc_score(case.y, model.table, average="macro"))
     micro = average_precision_score(case.y, model.table, average="micro")
@@ -85,7 +87,8 @@ def test_each_kind_of_folds_has_its_neighbours_once(case):
     others = [Prediction("same folds", model.table, model.groups, FOLDS)]
     others.append(Prediction("rows", model.table, pd.DataFrame({0: np.arange(120) % 3}, case.y.index), "rows"))
     table = score(Case(case.y, case.prevalence, case.y, case.features, case.known, [model, *others])).table
-    assert list(table.loc[table["kind"] == "neighbours", "prediction"]) == [f"5-NN, {FOLDS}", "5-NN, rows"]
+    near = table.loc[table["kind"] == "neighbours", "prediction"]
+    assert list(near) == [f"1-NN, {FOLDS}", f"5-NN, {FOLDS}", "1-NN, rows", "5-NN, rows"]
 
 
 def test_wells_of_a_treatment_count_together(case, tmp_path):
@@ -93,7 +96,7 @@ def test_wells_of_a_treatment_count_together(case, tmp_path):
     found = score(case, "treatment")
     table, of = lines(found), case.known["treatment"]
     y, p = case.y.groupby(of).max(), model.table.groupby(of).mean()
-    assert found.unit == "treatments" and table.loc["model", "rows"] == 40
+    assert found.unit == "treatment" and table.loc["model", "rows"] == 40
     assert table.loc["model", "log_loss"] == pytest.approx(log_loss(y, p))
     right = y.to_numpy()[np.arange(40), p.to_numpy().argmax(axis=1)]
     assert table.loc["model", "accuracy"] == pytest.approx(right.mean())
@@ -167,17 +170,17 @@ def test_targets_and_seeds(case):
 
 def test_neighbours_have_the_folds_of_each_seed_where_seeds_do_not_share_them(case):
     folds = case.predictions[0].groups
-    near = score(case, "seed").table.query("kind == 'neighbours'").set_index("seed")
+    near = score(case, "seed", neighbours=5).table.query("kind == 'neighbours'").set_index("seed")
     assert list(near.index) == ["0", "1", "mean", "sd"] and set(near["prediction"]) == {f"5-NN, {FOLDS}"}
     for seed in (0, 1):
         alone = measures(case.y, neighbour_votes(case.features, case.y, folds[[seed]], 5), probabilities=False)
         assert near.loc[str(seed), "roc_auc_micro"] == alone["roc_auc_micro"]
     shared = replace(case, predictions=[replace(case.predictions[0], groups=folds[[0, 0]].set_axis([0, 1], axis=1))])
-    assert list(score(shared, "seed").table.query("kind == 'neighbours'")["seed"]) == [""]
+    assert set(score(shared, "seed").table.query("kind == 'neighbours'")["seed"]) == {""}
 
 
 def test_what_cannot_be_scored_by_is_refused(case):
-    with pytest.raises(UserError, match="--by week: .*one of: well, treatment, target, seed, compound, dose, plate"):
+    with pytest.raises(UserError, match="--by week: .*one of: well, treatment, compound, target, seed, dose, plate"):
         score(case, "week")
     with pytest.raises(UserError, match="give one of dose, plate"):
         score(case, "dose,plate")
@@ -195,8 +198,8 @@ def test_what_is_left_out_of_a_treatment_is_reported(case):
     y.iloc[7, 0] = 1
     found = score(Case(y, case.prevalence, y, case.features, known, case.predictions), "treatment")
     assert found.notes[:2] == [
-        "5 wells of no known treatment are left out",
-        "1 treatments have wells with different labels: a label of any well counts",
+        "left out: 5 wells of no known treatment",
+        "1 treatment has wells with different labels: a label of any well counts",
     ]
 
 

@@ -1,8 +1,9 @@
-"""Treatments as the rows to score, and to retrieve mechanisms with: the wells of a compound at a dose together."""
+"""Treatments or compounds as the rows to score, and to retrieve mechanisms with: their wells together."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,24 @@ import pandas as pd
 from moa.data.wells import COMPOUND, TREATMENT
 from moa.environment import cache_folder
 from moa.errors import UserError
-from moa.jobs.score_inputs import BySeed, Case, common_rows
+from moa.jobs.score_inputs import Case, Prediction, common_rows
 from moa.metrics.losses import align
+from moa.metrics.pooling import pool
 from moa.metrics.retrieval import LEVEL, retrieval
 from moa.progress import progress
+from moa.words import counted
 
 
-def by_treatment(case: Case) -> tuple[Case, Case]:
-    """The case with treatments as rows: the mean of their wells' probabilities, and the median of their features.
+def pooled_case(case: Case, unit: str = TREATMENT) -> tuple[Case, Case]:
+    """The case with treatments or compounds as rows.
 
-    A treatment has each mechanism that any of its wells has.
+    Calibrated probabilities of a treatment are from the mean of its wells' evidence, those that are not calibrated the
+    mean of its wells' probabilities; its features are the median of the wells'. A treatment has each mechanism that any
+    of its wells has.
+
+    Args:
+        case: of wells.
+        unit: "treatment" or "compound".
 
     Returns:
         that case, and what is left of the case of wells for the sake of nearest neighbours. They are sought among
@@ -29,25 +38,23 @@ def by_treatment(case: Case) -> tuple[Case, Case]:
     Raises:
         UserError: no treatment is known.
     """
-    if TREATMENT not in case.known or case.known[TREATMENT].isna().all():
-        raise UserError(
-            "--by treatment needs compounds: train_drug.csv, or a column treatment or compound in wells.csv"
-        )
-    of = case.known[TREATMENT].reindex(case.labels.index)  # controls have folds too, but are no treatments
+    if unit not in case.known or case.known[unit].isna().all():
+        raise UserError(f"--by {unit} needs compounds: train_drug.csv, or a column {unit} or compound in wells.csv")
+    of = case.known[unit].reindex(case.labels.index)  # controls have folds too, but are no treatments
     notes = list(case.notes)
     lost = int(of.reindex(case.y.index).isna().sum())
     if lost:
-        notes.append(f"{lost:,} wells of no known treatment are left out")
+        notes.append(f"left out: {counted(lost, 'well')} of no known {unit}")
     y = grouped(case.y, of).max()
     differ = int((grouped(case.y, of).min() != y).any(axis=1).sum())
     if differ:
-        notes.append(f"{differ:,} treatments have wells with different labels: a label of any well counts")
+        have = "has" if differ == 1 else "have"
+        notes.append(f"{counted(differ, unit)} {have} wells with different labels: a label of any well counts")
     predictions, apart = [], []
     for each in case.predictions:
         groups = _groups(each.groups, of)
         apart += [each] if groups is None else []
-        seeds = _seeds(each.seeds, of) if each.seeds else None
-        predictions.append(replace(each, table=grouped(each.table, of).mean(), groups=groups, seeds=seeds))
+        predictions.append(_pooled_prediction(each, of, groups))
     groups = _groups(case.groups, of)
     made = replace(
         case,
@@ -58,9 +65,24 @@ def by_treatment(case: Case) -> tuple[Case, Case]:
         predictions=predictions,
         notes=notes,
         groups=groups,
+        count=None if case.count is None else grouped(case.count, of).mean(),
     )
     return made, replace(
         case, predictions=apart, groups=None if groups is not None or case.predictions else case.groups
+    )
+
+
+def _pooled_prediction(each: Prediction, of: pd.Series, groups: pd.DataFrame | None) -> Prediction:
+    def together(table: pd.DataFrame) -> pd.DataFrame:
+        return grouped(table, of).mean() if each.one is None else pool(table, of, each.one)
+
+    raw, own = each.raw, each.seeds
+    return replace(
+        each,
+        table=together(each.table),
+        raw=None if raw is None else grouped(raw, of).mean(),
+        groups=groups,
+        seeds=None if own is None else lambda: {seed: together(table) for seed, table in own().items()},
     )
 
 
@@ -72,21 +94,17 @@ def _groups(groups: pd.DataFrame | None, of: pd.Series) -> pd.DataFrame | None:
     return by.first() if (by.nunique(dropna=False) == 1).all(axis=None) else None
 
 
-def _seeds(seeds: BySeed, of: pd.Series) -> BySeed:
-    return lambda: {seed: grouped(table, of).mean() for seed, table in seeds().items()}
-
-
-def grouped(table: pd.DataFrame, of: pd.Series) -> pd.api.typing.DataFrameGroupBy:
-    """The rows of a table by their treatment; rows of none are left out."""
+def grouped(table: pd.DataFrame | pd.Series, of: pd.Series) -> Any:
+    """The rows of a table by their treatment, as pandas groups them; rows of none are left out."""
     return table.groupby(of.reindex(table.index))
 
 
-def treatment_details(case: Case) -> pd.DataFrame:
-    """For each prediction and treatment, what is right and what is most likely.
+def pooled_details(case: Case, unit: str = TREATMENT) -> pd.DataFrame:
+    """For each prediction and treatment or compound, what is right and what is most likely.
 
     Returns:
-        columns "treatment", "prediction", "mechanisms", "most_likely", "probability" (of the most likely), "right" and
-        "wrong_above": the share of wrong mechanisms that are above the best right one.
+        columns "treatment" (or ``unit``), "prediction", "mechanisms", "most_likely", "probability" (of the most
+        likely), "right" and "wrong_above": the share of wrong mechanisms that are above the best right one.
     """
     names = np.asarray(case.y.columns, dtype=object)
     labels = case.y.to_numpy().astype(bool)
@@ -99,7 +117,7 @@ def treatment_details(case: Case) -> pd.DataFrame:
         tables.append(
             pd.DataFrame(
                 {
-                    "treatment": case.y.index,
+                    unit: case.y.index,
                     "prediction": each.name,
                     "mechanisms": ["|".join(names[row]) for row in labels],
                     "most_likely": names[first],
@@ -123,7 +141,7 @@ def retrieve(case: Case) -> pd.DataFrame:
     """
     if COMPOUND not in case.known:
         raise UserError("--retrieval needs the compound of each row: train_drug.csv, or a column compound in wells.csv")
-    case, _ = by_treatment(common_rows(case))
+    case, _ = pooled_case(common_rows(case))
     sources = {} if case.features is None else {"features": case.features.loc[case.y.index]}
     sources |= {each.name: each.table for each in case.predictions}
     tables = []

@@ -1,0 +1,102 @@
+"""Models beside the best simple method: differences with a paired bootstrap over compounds, and what they amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from moa.data.wells import COMPOUND
+from moa.jobs.score_baselines import MODEL, SIMPLE, Entry
+from moa.jobs.score_inputs import Case
+from moa.metrics.paired import COMPARED, Difference, Draws, difference
+
+#: The measures as sentences name them.
+_WORDS = {"top_1": "top 1", "average_precision_micro": "average precision", "log_loss": "log loss"}
+#: The measure that decides: it knows all mechanisms of a row, and any method has it.
+DECIDES = "average_precision_micro"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model beside the baseline that is best in each measure.
+
+    Attributes:
+        model: its name.
+        best: name of the best baseline by measure.
+        found: how much better the model is than that, by measure.
+        compounds: whether compounds were drawn, or rows, since the compounds are not known.
+    """
+
+    model: str
+    best: dict[str, str]
+    found: dict[str, Difference]
+    compounds: bool
+
+    @property
+    def better(self) -> bool:
+        """Whether the model is better than every simple method, by average precision."""
+        return self.found[DECIDES].better
+
+    @property
+    def sentence(self) -> str:
+        """One sentence: better than the best simple method, or not, and by how much."""
+        verdict = "better than" if self.better else "worse than" if self.found[DECIDES].worse else "not better than"
+        first = f"{self.model}: {verdict} {self.best[DECIDES]}"
+        parts = [self._part(name) + ("" if self.best[name] == self.best[DECIDES] else f" than {self.best[name]}")
+                 for name in (DECIDES, *(name for name in self.found if name != DECIDES))]  # fmt: skip
+        drawn = "compounds" if self.compounds else "rows"
+        return f"{first} ({'; '.join(parts)}; 95 % intervals over {drawn}; more is better)"
+
+    def _part(self, measure: str) -> str:
+        each = self.found[measure]
+        digits, scale = (1, 100) if measure == "top_1" else (3, 1)
+        value, low, high = (f"{scale * number:+.{digits}f}" for number in (each.value, each.low, each.high))
+        lower = " lower by" if measure == "log_loss" else ""
+        points = " points" if scale == 100 else ""
+        return f"{_WORDS[measure]}{lower} {value}{points} [{low}, {high}]"
+
+    def rows(self) -> list[dict[str, object]]:
+        """The differences as lines of a table: model, baseline, measure, difference, low and high."""
+        return [
+            {
+                "prediction": self.model, "baseline": self.best[name], "measure": name,
+                "difference": each.value, "low": each.low, "high": each.high,
+            }
+            for name, each in self.found.items()
+        ]  # fmt: skip
+
+
+def compare_with_baselines(case: Case, models: Sequence[Entry], others: Sequence[Entry]) -> list[Comparison]:
+    """Each model beside the best of the baselines; nothing where there are no models or no baselines.
+
+    Positive differences mean that the model is better, in log loss too.
+    """
+    chosen = [entry for entry in models if entry.kind == MODEL]
+    simple = [entry for entry in others if entry.kind in SIMPLE]
+    if not chosen or not simple or not case.y.to_numpy().any():
+        return []
+    compounds = case.known.get(COMPOUND)
+    if compounds is not None and compounds.reindex(case.y.index).isna().all():
+        compounds = None
+    draws = Draws(case.y, compounds)
+
+    def measured(entry: Entry) -> dict[str, np.ndarray]:
+        return draws.measured(entry.pairs[0][1].loc[case.y.index], entry.probabilities)
+
+    beside = {entry.name: measured(entry) for entry in simple}
+    found = []
+    for entry in chosen:
+        own = measured(entry)
+        best = {name: _best(beside, name, more) for name, more in COMPARED.items() if name in own}
+        differences = {name: difference(own[name], beside[other][name], COMPARED[name]) for name, other in best.items()}
+        found.append(Comparison(entry.name, best, differences, compounds is not None))
+    return found
+
+
+def _best(measured: dict[str, dict[str, np.ndarray]], measure: str, more: bool) -> str:
+    """The baseline that is best in a measure on the rows as they are."""
+    values = pd.Series({name: each[measure][0] for name, each in measured.items() if measure in each})
+    return str(values.idxmax() if more else values.idxmin())
