@@ -1,4 +1,4 @@
-"""Read several files as one: all their wells, with the features that all files have, by name or by gene."""
+"""Read the files and tables of an import, and make one set of profiles of several files, by name or by gene."""
 
 from __future__ import annotations
 
@@ -12,48 +12,113 @@ import pandas as pd
 
 from moa.data.feature_names import ENTREZ_ID, PROBE_ID, SYMBOL
 from moa.errors import UserError
+from moa.importing.annotated import AnnData, is_annotated, read_annotated
+from moa.importing.arrays import with_tables
+from moa.importing.describe import Read
 from moa.importing.design import FILE
 from moa.importing.formats import read_source
 from moa.importing.identities import align
+from moa.importing.mapping import Mapping
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
-from moa.importing.profiles import MISSING_NUMBER, Profiles
+from moa.importing.orientation import turned
+from moa.importing.profiles import MISSING_NUMBER, Profiles, WellTable
 from moa.importing.source import Source
+from moa.importing.text_tables import read_text_table
+from moa.importing.well_tables import to_profiles
 from moa.progress import Bar, progress
 from moa.words import counted
 
+#: What is imported: files, or AnnData objects in memory.
+Item = Path | AnnData
 #: Progress is shown from this number of bytes on; fewer are read within seconds.
 _LARGE = 4 << 20
 
 
-def read_files(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Profiles:
-    """Read files of any known formats as one set of profiles.
-
-    Returns:
-        all wells; metadata has a column ``FILE`` with the name of each well's file. Missing values are NaN.
+def read_all(files: Sequence[Item], options: ImportOptions, notes: Notes) -> Read:
+    """Read files of any known formats, plate maps and the table of mechanisms, without deciding what they mean.
 
     Raises:
-        UserError: a file cannot be read, or the files share no features.
+        UserError: a file cannot be read.
     """
-    if len({Path(path).resolve() for path in files}) < len(files):
-        raise UserError(f"{Path(files[0]).name}: a file is named twice; name each once")
-    parts: list[Profiles] = []
-    sources = [Source(path) for path in files]
-    size = sum(source.path.stat().st_size for source in sources)
+    paths = [Path(item) for item in files if not is_annotated(item)]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError(f"{paths[0].name}: a file is named twice; name each once")
+    names = _distinct(files)
+    sources = [item if is_annotated(item) else Source(Path(item)) for item in files]
+    size = sum(path.stat().st_size for path in paths)
+    found: list[tuple[str, Profiles | WellTable]] = []
     with progress("read files", len(files), quiet=size < _LARGE) as bar:
         while sources:
-            source = sources.pop(0)  # so that its bytes are freed once it is read
-            source.report = partial(_update, bar, len(parts), source.name)
-            source.report(0.0)
-            part = read_source(source, options, notes)
-            part.wells.insert(0, FILE, source.name)
-            parts.append(part)
+            source, name = sources.pop(0), names[len(found)]  # popped, so that its bytes are freed once it is read
+            found.append((name, _read_one(source, name, bar, len(found), options, notes)))
         bar.update(len(files))
-    return _with_missing_values(_combined(parts, notes), notes)
+    tables = [(Path(path).name, read_text_table(Path(path), notes)) for path in options.wells]
+    found, tables = with_tables(found, tables, notes)
+    mechanisms = None if options.moa is None else (Path(options.moa).name, read_text_table(Path(options.moa), notes))
+    return Read(found, tables, mechanisms)
+
+
+def _read_one(
+    item: Source | AnnData, name: str, bar: Bar, done: int, options: ImportOptions, notes: Notes
+) -> Profiles | WellTable:
+    if not isinstance(item, Source):
+        return turned(name, read_annotated(item, name, options, notes), options, notes)
+    item.name = name
+    item.report = partial(_update, bar, done, name)
+    item.report(0.0)
+    try:
+        return turned(name, read_source(item, options, notes), options, notes)
+    finally:
+        item.close()
 
 
 def _update(bar: Bar, done: int, name: str, share: float) -> None:
     bar.update(done + share, name)
+
+
+def _distinct(files: Sequence[Item]) -> list[str]:
+    """A name for each file: its own, with its folders where several files have the same."""
+    parts = [
+        (f"object {number}",) if is_annotated(item) else Path(item).resolve().parts
+        for number, item in enumerate(files, 1)
+    ]
+    names = [each[-1] for each in parts]
+    depth = 1
+    while len(set(names)) < len(names) and depth < max(map(len, parts)):
+        depth += 1
+        names = [
+            "/".join(each[-depth:]) if names.count(name) > 1 else name for each, name in zip(parts, names, strict=True)
+        ]
+    return names
+
+
+def profiles_of(read: Read, mapping: Mapping, options: ImportOptions, notes: Notes) -> Profiles:
+    """All files as one set of profiles, by the mapping.
+
+    Returns:
+        all wells, with the features that all files have; metadata has a column ``FILE`` with the name of each well's
+        file. Missing values are NaN.
+
+    Raises:
+        UserError: the files share no features, or a table does not fit the mapping.
+    """
+    parts = []
+    for name, content in read.files:
+        if isinstance(content, Profiles):
+            kept = [each for each in content.features.index if not _is_set_aside(each, mapping)]
+            part = content if len(kept) == len(content.features) else content.only(kept)
+        else:
+            part = to_profiles(content, mapping, options, notes)
+        part = replace(part, wells=part.wells.drop(columns=FILE, errors="ignore"))
+        part.wells.insert(0, FILE, name)
+        parts.append(part)
+    return _with_missing_values(_combined(parts, notes), notes)
+
+
+def _is_set_aside(feature: str, mapping: Mapping) -> bool:
+    column = mapping.columns.get(feature)
+    return column is not None and column.role == "bookkeeping"
 
 
 def _with_missing_values(profiles: Profiles, notes: Notes) -> Profiles:
@@ -101,7 +166,7 @@ def _renamed(part: Profiles, others: list[Profiles]) -> Profiles:
     """The part; if another file has wells of the same names, with the file's name before the names of its wells."""
     if not any(part.values.index.isin(other.values.index).any() for other in others if _file(other) != _file(part)):
         return part
-    stem = _file(part).split(".")[0]
+    stem = _file(part).rpartition(".")[0] or _file(part)
     names = [f"{stem}:{name}" for name in part.values.index]
     return replace(part, values=part.values.set_axis(names), wells=part.wells.set_axis(names))
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,7 @@ from moa.data.wells import format_well, well_name
 from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.compounds import compounds_of, decide_compounds
-from moa.importing.fields import choose_fields, find_field, plain_name
-from moa.importing.mapping import Column, Compounds, Controls, FieldRole, Mapping, References, Role
+from moa.importing.mapping import Compounds, Controls, FieldRole, Mapping, References
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
@@ -27,8 +25,6 @@ from moa.words import counted, listed
 
 #: The column that combining files adds: the file of a well.
 FILE = "Metadata_file"
-#: Names of L1000 wells: the plate and the place on it.
-_ID = re.compile(r"^(.+):([A-Za-z]{1,2}\d{2})$")
 #: What is known of a well in a column of its own.
 FIELDS: tuple[FieldRole, ...] = get_args(FieldRole)
 
@@ -78,31 +74,6 @@ class Plates:
     profiles: Profiles  # without missing values
     design: Design  # of the same wells
     z_scores: bool  # whether the values are z-scores of expression
-
-
-def with_places(profiles: Profiles, options: ImportOptions, notes: Notes) -> Profiles:
-    """The profiles with the plates and places that the wells' names hold, where no column holds them, as in GCT 1.2.
-
-    All names must be like "LJP005_A375_24H_X1_B19:A03".
-    """
-    wells = profiles.wells
-    matches = [match for name in wells.index if (match := _ID.match(str(name)))]
-    known = {"plate", "well"} & set(options.columns) or find_field(wells, "plate") or find_field(wells, "well")
-    if known or len(matches) < len(wells):
-        return profiles
-    notes.guessed(f"plates and places are those of the wells' names, such as {wells.index[0]}")
-    wells = wells.assign(Metadata_Plate=[match[1] for match in matches], Metadata_Well=[match[2] for match in matches])
-    return replace(profiles, wells=wells)
-
-
-def mapping_by_names(wells: pd.DataFrame, options: ImportOptions, notes: Notes) -> Mapping:
-    """A mapping with the columns of fields alone, found by their names."""
-    fields = choose_fields(wells, options.columns, notes)
-    columns = {column: Column(role=cast(Role, field)) for field, column in fields.items()}
-    for column in wells:
-        if column not in columns and plain_name(column) in ("batch", "batch_id", "batch_number"):
-            columns[column] = Column(role="batch")
-    return Mapping(columns=columns)
 
 
 def decide_wells(mapping: Mapping, profiles: Profiles, options: ImportOptions, notes: Notes) -> Mapping:
@@ -206,9 +177,9 @@ def _types(mapping: Mapping, facts: WellFacts, wells: pd.DataFrame, notes: Notes
 def _comparable(mapping: Mapping, wells: pd.DataFrame) -> pd.DataFrame:
     """The metadata with cell lines in one spelling and times as hours, so that "24" and "24 h" are one time."""
     changed = {}
-    if line := mapping.column("cell_line"):
+    if (line := mapping.column("cell_line")) in wells:
         changed[line] = unite(wells[line]).names
-    if time := mapping.column("time"):
+    if (time := mapping.column("time")) in wells:
         hours, words, _ = _quantity("time", wells, wells.index, mapping, Notes())
         times = hours.map(lambda value: f"{value:g} h", na_action="ignore").astype(object)
         changed[time] = times.where(words.isna(), words)
@@ -250,8 +221,7 @@ def _plates(wells: pd.DataFrame, mapping: Mapping, notes: Notes) -> pd.Series:
 def _places(wells: pd.DataFrame, mapping: Mapping) -> pd.Series:
     if well := mapping.column("well"):
         return wells[well].map(well_name, na_action="ignore")
-    names = {plain_name(column): column for column in reversed(list(wells.columns))}
-    row, column = names.get("row"), names.get("col", names.get("column"))
+    row, column = mapping.column("row"), mapping.column("column")
     if row and column and wells[[row, column]].notna().all(axis=None):
         return pd.Series([_place(*pair) for pair in wells[[row, column]].to_numpy()], index=wells.index, dtype=object)
     return pd.Series(np.nan, index=wells.index, dtype=object)

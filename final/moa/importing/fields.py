@@ -5,23 +5,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
 from moa.errors import UserError
+from moa.importing.headings import DOSE_UNITS, TIME_UNITS, Heading, heading, plain_name, split_words
 from moa.importing.notes import Notes
 from moa.importing.options import FIELD_OPTIONS
 from moa.words import listed
 
-#: The mark of metadata in CellProfiler and pycytominer: "Image_Metadata_Plate" and "Metadata_Plate" both mean "plate".
-_MARK = re.compile(r"^(?:(?:image|nuclei|cells|cytoplasm)_)?metadata_", re.IGNORECASE)
 MARKED = re.compile(r"^(?:[A-Za-z]+_)?Metadata_", re.IGNORECASE)
-
-
-def split_words(text: str) -> tuple[str, ...]:
-    """The words of a text, to write long lists of names."""
-    return tuple(text.split())
 
 
 #: Known names of each field, as ``plain_name`` writes them, the best first.
@@ -61,6 +55,45 @@ KNOWN: dict[str, tuple[str, ...]] = {
         """,
     }.items()
 }
+#: Words that headings of a field consist of, besides those that say nothing, such as "final" in "Final conc.".
+_STEMS = tuple(
+    (field, frozenset(stems.split()), frozenset(others.split()))
+    for field, stems, others in (
+        (
+            "dose",
+            "dose doses dosage conc concn concentration concentrations molarity micromolar nanomolar millimolar um nm",
+            "final nominal compound cpd cmpd drug treatment test pert cp value well assay working in the of target",
+        ),
+        (
+            "time",
+            "time timepoint hours hour hrs incubation duration",
+            "exposure treatment compound drug point post after of total final pert cp in the length",
+        ),
+        ("plate", "plate barcode plates", "no nr num number id name assay code label index the of"),
+        ("well", "well wells position", "id name no number nr pos location address assay plate of"),
+        (
+            "compound",
+            "compound compounds cpd cmpd drug molecule chemical agent perturbagen perturbation treatment substance nsc",
+            "name names id common generic product label test the code no number of",
+        ),
+        ("control", "control controltype", "type class kind is well sample"),
+        ("mechanism", "moa mechanism moas", "of action annotated known primary label name the compound drug"),
+        ("mechanism", "mode action", "of"),
+        ("cell_line", "line cellline", "cell cells name id the"),
+        ("batch", "batch run", "no id number name nr experimental experiment assay screen screening of"),
+    )
+)
+#: Words of headings of metadata that is no field.
+_METADATA_WORDS = frozenset(
+    split_words("""
+    dose doses dosage conc concn concentration concentrations molarity time timepoint hours hour date day week month
+    year timestamp plate plates barcode well wells row col column site sites field fields fov position replicate
+    replicates rep passage batch run experiment donor count counts cellcount ncells id ids identifier cid nsc cas
+    pubchem chembl uuid accession index number no nr code mw weight formula logp tpsa purity mass smiles inchi inchikey
+    compound compounds drug cpd treatment sample vendor lot url path file filename image object parent metadata moa
+    mechanism target targets control type channel exposure version ref reference organism species significant
+    """)
+)
 #: Words of metadata that are no field but are no feature either, where a table does not mark its metadata.
 ALSO_METADATA = frozenset(
     split_words("""
@@ -71,15 +104,45 @@ ALSO_METADATA = frozenset(
 )
 
 
-def plain_name(column: str) -> str:
-    """A column's name without the mark of metadata, in lower case, words joined by "_"."""
-    return re.sub(r"[^a-z0-9]+", "_", _MARK.sub("", str(column)).lower()).strip("_")
-
-
 def is_known(column: str) -> bool:
-    """Whether a column has a name that some field is known by."""
+    """Whether a column has a name that some field is known by, or consists of the words of one field."""
     name = plain_name(column)
-    return name in ALSO_METADATA or any(name in names for names in KNOWN.values())
+    return name in ALSO_METADATA or any(name in names for names in KNOWN.values()) or field_of(column) is not None
+
+
+def field_of(column: str) -> str | None:
+    """The field that a heading names by its words and unit, such as "dose" for "Final conc. (µM)"; None for none."""
+    found = heading(column)
+    return next((field for field, _ in fields_of(found)), None)
+
+
+def fields_of(found: Heading) -> Iterator[tuple[str, int]]:
+    """The fields that a heading can name, and how many words it has besides: the fewer, the better."""
+    words = set(found.words)
+    for field, stems, others in _STEMS:
+        in_dose, in_time = found.unit in DOSE_UNITS, found.unit in TIME_UNITS
+        if found.unit and (in_dose != (field == "dose") or in_time != (field == "time")):
+            continue
+        named = words & stems or (in_dose and found.unit != "%")  # "Compound (µM)" is a dose
+        if words and named and not words - stems - others:
+            yield field, len(words - stems)
+
+
+#: Words of headings of columns that name compounds in another way.
+_IDENTIFIERS = frozenset(
+    split_words("brd broad inchikey inchi smiles cid nsc cas chembl pubchem jcp2022 iupac pert mfc")
+)
+
+
+def is_identifier(column: str) -> bool:
+    """Whether a heading says that a column names compounds by an id or a structure."""
+    words = set(heading(column).words)
+    return plain_name(column) in KNOWN["identifier"] or bool(words & _IDENTIFIERS and not words & {"url", "batch"})
+
+
+def tells_metadata(column: str) -> bool:
+    """Whether a heading has a word that no feature's name has, such as "id", "count" or "date"."""
+    return bool(_METADATA_WORDS.intersection(heading(column).words))
 
 
 def find_field(table: pd.DataFrame, field: str, notes: Notes | None = None) -> str | None:

@@ -29,11 +29,14 @@ from moa.data.wells import DOSE, TREATMENT, treatments
 from moa.data.written_files import RECORD, written_files
 from moa.errors import UserError
 from moa.files import exchanging_folder, sha256, write_json
+from moa.importing.annotated import is_annotated
 from moa.importing.choose_conditions import Conditions, as_level, batches
+from moa.importing.combine import Item
 from moa.importing.design import Design, Plates
 from moa.importing.fields import MARKED
+from moa.importing.levels import Z_RANGE
+from moa.importing.mapping import MAPPING, Mapping
 from moa.importing.mechanisms import Labels
-from moa.importing.normalise import Z_RANGE
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
@@ -44,7 +47,7 @@ SUMMARY = "import.txt"
 #: Of the record; increase it when keys change their meaning.
 _FORMAT = 2
 _FILES = frozenset(
-    (ASSAY, FEATURES_FILE, WELLS, RECORD, SUMMARY, TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_DRUG)
+    (ASSAY, FEATURES_FILE, WELLS, MAPPING, RECORD, SUMMARY, TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_DRUG)
 )
 _AT_ONCE = 4096
 
@@ -77,10 +80,11 @@ def check_target(folder: Path) -> None:
 
 def write_folder(
     folder: Path,
-    files: Sequence[Path],
+    files: Sequence[Item],
     plates: Plates,
     conditions: Conditions,
     labels: Labels,
+    mapping: Mapping,
     options: ImportOptions,
     notes: Notes,
 ) -> Imported:
@@ -109,6 +113,7 @@ def write_folder(
         save_assay(temporary, assay)
         _features_table(profiles).to_csv(temporary / FEATURES_FILE, index=False)
         wells[train | test].to_csv(temporary / WELLS)
+        (temporary / MAPPING).write_text(mapping.text(), encoding="utf-8")
         front = conditions.table.copy()
         if assay.control:
             front.insert(0, CP_TYPE, design.table[CP_TYPE])
@@ -202,15 +207,21 @@ def _counts(
 
 
 def _record(
-    files: Sequence[Path], profiles: Profiles, options: ImportOptions, counts: list[tuple[str, str]], notes: Notes
+    files: Sequence[Item], profiles: Profiles, options: ImportOptions, counts: list[tuple[str, str]], notes: Notes
 ) -> dict[str, Any]:
     tables = [*options.wells, *([options.moa] if options.moa else [])]
     return {
         "format": _FORMAT,
         "moa": __version__,
-        "files": [{"name": Path(path).name, "sha256": sha256(Path(path))} for path in (*files, *tables)],
+        "files": [_file(item) for item in (*files, *tables)],
         "kind": profiles.kind,
         "options": options.plain,
         "counts": dict(counts),
         "notes": notes.plain,
     }
+
+
+def _file(item: Item) -> dict[str, str]:
+    if is_annotated(item):
+        return {"name": "an AnnData object"}
+    return {"name": Path(item).name, "sha256": sha256(Path(item))}

@@ -19,6 +19,7 @@ from moa.importing.fields import find_column
 from moa.importing.folder import wells_table
 from moa.importing.identities import Matched, align
 from moa.importing.import_plates import read_plates
+from moa.importing.mapping import Mapping
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.words import counted, listed
@@ -47,6 +48,7 @@ def read_for_model(
     identities: pd.DataFrame | None,
     options: ImportOptions | None = None,
     fill_absent: float | None = None,
+    mapping: Mapping | None = None,
 ) -> ModelRows:
     """Read plates as rows of a model's assay.
 
@@ -58,12 +60,14 @@ def read_for_model(
         options: how the files are read; None: the defaults. Expression is made into z-scores and raw profiles are
             standardised, as on import.
         fill_absent: the value of features that the files lack, which is noted; None: such files are refused.
+        mapping: of the plates that the model was trained on, which these are read like; None: there is none.
 
     Raises:
         UserError: a file is damaged, or lacks features or conditions that the model takes; the message says what to do.
     """
     options, notes = options or ImportOptions(), Notes()
-    plates = read_plates(files, options, notes)
+    read = read_plates(files, options, notes, mapping, frozenset(assay.values))
+    plates, options = read.plates, read.options
     wanted = pd.DataFrame(index=pd.Index(assay.values, dtype=object))
     if identities is not None:
         wanted = identities.reindex(columns=list(IDENTITY)).reindex(assay.values).fillna("")

@@ -6,6 +6,14 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from moa.importing.units import DOSES, TIMES
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """The words of a text, to write long lists of names."""
+    return tuple(text.split())
+
+
 #: The mark of metadata in CellProfiler and pycytominer: "Image_Metadata_Plate" and "Metadata_Plate" both mean "plate".
 MARK = re.compile(r"^(?:(?:image|nuclei|cells|cytoplasm)_)?metadata_", re.IGNORECASE)
 #: Headings of ISA-Tab, such as "Characteristics [Cell Line]".
@@ -15,19 +23,16 @@ _ISA = re.compile(
 )
 _BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z]{2,}(?![a-z]))")
-#: Units that headings state, by the forms in which they are written, as ``plain_unit`` writes them.
-DOSE_UNITS = frozenset(
-    "m mol/l molar mm mmol/l millimolar um umol/l micromolar nm nmol/l nanomolar pm pmol/l picomolar mg/ml g/l ug/ml "
-    "mg/l ng/ml ug/l % percent".split()
-)
-TIME_UNITS = frozenset("d day days h hr hrs hour hours min mins minute minutes s sec secs second seconds".split())
+DOSE_UNITS, TIME_UNITS = frozenset(DOSES), frozenset(TIMES) - {"m"}
 _UNITS = DOSE_UNITS | TIME_UNITS
 #: Headings that are a unit and name what they measure; of shorter ones, such as "h" and "m", nobody can say.
-_ALONE = frozenset("um nm micromolar nanomolar millimolar picomolar hours hrs".split())
+_ALONE = frozenset(split_words("um nm micromolar nanomolar millimolar picomolar hours hrs"))
 #: Words without which a unit at the end of a heading, not in brackets, is no unit: "col_s" is no time.
 _MEASURED = frozenset(
-    "dose doses dosage conc concn concentration concentrations molarity time timepoint duration incubation exposure "
-    "treatment point".split()
+    split_words("""
+    dose doses dosage conc concn concentration concentrations molarity time timepoint duration incubation exposure
+    treatment point
+    """)
 )
 #: pycytominer's name of a column whose values are in µM, whatever it says.
 _NO_UNIT = frozenset({"mmoles_per_liter", "mg_per_ml"})
@@ -83,7 +88,9 @@ def _unit_at_the_end(text: str) -> tuple[str, str]:
     """The heading without the unit that ends it, and the unit; a heading that is a unit keeps its word."""
     if (alone := plain_unit(text)) in _ALONE:
         return text, alone
-    ends = [match.start() for match in re.finditer(r"[\s_,:;/.-]+", text)] + [match.start() for match in _CAMEL.finditer(text)]
+    ends = [match.start() for match in re.finditer(r"[\s_,:;/.-]+", text)] + [
+        match.start() for match in _CAMEL.finditer(text)
+    ]
     for place in sorted(ends):
         rest, last = text[:place], re.sub(r"^[\s_,:;/.-]+", "", text[place:])
         found = plain_unit(re.sub(r"^in[\s_]+", "", re.sub(r"[\s_]per[\s_]", "/", last), flags=re.IGNORECASE))

@@ -3,42 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from moa.importing.choose_conditions import choose_conditions
-from moa.importing.combine import read_files
-from moa.importing.design import Plates, design, with_places
+from moa.importing.combine import Item, profiles_of, read_all
+from moa.importing.describe import describe
+from moa.importing.design import Plates, decide_wells, design
+from moa.importing.fit_mapping import fitted
 from moa.importing.folder import Imported, check_target, write_folder
-from moa.importing.join import join_wells
-from moa.importing.mechanisms import label_wells
+from moa.importing.join import decide_join, join_wells
+from moa.importing.levels import decide_levels
+from moa.importing.mapping import Mapping, read_mapping
+from moa.importing.mechanisms import decide_mechanisms, label_wells
 from moa.importing.merge_replicates import merge_replicates
 from moa.importing.missing import drop_constant, drop_missing, fill_missing
 from moa.importing.normalise import normalise, select_features
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
+from moa.importing.row_names import with_places
+from moa.importing.sites import with_one_row_each
 
 
-def read_plates(files: Sequence[Path], options: ImportOptions, notes: Notes) -> Plates:
+@dataclass(frozen=True)
+class ReadPlates:
+    """Plates that were read and made comparable, and how."""
+
+    plates: Plates
+    mapping: Mapping
+    options: ImportOptions  # with the settings of the mapping
+    mechanisms: pd.DataFrame | None  # the table of mechanisms, all text
+
+
+def read_plates(
+    files: Sequence[Item],
+    options: ImportOptions,
+    notes: Notes,
+    given: Mapping | None = None,
+    wanted: frozenset[str] | None = None,
+) -> ReadPlates:
     """Read plates of one assay, in files of any known format, with what was done to their wells, and normalise them.
 
     What was guessed, dropped and set aside is added to ``notes``.
 
+    Args:
+        files: of any known format, or AnnData objects.
+        options: how they are read.
+        notes: of the import.
+        given: a mapping of other plates; None: that of ``options``, or none.
+        wanted: features of a model that takes the plates; None: they are for training, and all features and tables of
+            a mapping must be there.
+
     Raises:
-        UserError: a file or table is damaged, or the options do not fit it; one line with place and fix.
+        UserError: a file or table is damaged, or the options or the mapping do not fit it; one line with place and fix.
     """
-    profiles = with_places(read_files(files, options, notes), options, notes)
-    for table in options.wells:
-        profiles = replace(profiles, wells=join_wells(profiles.wells, table, options, notes))
-    profiles, wells = design(profiles, options, notes)
+    if options.mapping is not None:
+        given = read_mapping(Path(options.mapping))
+    options = options.reading(given)
+    patterns = tuple(family.pattern for family in given.features) if given else options.features
+    read = read_all(files, options.model_copy(update={"features": (*patterns, *(wanted or ()))}), notes)
+    if given is None:
+        mapping = describe(read, options, notes, wanted or frozenset())
+    else:
+        mapping = fitted(given, read, options, notes, wanted)
+    profiles = profiles_of(read, mapping, options, notes)
+    profiles, mapping = with_places(profiles, mapping, notes)
+    for number, (name, table) in enumerate(read.tables):
+        if number < len(mapping.joins):
+            join = mapping.joins[number].model_copy(update={"table": name})
+        else:
+            join = decide_join(mapping, profiles.wells, table, name, notes)
+            mapping = mapping.with_(joins=(*mapping.joins, join))
+        profiles = replace(profiles, wells=join_wells(profiles.wells, table, join, mapping, notes))
+    profiles = with_one_row_each(profiles, mapping, options, notes)
+    mapping = decide_wells(mapping, profiles, options, notes)
+    profiles, wells = design(profiles, mapping, notes)
     profiles, wells = drop_missing(profiles, wells, options.most_missing, notes)
-    profiles, z_scores = normalise(profiles, wells, options, notes)
+    mapping, level = decide_levels(mapping, profiles, wells, options, notes)
+    profiles, z_scores = normalise(profiles, wells, level, options, notes)
     profiles = fill_missing(profiles, wells.table["plate"], notes)
-    return Plates(profiles, wells, z_scores)
+    table = None if read.mechanisms is None else read.mechanisms[1]
+    return ReadPlates(Plates(profiles, wells, z_scores), mapping, options, table)
 
 
-def import_plates(files: Sequence[Path], out: Path, options: ImportOptions | None = None) -> Imported:
-    """Import plates of one assay, in files of any known format, into a data folder.
+def decide(files: Sequence[Item], options: ImportOptions, notes: Notes) -> tuple[ReadPlates, Mapping]:
+    """Read plates, and the whole mapping: what an import decides before it writes anything."""
+    read = read_plates(files, options, notes)
+    plates = read.plates
+    mapping = decide_mechanisms(
+        read.mapping, plates.profiles.wells, plates.design, read.mechanisms, read.options, notes
+    )
+    return read, mapping
+
+
+def import_plates(files: Sequence[Item], out: Path, options: ImportOptions | None = None) -> Imported:
+    """Import plates of one assay, in files of any known format or AnnData objects, into a data folder.
 
     The folder ``out`` must not exist, be empty, or hold an earlier import, which is replaced.
 
@@ -47,7 +108,8 @@ def import_plates(files: Sequence[Path], out: Path, options: ImportOptions | Non
     """
     options, notes = options or ImportOptions(), Notes()
     check_target(Path(out))
-    plates = read_plates(files, options, notes)
+    read, mapping = decide(files, options, notes)
+    plates, options = read.plates, read.options
     profiles, wells = drop_constant(plates.profiles, notes), plates.design
     if options.select_features:
         profiles = select_features(profiles, notes)
@@ -56,7 +118,7 @@ def import_plates(files: Sequence[Path], out: Path, options: ImportOptions | Non
     conditions = choose_conditions(profiles, wells, options, notes)
     keep = conditions.complete
     profiles, wells = profiles.take(keep), wells.take(keep)
-    labels = label_wells(profiles.wells, wells, options, notes)
+    labels = label_wells(profiles.wells, wells, mapping, read.mechanisms, options, notes)
     conditions = replace(conditions, table=conditions.table[keep], complete=keep[keep])
     plates = Plates(profiles, wells, plates.z_scores)
-    return write_folder(Path(out), files, plates, conditions, labels, options, notes)
+    return write_folder(Path(out), files, plates, conditions, labels, mapping, options, notes)

@@ -21,7 +21,9 @@ MAPPING = "mapping.yaml"
 #: Of the file; increase it when keys change their meaning.
 FORMAT = 1
 _MOST_BYTES = 1 << 24
-_HEAD = "# What `moa data import` decided. Change it, and apply it with: moa data import FILES --mapping FILE --out DIR\n"
+_HEAD = (
+    "# What `moa data import` decided. Change it, and apply it with: moa data import FILES --mapping FILE --out DIR\n"
+)
 
 #: What is known of a well, each in one column at most.
 FieldRole = Literal[
@@ -163,7 +165,16 @@ class Mapping(Part):
         plain = self.model_dump(mode="json", exclude_defaults=True) | {"format": FORMAT}
         order = [name for name in type(self).model_fields if name in plain]
         values = {name: plain[name] for name in order}
-        return _HEAD + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+        return _HEAD + yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what holds texts alone, such as a column's role and reason, in one line."""
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        """The node of a dict."""
+        plain = 0 < len(mapping) <= 3 and all(isinstance(value, str) for value in mapping.values())
+        return super().represent_mapping(tag, mapping, "role" in mapping and plain)
 
 
 def read_mapping(path: Path) -> Mapping:

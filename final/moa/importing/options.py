@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from moa.importing.mapping import Mapping
 from moa.options import Flag, Options
 
 #: Headings of groups of options in the help.
@@ -20,6 +21,8 @@ FIELD_OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in ("plate", "well", "compound", "dose", "time", "cell_line", "mechanism", "control")
 }
+#: Options that name files and columns; what they say is elsewhere in a mapping.
+_NAMING = {*FIELD_OPTIONS, "wells", "moa", "mapping", "features", "metadata", "name"}
 
 
 def _split(value: Any) -> Any:
@@ -35,6 +38,9 @@ class ImportOptions(Options):
     moa: Annotated[Path | None, Flag(panel=LABELS)] = Field(
         None, description="Table of mechanisms, by compound or by compound and dose."
     )
+    mapping: Path | None = Field(
+        None, description="The mapping.yaml of an earlier import: read these files in the same way."
+    )
     plate: Column = Field(None, description="Column of plates.")
     well: Column = Field(None, description="Column of places on the plate.")
     compound: Column = Field(None, description="Column of compounds.")
@@ -45,12 +51,19 @@ class ImportOptions(Options):
         None,
         description="How vehicle controls are recognised: COLUMN=VALUE, COLUMN=VALUE,VALUE, or the name of a compound.",
     )
-    gene_id: Column = Field(None, description="Column of Entrez ids (a row field).")
-    gene_symbol: Column = Field(None, description="Column of gene symbols (a row field).")
-    metadata: Annotated[tuple[str, ...], Flag(panel=FIELDS, metavar="COLUMN")] = Field(
-        (), description="A column that is not a feature; can be repeated."
+    features: Annotated[tuple[str, ...], Flag(panel=FIELDS, metavar="PATTERN")] = Field(
+        (),
+        description="Columns that are features, such as 'emb_*'; no others are then; can be repeated.  [default: those "
+        "that share a naming pattern]",
     )
-    plate_pattern: Annotated[str | None, Flag(panel=FIELDS)] = Field(
+    metadata: Annotated[tuple[str, ...], Flag(panel=FIELDS, metavar="PATTERN")] = Field(
+        (), description="Columns that are no features, such as 'QC_*'; can be repeated."
+    )
+    gene_id: Annotated[str | None, Flag(hidden=True)] = Field(None, description="Column of Entrez ids (a row field).")
+    gene_symbol: Annotated[str | None, Flag(hidden=True)] = Field(
+        None, description="Column of gene symbols (a row field)."
+    )
+    plate_pattern: Annotated[str | None, Flag(hidden=True)] = Field(
         None,
         description="Regular expression whose named groups become columns, such as `(?P<week>Week[0-9]+)_`.",
     )
@@ -64,16 +77,19 @@ class ImportOptions(Options):
         description="What values are compared with: vehicle wells, the whole plate, or auto: vehicle wells where a "
         "plate has at least six.",
     )
-    clip: Annotated[float | None, AfterValidator(lambda clip: clip or None), Flag(panel=VALUES)] = Field(
+    clip: Annotated[float | None, AfterValidator(lambda clip: clip or None), Flag(hidden=True)] = Field(
         10.0, ge=0, description="Clip the z-scores that are made here to ± this value; 0: no clipping."
     )
-    genes: Annotated[Literal["landmark", "all"], Flag(panel=VALUES)] = Field(
+    genes: Annotated[Literal["landmark", "all"], Flag(hidden=True)] = Field(
         "landmark", description="Of L1000 files with inferred genes: landmark, or all."
     )
     layer: Annotated[str | None, Flag(panel=VALUES)] = Field(
         None, description="Layer of an .h5ad file to read instead of X."
     )
-    most_missing: Annotated[float, Flag(panel=VALUES)] = Field(
+    sites: Annotated[Literal["refuse", "average"], Flag(panel=VALUES)] = Field(
+        "refuse", description="Several rows of a well, such as its sites: refuse, or average."
+    )
+    most_missing: Annotated[float, Flag(hidden=True)] = Field(
         0.05, ge=0, le=1, description="Drop wells and features with a larger share of missing values."
     )
     select_features: Annotated[bool, Flag("--select-features", panel=VALUES)] = Field(
@@ -85,8 +101,11 @@ class ImportOptions(Options):
     mechanism: Annotated[str | None, Flag(panel=LABELS, metavar="COLUMN")] = Field(
         None, description="Column of mechanisms, in the files or in --moa."
     )
-    moa_separator: Annotated[str, Flag(panel=LABELS)] = Field(
-        "|", description="What stands between several mechanisms of a compound."
+    moa_separator: Annotated[str | None, Flag(panel=LABELS)] = Field(
+        None,
+        min_length=1,
+        description="What stands between several mechanisms.  [default: | and ;, and commas where both sides are "
+        "mechanisms]",
     )
     least_compounds: Annotated[int, Flag(panel=LABELS)] = Field(
         2, ge=1, description="Keep targets that at least this many compounds have."
@@ -99,7 +118,7 @@ class ImportOptions(Options):
         description="Conditions that models take: dose, time or columns, with commas; none.  "
         "[default: dose and time where they vary]",
     )
-    group: Annotated[str | None, Flag(panel=MODEL)] = Field(
+    group: Annotated[str | None, Flag(hidden=True)] = Field(
         None, description="Name of the features' group, where the file names none."
     )
     name: Annotated[str | None, Flag(panel=MODEL)] = Field(
@@ -120,8 +139,25 @@ class ImportOptions(Options):
         return tuple(value.strip() for value in values if value.strip())
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The options that name neither files nor columns, as plain values."""
+        return self.model_dump(mode="json", exclude=_NAMING)
+
+    def reading(self, mapping: Mapping | None) -> ImportOptions:
+        """The options with the settings of a mapping where these options have their defaults.
+
+        Raises:
+            UserError: the mapping has a setting that does not exist.
+        """
+        if mapping is None:
+            return self
+        given = self.model_dump(exclude_defaults=True)
+        return type(self)(**{**mapping.settings, **given})
+
+    @property
     def plain(self) -> dict[str, Any]:
         """The options as JSON; of tables, the file's name."""
         values = self.model_dump(mode="json", exclude=set(FIELD_OPTIONS))
         values |= {"columns": self.columns, "control_values": list(self.control_values)}
-        return values | {"wells": [path.name for path in self.wells], "moa": self.moa and self.moa.name}
+        files = {"moa": self.moa and self.moa.name, "mapping": self.mapping and self.mapping.name}
+        return values | {"wells": [path.name for path in self.wells], **files}

@@ -26,12 +26,14 @@ class Profiles:
         features: one row per feature, all text: what the file says about it, and the columns entrez_id, symbol,
             probe_id, cell_line and group, which may be empty.
         kind: "expression" (genes), or "profiles" of any other features.
+        layers: other values of the same wells that the file holds, by the names that ``--layer`` takes.
     """
 
     values: pd.DataFrame
     wells: pd.DataFrame
     features: pd.DataFrame
     kind: str
+    layers: tuple[str, ...] = ()
 
     def take(self, keep: np.ndarray) -> Profiles:
         """Only the wells where ``keep`` is true."""
@@ -40,6 +42,26 @@ class Profiles:
     def only(self, features: list[str]) -> Profiles:
         """Only these features, in this order."""
         return replace(self, values=self.values[features], features=self.features.loc[features])
+
+
+@dataclass(frozen=True)
+class Unnamed(Profiles):
+    """Profiles of an array: nothing is known of their wells but their order."""
+
+
+@dataclass(frozen=True)
+class WellTable:
+    """A table with one row per well, as a file holds it: which columns are features is not decided yet.
+
+    Attributes:
+        name: of the file.
+        table: columns that can be features by their names as numbers where all cells are; the others as in the file.
+        line: of the first row; None where a format has no lines.
+    """
+
+    name: str
+    table: pd.DataFrame
+    line: int | None
 
 
 def as_text(values: pd.Series) -> pd.Series:

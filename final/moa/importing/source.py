@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ _REFUSED = {
     b"FEA1": "a feather file; save it as parquet",
     b"RDX": "an R workspace; write a csv file with R",
     b"X\n\x00\x00\x00": "an R object (RDS); write a csv file with R",
+    b"SQLite format 3": "an SQLite database (CellProfiler's?); aggregate it to a table with one row per well",
     b"%PDF": "a PDF document; give the table itself",
     **dict.fromkeys((b"<!DOCTYPE", b"<html"), "a web page; the download probably failed: fetch the file itself"),
     b"version https://git-lfs": "a Git LFS pointer and not the file itself; fetch it with `git lfs pull`",
@@ -82,6 +84,13 @@ class Source:
             raise UserError(f"{self.path}: cannot be read ({error.strerror})") from None
         if not self.head.strip():
             raise UserError(f"{self.name}: the file is empty; copy or download it again")
+        if self.head.startswith(b"PK\x03\x04") and b".npy" in self.head[:200]:
+            raise UserError(
+                f"{self.name}: arrays of NumPy in one file (.npz); save that of the wells as .npy, beside a table of "
+                "its rows"
+            )
+        if re.match(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*["}]|\[\s*[\[{"\]])', self.head):
+            raise UserError(f"{self.name}: JSON; save it as a table: csv or parquet, with one row per well")
         for first, what in _REFUSED.items():
             if self.head[: len(first)].lower() == first.lower():
                 raise UserError(f"{self.name}: {what}")

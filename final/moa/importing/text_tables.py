@@ -11,20 +11,28 @@ import pandas as pd
 
 from moa.data.csv_files import SEPARATORS, uneven_rows
 from moa.data.input_tables import PARQUET
+from moa.data.wells import well_name
 from moa.errors import UserError
+from moa.importing.columns import counts_rows, names_rows
+from moa.importing.fields import is_known
+from moa.importing.notes import Notes
+from moa.importing.orientation import is_grid
 from moa.importing.profiles import MISSING_FORMS, text_table
 from moa.importing.source import Source
 from moa.words import counted, listed
 
 #: Missing cells; in columns of numbers -666 is read as a number, and counts as missing later.
 _MISSING = [form for form in MISSING_FORMS if not form.startswith("-666")]
+#: Characters of a line that are looked at to tell a header from a comment.
+_LONGEST = 1 << 20
 
 
-def read_text_table(path: Path) -> pd.DataFrame:
+def read_text_table(path: Path, notes: Notes | None = None) -> pd.DataFrame:
     """A plate map or a table of mechanisms: every column as text, NaN where missing.
 
     The separator is found in the header. Lines above the header that start with "!" or "#" are left out, as in the Drug
-    Repurposing Hub's files, which are latin-1.
+    Repurposing Hub's files, which are latin-1. A plate map that is a grid becomes one row per well. A first column
+    without a heading is "row_name", or is left out where it counts the rows.
 
     Returns:
         indexed by the line of each row in the file.
@@ -34,10 +42,38 @@ def read_text_table(path: Path) -> pd.DataFrame:
     """
     source = Source(path)
     if source.head.startswith(PARQUET):
-        return text_table(source.frame())
-    table, first_line = parse_text(source, lambda columns: columns)
-    table.index = range(first_line, first_line + len(table))
-    return text_table(table)
+        table = source.frame()
+    else:
+        table, first_line = parse_text(source, lambda columns: columns)
+        table.index = range(first_line, first_line + len(table))
+    table = text_table(table)
+    if is_grid(table):
+        return _of_grid(source.name, table, notes)
+    first = table.columns[0]
+    if not names_rows(list(table), first):
+        return table
+    if counts_rows(table[first]):
+        return table.drop(columns=first)
+    return table.rename(columns={first: "row_name"})
+
+
+def _of_grid(name: str, table: pd.DataFrame, notes: Notes | None) -> pd.DataFrame:
+    """One row per well of a plate map as a grid; its corner cell says what it holds.
+
+    Raises:
+        UserError: the corner cell is empty, and the cells hold numbers.
+    """
+    rows, *columns = table.columns
+    cells = table.set_index(rows)[columns].stack().rename("value").reset_index()
+    what = rows
+    if not rows:
+        if pd.to_numeric(cells["value"], errors="coerce").notna().all():
+            raise UserError(f"{name}: a grid of numbers; write what they are, such as dose, in its first cell")
+        what = "compound"
+    if notes is not None:
+        notes.guessed(f"{name}: a plate map as a grid, of the field '{what}' (its first cell says which)")
+    wells = [well_name(f"{row}{column}") for row, column in cells.iloc[:, :2].itertuples(index=False)]
+    return pd.DataFrame({"well": wells, what: cells["value"].to_numpy()}, dtype=object)
 
 
 def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]]) -> tuple[pd.DataFrame, int]:
@@ -53,8 +89,11 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
     line, start = 1, 0
     # Besides comments, spreadsheet programs may write the separator in a line of its own.
     while text.startswith(("!", "#", "\n", "sep="), start) and (end := text.find("\n", start)) >= 0:
+        if _is_marked_header(text, start, end):
+            start += 1
+            break
         line, start = line + 1, end + 1
-    text = text[start:]
+    text = text[start:].lstrip(" ") if start and text[start - 1] == "#" else text[start:]
     head = text.partition("\n")[0]
     if not head.strip() or head.startswith(("!", "#", "sep=")):
         raise UserError(f"{name}: only comment lines; expected a header and rows")
@@ -82,6 +121,23 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
     if not len(table):
         raise UserError(f"{name}: holds a header and no rows")
     return table, line + 1
+
+
+def _is_marked_header(text: str, start: int, end: int) -> bool:
+    """Whether the line from ``start`` to ``end`` is a header with "#" before it, and no comment.
+
+    It has as many cells as the next line, and names fields where the next line names none, or holds values.
+    """
+    below = text[end + 1 : end + 1 + _LONGEST].partition("\n")[0]
+    if text[start] != "#" or not below or below.startswith(("!", "#", "sep=")):
+        return False
+    line = text[start + 1 : end]
+    for separator in SEPARATORS:
+        names, values = ([cell.strip() for cell in _split(each, separator)] for each in (line, below))
+        if len(names) == len(values) > 1 and all(names) and len(set(names)) == len(names):
+            known = sum(map(is_known, names)), sum(map(is_known, values))
+            return known[0] > known[1] or not all(values) or any(map(_is_number, values))
+    return False
 
 
 def _header(head: str, place: str) -> tuple[str, list[str]]:

@@ -5,11 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from moa.importing.design import FILE
-from moa.importing.formats import read_source
+from moa.importing.combine import profiles_of, read_all
+from moa.importing.describe import describe
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
-from moa.importing.source import Source
 
 
 @pytest.fixture
@@ -17,9 +16,9 @@ def read():
     """Read one file of any format; returns its profiles."""
 
     def read(path: Path, notes: Notes | None = None, **options):
-        profiles = read_source(Source(path), ImportOptions(**options), Notes() if notes is None else notes)
-        profiles.wells.insert(0, FILE, path.name)
-        return profiles
+        options, notes = ImportOptions(**options), Notes() if notes is None else notes
+        found = read_all([path], options, notes)
+        return profiles_of(found, describe(found, options, notes), options, notes)
 
     return read
 

@@ -134,7 +134,7 @@ TABLES = {
     "a blank line": ("Metadata_Well,Cells_A\nA01,1\n\nA02,1\n", "line 3: blank, with rows below"),
     "a word": ("Metadata_Well,Cells_A\nA01,1\nA02,x\nA03,2\n", "column 'Cells_A', line 3 holds 'x'; expected a number"),
     "decimal commas": ("Metadata_Well;Cells_A\nA01;1,5\nA02;2,5\n", "line 2 holds '1,5'; a decimal comma"),
-    "no features": ("compound,moa\na,b\nc,d\n", "no column of numbers .* give a plate map with --wells"),
+    "no features": ("compound,moa\na,b\nc,d\n", "no column of numbers; give a plate map with --wells"),
     "an id twice": ("sig_id,Cells_A\nx,1\nx,2\n", "column 'sig_id': 'x' occurs twice"),
     "an open quote": ('"Metadata_Well,Cells_A\nA01,1\n', "line 1: a quote is left open in the header"),
     "one value": ("Metadata_Well,Cells_A\nA01,1\nA02,1\nA03,1\n", "every feature has one value in all wells"),
@@ -289,7 +289,7 @@ def test_files_that_do_not_go_together(tmp_path, small):
     plate = write_gct(tmp_path / "plate.gct", values, wells, rows)
     refused([plate, plate], "a file is named twice")
     copy = write_gct(tmp_path / "copy.gct", values, wells, rows)
-    refused([plate, copy], "plate.gct and copy.gct: plate P1, well A01 occurs 2 times")
+    refused([plate, copy], "plate.gct and copy.gct: plate P1, well A01 has the same values in both")
     screen = tmp_path / "screen.csv"
     cell_painting(wells=24, features=9, compounds=4).table.to_csv(screen, index=False)
     refused([plate, screen], "screen.csv holds profiles and plate.gct genes; import each into its own folder")

@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 
 from moa.errors import UserError
-from moa.importing.design import Design
+from moa.importing import normalise as steps
+from moa.importing.design import FILE, Design
+from moa.importing.levels import decide_levels
+from moa.importing.mapping import File, Mapping
 from moa.importing.merge_replicates import merge_replicates
 from moa.importing.missing import drop_constant, drop_missing, fill_missing
-from moa.importing.normalise import normalise, robust_z, select_features
+from moa.importing.normalise import robust_z, select_features
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
@@ -20,14 +23,22 @@ def made(values, controls=(), plates=None, kind="profiles", **columns):
     values.columns = [f"Cells_{number}" for number in range(values.shape[1])]
     table = pd.DataFrame(index=values.index)
     table["plate"] = ["P"] * len(values) if plates is None else plates
+    table["group"] = table["plate"]
     table["cp_type"] = ["ctl_vehicle" if number in controls else "trt_cp" for number in range(len(values))]
     table["compound"], table["dose"], table["time"] = "a", 1.0, 24.0
     table["dose_level"] = table["time_level"] = np.nan
     for name, column in columns.items():
         table[name] = column
     features = pd.DataFrame({"group": "features"}, index=values.columns)
-    wells = pd.DataFrame({"det_well": values.index}, index=values.index)
+    wells = pd.DataFrame({FILE: "plate", "det_well": values.index}, index=values.index)
     return Profiles(values, wells, features, kind), Design(table, {"compound": "pert_iname"}, "µM", "h")
+
+
+def normalise(profiles, design, options, notes):
+    """The values at the level that is decided for them."""
+    mapping = Mapping(files=(File(name="plate"),))
+    _, level = decide_levels(mapping, profiles, design, options, notes)
+    return steps.normalise(profiles, design, level, options, notes)
 
 
 def noted(notes):

@@ -1,7 +1,8 @@
 """Read a file of any known format: one module per format. A new format is one new file here; it is found.
 
 A module has ``NAME`` (in messages), ``ORDER`` (formats with lower numbers are asked first), ``recognises(source)``,
-which looks at the first bytes of a ``Source``, and ``read(source, options, notes)``, which returns ``Profiles``.
+which looks at the first bytes of a ``Source``, and ``read(source, options, notes)``, which returns ``Profiles``,
+or a ``WellTable`` whose columns are told apart later.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import ModuleType
 from moa.errors import UserError
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
-from moa.importing.profiles import Profiles
+from moa.importing.profiles import Profiles, WellTable
 from moa.importing.source import Source
 from moa.memory import in_memory
 
@@ -26,7 +27,7 @@ def formats() -> tuple[ModuleType, ...]:
     return tuple(sorted(modules, key=lambda module: module.ORDER))
 
 
-def read_source(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
+def read_source(source: Source, options: ImportOptions, notes: Notes) -> Profiles | WellTable:
     """Read a file of any known format.
 
     Raises:

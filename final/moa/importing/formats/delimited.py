@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from moa.importing.feature_columns import metadata_columns, profiles_of
+from moa.importing.columns import text_columns
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
-from moa.importing.profiles import Profiles
+from moa.importing.profiles import WellTable
 from moa.importing.source import Source
 from moa.importing.text_tables import parse_text
 
@@ -17,11 +17,11 @@ def recognises(source: Source) -> bool:
     return b"\x00" not in source.head or source.head[:2] in (b"\xff\xfe", b"\xfe\xff")
 
 
-def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
+def read(source: Source, options: ImportOptions, notes: Notes) -> WellTable:  # noqa: ARG001
     """Read the table.
 
     Raises:
-        UserError: the file is damaged, or no table of profiles.
+        UserError: the file is damaged, or no table.
     """
-    table, first_line = parse_text(source, lambda columns: metadata_columns(columns, options))
-    return profiles_of(source.name, table, options, notes, first_line)
+    table, first_line = parse_text(source, lambda columns: text_columns(columns, options))
+    return WellTable(source.name, table, first_line)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from moa.data.input_tables import PARQUET
-from moa.importing.feature_columns import metadata_columns, profiles_of
+from moa.importing.columns import text_columns
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
-from moa.importing.profiles import Profiles
+from moa.importing.profiles import WellTable
 from moa.importing.source import Source
 
 NAME, ORDER = "parquet", 30
@@ -21,23 +21,23 @@ def recognises(source: Source) -> bool:
     return source.head.startswith(PARQUET)
 
 
-def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
+def read(source: Source, options: ImportOptions, notes: Notes) -> WellTable:
     """Read the table.
 
     Raises:
-        UserError: the file is damaged, or no table of profiles.
+        UserError: the file is damaged, or no table.
     """
     table = source.frame()
     objects = [column for column in table if table[column].dtype == object]
     nested = [column for column in objects if table[column].map(lambda cell: isinstance(cell, _NESTED)).any()]
     notes.aside(f"{source.name}: columns that hold lists", nested)
     table = table.drop(columns=nested)
-    known = metadata_columns(table.columns, options)
+    text = set(text_columns(list(table), options))
     for column in table:
-        if column in known or pd.api.types.is_numeric_dtype(table[column]):
+        if column in text or pd.api.types.is_numeric_dtype(table[column]):
             continue
         try:
             table[column] = pd.to_numeric(table[column])  # text that is all numbers is numbers, as in a csv file
         except (ValueError, TypeError):
             continue
-    return profiles_of(source.name, table, options, notes, None)
+    return WellTable(source.name, table, None)

@@ -1,0 +1,165 @@
+"""Describe the columns of all files and tables of an import, once: the first part of its mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from moa.errors import UserError
+from moa.importing.columns import Told, holds_numbers, refuse_no_features, stated_columns, tell_apart
+from moa.importing.families import MATRIX, compartment, fitting, is_bookkeeping
+from moa.importing.fields import tells_metadata
+from moa.importing.mapping import Column, Family, File, Mapping, Table
+from moa.importing.notes import Notes
+from moa.importing.options import ImportOptions
+from moa.importing.profiles import Profiles, WellTable
+from moa.importing.roles import choose_roles, described, described_mechanisms
+from moa.words import counted, listed
+
+_BOOKKEEPING = (
+    "CellProfiler's bookkeeping (places, numbers and counts of objects), no features unless --features names it"
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read: nothing of it is decided yet."""
+
+    files: list[tuple[str, Profiles | WellTable]]  # names of the files, and what they hold
+    tables: list[tuple[str, pd.DataFrame]]  # plate maps, all text
+    mechanisms: tuple[str, pd.DataFrame] | None = None  # all text
+
+    def wells(self) -> list[pd.DataFrame]:
+        """What each file says of its wells; of a table with one row per well, all of it."""
+        return [content.wells if isinstance(content, Profiles) else content.table for _, content in self.files]
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two columns hold the same in every file and table that has both."""
+        tables = [*self.wells(), *(table for _, table in self.tables)]
+        return all(table[one].equals(table[other]) for table in tables if one in table and other in table)
+
+
+def describe(read: Read, options: ImportOptions, notes: Notes, wanted: frozenset[str] = frozenset()) -> Mapping:
+    """Give each column of what was read a role and a reason.
+
+    Args:
+        read: files and tables.
+        options: columns that are named.
+        notes: what was guessed.
+        wanted: names of features of a model, which are features here too, whatever their names look like.
+
+    Raises:
+        UserError: a column that an option names does not exist, or no column is a feature.
+    """
+    columns: dict[str, Column] = {}
+    families, filled = _features(read, options, columns, wanted, notes)
+    tables = [Table(name=name, columns=_others(table)) for name, table in read.tables]
+    own = {name: name in filled for name, column in columns.items() if column.role != "bookkeeping"}
+    joined: dict[str, bool] = {}
+    for _, table in read.tables:
+        joined |= {column: bool(table[column].notna().any()) for column in table}
+    stated = dict(options.columns)
+    mechanisms = None
+    if read.mechanisms is not None:
+        name, found = read.mechanisms
+        mechanisms = Table(name=name, columns=described_mechanisms(name, found, stated.pop("mechanism", None)))
+    for column, (role, reason) in choose_roles(own, joined, stated, read.same, notes).items():
+        for group in (columns, *(table.columns for table in tables)):
+            if column in group:
+                group[column] = described(column, list(group), role, reason)
+    return Mapping(
+        files=tuple(File(name=name) for name, _ in read.files),
+        features=tuple(families),
+        columns=columns,
+        tables=tuple(tables),
+        mechanisms_table=mechanisms,
+        settings=options.settings,
+    )
+
+
+def _features(
+    read: Read, options: ImportOptions, columns: dict[str, Column], wanted: frozenset[str], notes: Notes
+) -> tuple[list[Family], set[str]]:
+    """The families of features; other columns are added to ``columns``. Also returns which columns hold any value."""
+    holds: dict[str, bool] = {}
+    filled: set[str] = set()
+    families: list[Family] = []
+    names: list[str] = []
+    for name, content in read.files:
+        if isinstance(content, Profiles):
+            table = content.wells
+            noted = _bookkeeping_of_matrix(name, content, options, wanted, notes)
+            count = len(content.features) - len(noted)
+            families = families or [Family(pattern=MATRIX, count=count, reason="the file says so")]
+            columns |= {column: each for column, each in (_others(table) | noted).items() if column not in columns}
+        else:
+            names.append(name)
+            table = content.table
+            for column in table:
+                holds[column] = holds.get(column, True) and holds_numbers(table[column])
+        filled |= {column for column in table if table[column].notna().any()}
+    if not holds:
+        return families, filled
+    told = tell_apart(holds, options, wanted)
+    if not told.names:
+        raise refuse_no_features(names[0], told)
+    where = names[0] if len(names) == 1 else counted(len(names), "table")
+    notes.aside(f"{where}: columns of text, as metadata", told.words)
+    notes.aside(f"{where}: {_BOOKKEEPING}", told.bookkeeping)
+    notes.aside(
+        f"{where}: numbers that share no naming pattern with the features, as metadata (--features takes them)",
+        told.unknown,
+    )
+    features, stated = set(told.names), stated_columns(holds, options)
+    for column in holds:
+        if column not in features:
+            columns[column] = _described(column, told, stated, list(holds))
+    return [*families, *told.features], filled
+
+
+def _bookkeeping_of_matrix(
+    name: str, content: Profiles, options: ImportOptions, wanted: frozenset[str], notes: Notes
+) -> dict[str, Column]:
+    """Columns of a file's matrix that are no features, or not those that ``--features`` names."""
+    names = list(content.features.index)
+    if options.features:
+        chosen = set(fitting(names, options.features))
+        if not chosen:
+            raise UserError(f"{name}: --features {listed(options.features)}: fits none of {listed(names, 6)}")
+        others = [each for each in names if each not in chosen]
+        notes.aside(f"{name}: values that --features does not name", others)
+        return {each: Column(role="bookkeeping", reason="not named by --features") for each in others}
+    noted = [each for each in names if compartment(each) and is_bookkeeping(each) and each not in wanted]
+    notes.aside(f"{name}: {_BOOKKEEPING}", noted)
+    return {each: Column(role="bookkeeping", reason="CellProfiler's bookkeeping") for each in noted}
+
+
+def _described(column: str, told: Told, stated: set[str], columns: list[str]) -> Column:
+    if column in stated:
+        return described(column, columns, "metadata", "named as metadata")
+    if column in told.bookkeeping:
+        return described(column, columns, "bookkeeping", "CellProfiler's bookkeeping")
+    if column in told.unknown and not tells_metadata(column):
+        return described(column, columns, "unknown", "a number of no family")
+    return described(column, columns)
+
+
+def _others(table: pd.DataFrame) -> dict[str, Column]:
+    """The columns of a table that has no features."""
+    return {column: described(column, list(table)) for column in table}
+
+
+def families_of(read: Read) -> list[Family]:
+    """The families of the tables' columns of numbers, whatever the columns are called otherwise."""
+    holds: dict[str, bool] = {}
+    for table in read.wells():
+        holds |= {column: holds_numbers(table[column]) for column in table}
+    return tell_apart(holds, ImportOptions()).features
+
+
+def feature_columns(columns: Sequence[str], mapping: Mapping) -> list[str]:
+    """The columns of a table that are features by a mapping: those of its families that it does not list otherwise."""
+    patterns = [family.pattern for family in mapping.features if family.pattern != MATRIX]
+    return [column for column in fitting(columns, patterns) if column not in mapping.columns]

@@ -1,0 +1,148 @@
+"""Check that plates fit a mapping that was made of others, and complete it for their files."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from moa.errors import UserError
+from moa.importing.describe import Read, families_of, feature_columns
+from moa.importing.families import MATRIX, fits
+from moa.importing.fields import find_column
+from moa.importing.levels import levels_of
+from moa.importing.mapping import Column, Family, Mapping, Role, Table
+from moa.importing.notes import Notes
+from moa.importing.options import FIELD_OPTIONS, ImportOptions
+from moa.importing.profiles import Profiles, WellTable
+from moa.importing.roles import FIELDS, best_column, described, described_mechanisms
+from moa.importing.row_names import FROM_NAMES
+from moa.words import counted, listed
+
+
+def fitted(
+    given: Mapping, read: Read, options: ImportOptions, notes: Notes, wanted: frozenset[str] | None = None
+) -> Mapping:
+    """The mapping for these files.
+
+    Args:
+        given: of other plates.
+        read: what the files hold.
+        options: columns that are named replace those of the mapping.
+        notes: columns that the mapping does not know are set aside.
+        wanted: features of a model that takes the files: fields may then be missing, as of a plate whose compounds
+            nobody knows, and the features are the model's. None: all that the mapping has must be there.
+
+    Raises:
+        UserError: a column, a feature or a table of the mapping is missing; the message names it.
+    """
+    given = _with_named(given, read, options)
+    given = _with_tables(given, read, whole=wanted is None)
+    if wanted is not None:
+        given = _for_model(given, read, wanted, notes)
+    columns = dict(given.columns)
+    for name, content in read.files:
+        table = content.wells if isinstance(content, Profiles) else content.table
+        _check_columns(name, list(table), given.columns)
+        features = [] if isinstance(content, Profiles) else feature_columns(list(table), given)
+        if wanted is None and not isinstance(content, Profiles):
+            _check_families(name, features, given)
+        new = [column for column in table if column not in columns and column not in set(features)]
+        notes.aside(f"{name}: columns that the mapping does not know, as metadata", new)
+        columns |= {column: described(column, list(table)) for column in new}
+    return given.with_(files=levels_of(given, [name for name, _ in read.files]), columns=columns)
+
+
+def _for_model(given: Mapping, read: Read, wanted: frozenset[str], notes: Notes) -> Mapping:
+    """The mapping without the fields that the files lack, or with others in their place, and with all features."""
+    tables = read.wells()
+    filled = {column: bool(table[column].notna().any()) for table in tables for column in table}
+    missing = {
+        name: column
+        for name, column in given.columns.items()
+        if column.role in FIELDS and column.reason != FROM_NAMES and not all(name in table for table in tables)
+    }
+    columns = {name: column for name, column in given.columns.items() if name not in missing}
+    for name, column in missing.items():
+        free = {each: has for each, has in filled.items() if each not in columns and each not in wanted}
+        other, reason = best_column(free, column.role, notes)
+        what = "nothing in its place" if other is None else f"'{other}' in its place"
+        notes.guessed(f"the files have no column '{name}' ({column.role.replace('_', ' ')}), {what}")
+        if other is not None:
+            columns[other] = described(other, list(filled), column.role, reason)
+    if missing:
+        given = given.with_(columns=columns, compounds=None, controls=None, references=None)
+    names = [column for _, content in read.files if isinstance(content, WellTable) for column in content.table]
+    found = [Family(pattern=each, count=1) for each in dict.fromkeys(names) if each in wanted and each not in columns]
+    known = [family for family in given.features if family.pattern != MATRIX]
+    if names and not (found or known):  # the model was trained on a file that says what is a value
+        found = families_of(read)
+    return given.with_(features=(*given.features, *found))
+
+
+def _with_named(given: Mapping, read: Read, options: ImportOptions) -> Mapping:
+    """The mapping with the columns that options name in place of its own."""
+    for field, name in options.columns.items():
+        if field == "mechanism" and read.mechanisms is not None:
+            continue
+        every = [column for table in (*read.wells(), *(table for _, table in read.tables)) for column in table]
+        column = find_column(dict.fromkeys(every), name, FIELD_OPTIONS[field])
+        columns = {
+            each: described(each, every) if known.role == field else known for each, known in given.columns.items()
+        }
+        columns[column] = described(column, every, cast(Role, field), f"named by {FIELD_OPTIONS[field]}")
+        decided = {"compound": {"compounds": None}, "control": {"controls": None}}.get(field, {})
+        given = given.with_(columns=columns, **decided)
+    return given.with_(controls=None) if options.control else given
+
+
+def _check_columns(name: str, there: list[str], columns: dict[str, Column]) -> None:
+    for column, known in columns.items():
+        if known.role in FIELDS and known.reason != FROM_NAMES and column not in there:
+            raise UserError(
+                f"{name}: has no column '{column}', which the mapping reads as {known.role.replace('_', ' ')}; its "
+                f"columns are {listed(there, 6)}; name the column in the file so, or correct the mapping"
+            )
+
+
+def _check_families(name: str, features: list[str], given: Mapping) -> None:
+    for family in given.features:
+        if family.pattern == MATRIX:
+            continue
+        count = sum(fits(column, family.pattern) for column in features)
+        if count != family.count:
+            raise UserError(
+                f"{name}: has {counted(count, 'feature')} '{family.pattern}', and the mapping {family.count:,}; give "
+                "files of the same features, or import without --mapping"
+            )
+
+
+def _with_tables(given: Mapping, read: Read, whole: bool) -> Mapping:
+    """The mapping for the tables at hand; of a model's it needs none."""
+    mechanisms = given.mechanisms_table
+    if read.mechanisms is None:
+        if mechanisms is not None:
+            given = given.with_(mechanisms=None, mechanisms_table=None)
+    elif mechanisms is None:
+        name, found = read.mechanisms
+        table = Table(name=name, columns=described_mechanisms(name, found))
+        given = given.with_(mechanisms=None, mechanisms_table=table)
+    else:
+        _check_columns(read.mechanisms[0], list(read.mechanisms[1]), mechanisms.columns)
+    if not whole and not read.tables and given.tables:
+        return given.with_(tables=(), joins=(), compounds=None, controls=None, references=None)
+    if len(read.tables) != len(given.tables) and (whole or given.tables):
+        names = listed([table.name for table in given.tables]) or "none"
+        raise UserError(
+            f"the mapping joins {counted(len(given.tables), 'table')} ({names}), and --wells gives {len(read.tables)}; "
+            "give as many, in the same order"
+        )
+    tables = []
+    for place, (name, found) in enumerate(read.tables):
+        known = given.tables[place].columns if given.tables else {}
+        joined = given.joins[place].on if place < len(given.joins) else ()
+        missing = [column for column in joined if column not in found]
+        if missing:
+            raise UserError(f"{name}: has no column '{missing[0]}', on which the mapping joins it; name it as it was")
+        _check_columns(name, list(found), known)
+        new = {column: described(column, list(found)) for column in found if column not in known}
+        tables.append(Table(name=name, columns={**known, **new}))
+    return given.with_(tables=tuple(tables))
