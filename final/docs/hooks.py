@@ -14,7 +14,7 @@ def on_page_markdown(markdown: str, **_) -> str:
 
 def _commands() -> str:
     """Every command with its arguments and options, as Markdown below the page's title."""
-    command = [sys.executable, "-m", "typer", "moa.cli", "utils", "docs", "--name", "moa"]
+    command = [sys.executable, "-m", "typer", "moa.cli.commands", "utils", "docs", "--name", "moa"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     summaries = dict(re.findall(r"^#+ `(.+?)`\n\n(.+?)$", text, flags=re.MULTILINE))
     lines, above = [], ""

@@ -26,6 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from moa.errors import UserError
+from moa.words import unknown
 
 CACHE = "MOA_CACHE"
 COMPILE = "MOA_COMPILE"
@@ -48,7 +49,7 @@ def check_profile(name: str) -> str:
         UserError: there is none.
     """
     if name not in PROFILES:
-        raise UserError(f"profile '{name}' is unknown; choose one of: {', '.join(PROFILES)}")
+        raise UserError(f"profile {unknown(name, PROFILES)}; choose one of: {', '.join(PROFILES)}")
     return name
 
 

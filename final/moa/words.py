@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -44,3 +45,9 @@ def shown(text: object, most: int = 60) -> str:
     """Text of unknown origin on one line: control characters are escaped, and a long text is cut."""
     line = printable(str(text))
     return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """The name, that it is unknown, and the known ones that are nearly the same."""
+    near = get_close_matches(name.lower(), list(known), n=2)
+    return f"'{shown(name)}' is unknown" + (f" (did you mean {' or '.join(near)}?)" if near else "")

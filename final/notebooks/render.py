@@ -1,19 +1,21 @@
-"""Write the notebooks from their pages: ``python final/notebooks/render.py``.
+"""Write the notebooks and the blends' README.md from their pages: ``python final/notebooks/render.py``.
 
 A page is a Jinja template in Markdown: text, and code in fences. ``training.md`` is the page of all ten models,
-``submission.md`` that of both blends, ``head.md`` how each begins. ``models/NAME.md`` holds what is said of one model
-or blend, in parts that begin with ``<!-- part -->``. Edit these and run this file; a test fails while the notebooks are
-not what it writes. They hold no outputs.
+``submission.md`` that of both blends, ``folder.md`` their README.md, ``head.md`` how each notebook begins.
+``models/NAME.md`` holds what is said of one model or blend, in parts that begin with ``<!-- part -->``. Edit these and
+run this file; a test fails while the notebooks are not what it writes. They hold no outputs.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
@@ -21,8 +23,12 @@ HERE = Path(__file__).resolve().parent
 FINAL = HERE.parent
 sys.path.insert(0, str(FINAL))
 
+from moa.blending.blend import load_blend  # noqa: E402
+from moa.blending.catalogue import BLENDS  # noqa: E402
+from moa.blending.members import kind_of_folds  # noqa: E402
 from moa.data.assay import COMPETITION  # noqa: E402
 from moa.models.registry import recipe  # noqa: E402
+from moa.models.remarks import footnotes  # noqa: E402
 
 #: The family of a model by the package of its last stage's learner.
 FAMILIES = {"perceptron": "mlp", "tabnet": "tabnet", "two_heads": "two-heads", "deepinsight": "cnn"}
@@ -44,11 +50,45 @@ def notebooks() -> Iterator[tuple[Path, str]]:
     """The file of each notebook, and what it should hold."""
     for path in sorted(FINAL.glob("*/Training/*.ipynb")):
         yield path, _notebook(_page("training.md", **_of_model(path)))
-    for folder, name in (("Best LB", "best-lb"), ("Best CV", "best-cv")):
-        path = FINAL / folder / f"final-{name}.ipynb"
-        yield path, _notebook(_page("submission.md", name=name, **_parts(path.stem)))
+    for name, path in BLENDS.items():
+        path = path.with_name(f"final-{name}.ipynb")
+        yield path, _notebook(_page("submission.md", name=name, search=_search(name), **_parts(path.stem)))
     yield FINAL / "Best CV" / "blend-search.ipynb", _notebook(_page("blend-search.md"))
     yield FINAL / "eda.ipynb", _notebook(_page("eda.md"))
+
+
+def readmes() -> Iterator[tuple[Path, str]]:
+    """README.md of each blend's folder, and what it should hold."""
+    for name, path in BLENDS.items():
+        blend, folder = load_blend(path), path.parent
+        models = [recipe(member.model) for member in blend.members]
+        links = {model.name: _files(model.name, folder) for model in models}
+        elsewhere = [model.title for model in models if links[model.name]["notebook"].startswith("..")]
+        values = {
+            "blend": blend,
+            "members": [
+                {"model": model, "weight": member.weight, **links[model.name]}
+                for model, member in zip(models, blend.members, strict=True)
+            ],
+            "elsewhere": " and ".join(elsewhere),
+            "other": next(each.parent.name for each in BLENDS.values() if each != path),
+            "notes": footnotes([*models, blend]),
+            "search": _search(name),
+        }
+        yield folder / "README.md", _page("folder.md", **values, **_parts(f"final-{name}"))
+
+
+def _files(model: str, folder: Path) -> dict[str, str]:
+    """Links from a blend's folder to the notebook and the script of a model."""
+    kinds = {"notebook": f"*/Training/{model}.ipynb", "script": f"*/Inference/{model}.py"}
+    return {kind: quote(os.path.relpath(next(FINAL.glob(path)), folder)) for kind, path in kinds.items()}
+
+
+def _search(blend: str) -> str:
+    """The command that searches the weights of a blend."""
+    recipes = [recipe(member.model) for member in load_blend(BLENDS[blend]).members]
+    folds = {kind_of_folds(model.stages(model.config, COMPETITION)[-1].folds.label) for model in recipes}
+    return f"moa blend search {blend}{' --mixed comparable' if len(folds) > 1 else ''} --out mine.yaml"
 
 
 def _page(template: str, **values: Any) -> str:
@@ -101,6 +141,6 @@ def _pieces(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 if __name__ == "__main__":
-    for path, text in notebooks():
+    for path, text in (*notebooks(), *readmes()):
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path.relative_to(FINAL)}")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from moa.blending.blend import load_blend
+from moa.blending.blend import BlendSpec, load_blend, save_blend
 from moa.cli import app
 from moa.data.stored_tables import read_table, write_table
 from moa.errors import UserError
@@ -58,6 +58,8 @@ def test_command_line_searches_and_writes_a_blend_that_can_be_applied(data_dir, 
     ("arguments", "message"),
     [
         (["best-cv", "simple-nn-new-cv"], "simple-nn-new-cv (drug-aware-5)"),
+        (["best-cv", "simple-nn-new-cv"], "blend one kind, or give --mixed comparable"),
+        (["best-cw"], "'best-cw' is unknown (did you mean best-cv or best-lb?)"),
         (["three-stage-nn-10fold"], "OOF predictions of three-stage-nn-10fold; a blend needs at least two"),
         (["best-cv", "simple-nn-old-cv"], "simple-nn-old-cv/oof.parquet: not found"),
         (["best-cv", "--free", "--out", "x.yaml"], "a blend file holds one weight per model"),
@@ -70,6 +72,14 @@ def test_command_line_refuses_with_the_reason(data_dir, planted_predictions, arg
     done, _ = run_search(data_dir, planted_predictions, *arguments)
     assert isinstance(done.exception, UserError)
     assert message in str(done.exception)
+
+
+def test_a_member_of_weight_0_may_be_absent(data_dir, planted_predictions, tmp_path):
+    weights = {"deepinsight-resnest-v1": 0.6, "three-stage-nn-10fold": 0.4, "two-heads": 0.0}
+    members = [{"model": model, "weight": weight} for model, weight in weights.items()]
+    save_blend(BlendSpec(name="mine", title="Mine", members=members), tmp_path / "mine.yaml")
+    _, note = blend_submission(str(tmp_path / "mine.yaml"), data_dir, planted_predictions, tmp_path)
+    assert note == "", "no weight was scaled up"
 
 
 def test_command_line_searches_mixed_folds_on_comparable_rows(data_dir, dataset, planted_predictions):

@@ -44,10 +44,15 @@ def test_the_score_tables_cut_no_name_and_no_figure(dataset):
     found = words(text)
     assert text.count("↳") == len(others) == 3 and {"phase", "‡", "clipped", "§"} <= found
     rows = [each.words() for each in scores]
-    assert {
-        word for row in rows for name, cell in row.items() if name != "OOF, same rows" for word in cell.split()
-    } <= found
-    assert {"ROC-AUC,", "AP,", "top", "published"} <= found
+    hidden = ("OOF, same rows", "rows covered")  # the second one is 100 % in all rows
+    assert {word for row in rows for name, cell in row.items() if name not in hidden for word in cell.split()} <= found
+    assert {"ROC-AUC,", "AP,", "top", "published"} <= found and "covered" not in found
+    assert all(model.title in text for model in recipes().values()), "names are on one line"
+    partly = score_model(recipes()["deepinsight-efficientnet-b3"], dataset, oof.iloc[:100])
+    tables = score_tables([scores[0], partly])
+    text = printed(*tables)
+    assert len(tables) == 4 and partly.model.title in text, "a further table before a name is broken"
+    assert {"covered", f"{100 / len(oof):.0%}", "published", partly.model.cv_text.split()[0]} <= words(text)
 
 
 def test_names_of_models_are_whole_in_every_table():

@@ -110,3 +110,25 @@ def test_a_signal_that_the_parent_ignores_stays_ignored():
     command = f"trap '' INT; {sys.executable} -c '{PROGRAM}' {int(signal.SIGINT)} 60"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "went on\n"), done.stderr
+
+
+IMPORTING = """
+import os, signal, sys
+
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Stop())
+from moa import cli
+cli.main() if sys.argv[1] == "main" else cli.inference_app("simple-nn-old-cv")
+print("went on")
+"""
+
+
+@pytest.mark.parametrize("entry", ["main", "inference_app"])
+def test_the_imports_end_in_one_line_too(entry):
+    done = subprocess.run([sys.executable, "-c", IMPORTING, entry], capture_output=True, text=True)
+    expected = "stopped by Ctrl-C before anything was done; run the same command again\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", expected)

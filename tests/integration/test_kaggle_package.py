@@ -13,17 +13,24 @@ import papermill
 import pytest
 import requests
 
-from moa.blending.blend import BlendSpec, save_blend
+from moa.blending.blend import BlendSpec, load_blend, save_blend
 from moa.data.stored_tables import read_table
 from moa.environment import FINAL, KAGGLE_ROOT
 from moa.errors import UserError
 from moa.files import read_json
+from moa.kaggle.contents import Contents
 from moa.kaggle.options import PackageOptions
-from moa.kaggle.package import package, submission_kernels, training_kernels
+from moa.kaggle.package import package, training_kernels
+from moa.kaggle.push import push
 from moa.kaggle.session import ADDITIONS
 from moa.models.registry import recipes
+from support.kaggle_client import install
 
 MEMBERS = ("simple-nn-old-cv", "simple-nn-new-cv")
+#: Members of the other blend, whose folds are of one kind.
+ROW_WISE = ("simple-nn-old-cv", "three-stage-nn-10fold")
+#: Where Kaggle has put data sets and the competition's files.
+LAYOUTS = {"flat": ("{}", "{}"), "by owner": ("datasets/some-one/{}", "competitions/{}")}
 #: Every process of a run loads this first: it can reach itself and nothing else.
 NO_NETWORK = """
 import socket
@@ -40,47 +47,75 @@ socket.socket.connect_ex = refuse(socket.socket.connect_ex)
 """
 
 
+def pack(out, **options):
+    """The folders for Kaggle; without wheels, which would be downloaded."""
+    return out, package(out, PackageOptions(**{"user": "some-one", "wheels": False, "profile": "demo"} | options))
+
+
 @pytest.fixture(scope="module")
 def packed(weights_of, tmp_path_factory):
-    """The folders for two members' weights; without wheels, which would be downloaded."""
-    out = tmp_path_factory.mktemp("packed")
-    return out, package(
-        out, PackageOptions(user="some-one", weights=weights_of(*MEMBERS), wheels=False, profile="demo")
-    )
+    """The folders for the weights of three models."""
+    return pack(tmp_path_factory.mktemp("packed"), weights=weights_of(*dict.fromkeys((*MEMBERS, *ROW_WISE))))
+
+
+def lay_out(root, packed, data, layout):
+    """A directory like Kaggle's, with the data sets attached; its root."""
+    datasets, competitions = LAYOUTS[layout]
+    (root / "working").mkdir()
+    shutil.copytree(data, root / "input" / competitions.format("lish-moa"))
+    for folder in (packed[0] / "datasets").iterdir():
+        place = root / "input" / datasets.format(folder.name)
+        shutil.copytree(folder, place, ignore=shutil.ignore_patterns("dataset-metadata.json"))
+    # Other mixtures than the published ones, to see that what is attached is what runs.
+    code = root / "input" / datasets.format("moa-code") / "final"
+    for name, folder, weights in (
+        ("best-lb", "Best LB", {MEMBERS[0]: 0.7, MEMBERS[1]: 0.2, "two-heads": 0.1}),
+        ("best-cv", "Best CV", {ROW_WISE[0]: 0.6, ROW_WISE[1]: 0.4}),
+    ):
+        members = [{"model": model, "weight": weight} for model, weight in weights.items()]
+        save_blend(BlendSpec(name=name, title="Other", members=members), code / folder / "blend.yaml")
+    return root
 
 
 @pytest.fixture(scope="module")
 def kaggle(packed, data_dir, tmp_path_factory):
-    """A directory like Kaggle's, with the data sets attached; its root."""
-    root = tmp_path_factory.mktemp("kaggle")
-    (root / "working").mkdir()
-    shutil.copytree(data_dir, root / "input" / "lish-moa")
-    for folder in (packed[0] / "datasets").iterdir():
-        shutil.copytree(folder, root / "input" / folder.name, ignore=shutil.ignore_patterns("dataset-metadata.json"))
-    # A run that was stopped before its end.
+    """Where a run was stopped before its end."""
+    root = lay_out(tmp_path_factory.mktemp("kaggle"), packed, data_dir, "flat")
     shutil.rmtree(root / "input" / "moa-weights" / "weights" / MEMBERS[0] / "nn" / "seed-940" / "fold-1")
-    # Another mixture than the published one, to see that what is attached is what runs.
-    weights = {MEMBERS[0]: 0.7, MEMBERS[1]: 0.2, "two-heads": 0.1}
-    members = [{"model": model, "weight": weight} for model, weight in weights.items()]
-    spec = BlendSpec(name="best-lb", title="Other", members=members)
-    save_blend(spec, root / "input" / "moa-code" / "final" / "Best LB" / "blend.yaml")
     return root
 
 
+@pytest.fixture(scope="module")
+def rerun(packed, data_dir, tmp_path_factory):
+    """The other layout, with a test set of another size: Kaggle runs a submission again on the whole test set."""
+    data = tmp_path_factory.mktemp("data") / "whole"
+    shutil.copytree(data_dir, data, ignore=shutil.ignore_patterns("truth", "SYNTHETIC.json"))
+    for name in ("test_features", "sample_submission"):
+        table = pd.read_csv(data / f"{name}.csv", dtype=str)
+        more = table.assign(sig_id="id_" + table["sig_id"].str[::-1])
+        pd.concat([more, table]).iloc[: len(table) + 37].to_csv(data / f"{name}.csv", index=False)
+    return lay_out(tmp_path_factory.mktemp("rerun"), packed, data, "by owner")
+
+
 @pytest.fixture
-def offline(kaggle, tmp_path, monkeypatch):
-    """The environment of a run there: no network, nothing of the checkout, read-only inputs."""
+def offline(tmp_path, monkeypatch):
+    """The environment of a run there, by its root: no network, nothing of the checkout, read-only inputs."""
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
-    for name, value in {
-        KAGGLE_ROOT: kaggle,
-        "PYTHONPATH": tmp_path,
-        "PYTHONDONTWRITEBYTECODE": 1,
-        "MOA_PRETRAINED": "",
-    }.items():
-        monkeypatch.setenv(name, str(value))
-    before = snapshot(kaggle / "input")
-    yield
-    assert snapshot(kaggle / "input") == before, "inputs are read-only"
+
+    @contextmanager
+    def at(root):
+        for name, value in {
+            KAGGLE_ROOT: root,
+            "PYTHONPATH": tmp_path,
+            "PYTHONDONTWRITEBYTECODE": 1,
+            "MOA_PRETRAINED": "",
+        }.items():
+            monkeypatch.setenv(name, str(value))
+        before = snapshot(root / "input")
+        yield
+        assert snapshot(root / "input") == before, "inputs are read-only"
+
+    return at
 
 
 def snapshot(folder):
@@ -88,27 +123,55 @@ def snapshot(folder):
 
 
 def run(kernel, root, out, **parameters):
-    """Execute a kernel's notebook as it was packed; returns the executed notebook's text."""
+    """Execute a kernel's notebook as it was packed; returns its text and the number of its pictures."""
     notebook = kernel / read_json(kernel / "kernel-metadata.json")["code_file"]
     papermill.execute_notebook(
         notebook, out / "out.ipynb", cwd=root / "working", progress_bar=False, parameters=parameters
     )
-    return (out / "out.ipynb").read_text()
+    text = (out / "out.ipynb").read_text()
+    assert "profile: demo" in text and "fewer than two members" not in text
+    return text, text.count('"image/png"')
+
+
+def check_submission(root, sample, weights):
+    """The submission is the weighted mean of the members' predictions, in the order of the sample."""
+    working = root / "working"
+    mixed = pd.read_csv(working / "submission.csv", index_col="sig_id")
+    sample = pd.read_csv(sample, index_col="sig_id")
+    assert mixed.index.equals(sample.index) and mixed.columns.equals(sample.columns)
+    tables = {name: read_table(working / "predictions" / name / "test.parquet").astype(float) for name in weights}
+    mean = sum(weight * tables[name].loc[mixed.index] for name, weight in weights.items())
+    assert ((mean - mixed).abs() < 1e-6).all(axis=None), "the attached blend's weights"
+    return mixed
 
 
 def test_the_submission_notebook_runs_as_packed(kaggle, packed, offline, tmp_path):
-    words = run(packed[0] / "kernels" / "moa-final-best-lb", kaggle, tmp_path)
+    with offline(kaggle):
+        words, pictures = run(packed[0] / "kernels" / "moa-final-best-lb", kaggle, tmp_path)
     assert "not trained, and so left out: two-heads" in words
-    working = kaggle / "working"
-    mixed = pd.read_csv(working / "submission.csv", index_col="sig_id")
-    sample = pd.read_csv(kaggle / "input" / "lish-moa" / "sample_submission.csv", index_col="sig_id")
-    assert mixed.index.equals(sample.index) and mixed.columns.equals(sample.columns)
-    first, second = (read_table(working / "predictions" / name / "test.parquet").astype(float) for name in MEMBERS)
-    assert ((7 / 9 * first + 2 / 9 * second - mixed).abs() < 1e-6).all(axis=None), "the attached blend's weights"
+    assert pictures == 2, "the OOF predictions of the attached units, which have no table"
+    check_submission(kaggle, kaggle / "input/lish-moa/sample_submission.csv", {MEMBERS[0]: 7 / 9, MEMBERS[1]: 2 / 9})
+
+
+def test_a_submission_is_run_again_on_a_larger_test_set(rerun, packed, offline, data_dir, tmp_path):
+    with offline(rerun):
+        run(packed[0] / "kernels" / "moa-final-best-cv", rerun, tmp_path)
+    sample = rerun / "input" / "competitions" / "lish-moa" / "sample_submission.csv"
+    mixed = check_submission(rerun, sample, {ROW_WISE[0]: 0.6, ROW_WISE[1]: 0.4})
+    assert len(mixed) == len(pd.read_csv(data_dir / "sample_submission.csv")) + 37
+
+
+def test_the_search_notebook_runs_as_packed(rerun, packed, offline, tmp_path):
+    with offline(rerun):
+        words, pictures = run(packed[0] / "kernels" / "moa-blend-search", rerun, tmp_path, trials=5)
+    assert "no OOF predictions of: none" in words and pictures == 5
+    found = load_blend(rerun / "working" / "searched.yaml")
+    assert list(found.weights.index) == list(ROW_WISE) and found.searched.best_single in ROW_WISE
 
 
 def test_a_training_notebook_continues_where_the_attached_run_stopped(kaggle, packed, offline, tmp_path):
-    run(packed[0] / "kernels" / f"moa-train-{MEMBERS[0]}", kaggle, tmp_path, profile="demo", device="cpu")
+    with offline(kaggle):
+        run(packed[0] / "kernels" / f"moa-train-{MEMBERS[0]}", kaggle, tmp_path, device="cpu")
     units = kaggle / "working" / "weights" / MEMBERS[0] / "nn"
     before = kaggle / "input" / "moa-weights" / "weights" / MEMBERS[0] / "nn"
     there = {path.relative_to(before): path.read_text() for path in before.glob("seed-*/fold-*/unit.json")}
@@ -118,9 +181,10 @@ def test_a_training_notebook_continues_where_the_attached_run_stopped(kaggle, pa
     assert not (units / "seed-1513").is_symlink() and (units.parent / "predictions" / "oof.parquet").exists()
 
 
-def test_there_is_no_network_in_these_runs(offline):
+def test_there_is_no_network_in_these_runs(kaggle, offline):
     code = "import socket; socket.create_connection(('192.0.2.1', 80), 5)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    with offline(kaggle):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "no network in this test" in done.stderr
     assert socket.socket.connect.__name__ == "connect", "the tests' own process is left as it is"
 
@@ -178,7 +242,7 @@ def test_kaggles_client_accepts_every_folder(packed, client, capsys):
 
 
 def test_each_model_has_kernels_that_fit_a_session(packed):
-    out, commands = packed
+    out, written = packed
     kernels = training_kernels()
     assert set(kernels) == set(recipes())
     for name, group in kernels.items():
@@ -187,9 +251,43 @@ def test_each_model_has_kernels_that_fit_a_session(packed):
         assert ("moa-pretrained" in group[0].datasets) == name.startswith("deepinsight")
     notebook = (out / "kernels" / "moa-train-deepinsight-resnest-v1-fold-1" / "notebook.ipynb").read_text()
     assert '"fold = 1' in notebook and '"profile = \\"demo\\"' in notebook
-    assert [command.split()[1:3] for command in commands] == [["datasets", "create"]] * 2 + [["kernels", "push"]] * 3
-    without = submission_kernels(weights=False)[0]
-    assert "moa-weights" not in without.datasets and "moa-train-deepinsight-resnest-v2-fold-9" in without.kernels
+    assert [line.split()[1:3] for line in written.commands] == [["datasets", "create"]] * 2 + [["kernels", "push"]] * 3
+    for name in ("moa-final-best-lb", "moa-final-best-cv", "moa-blend-search"):
+        assert 'profile = \\"demo\\"' in (out / "kernels" / name / "notebook.ipynb").read_text()
+
+
+def pushed(out, kaggle):
+    """The calls of Kaggle's client that push a packed folder, in order, by the name of the folder pushed."""
+    assert push(out, wait=True, pause=lambda: None).finished
+    calls = [call for call in kaggle()["calls"] if call.startswith(("datasets create", "kernels push"))]
+    return [call.split("/")[-1].split()[0] for call in calls]
+
+
+def test_what_is_pushed_is_what_is_needed(packed, tmp_path, monkeypatch):
+    final = ["moa-final-best-lb", "moa-final-best-cv", "moa-blend-search"]
+    shutil.copytree(packed[0], tmp_path / "trained")
+    kaggle = install(tmp_path, monkeypatch)
+    names = pushed(tmp_path / "trained", kaggle)
+    assert names[:2] == ["moa-code", "moa-weights"] and sorted(names[2:]) == sorted(final), "no training"
+    assert packed[1].untrained == []
+
+    cnns = [name for name in recipes() if name.startswith("deepinsight")]
+    training = [f"moa-train-{name}" for name in recipes() if name not in cnns]
+    out, written = pack(tmp_path / "untrained")
+    assert written.untrained == cnns
+    kaggle(calls=[], datasets={}, kernels={})
+    names = pushed(out, kaggle)
+    assert names[0] == "moa-code" and sorted(names[1:-3]) == sorted(training) and sorted(names[-3:]) == sorted(final)
+    sources = read_json(out / "kernels" / final[0] / "kernel-metadata.json")["kernel_sources"]
+    assert len(sources) == 5 and not [source for source in sources if "deepinsight" in source]
+
+    (tmp_path / "imagenet").mkdir()
+    (tmp_path / "imagenet" / "resnest50.pth").touch()
+    out, written = pack(tmp_path / "with-cnns", pretrained=tmp_path / "imagenet")
+    contents = Contents.read(out)
+    assert written.untrained == [] and len(contents.training) == 37 and "moa-pretrained" in contents.datasets
+    sources = read_json(out / "kernels" / final[0] / "kernel-metadata.json")["kernel_sources"]
+    assert "some-one/moa-train-deepinsight-resnest-v2-fold-1" in sources
 
 
 def test_the_code_data_set_holds_what_a_run_needs_and_no_more(packed):
@@ -204,7 +302,7 @@ def test_the_code_data_set_holds_what_a_run_needs_and_no_more(packed):
     assert {f"final/{path.parent.parent.name}/Inference/{path.name}" for path in inference_scripts()} <= names
     assert not [name for name in names if name.endswith((".pyc", ".ipynb")) or "/." in name]
     weights = packed[0] / "datasets" / "moa-weights" / "weights"
-    assert sorted(path.name for path in weights.iterdir()) == ["shared", *sorted(MEMBERS)]
+    assert sorted(path.name for path in weights.iterdir()) == ["shared", *sorted({*MEMBERS, *ROW_WISE})]
     assert not list(weights.rglob(".scratch*"))
 
 

@@ -40,6 +40,11 @@ def parts(weights, tmp_path):
 
 def test_parts_become_the_whole(weights, parts, tmp_path):
     whole, target = open_trained(MODEL, weights), tmp_path / "whole"
+    outputs = [part.parent / "outputs" / part.name for part in parts]  # as `kaggle kernels output` writes them
+    for part, output in zip(parts, outputs, strict=True):
+        output.mkdir(parents=True)
+        part.rename(output / "weights")
+    parts = outputs
     done = CliRunner().invoke(app, ["weights", "merge", str(target), *map(str, parts)])
     assert done.exit_code == 0, done
     merged = open_trained(MODEL, target)

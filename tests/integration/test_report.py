@@ -166,6 +166,18 @@ def test_blend_is_the_renormalised_mean_on_the_rows_shared(run, data, truth):
     assert len(page.sections["blends"]) == 1, "Best CV has no member here"
 
 
+def test_published_scores_of_all_models_stand_beside_each_other(run):
+    *_, page = run
+    table = page.table("leaderboard").set_index("model or blend")
+    assert len(table) == 12 and list(table.loc["Best LB"]) == ["–", "0.01808", "0.01599"]
+    assert list(table.loc["DeepInsight ResNeSt V2"]) == ["0.01576 (treated)", "0.01854", "0.01636"], "trained or not"
+
+
+def test_the_first_section_is_open_and_the_others_are_closed(run):
+    *_, page = run
+    assert page.text.count('<details class="fold" open>') == 1 and page.text.count('<details class="fold">') > 8
+
+
 def test_correlations(run, data):
     _, oofs, tests, page = run
     treated = data.test.index[data.test_treated]
@@ -259,7 +271,8 @@ def test_one_model_alone_without_weights_drugs_or_truth(run, data_dir, tmp_path)
     write_table(tmp_path / "predictions" / OLD / "oof.parquet", oofs[OLD])
     text = write_report(real, tmp_path / "none", tmp_path / "predictions", tmp_path).read_text(encoding="utf-8")
     page = Page(text)
-    assert set(page.sections) == {"scores", "measures", "mechanisms", "blends", "targets", "calibration"}
+    parts = {"scores", "measures", "mechanisms", "blends", "leaderboard", "targets", "calibration"}
+    assert set(page.sections) == parts
     assert "Synthetic data" not in text and "test, all rows" not in page.table("scores").columns
     assert page.table("scores").loc["Best LB", "remarks"] == "1 of 7 members"
 

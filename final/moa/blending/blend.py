@@ -47,6 +47,30 @@ class PublishedBlend(BaseModel):
     oof: float | None = None
 
 
+class Searched(BaseModel):
+    """What a search reports of the weights that it found, over treated rows; see `moa.blending.result.MethodResult`.
+
+    Attributes:
+        method: "slsqp" or "tpe".
+        rows: number of rows that the search used.
+        loss: log loss of the weights on the rows they were fitted to, which is optimistic.
+        best_single: name of the best single model on these rows.
+        nested: log loss of each row by weights that were fitted without it; None: not cross-validated, as the next two.
+        gain: log loss of the best single model minus ``nested``.
+        interval: 95 % bootstrap interval of the gain.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    rows: int
+    loss: float
+    best_single: str
+    nested: float | None = None
+    gain: float | None = None
+    interval: tuple[float, float] | None = None
+
+
 class BlendSpec(BaseModel):
     """A weighted mean of models.
 
@@ -55,6 +79,7 @@ class BlendSpec(BaseModel):
         title: as shown in tables.
         members: models and weights; nonnegative, each model once, summing to 1 within 1e-6.
         published: the winners' log losses; empty for other blends.
+        searched: of weights that a search found; None for others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +88,7 @@ class BlendSpec(BaseModel):
     title: str
     members: Annotated[tuple[Member, ...], Field(min_length=1)]
     published: PublishedBlend = PublishedBlend()
+    searched: Searched | None = None
 
     @model_validator(mode="after")
     def _check(self) -> BlendSpec:
@@ -117,8 +143,9 @@ def load_blend(path: str | Path) -> BlendSpec:
 
 def save_blend(spec: BlendSpec, path: str | Path) -> None:
     """Write a blend's YAML file atomically; `load_blend` reads it."""
+    values = spec.model_dump(mode="json", exclude_none=True)
     with replacing(Path(path)) as temporary:
-        temporary.write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
 def effective_weights(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.models.registry import recipe, recipes
+from moa.words import unknown
 
 if TYPE_CHECKING:
     from moa.blending.blend import BlendSpec
@@ -32,7 +33,7 @@ def blend_path(name: str) -> Path:
     path = BLENDS.get(name, Path(name))
     if not path.is_file():
         raise UserError(
-            f"blend '{name}' is unknown; choose one of {', '.join(BLENDS)}, or give the path of a YAML file"
+            f"blend {unknown(name, BLENDS)}; choose one of {', '.join(BLENDS)}, or give the path of a YAML file"
         )
     return path
 
@@ -57,5 +58,5 @@ def expand_models(names: Iterable[str]) -> list[str]:
 
             found += [member.model for member in load_blend(blend_path(name)).members]
         else:
-            found.append(recipe(name).name)
+            found.append(recipe(name, [*BLENDS, "all"]).name)
     return list(dict.fromkeys(found))

@@ -114,15 +114,21 @@ def comparable_rows(drugs: pd.Series) -> pd.Index:
 
 def _comparable(members: Members, treated: pd.Series, drugs: pd.Series | None) -> Members:
     if drugs is None:
-        raise UserError("mixed folds: which rows are comparable depends on their drugs; train_drug.csv is needed")
+        raise UserError("--mixed comparable: needs train_drug.csv, because a row's drug says whether it is comparable")
     keep = members.rows.isin(comparable_rows(drugs.loc[drugs.index.isin(treated.index[treated])]))
     if not keep.any():
-        raise UserError("mixed folds: no row is comparable; blend models of one kind of folds")
+        raise UserError("--mixed comparable: no row is comparable; blend models of one kind of folds")
     return members.take(keep)
 
 
 #: Kinds of folds by the scheme; every other scheme is named by what it holds out.
 _KINDS = {"multilabel": "row-wise", "kfold": "row-wise", "drug-aware": "drug-aware"}
+
+
+def kind_of_folds(scheme: str) -> str | None:
+    """Row-wise, drug-aware or what is held out, of a scheme such as "drug-aware-5"; None: it is no scheme."""
+    kind, _, folds = scheme.rpartition("-")
+    return _KINDS.get(kind, f"{kind} held out") if kind and folds.isdecimal() else None
 
 
 def _check_schemes(oofs: Sequence[Oof], mixed: str) -> bool:
@@ -132,18 +138,18 @@ def _check_schemes(oofs: Sequence[Oof], mixed: str) -> bool:
         raise UserError(f"a blend needs at least two members, each named once; got {', '.join(names) or 'none'}")
     kinds: dict[str, list[str]] = {}
     for oof in oofs:
-        kind, _, folds = oof.scheme.rpartition("-")
-        if not kind or not folds.isdecimal():
+        kind = kind_of_folds(oof.scheme)
+        if kind is None:
             raise UserError(f"OOF of {oof.name}: unknown scheme {oof.scheme!r}; expected such as 'multilabel-5'")
-        kinds.setdefault(_KINDS.get(kind, f"{kind} held out"), []).append(f"{oof.name} ({oof.scheme})")
+        kinds.setdefault(kind, []).append(f"{oof.name} ({oof.scheme})")
     if len(kinds) > 1 and mixed == "comparable" and set(kinds) != {"drug-aware", "row-wise"}:
-        raise UserError(f"mixed folds 'comparable': only of row-wise and drug-aware folds, not of {', '.join(kinds)}")
+        raise UserError(f"--mixed comparable: only for row-wise and drug-aware folds, not for {', '.join(kinds)}")
     if len(kinds) > 1 and mixed == "refuse":
         listed = " and ".join(f"of {kind} folds [{', '.join(kinds[kind])}]" for kind in sorted(kinds))
         raise UserError(
             f"OOF {listed} are not comparable: those of whole compounds predict compounds unseen in training, others "
             "have seen other rows of the same compound, so weights would favour the easier task; blend one kind, or "
-            "choose mixed folds 'comparable' (rows of drugs that both have seen or both have not) or 'allow'"
+            "give --mixed comparable (only rows of drugs that both have seen or both have not) or --mixed allow"
         )
     return len(kinds) > 1
 

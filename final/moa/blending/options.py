@@ -12,18 +12,22 @@ from moa.options import Flag, Options
 Method = Literal["slsqp", "tpe", "per-target"]
 #: Methods that always run: every search has to beat them.
 BASELINES = ("best-single", "equal")
+#: Groups of options in the help.
+_SEARCH, _NESTED = "Search", "Cross-validation of the search"
 
 
 class SearchOptions(Options):
     """How blend weights are searched; the baselines "best-single" and "equal" always run."""
 
-    methods: Annotated[tuple[Method, ...], Flag("--method")] = Field(
+    methods: Annotated[tuple[Method, ...], Flag("--method", _SEARCH, "METHOD")] = Field(
         ("slsqp",),
         min_length=1,
         description="slsqp, tpe or per-target; can be repeated. The weights of the first one are written.",
     )
-    free: bool = Field(False, description="Leave each weight free in [0, 1]; they need not sum to 1.")
-    tpe_trials: Annotated[int, Flag("--trials")] = Field(
+    free: Annotated[bool, Flag("--free", _SEARCH, shows_default=False)] = Field(
+        False, description="Leave each weight free in [0, 1]; they need not sum to 1."
+    )
+    tpe_trials: Annotated[int, Flag("--trials", _SEARCH, "N")] = Field(
         3000, ge=1, description="Trials of TPE; the winners used 3,000 to 5,000."
     )
     penalty: Annotated[float, Flag(hidden=True)] = Field(
@@ -31,18 +35,24 @@ class SearchOptions(Options):
         description="Strength that pulls per-target weights towards the common ones, see `moa.blending.fit.slsqp`; 50 "
         "corresponds to a standard deviation of 0.1.",
     )
-    folds: int = Field(5, ge=2, description="Folds of the cross-validation of the search.")
-    nested_tpe: bool = Field(False, description="Cross-validate TPE too: all its trials in every fold.")
-    bootstrap: int = Field(2000, ge=1, description="Bootstrap replicates for the interval of the gain.")
-    whole_drugs: bool | None = Field(
+    folds: Annotated[int, Flag(None, _NESTED, "N")] = Field(
+        5, ge=2, description="Folds of the cross-validation of the search."
+    )
+    nested_tpe: Annotated[bool, Flag("--nested-tpe", _NESTED, shows_default=False)] = Field(
+        False, description="Cross-validate TPE too: all its trials in every fold."
+    )
+    bootstrap: Annotated[int, Flag(None, _NESTED, "N")] = Field(
+        2000, ge=1, description="Bootstrap replicates for the interval of the gain."
+    )
+    whole_drugs: Annotated[bool | None, Flag(None, _NESTED)] = Field(
         None, description="Keep drugs whole in folds and bootstrap.  [default: if there is a train_drug.csv]"
     )
-    mixed: Literal["refuse", "comparable", "allow"] = Field(
+    mixed: Annotated[Literal["refuse", "comparable", "allow"], Flag(None, _SEARCH, "WHAT")] = Field(
         "refuse",
-        description="What to do if some models use row-wise and some drug-aware folds: refuse, comparable (search on "
-        "the rows for which both ask the same question) or allow.",
+        description="Where some models have row-wise folds and some drug-aware ones: refuse; comparable, search on the "
+        "rows for which both ask the same question; or allow.",
     )
-    seed: int = Field(0, description="Seed of folds, TPE and bootstrap.")
+    seed: Annotated[int, Flag(None, _NESTED, "N")] = Field(0, description="Seed of folds, TPE and bootstrap.")
 
     @property
     def simplex(self) -> bool:

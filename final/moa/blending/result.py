@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moa.blending.blend import BlendSpec
+from moa.blending.blend import BlendSpec, Searched
 from moa.errors import UserError
 
 
@@ -89,15 +89,23 @@ class SearchResult:
         return table.assign(slsqp=self.methods["slsqp"].treated) if "slsqp" in self.methods else table
 
     def spec(self, name: str, title: str) -> BlendSpec:
-        """The weights of the first method as a blend; members of weight 0 are left out.
+        """The weights of the first method as a blend, those of 0 included, and the scores of the search.
 
         Raises:
             UserError: see `check_writable`.
         """
         check_writable(self.method, self.simplex)
-        weights = self.first.weights
-        members = [{"model": model, "weight": float(weight)} for model, weight in weights.items() if weight > 0.0]
-        return BlendSpec(name=name, title=title, members=members)
+        found = self.first
+        members = [{"model": model, "weight": float(weight)} for model, weight in found.weights.items()]
+        nested = {"nested": found.nested, "gain": found.gain, "interval": found.interval}
+        searched = Searched(
+            method=self.method,
+            rows=self.n_rows,
+            loss=found.treated,
+            best_single=self.best_single,
+            **(nested if found.cross_validated else {}),
+        )
+        return BlendSpec(name=name, title=title, members=members, searched=searched)
 
 
 def check_writable(method: str, simplex: bool) -> None:

@@ -1,55 +1,52 @@
 """The command line ``moa``. A command parses its options, calls a function of the package and prints the result.
 
-Each module here holds an ``app``: a named group of commands, or single commands that join the top level.
+Here are its entry points. They import the commands when they are run, so that Ctrl-C ends the imports in one line too.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from moa.cli import ablations, blends, compare, data, kaggle, models, notebooks, plan, report, score, weights
-from moa.cli.console import run
-from moa.cli.inference import inference_app
-from moa.version import __version__
+if TYPE_CHECKING:  # for editors and type checkers
+    from moa.cli.commands import app
 
 __all__ = ["app", "inference_app", "main"]
-
-app = typer.Typer(
-    help="Mechanisms of Action prediction: the winning Kaggle solution, from data to submission.csv.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
-app.add_typer(data.app, name="data")
-app.add_typer(models.app)
-app.add_typer(blends.app, name="blend")
-app.add_typer(compare.app)
-app.add_typer(score.app)
-app.add_typer(report.app)
-app.add_typer(weights.app, name="weights")
-app.add_typer(kaggle.app, name="kaggle")
-app.add_typer(ablations.app)
-app.add_typer(plan.app)
-app.add_typer(notebooks.app)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"moa {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _top(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Options of ``moa`` itself."""
 
 
 def main() -> None:
     """Entry point of ``moa``."""
-    run(app)
+    with _one_line():
+        from moa.cli.commands import app
+        from moa.cli.console import run
+
+        run(app)
+
+
+def inference_app(name: str) -> None:
+    """Entry point of the inference script of a model, see ``moa.cli.inference``."""
+    with _one_line():
+        from moa.cli.inference import run_script
+
+        run_script(name)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """End by Ctrl-C in one line until ``moa.cli.stopping`` does it: nothing was done yet."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C before anything was done; run the same command again", file=sys.stderr, flush=True)
+        os._exit(130)  # native libraries may be half loaded
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from moa.cli.commands import app
+
+    return app

@@ -101,13 +101,19 @@ def plain_table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
 #: that the published CV names; "OOF, as published" is a row of its own.
 _LOSSES = ("model", "treated rows", "all rows", "prevalence", "rows covered", "published CV")
 _BESIDE = ("OOF, same rows", "OOF, as published")
+#: Columns of a terminal, and of the longest name that is printed on one line.
+_SCREEN, _NAME = 80, 44
 
 
 def score_tables(scores: Sequence[ModelScores]) -> list[Table]:
-    """Scores as tables of at most 80 columns that cut no name: log loss, then other measures."""
+    """Scores as tables of at most 80 columns with each name on one line: log loss, then other measures.
+
+    Columns that do not fit go into a further table. The rows covered are left out where they are all.
+    """
     rows = [each.words() for each in scores]
     others = [name for name in rows[0] if name not in (*_LOSSES, *_BESIDE)]
-    losses = [name for name in _LOSSES if name in rows[0]]
+    partly = any(each.covered < 1 for each in scores)
+    losses = [name for name in _LOSSES if name in rows[0] and (partly or name != "rows covered")]
     first: list[dict[str, str]] = []
     for each, row in zip(scores, rows, strict=True):
         first.append(row)
@@ -115,18 +121,31 @@ def score_tables(scores: Sequence[ModelScores]) -> list[Table]:
             place = f"{each.model.cv_rows} rows"
             first.append(dict.fromkeys(losses, "") | {"model": f"↳ {label}", place: row["OOF, as published"]})
     tables = {"OOF log loss": (losses, first), "OOF, treated rows; AP: average precision": (["model", *others], rows)}
-    return [_narrow(title, names, lines) for title, (names, lines) in tables.items() if len(names) > 1]
+    return [
+        table for title, (names, lines) in tables.items() if len(names) > 1 for table in _narrow(title, names, lines)
+    ]
 
 
-def _narrow(title: str, names: Sequence[str], rows: list[dict[str, str]]) -> Table:
-    """A table whose columns are as wide as their longest word."""
-    table = Table(title=title, title_justify="left")
-    for name in names:
-        cells = [name, *(row[name] for row in rows)]
-        table.add_column(name, width=max(len(word) for cell in cells for word in cell.split()))
-    for row in rows:
-        table.add_row(*(row[name] for name in names))
-    return table
+def _narrow(title: str, names: Sequence[str], rows: list[dict[str, str]]) -> list[Table]:
+    """Tables of at most 80 columns. The first column holds names; the others are as wide as their longest word."""
+    first, *others = names
+    widths = {first: min(max(len(row[first]) for row in rows), _NAME)}
+    widths |= {name: max(len(word) for row in [{name: name}, *rows] for word in row[name].split()) for name in others}
+    parts: list[list[str]] = [[first]]
+    for name in others:
+        if sum(widths[each] + 3 for each in (*parts[-1], name)) + 1 > _SCREEN and len(parts[-1]) > 1:
+            parts.append([first])
+        parts[-1].append(name)
+    tables = []
+    for part in parts:
+        table = Table(title=title, title_justify="left")
+        for name in part:
+            table.add_column(name, width=widths[name], overflow="fold")
+        for row in rows:
+            if any(row[name] for name in part[1:]):
+                table.add_row(*(row[name] for name in part))
+        tables.append(table)
+    return tables
 
 
 def _report(message: str, style: str = "red") -> None:

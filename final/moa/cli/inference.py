@@ -10,7 +10,7 @@ from moa.cli.options import Out, Place
 from moa.jobs.options import DeviceOptions
 
 
-def inference_app(name: str) -> None:
+def run_script(name: str) -> None:
     """Run the inference script of a model: ``--data DIR --weights DIR --out DIR [--device D]``."""
     from moa.jobs.predict import predict_model
     from moa.models.registry import recipe

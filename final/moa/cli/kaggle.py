@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -31,16 +32,15 @@ def kaggle_package(
 
     on_stop(f"{folder} is incomplete; run the same command again")
     with out.status(f"writing {folder}"), writing(folder, kept="the folder is incomplete"):
-        commands = package(folder, options)
-    for command in commands:
+        packed = package(folder, options)
+    for command in packed.commands:
         typer.echo(command)
-    out.print(
-        f"Run these in order, or let `moa kaggle push {folder} --wait` do it, which also knows what is on Kaggle "
-        "already. Download the outputs of training kernels with `kaggle kernels output`, and merge them into one "
-        "weights folder with `moa weights merge`."
-    )
-    if not options.weights and not options.pretrained:
-        out.print("[yellow]The training kernels of the CNNs attach moa-pretrained: make it with --pretrained.[/yellow]")
+    out.print(f"Run these in order, or let `moa kaggle push {folder} --wait` do it, which knows what is there already.")
+    if packed.untrained:
+        out.print(
+            f"[yellow]Without --pretrained these CNNs are not pushed, and the blends are made without them: "
+            f"{', '.join(packed.untrained)}[/yellow]"
+        )
 
 
 @app.command("push")
@@ -50,20 +50,25 @@ def kaggle_push(
         bool, typer.Option("--wait", help="Push each kernel when those it needs have ended, until all have.")
     ] = False,
     at_once: Annotated[int, typer.Option(min=1, help="Kernels with a GPU that Kaggle runs at a time.")] = 2,
+    submit: Annotated[
+        bool, typer.Option("--submit", help="Submit to the competition what the final notebooks have written.")
+    ] = False,
 ) -> None:
     """Push data sets and kernels in order. What is on Kaggle already, with the same content, is not pushed again.
 
-    Without --wait it pushes the kernels that need no other, and ends; the same command later pushes the next ones.
+    What is pushed is what is needed: with weights attached no training kernel is. Without --wait it pushes the kernels
+    that need no other, and ends; the same command later pushes the next ones. With --submit each version of a final
+    notebook is submitted once, when it has ended.
     """
     with needs("kaggle"):
         from moa.data.kaggle_client import KaggleClient
-        from moa.kaggle.push import HOURS, find, push, quota
+        from moa.kaggle.push import HOURS, find, push, quota, submit_command
 
     on_stop(f"kernels that were pushed go on running on Kaggle; moa kaggle push {folder} --wait goes on waiting")
     on_gpu = sum(kernel.gpu for kernel in find(folder).kernels)
     client = KaggleClient()
     out.print(f"{on_gpu} kernels with a GPU, of at most {HOURS} hours each, {at_once} at a time. {quota(client)}")
-    pushed = push(folder, wait, at_once, client, tell=lambda text: out.print(escape(text)))
+    pushed = push(folder, wait, at_once, client, tell=lambda text: out.print(escape(text)), submit=submit)
     table = text_table("", "kernel", "state", "reason")
     for kernel in pushed.kernels:
         waits = f"for {', '.join(kernel.needs)}" if kernel.state in ("waits", "to push") and kernel.needs else ""
@@ -75,3 +80,7 @@ def kaggle_push(
         raise typer.Exit(1)
     if not pushed.finished:
         out.print("Not all have ended: run the same command again, or with --wait.")
+    elif not submit:
+        typer.echo("Submit them with --submit, or one by one:")
+        for kernel in pushed.submissions:
+            typer.echo(shlex.join(submit_command(kernel)))

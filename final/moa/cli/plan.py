@@ -28,7 +28,8 @@ def plan(
     """Simulate a run on a cluster: its wall time, how busy the workers are, and what limits it.
 
     Seconds of units are those of the weights folder, one of each stage is enough; where it has none, those that the
-    package records for one core at the published settings (moa/jobs/recorded_seconds.csv says of what).
+    package records for one core at the published settings (moa/jobs/recorded_seconds.csv says of what). It has recorded
+    no unit on a GPU: there it is an estimate, and rather too long.
     """
     from moa.blending.catalogue import expand_models
     from moa.jobs.plan import recorded, simulate
@@ -40,16 +41,26 @@ def plan(
     columns = [("workers", True), ("wall time", True), ("busy", True), ("limited by", False)]
     table = plain_table(f"Training of {len(recipes)} models, profile {where.profile}", columns)
     foreign: set[str] = set()
+    estimated: set[str] = set()
     for option, asked, device, word in (("--workers", workers, "cpu", ""), ("--gpus", gpus, "cuda", " GPU")):
         counts = _counts(option, asked)
         work = recorded(recipes, where.weights, where.profile, device) if counts else []
-        foreign |= {model.name for model in work if not model.measured}
+        foreign |= {model.name for model in work if not model.measured and not model.estimated}
+        estimated |= {model.name for model in work if model.estimated}
+        about = "about " if any(model.estimated for model in work) else ""
         for count in counts:
             found = simulate(work, count)
-            table.add_row(f"{count}{word}", duration(found.seconds), f"{found.busy:.0%}", found.limit)
+            table.add_row(f"{count}{word}", f"{about}{duration(found.seconds)}", f"{found.busy:.0%}", found.limit)
     out.print(table)
     if foreign:
         out.print(f"with seconds that the package records: {', '.join(sorted(foreign))}", soft_wrap=True)
+    if estimated:
+        names = ", ".join(sorted(estimated))
+        out.print(
+            f"about: estimated, because no unit on a GPU is recorded of {names}. A fold of a CNN counts 2.5 hours (the "
+            "winners report at most 25 for ten, on an RTX 2080 Ti), a unit of others the seconds of one CPU core.",
+            soft_wrap=True,
+        )
 
 
 def _counts(option: str, text: str | None) -> list[int]:

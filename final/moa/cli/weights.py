@@ -20,7 +20,9 @@ app = group("Merge weights that were trained in several places, or fetch the Ima
 @expanded
 def weights_merge(
     target: Annotated[Path, typer.Argument(help="Weights folder to fill; it is created if needed.")],
-    sources: Annotated[list[Path], typer.Argument(help="Weights folders, each with some of the units.")],
+    sources: Annotated[
+        list[Path], typer.Argument(help="Weights folders, or outputs of Kaggle kernels, each with some of the units.")
+    ],
     _own: Own,
 ) -> None:
     """Merge the outputs of several Kaggle sessions, array jobs or machines into one weights folder."""

@@ -95,16 +95,14 @@ def blend_submission(
         the path, and a note where members are missing and the others' weights were scaled up.
     """
     spec = load_blend(blend_path(blend))
-    present = {
-        member.model: read_table(predictions / member.model / "test.parquet")
-        for member in spec.members
-        if (predictions / member.model / "test.parquet").exists()
-    }
+    members = [member.model for member in spec.members if member.weight > 0]
+    tables = {name: predictions / name / "test.parquet" for name in members}
+    present = {name: read_table(path) for name, path in tables.items() if path.exists()}
     if not present:
         raise UserError(
             f"{predictions}: holds no predictions of any member of {spec.name}; run `moa predict {spec.name}` first"
         )
-    absent = [member.model for member in spec.members if member.model not in present]
+    absent = [name for name in members if name not in present]
     mixed = apply_blend(spec, present, missing="renormalise" if absent else "error")
     path = path or out / f"submission-{spec.name}.csv"
     schema = load_assay(data)

@@ -46,6 +46,7 @@ class ModelWork:
     first: float = 0.0  # seconds of the driver before all stages
     last: float = 0.0  # and after them
     measured: bool = True  # all seconds are of the weights folder asked for; else some are of the package's table
+    estimated: bool = False  # some seconds were measured nowhere, see `recorded`
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,16 @@ def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str 
     """The work of models, from the seconds of units in a weights folder, else from those that the package records.
 
     One unit of each stage is enough. The package records seconds of the profile "kaggle" alone. A unit is one on one
-    core for the device "cpu", or on a GPU for "cuda".
+    core for the device "cpu", or on a GPU for "cuda". It has recorded no unit on a GPU: there the seconds of a CNN are
+    what the winners report at most, and those of other models are the seconds of one core, which a GPU should not
+    exceed; such models are marked as estimated.
 
     Raises:
         UserError: the seconds of a stage are not known.
     """
-    table = _package_table(device) if profile == "kaggle" else {}
+    table = _package_table("cpu") if profile == "kaggle" else {}
+    if table and device == "cuda":
+        table |= _package_table("cuda")
     found, unknown = [], []
     for model in models:
         store = ModelStore(weights, model.name) if WeightsFolder(weights).has(model.name) else None
@@ -85,7 +90,8 @@ def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str 
             before = here.get(stage.name, table.get((model.name, f"{stage.name} features"), 0.0))
             stages.append(StageWork(stage.name, before, len(stage.units()), mean))
         last = here.get("predictions", table.get((model.name, "predictions"), 0.0))
-        found.append(ModelWork(model.name, tuple(stages), here.get("familiarity", 0.0), last, measured))
+        estimated = device == "cuda" and not measured
+        found.append(ModelWork(model.name, tuple(stages), here.get("familiarity", 0.0), last, measured, estimated))
     if unknown:
         on = "on a GPU" if device == "cuda" else "on a CPU"
         raise UserError(

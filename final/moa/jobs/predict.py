@@ -65,7 +65,7 @@ def trained_members(spec: BlendSpec, weights: Path) -> tuple[list[str], list[str
 
 
 def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = "auto") -> list[str]:
-    """Run the inference script of each trained member of a blend, each in a new process, as on Kaggle.
+    """Run the inference script of each trained member of a blend with a weight, each in a new process, as on Kaggle.
 
     A process frees all its memory, the GPU's too, before the next one starts. Its output is printed as it comes.
 
@@ -78,7 +78,7 @@ def run_members(blend: str, data: Path, weights: Path, out: Path, device: str = 
     # A notebook's kernel asks for colours, with which the scripts would draw moving bars into its output.
     quiet = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
     absent, folder = [], WeightsFolder(weights)
-    for name in (member.model for member in load_blend(blend_path(blend)).members):
+    for name in (member.model for member in load_blend(blend_path(blend)).members if member.weight > 0):
         if not folder.has(name):
             absent.append(name)
             continue

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from moa.errors import UserError
+from moa.words import unknown
 
 
 @dataclass(frozen=True)
@@ -67,5 +68,5 @@ def ablation(name: str) -> Ablation:
         UserError: there is none.
     """
     if name not in ABLATIONS:
-        raise UserError(f"ablation '{name}' is unknown; choose one of: {', '.join(ABLATIONS)}")
+        raise UserError(f"ablation {unknown(name, ABLATIONS)}; choose one of: {', '.join(ABLATIONS)}")
     return ABLATIONS[name]

@@ -5,6 +5,7 @@
     OUT/datasets/moa-pretrained   ImageNet weights of the CNNs
     OUT/datasets/moa-weights      trained weights
     OUT/kernels/NAME              a notebook with its parameters, and its kernel-metadata.json
+    OUT/push.json                 which of them are needed: with trained weights, no training kernel is
 
 How the limits of a session are kept (12 hours, a GPU with 16 GB, 13 to 30 GB of memory, 2 to 4 cores): the CNNs, which
 took the winners 12 to 25 hours per model on one GPU, get one kernel per fold. Every other model is one kernel; in the
@@ -38,6 +39,7 @@ from moa.data.download import SLUG
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.files import replacing, write_json
+from moa.kaggle.contents import Contents
 from moa.kaggle.options import PackageOptions
 from moa.kaggle.session import ADDITIONS, PRETRAINED_FILES, pip
 from moa.learners.deepinsight.learner import CNNLearner
@@ -50,6 +52,7 @@ PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64")
 #: Kaggle's name for two T4. Its torch has no instructions for the P100 (compute capability 6.0), which is also retired.
 GPU = "NvidiaTeslaT4"
 LICENSE_NAME = "apache-2.0"
+_PRETRAINED, _WEIGHTS = "moa-pretrained", "moa-weights"
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NOT_CODE = shutil.ignore_patterns("__pycache__", "*.pyc", ".ipynb_checkpoints", "*.ipynb", ".*")
 
@@ -64,6 +67,7 @@ class Kernel:
     datasets: tuple[str, ...]  # slugs of the packed data sets that it reads
     kernels: tuple[str, ...] = ()  # slugs of the kernels whose output it reads
     parameters: Mapping[str, Any] | None = None  # values that replace those of the notebook's parameters cell
+    makes_submission: bool = False  # whether it writes submission.csv
 
     @property
     def slug(self) -> str:
@@ -90,6 +94,19 @@ class Kernel:
         }
 
 
+@dataclass(frozen=True)
+class Packed:
+    """What was written.
+
+    Attributes:
+        commands: of Kaggle's client, which push what is needed, in order.
+        untrained: models whose training kernels are not pushed, because the ImageNet weights are not packed.
+    """
+
+    commands: list[str]
+    untrained: list[str]
+
+
 def training_kernels(profile: str = "kaggle") -> dict[str, list[Kernel]]:
     """The kernels that train each model: one per fold for a CNN, else one."""
     found = {}
@@ -98,9 +115,8 @@ def training_kernels(profile: str = "kaggle") -> dict[str, list[Kernel]]:
         if notebook is None:
             continue
         last = model.stages(model.configure(profile), COMPETITION)[-1]
-        settings = {} if profile == "kaggle" else {"profile": profile}
         is_cnn = isinstance(last.learner, CNNLearner)
-        datasets = ("moa-code", "moa-wheels", *(["moa-pretrained"] if is_cnn else []))
+        datasets = ("moa-code", "moa-wheels", *([_PRETRAINED] if is_cnn else []))
         folds = range(last.folds.n_splits) if is_cnn else [None]
         found[name] = [
             Kernel(
@@ -108,19 +124,18 @@ def training_kernels(profile: str = "kaggle") -> dict[str, list[Kernel]]:
                 notebook,
                 True,
                 datasets,
-                parameters=settings | ({} if fold is None else {"fold": fold}),
+                parameters=_parameters(profile) | ({} if fold is None else {"fold": fold}),
             )
             for fold in folds
         ]
     return found
 
 
-def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Kernel]:
+def submission_kernels(profile: str = "kaggle", training: Mapping[str, list[Kernel]] | None = None) -> list[Kernel]:
     """The kernels of both submissions and of the weight search.
 
-    They read the data set of trained weights, or without ``weights`` the outputs of the training kernels.
+    They read the outputs of the ``training`` kernels of their members; None: the data set of trained weights.
     """
-    training = training_kernels(profile)
     found = []
     for name, notebook, gpu in (
         ("best-lb", FINAL / "Best LB" / "final-best-lb.ipynb", True),
@@ -128,40 +143,47 @@ def submission_kernels(profile: str = "kaggle", weights: bool = True) -> list[Ke
         ("best-cv", FINAL / "Best CV" / "blend-search.ipynb", False),
     ):
         members = [member.model for member in load_blend(BLENDS[name]).members]
-        outputs = tuple(kernel.slug for member in members for kernel in training.get(member, []))
+        outputs = [kernel.slug for member in members for kernel in (training or {}).get(member, [])]
         found.append(
             Kernel(
                 f"moa {notebook.stem.replace('-', ' ')}",
                 notebook,
                 gpu,
-                ("moa-code", "moa-wheels", *(["moa-weights"] if weights else [])),
-                () if weights else outputs,
+                ("moa-code", "moa-wheels", *([_WEIGHTS] if training is None else [])),
+                tuple(outputs),
+                _parameters(profile),
+                makes_submission=notebook.stem.startswith("final-"),
             )
         )
     return found
 
 
-def package(out: Path, options: PackageOptions) -> list[str]:
+def _parameters(profile: str) -> dict[str, Any]:
+    """Values for a notebook's parameters; the published settings are its own defaults."""
+    return {} if profile == "kaggle" else {"profile": profile}
+
+
+def package(out: Path, options: PackageOptions) -> Packed:
     """Write the folders; the results of an earlier call are replaced.
 
-    Returns:
-        The commands that push the folders, in order.
+    All kernels are written. Those that are pushed: with trained weights, the submissions and the search; without, the
+    training kernels too, but for those of the CNNs where the ImageNet weights are not packed.
 
     Raises:
         UserError: the user name is invalid, a folder lacks what it should hold, or pip has no wheel for that Python.
     """
-    user, weights, pretrained = options.user, options.weights, options.pretrained
+    user, pretrained = options.user, options.pretrained
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", user):
         raise UserError(f"--user {user!r}: expected a Kaggle user name, as in the address of your profile")
-    if weights is not None and not WeightsFolder(weights).models():
-        raise UserError(f"{weights}: holds no trained model; train first, or leave --weights out")
+    weights = None if options.weights is None else WeightsFolder.inside(options.weights)
     backbones = [path for pattern in PRETRAINED_FILES for path in pretrained.glob(pattern)] if pretrained else []
     if pretrained is not None and not backbones:
         raise UserError(f"{pretrained}: holds no *.pth or *.safetensors file of ImageNet weights")
     if not list(FINAL.glob("*/Training/*.ipynb")):
         raise UserError(f"{FINAL}: holds no notebooks; run this from a checkout of the repository")
-    training = [kernel for group in training_kernels(options.profile).values() for kernel in group]
-    submissions = submission_kernels(options.profile, weights is not None)
+    training = training_kernels(options.profile)
+    possible = {name: group for name, group in training.items() if backbones or _PRETRAINED not in group[0].datasets}
+    submissions = submission_kernels(options.profile, possible if weights is None else None)
     datasets, kernels = out / "datasets", out / "kernels"
     for folder in (datasets, kernels):
         shutil.rmtree(folder, ignore_errors=True)
@@ -173,20 +195,30 @@ def package(out: Path, options: PackageOptions) -> list[str]:
     if options.wheels:
         _download_wheels(_dataset(datasets, user, "moa-wheels", "MoA winning solution: wheels"), options.python)
     if weights is not None:
-        folder = _dataset(datasets, user, "moa-weights", "MoA winning solution: weights") / "weights"
-        for path in WeightsFolder(weights).files():  # not checkpoints of unfinished units, nor predictions
-            copy = folder / path.relative_to(weights)
+        folder = _dataset(datasets, user, _WEIGHTS, "MoA winning solution: weights") / "weights"
+        for path in weights.files():  # not checkpoints of unfinished units, nor predictions
+            copy = folder / path.relative_to(weights.path)
             copy.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(path, copy)
     if pretrained is not None:
-        folder = _dataset(datasets, user, "moa-pretrained", "MoA winning solution: ImageNet weights")
+        folder = _dataset(datasets, user, _PRETRAINED, "MoA winning solution: ImageNet weights")
         for path in backbones:
             link_or_copy(path.resolve(), folder / path.name)
-    for kernel in (*training, *submissions):
+    for kernel in (*(kernel for group in training.values() for kernel in group), *submissions):
         _write_kernel(kernels / kernel.slug, kernel, user)
-    push = [f"kaggle datasets create -p {folder} --dir-mode zip" for folder in sorted(datasets.iterdir())]
-    first = submissions if weights is not None else [*training, *submissions]
-    return push + [f"kaggle kernels push -p {kernels / kernel.slug}" for kernel in first]
+
+    needed = [kernel for group in possible.values() for kernel in group if weights is None]
+    attached = {slug for kernel in (*needed, *submissions) for slug in kernel.datasets}
+    contents = Contents(
+        datasets=tuple(folder.name for folder in sorted(datasets.iterdir()) if folder.name in attached),
+        training=tuple(kernel.slug for kernel in needed),
+        final=tuple(kernel.slug for kernel in submissions),
+        submissions=tuple(kernel.slug for kernel in submissions if kernel.makes_submission),
+    )
+    contents.write(out)
+    commands = [f"kaggle datasets create -p {datasets / name} --dir-mode zip" for name in contents.datasets]
+    commands += [f"kaggle kernels push -p {kernels / name}" for name in contents.kernels]
+    return Packed(commands, [name for name in training if weights is None and name not in possible])
 
 
 def _dataset(datasets: Path, user: str, slug: str, title: str) -> Path:

@@ -30,7 +30,6 @@ ADDITIONS: dict[str, str | None] = {
     "prettytable": None,  # needed by skops
     "pynndescent": None,  # needed by umap-learn
     "pytorch-ranger": None,  # needed by torch-optimizer
-    "pytorch-tabnet": None,
     "resnest": None,
     "scikit-learn": "1.6",  # needed by umap-learn
     "skops": None,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 
 import moa.models
 from moa.errors import UserError
 from moa.models.base import Recipe
+from moa.words import unknown
 
 #: Recipes of files outside of the package, see ``moa.models.own``.
 _own: dict[str, Recipe] = {}
@@ -34,15 +36,21 @@ def package_recipes() -> dict[str, Recipe]:
     return found
 
 
-def recipe(name: str) -> Recipe:
+def recipe(name: str, others: Iterable[str] = ()) -> Recipe:
     """The recipe of that name.
 
+    Args:
+        name: of the model.
+        others: names that could be given in its place, such as those of blends.
+
     Raises:
-        UserError: there is none.
+        UserError: there is none; names that are like it are suggested.
     """
     known = recipes()
     if name not in known:
+        names = [*known, *others]
+        listed = ", ".join(names)
         raise UserError(
-            f"model '{name}' is unknown; choose one of: {', '.join(known)}; or name the file of your own: --recipe FILE"
+            f"model {unknown(name, names)}; choose one of: {listed}; or name the file of your own: --recipe FILE"
         )
     return known[name]

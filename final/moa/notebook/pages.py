@@ -17,7 +17,7 @@ from moa.errors import UserError
 from moa.files import replacing
 from moa.progress import progress
 from moa.weights.layout import WeightsFolder
-from moa.words import shown
+from moa.words import shown, unknown
 
 #: Scripts that nbconvert would load from the network; the pages need none of them.
 _NO_SCRIPTS = {name: "" for name in ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url")}
@@ -73,9 +73,9 @@ def write_pages(
         UserError: a notebook is unknown, or a cell of one fails.
     """
     known = notebooks()
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise UserError(f"notebook '{unknown[0]}' is unknown; choose of: {', '.join(known)}")
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise UserError(f"notebook {unknown(strange[0], known)}; choose of: {', '.join(known)}")
     ready = WeightsFolder(where.weights)
     chosen = {name: path for name, path in known.items() if not names or name in names}
     absent = [

@@ -16,7 +16,7 @@ from moa.data.dataset import Dataset
 from moa.data.schema import TRAIN_ROWS
 from moa.data.stored_tables import read_table
 from moa.data.synthetic import is_synthetic
-from moa.errors import UserError
+from moa.errors import StoreError, UserError
 from moa.jobs.ablation import in_words
 from moa.jobs.writeup_claims import WRITE_UP
 from moa.kaggle.session import Session
@@ -27,6 +27,7 @@ from moa.models.registry import recipes
 from moa.plots.charts import calibration_curve
 from moa.reporting.scores import calibration_table
 from moa.weights.layout import WeightsFolder
+from moa.weights.trained import open_trained
 
 #: Rows of a table of the first and the last.
 TEN = 10
@@ -146,12 +147,22 @@ def calibration(data: Dataset, oof: pd.DataFrame) -> Figure:
 
 
 def every_oof(weights: Path, data: Dataset) -> dict[str, pd.DataFrame]:
-    """OOF predictions of the treated rows by every trained model of a weights folder, by the model's title."""
+    """OOF predictions of the treated rows by every trained model of a weights folder, by the model's title.
+
+    They are read from the table that training wrote last, and where there is none, such as in merged weights, they are
+    put together from the units. A model that cannot be read is left out, and named.
+    """
     folder, found = WeightsFolder(weights), {}
     for name, model in recipes().items():
+        if not folder.has(name):
+            continue
         path = folder.model(name).prediction("oof")
-        if folder.has(name) and path.exists():
-            found[model.title] = _treated(data, read_table(path))[1]
+        try:
+            trained = None if path.exists() else open_trained(model, weights, whole=False)
+            if trained is None or trained.units(trained.last):
+                found[model.title] = _treated(data, read_table(path) if trained is None else trained.oof())[1]
+        except StoreError as error:
+            print(f"without {model.title}: {error}")
     return found
 
 

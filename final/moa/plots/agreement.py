@@ -22,9 +22,10 @@ def target_correlations(correlations: Mapping[str, pd.Series], most: int = 30) -
     """How the correlation between two models differs between targets, for each pair of models, by its name.
 
     A line reaches from the 10 % to the 90 % quantile over targets, with a dot at the median. The ``most`` pairs with
-    the lowest medians are drawn.
+    the lowest medians are drawn; without pairs the figure is empty.
     """
-    table = pd.DataFrame({name: each.quantile([0.1, 0.5, 0.9]) for name, each in correlations.items()}).T
+    marks = [0.1, 0.5, 0.9]
+    table = pd.DataFrame({name: each.quantile(marks) for name, each in correlations.items()}, index=marks).T
     table = table.sort_values(0.5).head(most)
     figure, axes = canvas(7.5, 0.9 + 0.26 * len(table))
     position = name_rows(axes, table.index, fontsize=8)

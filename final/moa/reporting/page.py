@@ -181,8 +181,12 @@ def write_page(
     cards: Sequence[Card],
     sections: Sequence[Section],
     footer: str = FOOTER,
+    opened: int | None = None,
 ) -> Path:
-    """Write a page without external files or fonts; it forbids the browser all requests and foreign scripts."""
+    """Write a page without external files or fonts; it forbids the browser all requests and foreign scripts.
+
+    The first ``opened`` sections are open at first, all of them by default; on a narrow screen it is the first one.
+    """
     count = iter(range(10**6))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
@@ -201,6 +205,7 @@ def write_page(
         cards=cards,
         sections=sections,
         footer=footer,
+        opened=len(sections) if opened is None else opened,
         style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         digest=digest,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from moa.errors import UserError
 from moa.files import ensure_writable
+from moa.reporting.blends import members_in_words
 from moa.reporting.inputs import Inputs, collect
 from moa.reporting.page import Card, Section, Text, write_page
 from moa.reporting.scores import ReportScores
@@ -52,9 +53,8 @@ def write_report(
         f"{n_test:,} test rows",
         f"{len(found.y.columns)} targets",
     ]
-    return write_page(
-        Path(out) / "report.html", "Mechanisms of Action: report", _about(inputs), facts, _cards(found), made
-    )
+    title, cards = "Mechanisms of Action: report", _cards(found)
+    return write_page(Path(out) / "report.html", title, _about(inputs), facts, cards, made, opened=1)
 
 
 def _about(inputs: Inputs) -> Text:
@@ -70,7 +70,7 @@ def _cards(found: ReportScores) -> list[Card]:
     cards = [Card("Best single model, OOF", f"{best.loss:.5f}", best.title)]
     for name, blend in found.blends.items():
         spec = found.inputs.blends[name]
-        members = f"{len(found.weights(spec))} of {len(spec.members)} members"
+        members = members_in_words(found, spec)
         if found.coverage(blend) < 1:
             members += f", {found.coverage(blend):.0%} of the rows"
         cards.append(Card(f"{blend.title} blend, OOF", f"{blend.loss:.5f}", members))

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from moa.blending.blend import BlendSpec, PublishedBlend
 from moa.metrics.correlation import prediction_correlation
 from moa.metrics.losses import prevalence_baseline
 from moa.models.remarks import footnotes
-from moa.plots.charts import SERIES, correlation_heatmap, score_dots, weight_bars
+from moa.plots.charts import correlation_heatmap, score_dots
+from moa.reporting.blends import blends, is_published, members_in_words
 from moa.reporting.details import calibration, drugs, targets
 from moa.reporting.inputs import ModelResult
+from moa.reporting.leaderboard import leaderboard
 from moa.reporting.measures import measures
 from moa.reporting.mechanisms import mechanisms
 from moa.reporting.networks import networks
@@ -134,11 +135,10 @@ def _remarks(found: ReportScores, p: ScoredPrediction) -> list[str]:
         remarks.append(f"{found.coverage(p):.0%} of the treated rows")
     if p.kind == "blend":
         spec = found.inputs.blends[p.key]
-        present = len(found.weights(spec))
-        if not _is_published(spec):
+        if not is_published(spec):
             remarks.append("weights found on these rows")
-        if present < len(spec.members):
-            remarks.append(f"{present} of {len(spec.members)} members")
+        if len(found.weights(spec)) < len(spec.members):
+            remarks.append(members_in_words(found, spec))
     elif p.kind == "model" and found.of_competition:
         remarks += deviations(found.inputs.models[p.key])
     return remarks
@@ -162,47 +162,6 @@ def deviations(model: ModelResult) -> list[str]:
         elif setting == "pretrained" and not used:
             words.append("untrained backbone")
     return list(dict.fromkeys(words))
-
-
-def blends(found: ReportScores) -> Section | None:
-    """Weights of the blends, and their scores compared with those of their members on the same rows."""
-    specs = [found.inputs.blends[name] for name in found.blends]
-    if not specs:
-        return None
-    blocks: list[Block] = [_weights(found, spec) for spec in specs]
-    used = pd.DataFrame({spec.title: found.weights(spec) for spec in specs[: len(SERIES)]})
-    if used.size > 1:
-        order = [name for name in found.inputs.models if name in used.index]
-        used = used.loc[order].rename(index={name: model.title for name, model in found.inputs.models.items()})
-        blocks.append(Figures([(weight_bars(used), "Weights used here")], column=720, least=420))
-    lead = (
-        "Weights in the blend's file, and those used here: if members are missing, the other weights are scaled up to "
-        "sum to 1. Members are scored on the rows that all of them cover."
-    )
-    if not all(_is_published(spec) for spec in specs):
-        lead += " A searched blend is scored on the rows its weights were found on, so its score is slightly flattered."
-    return Section("blends", "Blends", lead, blocks)
-
-
-def _is_published(spec: BlendSpec) -> bool:
-    return spec.published != PublishedBlend()
-
-
-def _weights(found: ReportScores, spec: BlendSpec) -> Table:
-    blend, used = found.blends[spec.name], found.weights(spec)
-    rows = []
-    for member in spec.members:
-        single = found.models.get(member.model)
-        loss = single.loss_on(blend.table.index) if single else np.nan
-        title = single.title if single else f"{member.model} (absent)"
-        rows.append((title, member.weight, used.get(member.model), loss))
-    rows.append(("the blend", sum(member.weight for member in spec.members), used.sum(), blend.loss))
-    weight = "published weight" if _is_published(spec) else "weight"
-    frame = pd.DataFrame(rows, columns=["member", weight, "used here", "OOF, treated rows"])
-    caption = f"{spec.title}: {len(blend.table):,} treated rows"
-    formats = {weight: ".4f", "used here": ".4f", "OOF, treated rows": LOSS}
-    quiet = [i for i, row in enumerate(rows[:-1]) if row[2] is None]
-    return Table.of(frame, formats, ["OOF, treated rows"], quiet=quiet, caption=caption)
 
 
 def correlations(found: ReportScores) -> Section | None:
@@ -246,6 +205,7 @@ SECTIONS: tuple[MakeSection, ...] = (
     measures,
     mechanisms,
     blends,
+    leaderboard,
     correlations,
     curves,
     targets,

@@ -19,11 +19,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from moa.errors import StoreError
+from moa.errors import StoreError, UserError
 from moa.words import shown
 
 MANIFEST = "manifest.json"
 _STAGE, _UNIT, _FITS = "stage.json", "unit.json", "*.skops"
+#: Weights folder in the output of a training kernel.
+_IN_OUTPUTS = "weights"
 #: A name that is one part of a path. Names come from files that may be someone else's: none may lead out of the folder.
 NAME = r"^[^/\\:\x00-\x1f.][^/\\:\x00-\x1f]*$"
 #: A key of a fit.
@@ -46,6 +48,21 @@ class WeightsFolder:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         self.shared = self.path / "shared"
+
+    @classmethod
+    def inside(cls, folder: Path) -> WeightsFolder:
+        """The weights folder that is given, or that lies in the output of a Kaggle kernel, as ``weights``.
+
+        Raises:
+            UserError: neither holds a trained model.
+        """
+        for path in (folder, folder / _IN_OUTPUTS):
+            if (found := cls(path)).models():
+                return found
+        raise UserError(
+            f"{folder}: holds no trained model (neither MODEL/{MANIFEST} nor {_IN_OUTPUTS}/MODEL/{MANIFEST}); give a "
+            "weights folder, or the output of a training kernel"
+        )
 
     def models(self) -> list[str]:
         """Names of the models that training has begun here, in alphabetical order."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from moa.errors import StoreError, UserError, WriteError
+from moa.errors import StoreError, WriteError
 from moa.files import ensure_writable, replacing_folder, sha256, write_json, writing
 from moa.models.registry import recipes
 from moa.progress import progress
@@ -38,10 +38,11 @@ def merge_weights(
 ) -> list[Merged]:
     """Bring the finished units of several weights folders into ``target``; what is there stays.
 
-    Only those of ``models`` are taken if they are named. ``link`` makes symbolic links for reading, instead of copies.
+    A source may also be the output of a Kaggle kernel, with the weights folder in it. Only units of ``models`` are taken
+    if these are named. ``link`` makes symbolic links for reading, instead of copies.
 
     Raises:
-        UserError: a source is not a weights folder.
+        UserError: a source holds no trained model.
         StoreError: parts of a model belong to other settings, data or features, or a unit is damaged. Units taken
             before stay, and each is whole.
     """
@@ -49,11 +50,9 @@ def merge_weights(
     wanted = None if models is None else set(models)
     parts: list[_ModelPart] = []
     for source in sources:
-        found = WeightsFolder(source).models()
-        if not found:
-            raise UserError(f"{source}: holds no trained model (no MODEL/manifest.json); give weights folders")
-        names = found if wanted is None else [name for name in found if name in wanted]
-        parts += [_ModelPart(Path(source), name, Path(target), link) for name in names]
+        folder = WeightsFolder.inside(Path(source))
+        names = [name for name in folder.models() if wanted is None or name in wanted]
+        parts += [_ModelPart(folder.path, name, Path(target), link) for name in names]
     results: dict[str, Merged] = {}
     with progress("merging weights", sum(len(part.units) for part in parts)) as bar:
         done = 0

@@ -1,10 +1,12 @@
 """The search for weights: planted weights are found, and the gain it reports is out of sample."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from moa.blending.blend import apply_blend
+from moa.blending.blend import apply_blend, load_blend, save_blend
 from moa.blending.members import Oof, comparable_rows
 from moa.blending.options import SearchOptions
 from moa.blending.search import search as search_with
@@ -65,6 +67,20 @@ def test_reported_losses_are_the_metric(data, found):
     counts = int(treated.sum()), len(treated)
     assert treated_to_all(found.first.treated, *counts) == pytest.approx(found.first.all_rows, abs=1e-15)
     assert found.singles["model-2"] == pytest.approx(log_loss(y[treated], oofs[2].predictions), abs=1e-7)
+
+
+def test_a_blend_keeps_members_of_weight_0_and_what_the_search_found(found, tmp_path):
+    weights = found.first.weights.mask(found.first.weights == found.first.weights.min(), 0.0)
+    first = replace(found.first, weights=weights / weights.sum())
+    save_blend(replace(found, methods=found.methods | {"slsqp": first}).spec("mine", "Mine"), tmp_path / "mine.yaml")
+    spec = load_blend(tmp_path / "mine.yaml")
+    assert list(spec.weights.index) == list(weights.index) and (spec.weights == 0).sum() == 1
+    facts = spec.searched
+    assert (facts.method, facts.rows, facts.best_single) == ("slsqp", found.n_rows, "model-0")
+    assert (facts.loss, facts.nested, facts.gain) == (first.treated, first.nested, first.gain)
+    assert facts.interval == pytest.approx(first.interval)
+    tpe = replace(found, method="equal", methods=found.methods | {"equal": replace(first, nested=np.nan)})
+    assert tpe.spec("mine", "Mine").searched.nested is None, "it was not cross-validated"
 
 
 def test_tpe_through_search():
@@ -158,7 +174,7 @@ def test_mixed_schemes_meet_on_comparable_rows(data):
     np.testing.assert_allclose(found.first.weights, PLANTED, atol=0.06)
     same_kind = search(oofs, y, treated, **options)
     assert same_kind.n_rows == len(rows), "nothing to make comparable"
-    with pytest.raises(UserError, match="train_drug.csv is needed"):
+    with pytest.raises(UserError, match="--mixed comparable: needs train_drug.csv"):
         search(mixed, y, treated, **(options | {"groups": None}))
 
 

@@ -48,12 +48,19 @@ def test_seconds_are_those_of_the_folder_and_else_of_the_package(tmp_path):
     assert other.stages[0].units == 30 and other.stages[0].seconds > 10 and not other.measured
 
 
-def test_the_package_knows_all_models_at_published_settings_and_no_gpu(tmp_path):
+def test_the_package_knows_all_models_at_published_settings_and_estimates_gpus(tmp_path):
     work = recorded(list(recipes().values()), tmp_path, "kaggle")
     one, eight, many = (simulate(work, workers).seconds for workers in (1, 8, 64))
     assert one / 8 <= eight < one and one / 64 < many < eight
+    assert not any(model.estimated for model in work)
+    on_gpu = {model.name: model for model in recorded(list(recipes().values()), tmp_path, "kaggle", "cuda")}
+    assert all(model.estimated for model in on_gpu.values())
+    assert on_gpu["deepinsight-resnest-v1"].stages[-1].seconds == 9000, "2.5 hours a fold, the winners' most"
+    assert [stage.seconds for stage in on_gpu[FIVE].stages] == [
+        stage.seconds for model in work if model.name == FIVE for stage in model.stages
+    ]
     with pytest.raises(UserError, match="no unit trained on a GPU of simple-nn-old-cv nn; train one of each first"):
-        recorded([recipe("simple-nn-old-cv")], tmp_path, "kaggle", "cuda")
+        recorded([recipe("simple-nn-old-cv")], tmp_path, "demo", "cuda")
     with pytest.raises(UserError, match="no unit trained on a CPU of simple-nn-old-cv nn"):
         recorded([recipe("simple-nn-old-cv")], tmp_path, "demo")
 
@@ -61,4 +68,6 @@ def test_the_package_knows_all_models_at_published_settings_and_no_gpu(tmp_path)
 def test_the_command(tmp_path, moa_here):
     done = moa_here("plan", "--workers", "1,8", "--weights", tmp_path)
     assert done.stdout.count("number of workers") == 2 and "with seconds that the package records" in done.stdout
+    done = moa_here("plan", FIVE, "--workers", "1", "--gpus", "1", "--weights", tmp_path)
+    assert done.stdout.count("about ") == 1 and f"no unit on a GPU is recorded of {FIVE}" in done.stdout
     assert "--workers 0: expected numbers such as 1,8,64" in moa_here("plan", "--workers", "0", check=False).stderr

@@ -1,8 +1,6 @@
-"""Pushing to Kaggle, against a stand-in for the client that keeps what Kaggle would know in a JSON file."""
+"""Pushing to Kaggle, against a stand-in for the client."""
 
 import json
-import stat
-import sys
 from itertools import count
 
 import pytest
@@ -11,77 +9,15 @@ from typer.testing import CliRunner
 from moa.cli import app
 from moa.data.kaggle_client import KaggleClient
 from moa.errors import UserError
+from moa.kaggle.contents import Contents
 from moa.kaggle.push import find, push, quota
-
-#: Data sets need one look until they are ready, kernels two until they have ended.
-FAKE = """#!{python}
-import json, sys
-from pathlib import Path
-words, file = sys.argv[1:], Path("{state}")
-kaggle = json.loads(file.read_text())
-kaggle["calls"].append(" ".join(words))
-def end(text="", status=0):
-    file.write_text(json.dumps(kaggle))
-    print(text)
-    sys.exit(status)
-def facts(kind):
-    return json.loads((Path(words[words.index("-p") + 1]) / f"{{kind}}-metadata.json").read_text())
-kernels, datasets = kaggle["kernels"], kaggle["datasets"]
-if words[0] == "quota":
-    end("resource,used,remaining,total,refreshAt\\nGPU,10.00h,20.00h,30.00h,2026-12-01\\nTPU,0h,20h,20h,2026-12-01")
-elif words[:2] == ["datasets", "status"]:
-    if words[2] not in datasets:
-        end("403 Client Error: Forbidden", 1)
-    datasets[words[2]] += 1
-    end("ready" if datasets[words[2]] > 1 else "pending")
-elif words[:2] in (["datasets", "create"], ["datasets", "version"]):
-    name = facts("dataset")["id"]
-    if (words[1] == "create") == (name in datasets):
-        end("Dataset creation error: the title is already in use")
-    datasets[name] = 0
-    end("Your private Dataset is being created.")
-elif words[:2] == ["kernels", "push"]:
-    fact = facts("kernel")
-    active = [name for name, kernel in kernels.items() if kernel["gpu"] and kernel["looks"] < 2]
-    if fact["enable_gpu"] and len(active) + kaggle["others"] >= 2:
-        kaggle["others"] = 0
-        end("Kernel push error: Maximum batch GPU session count of 2 reached.")
-    sources = [kernels[need] for need in fact["kernel_sources"] if need.startswith("me/")]
-    assert all(kernel["looks"] >= 2 for kernel in sources), "pushed before its sources have ended"
-    kernels[fact["id"]] = {{"gpu": fact["enable_gpu"], "looks": 0}}
-    end("Kernel version 1 successfully pushed.  Please check progress at https://...")
-elif words[:2] == ["kernels", "status"]:
-    kernel = kernels[words[2]]
-    kernel["looks"] += 1
-    if kernel["looks"] < 2:
-        end(f'{{words[2]}} has status "KernelWorkerStatus.{{kaggle["at_first"]}}"')
-    if words[2] in kaggle["failing"]:
-        end(f'{{words[2]}} has status "KernelWorkerStatus.ERROR"\\nFailure message: "out of memory"')
-    end(f'{{words[2]}} has status "KernelWorkerStatus.COMPLETE"')
-end("unknown command", 2)
-"""
+from support.kaggle_client import install
 
 
 @pytest.fixture
 def kaggle(tmp_path, monkeypatch):
     """What Kaggle knows: a function that reads it, and changes parts of it."""
-    folder, state = tmp_path / "bin", tmp_path / "state.json"
-    folder.mkdir()
-    script = folder / "kaggle"
-    script.write_text(FAKE.format(python=sys.executable, state=state))
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr("moa.data.kaggle_client._folder", lambda: str(folder))
-    state.write_text(
-        json.dumps({"calls": [], "datasets": {}, "kernels": {}, "failing": [], "others": 0, "at_first": "RUNNING"})
-    )
-
-    def known(**changes):
-        facts = json.loads(state.read_text()) | changes
-        state.write_text(json.dumps(facts))
-        return facts
-
-    return known
+    return install(tmp_path, monkeypatch)
 
 
 def write(path, kind, name, **facts):
@@ -92,9 +28,16 @@ def write(path, kind, name, **facts):
 
 @pytest.fixture
 def packed(tmp_path):
-    """One data set, three kernels with a GPU, one that reads the output of two of them, and one that reads its."""
+    """One data set, three kernels with a GPU, one that reads the output of two of them, and one that reads its.
+
+    A fourth one and another data set are there, and not needed.
+    """
     out = tmp_path / "kaggle"
-    write(out / "datasets" / "code", "dataset", "code")
+    for name in ("code", "weights"):
+        write(out / "datasets" / name, "dataset", name)
+    write(out / "kernels" / "train-d", "kernel", "train-d", enable_gpu=True)
+    training = [f"train-{name}" for name in "abc"]
+    Contents(datasets=["code"], training=training, final=["again", "blend"], submissions=["blend"]).write(out)
     for name in "abc":
         write(out / "kernels" / f"train-{name}", "kernel", f"train-{name}", enable_gpu=True, kernel_sources=[])
     write(out / "kernels" / "blend", "kernel", "blend", enable_gpu=True, kernel_sources=["me/train-a", "me/train-b"])
@@ -167,8 +110,12 @@ def test_a_data_set_that_is_not_taken_ends_the_push(kaggle, packed, monkeypatch)
 
 
 def test_folders_without_kernels_are_refused(tmp_path):
-    with pytest.raises(UserError, match="holds no kernels; write them first"):
+    with pytest.raises(UserError, match=r"push\.json: cannot be read .*; write the folder again: moa kaggle package"):
         find(tmp_path)
+    (tmp_path / "push.json").write_text('{"kernels": []}')
+    with pytest.raises(UserError, match=r"push\.json: .*write the folder again"):
+        find(tmp_path)
+    Contents(final=["a"]).write(tmp_path)
     write(tmp_path / "kernels" / "a", "kernel", "a")
     (tmp_path / "kernels" / "a" / "kernel-metadata.json").write_text("{")
     with pytest.raises(UserError, match=r"kernel-metadata\.json: cannot be read"):
@@ -184,9 +131,56 @@ def test_command_tells_the_quota_and_the_reason_of_a_failure(kaggle, packed, mon
     assert "4 kernels with a GPU, of at most 12 hours each, 2 at a time" in words
     assert "20.00h of 30.00h" in words and "out of memory" in words and "1 failed" in words
     kaggle(failing=[])
-    assert CliRunner().invoke(app, ["kaggle", "push", str(packed), "--wait"]).exit_code == 0
+    result = CliRunner().invoke(app, ["kaggle", "push", str(packed), "--wait"])
+    assert result.exit_code == 0 and "kaggle competitions submit lish-moa -k me/blend -v 1 -f" in result.output
+    result = CliRunner().invoke(app, ["kaggle", "push", str(packed), "--submit"])
+    assert result.exit_code == 0 and "me/blend: version 1 submitted" in result.output
 
 
 def test_an_older_client_knows_no_quota(kaggle, monkeypatch):
     monkeypatch.setattr(KaggleClient, "run", lambda self, *words: (2, "invalid choice: 'quota'"))
     assert quota(KaggleClient()) == ""
+
+
+def test_what_reads_trained_weights_is_pushed_again_when_they_change(kaggle, packed):
+    metadata = packed / "kernels" / "blend" / "kernel-metadata.json"
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"dataset_sources": ["me/code"]}))
+    push(packed, wait=True, pause=lambda: None)
+    before = len(kaggle()["calls"])
+    (packed / "datasets" / "code" / "notebook.ipynb").write_text("new")
+    assert push(packed, wait=True, pause=lambda: None).finished
+    calls = [call.split("/")[-1] for call in kaggle()["calls"][before:] if "kernels push" in call]
+    assert calls == ["blend", "again"], "and no training"
+
+
+def test_each_version_is_submitted_once(kaggle, packed):
+    lines = []
+
+    def submitted():
+        return [call for call in kaggle()["calls"] if call.startswith("competitions submit")]
+
+    push(packed, pause=lambda: None, submit=True)
+    assert not submitted(), "it has not run yet"
+    push(packed, wait=True, pause=lambda: None, submit=True, tell=lines.append)
+    (call,) = submitted()
+    assert call.startswith("competitions submit lish-moa -k me/blend -v 1 -f submission.csv -m blend, moa ")
+    assert lines[-1] == "me/blend: version 1 submitted"
+    push(packed, submit=True, tell=lines.append)
+    assert len(submitted()) == 1 and lines[-1] == "me/blend: version 1 was submitted before"
+    (packed / "kernels" / "blend" / "notebook.ipynb").write_text("new")
+    kaggle(rules=1)
+    with pytest.raises(UserError, match="accept the rules first, https://www.kaggle.com/c/lish-moa/rules"):
+        push(packed, wait=True, pause=lambda: None, submit=True)
+    kaggle(rules=0)
+    push(packed, submit=True)
+    assert " -v 2 " in submitted()[-1] and len(submitted()) == 3
+
+
+def test_notes_of_an_earlier_version_are_understood(kaggle, packed):
+    push(packed, wait=True, pause=lambda: None)
+    file = packed / "pushed.json"
+    file.write_text(json.dumps({name: note["content"] for name, note in json.loads(file.read_text()).items()}))
+    before, lines = len(kaggle()["calls"]), []
+    assert push(packed, submit=True, tell=lines.append).finished
+    assert not [call for call in kaggle()["calls"][before:] if call.startswith(("kernels push", "competitions"))]
+    assert "not submitted; its page shows which VERSION it is, then: kaggle competitions submit" in lines[-1]
