@@ -78,11 +78,12 @@ def locked(path: Path) -> Lock | None:
 
 @contextmanager
 def only_one(folder: Path, refused: str) -> Iterator[None]:
-    """Hold a folder, which is made where it does not exist, for the length of a block.
+    """Hold a folder for the length of a block; one that does not exist is made, and removed if it is empty at the end.
 
     Raises:
         UserError: another process holds it; the message is ``refused``.
     """
+    made = not folder.exists()
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -98,6 +99,9 @@ def only_one(folder: Path, refused: str) -> Iterator[None]:
     try:
         yield
     finally:
+        if made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
         lock.close()
 
 

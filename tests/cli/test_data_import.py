@@ -1,6 +1,7 @@
 """moa data import: from a laboratory's files to a data folder, in one command."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -105,3 +106,50 @@ def test_mistakes_are_one_line(tmp_path, moa_here, arguments, message, monkeypat
     done = moa_here("data", "import", *arguments, "--out", "out", check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and message in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_data_check_compares_with_what_was_imported(tmp_path, moa_here, screen):
+    screen.table.to_csv(tmp_path / "screen.csv", index=False)
+    out = tmp_path / "out"
+    moa_here("data", "import", tmp_path / "screen.csv", "--out", out)
+    record = json.loads((out / "import.json").read_text())
+    assert {file["name"] for file in record["written"]} | {"import.json"} == {path.name for path in out.iterdir()}
+    assert "no problems found" in moa_here("data", "check", out).stdout
+    for name, change, message in (
+        (
+            "wells.csv",
+            lambda raw: raw.replace(b"Week1", b"Week9", 1),
+            "wells.csv: its content is not what was imported",
+        ),
+        ("features.csv", lambda raw: raw + b"\n", "features.csv: has .* bytes, and .* were imported"),
+        ("import.txt", lambda raw: None, "import.txt: missing, and import.json lists it"),
+        ("import.json", lambda raw: raw[:-9], "import.json: damaged .*; import the plates again"),
+        ("import.json", lambda raw: raw.replace(b"wells.csv", b"../ab.csv"), "not as `moa data import` writes it"),
+    ):
+        raw = (out / name).read_bytes()
+        (out / name).unlink()
+        if (changed := change(raw)) is not None:
+            (out / name).write_bytes(changed)
+        done = moa_here("data", "check", out, check=False)
+        assert done.returncode == 2 and re.search(message, done.stderr) and "1 problem" in done.stderr, done.stderr
+        (out / name).write_bytes(raw)
+    assert "no problems found" in moa_here("data", "check", out).stdout
+
+
+def test_a_folder_for_prediction_passes_the_check_as_what_it_is(tmp_path, moa_here, screen):
+    screen.table.drop(columns="Metadata_moa").to_csv(tmp_path / "screen.csv", index=False)
+    moa_here("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out")
+    done = moa_here("data", "check", tmp_path / "out")
+    assert "for prediction only" in done.stdout and "240, treated 216" in done.stdout
+    (tmp_path / "out" / "train_features.csv").write_text("sig_id\n")
+    assert moa_here("data", "check", tmp_path / "out", check=False).returncode == 2
+
+
+def test_text_of_files_does_not_steer_the_terminal(tmp_path, moa_here, screen):
+    evil = "x\x1b]0;title\x07\x1b[2J"
+    table = screen.table.assign(Metadata_broad_sample=screen.table["Metadata_broad_sample"].replace("DMSO", evil))
+    table.to_csv(tmp_path / "screen.csv", index=False)
+    for options in ((), ("--control", "nothing"), ("--dose", evil)):
+        command = ("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", "--name", evil, *options)
+        done = moa_here(*command, check=False)
+        assert done.stdout + done.stderr and not set("\x1b\x07") & set(done.stdout + done.stderr)

@@ -27,15 +27,13 @@ def data_check(
         ),
     ] = None,
 ) -> None:
-    """Read the files, compare them with the schema, and list every problem."""
-    from moa.data.dataset import load_dataset, summary
-    from moa.data.input_tables import has_table
-    from moa.data.schema import TRAIN_DRUG, TRAIN_NONSCORED
+    """Read the files, compare them with the schema and with what was imported, and list every problem."""
+    from moa.data.check_folder import check_folder
 
     folder = folder or folders().data
-    dataset = load_dataset(folder, drugs=has_table(folder, TRAIN_DRUG), nonscored=has_table(folder, TRAIN_NONSCORED))
+    found = check_folder(folder)
     table = text_table(escape(f"{folder}: no problems found"))
-    for name, value in summary(dataset):
+    for name, value in found:
         table.add_row(name, value)
     out.print(table)
 

@@ -279,7 +279,7 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
     prevalence, per_row = data.scored.mean(), data.scored.to_numpy().sum() / len(data.scored)
     spread = f"{prevalence.min():.5f} to {prevalence.max():.5f}, mean {prevalence.mean():.5f}"
     facts = [
-        ("assay", f"{data.schema.name}: {_measured(data.schema)}"),
+        ("assay", f"{data.schema.name}: {measured(data.schema)}"),
         ("training rows", f"{len(data.features):,}, treated {data.treated.sum():,}"),
         ("test rows", f"{len(data.test):,}, treated {data.test_treated.sum():,}"),
         ("scored targets", f"{data.scored.shape[1]}, {per_row:.2f} positives per row"),
@@ -293,7 +293,7 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
     return facts
 
 
-def _measured(schema: Assay) -> str:
+def measured(schema: Assay) -> str:
     """The feature groups and conditions of an assay, in words."""
     words = [f"{len(group.columns):,} {group.name}" for group in schema.groups]
     for condition in schema.conditions:

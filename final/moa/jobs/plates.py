@@ -37,6 +37,7 @@ from moa.progress import Bar, console, progress
 from moa.training.executors import LocalExecutor, Machines
 from moa.weights.for_workers import weights_for
 from moa.weights.trained import Trained, open_trained
+from moa.whole_folders import only_one
 
 MOST_PROBLEMS = 20
 #: Samples that are explained on the page: a competition's test file, or ten plates. Their tables are held in memory.
@@ -65,7 +66,7 @@ def predict_plates(
 
     Raises:
         DataError: lists the problems of the file, at most 20.
-        UserError: no member is trained.
+        UserError: no member is trained, or another process predicts into the same folder.
     """
     trained, absent = trained_members(spec, weights)
     effective_weights(spec, trained, "renormalise")
@@ -80,7 +81,8 @@ def predict_plates(
     schema = _shared_schema(models)
     for model in models:
         model.evidence()  # the page needs it at the end: what is wrong with it is reported before the work
-    with _as_features_file(features, models[0], Path(out), options) as source:
+    busy = f"{out}: another `moa predict` writes there; wait until it has finished, or give another --out"
+    with only_one(Path(out), busy), _as_features_file(features, models[0], Path(out), options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
         top, rows = options.top, options.rows_at_a_time
         settings = (spec.model_dump(mode="json"), top, rows, runtime.precision, runtime.device, EXPLAINED)

@@ -69,31 +69,18 @@ class EfficientNet(_Backbone):
 
     @needs("cnn")
     def files(self) -> dict[str, str]:
-        """File names that the weights can have in a local folder, and the addresses they come from."""
+        """File names of published weights that have a checksum, and the addresses they come from."""
         import timm
 
         facts = timm.get_pretrained_cfg(self.name)
-        known = {}
-        if facts is not None and facts.hf_hub_id:
-            address = f"https://huggingface.co/{facts.hf_hub_id}/resolve/main/model.safetensors"
-            known[f"{self.name}.safetensors"] = address
-        if facts is not None and isinstance(facts.url, str):
-            known[facts.url.rsplit("/", 1)[-1]] = facts.url
-        return known
+        # The hub's safetensors have no checksum that is known beforehand; put into the local folder, they are used.
+        address = facts.url if facts is not None and isinstance(facts.url, str) else ""
+        file = address.rsplit("/", 1)[-1]
+        return {file: address} if pinned_sha256(file) else {}
 
-    @needs("cnn")
     def downloads(self) -> list[Callable[[], State]]:
         """Ways to fetch the weights, in order of preference."""
-        import timm
-        from timm.models import load_state_dict_from_hf
-
-        facts = timm.get_pretrained_cfg(self.name)
-        ways: list[Callable[[], State]] = []
-        if facts is not None and facts.hf_hub_id:
-            ways.append(partial(load_state_dict_from_hf, facts.hf_hub_id, weights_only=True))
-        if facts is not None and isinstance(facts.url, str):
-            ways.append(partial(_from_url, facts.url))
-        return ways
+        return [partial(_from_url, address) for address in self.files().values()]
 
 
 class ResNeSt(_Backbone):
@@ -146,13 +133,15 @@ class ResNeSt(_Backbone):
 
     @needs("cnn")
     def files(self) -> dict[str, str]:
-        """File names that the weights can have in a local folder, and the addresses they come from."""
+        """File names of published weights that have a checksum, and the addresses they come from."""
         from resnest.torch.ablation import resnest_model_urls
 
         if self.name not in resnest_model_urls:
             return {}
         published = resnest_model_urls[self.name]
         file = published.rsplit("/", 1)[-1]
+        if not pinned_sha256(file):
+            return {}
         return {file: f"https://github.com/zhanghang1989/ResNeSt/releases/download/weights_step1/{file}"}
 
     @needs("cnn")
@@ -211,13 +200,14 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None, only: str | 
     """
     folder = folder or pretrained_folder()
     files = backbone.files()
-    if not files:
-        raise UserError(f"there are no ImageNet weights for this {backbone.kind}: train it with pretrained=False")
-    names = [only] if only else [f"{backbone.name}.safetensors", f"{backbone.name}.pth", *files]
+    own = [f"{backbone.name}.safetensors", f"{backbone.name}.pth"] if backbone.name else []
+    names = [only] if only else [*own, *files]
     for path in [folder / name for name in names] if folder else []:
         if path.is_file():
             state, checksum = _read(path)
             return _checked(backbone, state, str(path)), f"{path.name} sha256:{checksum}"
+    if not files:
+        raise UserError(f"there are no ImageNet weights for this {backbone.kind}: train it with pretrained=False")
     problems = []
     for download in backbone.downloads():
         try:
@@ -236,15 +226,20 @@ def load_pretrained(backbone: Backbone, folder: Path | None = None, only: str | 
     )
 
 
+def pinned_sha256(file: str) -> str:
+    """The first digits of a published file's sha256, at least 8, in which its name ends; "" where it has none."""
+    found = re.search(r"-([0-9a-f]{8,64})\.(?:pth|safetensors)$", file)
+    return found[1] if found else ""
+
+
 def _read(path: Path) -> tuple[State, str]:
     import torch
     from safetensors.torch import load_file
 
     checksum = sha256(path)
-    # Names of published files end in the first digits of their sha256.
-    wanted = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
-    if wanted and not checksum.startswith(wanted[1]):
-        raise UserError(f"{path} is damaged: its sha256 begins {checksum[:8]}, not {wanted[1]}; fetch it again")
+    wanted = pinned_sha256(path.name)
+    if not checksum.startswith(wanted):
+        raise UserError(f"{path} is damaged: its sha256 begins {checksum[:8]}, not {wanted}; fetch it again")
     try:
         if path.suffix == ".safetensors":
             return load_file(path), checksum

@@ -1,7 +1,7 @@
 """Fetch ImageNet weights into a folder, for machines and Kaggle kernels without internet.
 
-An interrupted download goes on where it stopped. A file gets its name once it is whole, its checksum is right and the
-backbone takes its tensors.
+An interrupted download goes on where it stopped, if the server's file is still the same. Only files are fetched whose
+checksum is known beforehand. One gets its name once it is whole, its checksum is right and the backbone takes its tensors.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 
 from moa.errors import UserError
-from moa.files import ensure_writable, sha256, writing
-from moa.learners.deepinsight.backbones import Backbone, load_pretrained
+from moa.files import ensure_writable, read_json, sha256, write_json, writing
+from moa.learners.deepinsight.backbones import Backbone, load_pretrained, pinned_sha256
 
 _BLOCK = 1 << 18
 _SECONDS = 60  # without an answer
@@ -71,6 +72,13 @@ def fetch_pretrained(
             except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError) as error:
                 problems.append(f"{address}: {getattr(error, 'reason', None) or type(error).__name__}")
                 continue
+            checksum = sha256(part)
+            if not checksum.startswith(pinned_sha256(name)):
+                part.unlink()  # whatever it is, the next call must not go on with it
+                raise UserError(
+                    f"{address}: what came is not {name}: its sha256 begins {checksum[:8]}, not {pinned_sha256(name)}; "
+                    "run this again, and look at what the address shows in a browser"
+                )
             part.rename(path)
             came = address
         try:
@@ -88,9 +96,12 @@ def fetch_pretrained(
 
 def _download(address: str, path: Path, tell: Callable[[int, int | None], None]) -> Path:
     """Download to a file beside ``path``, from where an earlier call stopped; returns that file."""
-    part = path.with_name(f".{path.name}.part")
-    done = part.stat().st_size if part.is_file() else 0
-    request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})
+    part, state = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.json")
+    known = read_json(state)["validator"] if state.is_file() else ""
+    done = part.stat().st_size if known and part.is_file() else 0
+    # If the server's file is another one now, it sends that from the beginning.
+    headers = {"Range": f"bytes={done}-", "If-Range": known} if done else {}
+    request = urllib.request.Request(address, headers=headers)
     try:
         answer = urllib.request.urlopen(request, timeout=_SECONDS)
     except urllib.error.HTTPError as error:
@@ -104,6 +115,8 @@ def _download(address: str, path: Path, tell: Callable[[int, int | None], None])
         whole = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
         length = answer.headers.get("Content-Length")
         size = int(whole[1]) if whole else int(length) if length else None
+        if not done:
+            write_json(state, {"validator": _validator(answer.headers)})
         with part.open("ab" if done else "wb") as file:
             tell(done, size)
             while block := answer.read(_BLOCK):
@@ -112,4 +125,11 @@ def _download(address: str, path: Path, tell: Callable[[int, int | None], None])
                 tell(done, size)
     if size is not None and done < size:
         raise ConnectionError("the connection was lost; run this again to go on")
+    state.unlink(missing_ok=True)
     return part
+
+
+def _validator(headers: Message) -> str:
+    """What tells a server's file from a later one of the same address; "" where the server says nothing of it."""
+    tag = headers.get("ETag", "")
+    return headers.get("Last-Modified", "") if tag.startswith("W/") or not tag else tag

@@ -6,7 +6,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,8 @@ from moa.learners.runtime import pick_device
 from moa.progress import console, progress
 from moa.training.cluster import tasks
 from moa.training.cluster.executor import GPU, DaskExecutor
+from moa.training.cluster.exposed import addresses, warnings_of
+from moa.words import shown
 
 #: Packages whose clusters a file may name: anything else that Python can import could do anything.
 _PACKAGES = ("dask_jobqueue", "dask_kubernetes", "dask_cuda", "dask.distributed", "distributed")
@@ -92,7 +94,7 @@ class ClusterFile(BaseModel):
         """Start the cluster.
 
         Raises:
-            UserError: its package is not installed, or it does not take the arguments.
+            UserError: its package is not installed, it does not take the arguments, or it cannot be started.
         """
         package, _, name = self.cluster.rpartition(".")
         try:
@@ -104,12 +106,29 @@ class ClusterFile(BaseModel):
         try:
             cluster = kind(**self.arguments)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{path}: arguments: {str(error).splitlines()[0]}") from None
-        if self.adapt:
-            cluster.adapt(minimum=self.adapt.minimum, maximum=self.adapt.maximum)
-        elif self.workers:
-            cluster.scale(self.workers)
+            raise UserError(f"{path}: arguments: {_reason(error)}") from None
+        except Exception as error:  # each package has errors of its own
+            raise _cannot_start(str(path), error) from None
+        try:
+            if self.adapt:
+                cluster.adapt(minimum=self.adapt.minimum, maximum=self.adapt.maximum)
+            elif self.workers:
+                cluster.scale(self.workers)
+        except Exception as error:
+            with suppress(Exception):
+                cluster.close()
+            raise _cannot_start(str(path), error) from None
         return cluster
+
+
+def _cannot_start(what: str, error: Exception) -> UserError:
+    return UserError(f"{what}: the cluster cannot be started ({_reason(error)})")
+
+
+def _reason(error: Exception) -> str:
+    """What an error of another package says, in one line that starts with its type if it is not clear alone."""
+    words = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return shown(words if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {words}", 200)
 
 
 @contextmanager
@@ -128,7 +147,9 @@ def open_cluster(
         stack.enter_context(dask.config.set(_SETTINGS))
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", module="distributed")
-        client, wait = _connect(on, stack)
+        client, wait, cluster = _connect(on, stack)
+        for line in warnings_of(on, addresses(client, cluster)):
+            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         with progress(f"workers of {on}") as bar:
             try:
                 client.wait_for_workers(1, timeout=wait)
@@ -148,25 +169,28 @@ def open_cluster(
             executor.stop()
 
 
-def _connect(on: str, stack: ExitStack) -> tuple[Client, float]:
-    """A client, closed with the stack, and how many seconds to wait for a first worker."""
+def _connect(on: str, stack: ExitStack) -> tuple[Client, float, Any]:
+    """A client, closed with the stack, how many seconds to wait for a first worker, and what was started."""
     local = re.fullmatch(r"local(?::([1-9][0-9]{0,5}))?", on)
     if local:
-        cluster = stack.enter_context(
-            LocalCluster(
-                n_workers=int(local[1] or torch.get_num_threads()),
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,  # nothing is gained by ending a worker before the system does
-                silence_logs=logging.CRITICAL,
-                preload=["moa.training.cluster.ctrl_c"],
+        try:
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=int(local[1] or torch.get_num_threads()),
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",
+                    memory_limit=0,  # nothing is gained by ending a worker before the system does
+                    silence_logs=logging.CRITICAL,
+                    preload=["moa.training.cluster.ctrl_c"],
+                )
             )
-        )
-        return stack.enter_context(Client(cluster)), 300
+            return stack.enter_context(Client(cluster)), 300, cluster
+        except (OSError, RuntimeError) as error:
+            raise _cannot_start(f"--on {on}", error) from None
     if re.match(r"[a-z]+://", on):
         try:
-            return stack.enter_context(Client(on, timeout="10s", set_as_default=False)), _WAIT
+            return stack.enter_context(Client(on, timeout="10s", set_as_default=False)), _WAIT, None
         except (OSError, TimeoutError, ValueError) as error:
             words = str(error).splitlines()
             raise UserError(
@@ -174,8 +198,11 @@ def _connect(on: str, stack: ExitStack) -> tuple[Client, float]:
                 "dask scheduler"
             ) from None
     described = ClusterFile.read(Path(on))
-    cluster = stack.enter_context(described.start(Path(on)))
-    return stack.enter_context(Client(cluster)), described.wait
+    cluster = described.start(Path(on))
+    try:
+        return stack.enter_context(Client(stack.enter_context(cluster))), described.wait, cluster
+    except Exception as error:
+        raise _cannot_start(on, error) from None
 
 
 def _facts(client: Client, on: str) -> dict[str, dict[str, Any]]:

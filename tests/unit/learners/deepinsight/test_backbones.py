@@ -78,7 +78,6 @@ def no_downloads(monkeypatch):
     def fail(*arguments, **options):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("timm.models.load_state_dict_from_hf", fail)
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
     monkeypatch.delenv("MOA_PRETRAINED", raising=False)
 
@@ -138,7 +137,8 @@ def test_what_holds_no_state_is_refused_in_one_line(tmp_path, no_downloads, cont
 
 
 def test_weights_are_fetched_where_none_are_local(state, no_downloads, monkeypatch):
-    monkeypatch.setattr("timm.models.load_state_dict_from_hf", lambda hub, weights_only: state)
+    monkeypatch.setattr(EfficientNet, "files", lambda self: {"a-0123abcd.pth": "https://example.org/a-0123abcd.pth"})
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda url, check_hash, **options: check_hash and state)
     loaded, origin = load_pretrained(TINY_EFFICIENTNET)
     assert origin == "hub" and torch.equal(loaded["conv_stem.weight"], state["conv_stem.weight"])
 
@@ -146,7 +146,7 @@ def test_weights_are_fetched_where_none_are_local(state, no_downloads, monkeypat
 @pytest.mark.parametrize(
     ("backbone", "file"),
     [
-        (EfficientNet(), "tf_efficientnet_b3.ns_jft_in1k.safetensors"),
+        (EfficientNet(), "tf_efficientnet_b3_ns-9d44bf68.pth"),
         (ResNeSt(), "resnest50_fast_2s2x40d-9d126481.pth"),
     ],
 )
