@@ -1,7 +1,7 @@
 """Fetch ImageNet weights into a folder, for machines and Kaggle kernels without internet.
 
-An interrupted download goes on where it stopped, if the server's file is still the same. Only files are fetched whose
-checksum is known beforehand. One gets its name once it is whole, its checksum is right and the backbone takes its tensors.
+An interrupted download goes on where it stopped, if the file of the server is the same. Only files are fetched whose
+checksum is known beforehand; one gets its name once it is whole and the backbone takes its tensors.
 """
 
 from __future__ import annotations
