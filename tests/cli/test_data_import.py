@@ -114,7 +114,7 @@ def test_data_check_compares_with_what_was_imported(tmp_path, moa_here, screen):
     moa_here("data", "import", tmp_path / "screen.csv", "--out", out)
     record = json.loads((out / "import.json").read_text())
     assert {file["name"] for file in record["written"]} | {"import.json"} == {path.name for path in out.iterdir()}
-    assert "no problems found" in moa_here("data", "check", out).stdout
+    assert moa_here("data", "check", out).returncode == 0
     for name, change, message in (
         (
             "wells.csv",
@@ -133,7 +133,7 @@ def test_data_check_compares_with_what_was_imported(tmp_path, moa_here, screen):
         done = moa_here("data", "check", out, check=False)
         assert done.returncode == 2 and re.search(message, done.stderr) and "1 problem" in done.stderr, done.stderr
         (out / name).write_bytes(raw)
-    assert "no problems found" in moa_here("data", "check", out).stdout
+    assert moa_here("data", "check", out).returncode == 0
 
 
 def test_a_folder_for_prediction_passes_the_check_as_what_it_is(tmp_path, moa_here, screen):
