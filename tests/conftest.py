@@ -51,6 +51,11 @@ LONG = [
 ]
 
 
+def pytest_xdist_auto_num_workers(config):
+    """One process more than there are cores: some tests wait for processes that they start."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
 def pytest_collection_modifyitems(items):
     places = {str(TESTS / f"{name}.py"): place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(str(item.path), len(LONG)))

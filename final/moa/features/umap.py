@@ -84,7 +84,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         Raises:
             UserError: there are too few rows for the number of neighbours or dimensions.
         """
-        give_numba_a_cache()
+        _keep_compiled_functions()
         from umap import UMAP  # slow to import and compile, so only imported here
 
         rows = self._rows(X, reset=True)
@@ -133,7 +133,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
 
     def _embed(self, X: np.ndarray) -> np.ndarray:
         """Embedding of new rows by gradient descent over one edge to each neighbour."""
-        give_numba_a_cache()
+        _keep_compiled_functions()
         from umap.layouts import optimize_layout_euclidean
 
         indices, distances = _nearest(X, self.rows_, self.n_neighbors)
@@ -166,6 +166,24 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
             parallel=False,
             tqdm_kwds={"disable": True},
         )
+
+
+def _keep_compiled_functions() -> None:
+    """Let numba keep what it compiles of umap-learn, to be called before it is used.
+
+    umap-learn keeps some of its functions and compiles these in every process, which takes five seconds or more.
+    """
+    give_numba_a_cache()
+    from umap import layouts, umap_
+
+    for module, name in (
+        (umap_, "smooth_knn_dist"),
+        (umap_, "compute_membership_strengths"),
+        (layouts, "_nb_optimize_layout_euclidean_single_epoch"),  # from umap-learn 0.5.6 on
+    ):
+        function = getattr(module, name, None)
+        if function is not None and not function.signatures:  # compiled already: too late, and no harm
+            function.enable_caching()
 
 
 def _nearest(X: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -206,3 +206,16 @@ def test_strengths_are_umap_learn_s_of_a_row_alone():
 def test_too_few_rows_are_refused(clustered):
     with pytest.raises(UserError, match="15 rows are too few for 15 neighbours"):
         UMAPEmbedding(2).fit(clustered[0][:15])
+
+
+def test_what_is_compiled_for_a_fit_is_kept_for_other_processes(umap):
+    from umap import layouts, umap_
+
+    compiled = (
+        umap_.smooth_knn_dist,
+        umap_.compute_membership_strengths,
+        layouts._nb_optimize_layout_euclidean_single_epoch,
+    )
+    for function in compiled:
+        assert function.stats.cache_path, "in the memory of this process alone"
+        assert function.stats.cache_hits or function.stats.cache_misses
