@@ -7,9 +7,10 @@ import pandas as pd
 
 from moa.data.assay import Assay, Targets
 from moa.data.checks import check_choices, check_ids, check_numbers
+from moa.data.compounds import unite
 from moa.data.problems import SHOWN, Problems
 from moa.data.schema import SAMPLE_SUBMISSION, SIG_ID, TEST_FEATURES, TRAIN_FEATURES, TRAIN_SCORED
-from moa.words import counted
+from moa.words import counted, listed
 
 
 def check_labels(
@@ -69,7 +70,10 @@ def check_labels(
 def check_drugs(
     name: str, table: pd.DataFrame | None, features: pd.DataFrame | None, problems: Problems
 ) -> pd.Series | None:
-    """Check the table of compounds; returns the compound of each row of ``features``, None if anything is wrong."""
+    """Check the table of compounds; returns the compound of each row of ``features``, None if anything is wrong.
+
+    Spellings of one compound are one: a compound on both sides of a fold would be predicted from itself.
+    """
     if table is None:
         return None
     before = len(problems)
@@ -82,7 +86,13 @@ def check_drugs(
         return None
     drugs = table.set_index(SIG_ID)["drug_id"]
     _same_ids(name, drugs.index, features.index, problems)
-    return drugs.loc[features.index] if len(problems) == before else None
+    if len(problems) > before:
+        return None
+    found = unite(drugs.loc[features.index])
+    if not found.united:
+        return drugs.loc[features.index]
+    problems.note(f"{name}: spellings of one compound are one compound: {listed(found.listed)}")
+    return found.names
 
 
 def check_sample(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from moa.data.assay import Assay
+from moa.data.compounds import unite
+from moa.data.csv_files import METADATA
 from moa.data.input_tables import read_input_table, set_aside
 from moa.data.problems import Problems
 from moa.data.schema import COMPOUND, SIG_ID
@@ -47,7 +50,7 @@ def read_wells(path: Path) -> pd.DataFrame:
     """Read a table of wells: csv, which may be packed, or parquet.
 
     Returns:
-        its columns, indexed by sig_id; plate, well, compound and treatment as text.
+        its columns, indexed by sig_id; plate, well, compound and treatment as text. Spellings of one compound are one.
 
     Raises:
         DataError: it is missing, has no sig_id, or a row twice.
@@ -62,6 +65,8 @@ def read_wells(path: Path) -> pd.DataFrame:
     problems.rows(path.name, SIG_ID, twice.to_numpy(), table[SIG_ID], "an id, each once", table[SIG_ID])
     if problems:
         raise DataError(problems)
+    if COMPOUND in table and (found := unite(table[COMPOUND])).united:
+        table[COMPOUND] = found.names
     return table.set_index(SIG_ID)
 
 
@@ -92,6 +97,25 @@ def describe_rows(
     if TREATMENT not in known and COMPOUND in known:
         known[TREATMENT] = treatments(known)
     return known
+
+
+def described_wells(samples: pd.DataFrame, features: pd.DataFrame, schema: Assay) -> pd.DataFrame:
+    """What a file of samples says of its wells in ``Metadata_`` columns, as `describe_rows` has it; in any case.
+
+    Of columns that differ in case alone the one that is written like ours counts, else the first.
+
+    Args:
+        samples: with the ``Metadata_`` columns, indexed by sig_id.
+        features: of the same rows, with the conditions.
+        schema: their assay.
+    """
+    described = samples.filter(regex=f"^{METADATA}").rename(columns=lambda name: name.removeprefix(METADATA))
+    found = {}
+    for name in (PLATE, WELL, COMPOUND, DOSE, TIME, TREATMENT):
+        same = sorted((column for column in described if column.lower() == name), key=lambda column: column != name)
+        if same and described[same[0]].notna().any():
+            found[name] = described[same[0]].replace("", np.nan)
+    return describe_rows(features, schema, None, pd.DataFrame(found, samples.index))
 
 
 def treatments(known: pd.DataFrame) -> pd.Series:

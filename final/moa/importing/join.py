@@ -87,7 +87,10 @@ def join_wells(wells: pd.DataFrame, table: pd.DataFrame, join: Join, mapping: Ma
         UserError: the table lacks a column of the join, names none of the wells, or names a well twice.
     """
     name, by_name = join.table, "" in join.wells
-    for column, frame, what in [*((c, wells, "files") for c in join.wells if c), *((c, table, name) for c in join.on)]:
+    for column, frame, what in [
+        *((c, wells, "the files") for c in join.wells if c),
+        *((c, table, name) for c in join.on),
+    ]:
         if column not in frame:
             raise UserError(f"mapping: joins {name} on column '{column}', which is not in {what}; name it as it was")
     ours = pd.Series("", index=wells.index, dtype=object)

@@ -140,14 +140,14 @@ def _note_unknown(design: Design, known: np.ndarray, treated: np.ndarray, notes:
 def _note_differences(design: Design, mechanisms: list[tuple[str, ...]], known: np.ndarray, notes: Notes) -> None:
     """Note compounds whose wells have different mechanisms: by dose, or from plate to plate."""
     table = design.table[["plate", "compound", "dose", "dose_level"]][known]
-    table = table.assign(names=["|".join(sorted(names)) for names in np.array(mechanisms, object)[known]])
+    table = table.assign(names=["|".join(sorted(mechanisms[row])) for row in np.flatnonzero(known)])
     table = table[table["compound"].notna()]
     counts = table.groupby("compound")["names"].nunique()
     differing = table[table["compound"].isin(counts.index[counts > 1])]
     if not len(differing):
         return
-    at = differing["dose"].map("{:g}".format) + " " + differing["dose_level"].astype(str)
-    by_dose = differing.groupby([differing["compound"], at])["names"].nunique().groupby("compound").max() == 1
+    counts = differing.groupby(["compound", "dose", "dose_level"], dropna=False)["names"].nunique()
+    by_dose = counts.groupby("compound").max() == 1
     notes.noted("whose mechanisms differ by dose", sorted(by_dose.index[by_dose]), "compound")
     shown = []
     for compound in sorted(by_dose.index[~by_dose]):

@@ -93,7 +93,12 @@ def _digits(number: np.floating) -> str:
 
 
 def _decoded(value: object) -> str:
-    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
+    if not isinstance(value, bytes):
+        return str(value).strip()
+    try:
+        return value.decode("utf-8").strip()
+    except UnicodeDecodeError:  # older files: "10 \xb5M"
+        return value.decode("latin-1").strip()
 
 
 def text_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -73,6 +73,31 @@ def decide_references(
     return References(apart=apart, within=tuple(within), reason="; ".join(reasons))
 
 
+def runs_apart(
+    mapping: Mapping, wells: pd.DataFrame, plates: pd.Series, places: pd.Series, file: str
+) -> tuple[str, ...]:
+    """Columns whose values tell apart rows that are the same well of the same plate, such as batches and replicates.
+
+    The arguments are as for ``decide_references``; ``file`` is the column with the file of each well.
+
+    Returns:
+        one or two columns; none if no well has several rows, or if no columns tell all of them apart.
+    """
+    known = places.notna()
+    keys = pd.DataFrame({"plate": plates, "place": places})[known]
+    if not keys.duplicated().any():
+        return ()
+    named = [column for column in wells if _RUNS.search(plain_name(column)) and column != mapping.column("plate")]
+    others = (mapping.column("cell_line"), mapping.column("time"))
+    columns = dict.fromkeys([*mapping.columns_of("batch"), *named, file, *(column for column in others if column)])
+    usable = [column for column in columns if column in wells and wells.loc[known, column].notna().all()]
+    for size in (1, 2):
+        for chosen in combinations(usable, size):
+            if not keys.assign(**{f"value {column}": wells[column] for column in chosen}).duplicated().any():
+                return chosen
+    return ()
+
+
 def plate_names(plates: pd.Series, wells: pd.DataFrame, apart: Sequence[str]) -> pd.Series:
     """The plates, with the values of the columns ``apart`` behind the names that stand for several plates.
 
@@ -119,25 +144,14 @@ def _apart(
     vehicles: np.ndarray,
     file_column: str,
 ) -> tuple[str, ...]:
-    batches = [column for column in mapping.columns_of("batch") if _several(plates, wells[column]).any()]
-    known = places.notna()
-    keys = pd.DataFrame({"plate": plates, "place": places})[known]
-    if keys.duplicated().any():
-        times = [mapping.column("cell_line"), mapping.column("time")]
-        named = [column for column in wells if _RUNS.search(plain_name(column)) and column != mapping.column("plate")]
-        columns = dict.fromkeys([*batches, *named, file_column, *(column for column in times if column)])
-        usable = [column for column in columns if column in wells and wells.loc[known, column].notna().all()]
-        for size in (1, 2):
-            for chosen in combinations(usable, size):
-                if not keys.assign(**{f"value {column}": wells[column] for column in chosen}).duplicated().any():
-                    return chosen
-        return ()
-    for column in batches:
+    if found := runs_apart(mapping, wells, plates, places, file_column):
+        return found
+    for column in mapping.columns_of("batch"):
         several = _several(plates, wells[column])
-        if _have_own(plates[several], wells.loc[several, column], vehicles[several]):
+        if several.any() and _have_own(plates[several], wells.loc[several, column], vehicles[several]):
             return (column,)
     files = _several(plates, wells[file_column])
-    if known.any() or not files.any():
+    if places.notna().any() or not files.any():
         return ()
     own = _have_own(plates[files], wells.loc[files, file_column], vehicles[files], MANY_WELLS)
     return (file_column,) if own else ()

@@ -46,7 +46,7 @@ class WellFacts:
     @property
     def names(self) -> pd.Series:
         """The compounds; NaN in all wells where no column holds them."""
-        return pd.Series(np.nan, self.plates.index, dtype=object) if self.compounds is None else self.compounds
+        return _nothing(self.plates) if self.compounds is None else self.compounds
 
 
 def stated_controls(text: str, wells: pd.DataFrame, compounds: pd.Series) -> Controls:
@@ -56,11 +56,7 @@ def stated_controls(text: str, wells: pd.DataFrame, compounds: pd.Series) -> Con
         UserError: there is no such column, or no well has such a value.
     """
     column, _, rest = text.rpartition("=")
-    if text.strip() and compounds.map(compound_key, na_action="ignore").eq(compound_key(text)).any():
-        column, rest = "", ""
-        wanted: tuple[str, ...] = (text.strip(),)
-    else:
-        wanted = tuple(value.strip() for value in rest.split(",") if value.strip())
+    wanted = tuple(value.strip() for value in rest.split(",") if value.strip())
     name = find_column(wells.columns, column, "--control") if column else None
     values = compounds if name is None else wells[name]
     if not _among(values, wanted).any():
@@ -89,7 +85,7 @@ def decide_controls(facts: WellFacts, column: str | None, notes: Notes) -> Contr
     if not vehicle.any():
         return Controls(column=column, reason="no vehicle was found")
     # The word "control" says less than the compound does.
-    types = facts.names.where(False) if facts.types is None else facts.types
+    types = _nothing(facts.plates) if facts.types is None else facts.types
     typed = vehicle & ~_mapped(types, kind_of_type).isin(("treated", "control"))
     values, names = _distinct(types[typed]), _distinct(facts.names[vehicle & ~typed])
     return Controls(column=column if values else None, values=values, names=names, reason=reason)
@@ -153,7 +149,7 @@ def _evident(facts: WellFacts, notes: Notes) -> pd.Series:
 
 def _mapped(values: pd.Series, kind: Callable[[object], Kind]) -> pd.Series:
     kinds = {value: kind(value) for value in values.dropna().unique()}
-    return values.map(kinds).fillna("treated").astype(object)
+    return pd.Series([kinds.get(value, "treated") for value in values], values.index, dtype=object)
 
 
 def _without_dose(facts: WellFacts, notes: Notes) -> pd.Series:
@@ -185,8 +181,12 @@ def _many_wells(facts: WellFacts) -> str:
 def _among(values: pd.Series, wanted: Iterable[str]) -> pd.Series:
     """Whether each value is one of those wanted, however spelt."""
     keys = {compound_key(value) for value in wanted}
-    same = {value: compound_key(value) in keys for value in values.dropna().unique()}
-    return values.map(same).fillna(False).astype(bool)
+    same = {value for value in values.dropna().unique() if compound_key(value) in keys}
+    return values.isin(same)
+
+
+def _nothing(like: pd.Series) -> pd.Series:
+    return pd.Series(np.nan, like.index, dtype=object)
 
 
 def _distinct(values: pd.Series) -> tuple[str, ...]:

@@ -38,6 +38,20 @@ def held_columns(hold_out: str | None, schema: Assay) -> tuple[str, ...]:
     return tuple(part.strip() for part in (hold_out or COMPOUND).split(","))
 
 
+def refuse_row_folds(hold_out: str | None, schema: Assay) -> None:
+    """Refuse folds over rows that nobody asked for: with unknown compounds a compound would be in several folds.
+
+    Raises:
+        UserError: says how compounds are named, and how row folds are asked for.
+    """
+    if hold_out is None and not schema.of_competition and not schema.compound:
+        raise UserError(
+            f"the data name no compounds ({TRAIN_DRUG}), so wells of one compound would be in several folds and scores "
+            "would be too good: import with --compound COLUMN, or train with --hold-out plate (or rows, if each row is "
+            "a compound of its own)"
+        )
+
+
 def fit_models(
     models: Sequence[Recipe],
     configs: Mapping[str, ModelConfig],

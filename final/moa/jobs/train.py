@@ -15,7 +15,7 @@ from moa.data.schema import COMPOUND
 from moa.environment import Folders
 from moa.errors import UserError
 from moa.files import ensure_writable
-from moa.jobs.fitting import fit_models, held_columns
+from moa.jobs.fitting import fit_models, held_columns, refuse_row_folds
 from moa.jobs.model_scores import ModelScores, score_model
 from moa.jobs.options import TrainOptions
 from moa.learners.base import traits
@@ -64,6 +64,7 @@ def train_models(
     runtimes = {model.name: _training_runtime(runtime, model, configs[model.name]) for model in models}
     schema = load_assay(where.data)
     schema = schema.only(options.groups) if options.groups else schema
+    refuse_row_folds(options.hold_out, schema)
     columns = held_columns(options.hold_out, schema)
     needs = [model.needs(configs[model.name], schema) for model in models]
     known = schema.compound or schema.of_competition

@@ -5,24 +5,14 @@ import pandas as pd
 import pytest
 
 from moa.errors import UserError
-from moa.importing.design import FILE, design, with_places
 from moa.importing.fields import choose_fields, find_column, find_field, plain_name
 from moa.importing.notes import Notes
-from moa.importing.options import ImportOptions
-from moa.importing.profiles import Profiles, as_text
-
-
-def profiles_of(**columns):
-    wells = pd.DataFrame(columns, dtype=object).replace({None: np.nan})
-    wells.index = [f"w{number}" for number in range(len(wells))]
-    wells.insert(0, FILE, "plate.csv")
-    values = pd.DataFrame(np.arange(len(wells), dtype=float)[:, None], index=wells.index, columns=["f"])
-    return Profiles(values, wells, pd.DataFrame({"group": ["features"]}, index=["f"]), "profiles")
+from moa.importing.profiles import as_text
+from support.plates_in_memory import designed, plate
 
 
 def types(notes=None, control=None, **columns):
-    options = ImportOptions(control=control)
-    profiles, found = design(profiles_of(**columns), options, Notes() if notes is None else notes)
+    profiles, found = designed(plate(**columns), notes, control=control)
     assert list(profiles.values.index) == list(found.table.index)
     return found.table["cp_type"].tolist()
 
@@ -64,16 +54,16 @@ def test_stated_controls():
 
 
 def test_the_dose_of_controls_is_left_out_and_doses_of_words_are_levels():
-    profiles = profiles_of(
+    profiles = plate(
         pert_type=["ctl_vehicle", "trt_cp", "trt_cp"],
         pert_idose=["DMSO", "10.0 um", "0.37 um"],
         pert_itime=["24 h"] * 3,
     )
-    _, found = design(profiles, ImportOptions(), Notes())
+    _, found = designed(profiles)
     assert np.isnan(found.table["dose"].iloc[0]) and found.table["dose"].tolist()[1:] == [10, 0.37]
     assert found.table["time"].tolist() == [24, 24, 24] and (found.dose_unit, found.time_unit) == ("µM", "h")
-    words = profiles_of(cp_type=["ctl_vehicle", "trt_cp"], cp_dose=["D1", "D2"])
-    _, found = design(words, ImportOptions(), Notes())
+    words = plate(cp_type=["ctl_vehicle", "trt_cp"], cp_dose=["D1", "D2"])
+    _, found = designed(words)
     assert found.table["dose_level"].tolist()[1] == "D2" and found.table["dose"].isna().all()
 
 
@@ -81,7 +71,7 @@ def found_design(notes=None, **columns):
     """The design of wells of which the first is DMSO."""
     count = len(next(iter(columns.values())))
     columns = {"pert_type": ["ctl_vehicle", *["trt_cp"] * (count - 1)], **columns}
-    return design(profiles_of(**columns), ImportOptions(), Notes() if notes is None else notes)[1]
+    return designed(plate(**columns), notes)[1]
 
 
 def test_a_treated_well_with_dose_0_has_no_dose():
@@ -125,48 +115,38 @@ def test_time_0_is_a_time_and_controls_have_times_too():
 
 def test_units_beside_belong_to_pert_dose_and_not_to_pert_idose():
     columns = {"pert_dose": ["10"], "pert_dose_unit": ["nm"], "pert_type": ["trt_cp"]}
-    assert design(profiles_of(**columns), ImportOptions(), Notes())[1].table["dose"].tolist() == [0.01]
+    assert designed(plate(**columns))[1].table["dose"].tolist() == [0.01]
     columns["pert_idose"] = ["10 um"]
-    assert design(profiles_of(**columns), ImportOptions(), Notes())[1].table["dose"].tolist() == [10]
+    assert designed(plate(**columns))[1].table["dose"].tolist() == [10]
 
 
 def test_batches_of_a_compound_are_one_compound():
     notes = Notes()
-    profiles = profiles_of(Metadata_broad_sample=["BRD-K76908866-001-06-8", "BRD-K76908866-003-01-1", "DMSO"])
-    _, found = design(profiles, ImportOptions(), notes)
+    profiles = plate(Metadata_broad_sample=["BRD-K76908866-001-06-8", "BRD-K76908866-003-01-1", "DMSO"])
+    _, found = designed(profiles, notes)
     assert found.table["compound"].tolist() == ["BRD-K76908866", "BRD-K76908866", "DMSO"]
     assert "without the batch" in "\n".join(notes.lines())
 
 
 def test_each_file_is_a_plate_where_no_column_names_plates():
     notes = Notes()
-    profiles = profiles_of(compound=["a", "b"])
-    assert design(profiles, ImportOptions(), notes)[1].table["plate"].tolist() == ["plate", "plate"]
+    profiles = plate(compound=["a", "b"])
+    assert designed(profiles, notes)[1].table["plate"].tolist() == ["plate", "plate"]
     assert "--plate" in "\n".join(notes.lines())
 
 
 def test_places():
-    profiles = profiles_of(well=["A3", "b03", "A-04", " p24", "AA1", "well 7"], compound=list("abcdef"))
-    found = design(profiles, ImportOptions(), Notes())[1].table["well"].tolist()
+    profiles = plate(well=["A3", "b03", "A-04", " p24", "AA1", "well 7"], compound=list("abcdef"))
+    found = designed(profiles)[1].table["well"].tolist()
     assert found == ["A03", "B03", "A04", "P24", "AA01", "well 7"]
-    profiles = profiles_of(Metadata_Row=["1", "B", "28"], Metadata_Col=["3", "12", "48"], compound=list("abc"))
-    assert design(profiles, ImportOptions(), Notes())[1].table["well"].tolist() == ["A03", "B12", "AB48"]
-
-
-def test_plates_and_places_of_names():
-    notes = Notes()
-    profiles = profiles_of(compound=["a", "b"])
-    names = ["LJP005_X1_B19:A03", "LJP005_X1_B19:P24"]
-    profiles = Profiles(profiles.values.set_axis(names), profiles.wells.set_axis(names), profiles.features, "profiles")
-    _, found = design(with_places(profiles, ImportOptions(), notes), ImportOptions(), notes)
-    assert found.table["plate"].tolist() == ["LJP005_X1_B19"] * 2 and found.table["well"].tolist() == ["A03", "P24"]
-    assert "those of the wells' names" in "\n".join(notes.lines())
+    profiles = plate(Metadata_Row=["1", "B", "28"], Metadata_Col=["3", "12", "48"], compound=list("abc"))
+    assert designed(profiles)[1].table["well"].tolist() == ["A03", "B12", "AB48"]
 
 
 def test_single_cells_are_not_wells():
-    profiles = profiles_of(plate=["1"] * 10, well=["A01"] * 5 + ["A02"] * 5)
+    profiles = plate(plate=["1"] * 10, well=["A01"] * 5 + ["A02"] * 5)
     with pytest.raises(UserError, match="aggregate single cells or sites to wells first"):
-        design(profiles, ImportOptions(), Notes())
+        designed(profiles)
 
 
 def test_columns_that_differ_in_case_alone():
@@ -193,4 +173,5 @@ def test_metadata_as_text():
     assert as_text(pd.Series([24.0, np.nan, 3.0])).tolist()[0] == "24"
     assert as_text(pd.Series([3.33, -666], dtype=np.float32)).fillna("").tolist() == ["3.33", ""]
     assert as_text(pd.Series([b"a ", " b", "NaN", "-666", None])).fillna("").tolist() == ["a", "b", "", "", ""]
+    assert as_text(pd.Series([b"10 \xb5M", "10 µM".encode()])).tolist() == ["10 µM", "10 µM"]
     assert as_text(pd.Series([True, False])).tolist() == ["True", "False"]

@@ -1,10 +1,13 @@
 """Tables of plates and wells are joined by what their columns hold."""
 
 import pandas as pd
+import pytest
 
-from moa.importing.join import join_wells
+from moa.errors import UserError
+from moa.importing.join import decide_join, join_wells
+from moa.importing.mapping import Column, Join, Mapping
 from moa.importing.notes import Notes
-from moa.importing.options import ImportOptions
+from moa.importing.text_tables import read_text_table
 
 WELLS = pd.DataFrame(
     {
@@ -15,12 +18,14 @@ WELLS = pd.DataFrame(
     index=["a", "b", "c", "d"],
     dtype=object,
 )
+MAPPING = Mapping(columns={"Image_Metadata_Plate": Column(role="plate"), "Image_Metadata_Well": Column(role="well")})
 
 
-def joined(tmp_path, text, wells=WELLS, **options):
+def joined(tmp_path, text, wells=WELLS):
     (tmp_path / "map.csv").write_text(text)
-    notes = Notes()
-    return join_wells(wells, tmp_path / "map.csv", ImportOptions(**options), notes), "\n".join(notes.lines())
+    table, notes = read_text_table(tmp_path / "map.csv"), Notes()
+    join = decide_join(MAPPING, wells, table, "map.csv", notes)
+    return join_wells(wells, table, join, MAPPING, notes), "\n".join(notes.lines())
 
 
 def test_plate_and_well_whatever_they_are_called(tmp_path):
@@ -46,9 +51,16 @@ def test_the_name_of_the_plate_map(tmp_path):
     assert table["Drug"].tolist() == ["x", "y", "z", "w"] and "'plate_map_name' = 'Metadata_Plate_Map_Name'" in noted
 
 
-def test_numbers_of_plates_that_a_spreadsheet_made_fractions(tmp_path):
-    wells = WELLS.assign(Image_Metadata_Plate=["7", "7", "8", "8"])
-    table, _ = joined(tmp_path, "plate,well,Drug\n7.0,A01,x\n7.0,B12,y\n8.0,A01,z\n8.0,C03,w\n", wells)
+@pytest.mark.parametrize(("ours", "theirs"), [("7", "7.0"), ("007", "7"), ("7", "007"), ("0007", "07"), ("007", "7.0")])
+def test_numbers_of_plates_are_compared_as_numbers(tmp_path, ours, theirs):
+    wells = WELLS.assign(Image_Metadata_Plate=[ours, ours, "8", "8"])
+    text = f"plate,well,Drug\n{theirs},A01,x\n{theirs},B12,y\n8.0,A01,z\n8.0,C03,w\n"
+    assert joined(tmp_path, text, wells)[0]["Drug"].tolist() == ["x", "y", "z", "w"]
+
+
+def test_zeros_in_front_count_where_a_column_uses_them_to_tell_plates_apart(tmp_path):
+    wells = WELLS.assign(Image_Metadata_Plate=["7", "7", "007", "007"])
+    table, _ = joined(tmp_path, "plate,well,Drug\n7,A01,x\n7,B12,y\n007,A01,z\n007,C03,w\n", wells)
     assert table["Drug"].tolist() == ["x", "y", "z", "w"]
 
 
@@ -66,3 +78,13 @@ def test_equal_rows_do_no_harm_and_replaced_columns_are_reported(tmp_path):
     table, noted = joined(tmp_path, text)
     assert table["Metadata_Plate_Map_Name"].fillna("").tolist() == ["N", "", "", ""]
     assert "its columns replace those of the files: Metadata_Plate_Map_Name" in noted
+
+
+def test_a_join_of_a_mapping_needs_its_columns():
+    table = pd.DataFrame({"plate": ["Week1_1"], "Drug": ["x"]})
+    for join, place in (
+        (Join(table="new.csv", wells=("Batch",), on=("plate",)), "'Batch', which is not in the files"),
+        (Join(table="new.csv", wells=("Image_Metadata_Plate",), on=("barcode",)), "'barcode', which is not in new.csv"),
+    ):
+        with pytest.raises(UserError, match=f"joins new.csv on column {place}"):
+            join_wells(WELLS, table, join, MAPPING, Notes())

@@ -4,17 +4,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moa.errors import UserError
 from moa.importing.design import Design
-from moa.importing.mechanisms import label_wells, name_key
+from moa.importing.mapping import Column, Mapping
+from moa.importing.mechanism_names import is_unknown, separators_of, split_cells
+from moa.importing.mechanisms import decide_mechanisms, label_wells
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
+from moa.importing.text_tables import read_text_table
 
 COMPOUNDS = ["DMSO", "AKT-inhibitor-1-2", "Vemurafenib", "PLX-4720", "nobody", "Vemurafenib"]
 
 
 def labels(
-    table=None, tmp_path=None, doses=(np.nan, 1, 1, 1, 1, 10), wells=None, fields=None, encoding="utf-8", **options
+    table=None,
+    tmp_path=None,
+    doses=(np.nan, 1, 1, 1, 1, 10),
+    wells=None,
+    fields=None,
+    encoding="utf-8",
+    dose_unit="",
+    plates="P1",
+    **options,
 ):
+    """The labels of six wells, and what was noted; ``table`` is the text of a table of mechanisms."""
     index = [f"w{number}" for number in range(len(COMPOUNDS))]
     frame = pd.DataFrame(
         {"compound": COMPOUNDS, "dose": doses, "cp_type": ["ctl_vehicle", *["trt_cp"] * 5]}, index=index
@@ -26,10 +39,14 @@ def labels(
         path = tmp_path / "moa.txt"
         path.write_bytes(table.encode(encoding))
         options["moa"] = path
-    notes = Notes()
-    found = label_wells(
-        metadata, Design(frame, {"compound": "pert_iname"} | (fields or {})), ImportOptions(**options), notes
-    )
+    fields = {"compound": "pert_iname"} | (fields or {})
+    roles = {column: Column(role=field) for field, column in fields.items()}
+    roles |= {column: Column(role="identifier") for column in metadata if column not in roles}
+    options, notes = ImportOptions(**options), Notes()
+    read = None if options.moa is None else read_text_table(options.moa)
+    plate = Design(frame.assign(plate=plates, dose_level=np.nan), fields, dose_unit)
+    mapping = decide_mechanisms(Mapping(columns=roles), metadata, plate, read, options, notes)
+    found = label_wells(metadata, plate, mapping, read, options, notes)
     return found, "\n".join(notes.lines(100))
 
 
@@ -99,15 +116,126 @@ def test_no_mechanisms_at_all():
     )
 
 
+@pytest.mark.parametrize("heading", ["dose_nM", "Concentration (nM)", "Final conc. [nM]", "conc_nM"])
+def test_the_table_s_doses_are_quantities(tmp_path, heading):
+    lines = "plx4720,1000,a\nvemurafenib,1000,b\nvemurafenib,10000,a\nnobody,1000,b\n"
+    found, noted = labels(f"compound,{heading},moa\n{lines}", tmp_path, dose_unit="µM")
+    assert found.table["a"].tolist() == [0, 0, 0, 1, 0, 1] and found.table["b"].tolist() == [0, 0, 1, 0, 1, 0]
+    assert f"by compound and dose ('compound', '{heading}')" in noted
+
+
+def test_doses_that_cannot_be_compared_are_refused(tmp_path):
+    lines = "plx4720,1 ug/ml,a\nvemurafenib,1 ug/ml,a\n"
+    with pytest.raises(UserError, match=r"its doses \('Dose'\) are in µg/mL, those of the wells in µM"):
+        labels(f"compound,Dose,moa\n{lines}", tmp_path, dose_unit="µM")
+    with pytest.raises(
+        UserError, match=r"none of its doses \('Dose', such as 700\) is one of the wells' \(such as 1\)"
+    ):
+        labels("compound,Dose,moa\nplx4720,700,a\nvemurafenib,900,a\n", tmp_path)
+    found, noted = labels(f"compound,Dose,moa\n{lines}", tmp_path)
+    assert found.table["a"].sum() == 2 and "the table's are in µg/mL" in noted
+
+
+@pytest.mark.parametrize("column", ["", ",level", ",dose"])
+def test_lines_of_a_compound_that_contradict_each_other_are_refused(tmp_path, column):
+    values = {"": ("", "", ""), ",level": (",low", ",high", ",low"), ",dose": (",low", ",high", ",low")}[column]
+    lines = f"vemurafenib{values[0]},a\nplx-4720{values[2]},a\nVemurafenib{values[1]},b\n"
+    with pytest.raises(UserError, match=r"moa.txt: lines 2 and 4 give 'Vemurafenib' different mechanisms \('a', 'b'\)"):
+        labels(f"compound{column},moa\n{lines}", tmp_path)
+
+
+def test_a_dose_on_two_lines(tmp_path):
+    with pytest.raises(
+        UserError, match=r"lines 2 and 3 give 'vemurafenib' different mechanisms at dose 1 \('a', 'b'\)"
+    ):
+        labels("compound,dose,moa\nvemurafenib,1,a\nvemurafenib,1,b\n", tmp_path)
+    table = "compound,dose,moa\nvemurafenib,1,a\nvemurafenib,1,A\nplx4720,1,a\n"
+    assert list(labels(table, tmp_path)[0].table) == ["a"], "spelt in two ways it is the same"
+
+
 @pytest.mark.parametrize(
-    ("one", "other"),
+    "text",
     [
-        ("AKT inhibitor-1,2", "akt-Inhibitor 1-2"),
-        ("TNF-α", "tnf alpha"),
-        ("Ménière", "meniere"),
-        ("β-arrestin", "Beta arrestin"),
+        "Unknown",
+        "not annotated",
+        "N/A",
+        "?",
+        "Unknown MoA",
+        "not yet determined",
+        "TBD",
+        "no known mechanism",
+        "-",
+        "n.d.",
     ],
 )
-def test_names_that_are_one(one, other):
-    assert name_key(one) == name_key(other)
-    assert name_key("AKT1") != name_key("AKT2")
+def test_words_for_unknown_are_no_target(text, tmp_path):
+    assert is_unknown(text)
+    column = {"moa": ["", text, "x", f"x|{text}", text, "x"]}
+    found, noted = labels(wells=column, fields={"mechanism": "moa"})
+    assert list(found.table) == ["x"] and found.known.tolist() == [True, False, True, True, False, True]
+    if text not in ("N/A", "-"):
+        assert f"cells that say that no mechanism is known are no target: {text}" in noted
+
+
+@pytest.mark.parametrize(
+    ("cell", "parts"),
+    [
+        ("EGFR inhibitor; HER2 inhibitor", ["EGFR inhibitor", "HER2 inhibitor"]),
+        ("HDAC inhibitor, SIRT inhibitor", ["HDAC inhibitor", "SIRT inhibitor"]),
+        ("HDAC inhibitor / SIRT inhibitor", ["HDAC inhibitor", "SIRT inhibitor"]),
+        ("HDAC inhibitor + DNA synthesis", ["HDAC inhibitor", "DNA synthesis"]),
+        ("a kinase inhibitor and a phosphatase blocker", ["a kinase inhibitor", "a phosphatase blocker"]),
+        ("kinase inhibitor, low dose", ["kinase inhibitor, low dose"]),
+        ("indoleamine 2,3-dioxygenase inhibitor", ["indoleamine 2,3-dioxygenase inhibitor"]),
+        ("sodium/glucose cotransporter inhibitor", ["sodium/glucose cotransporter inhibitor"]),
+        ("PK:YK,EGFR,ERBB2", ["PK:YK,EGFR,ERBB2"]),
+        ("serotonin receptor agonist/antagonist", ["serotonin receptor agonist/antagonist"]),
+        ("Na+/K+-ATPase inhibitor", ["Na+/K+-ATPase inhibitor"]),
+        ("MEK and ERK inhibitor", ["MEK and ERK inhibitor"]),
+        ("A inhibitor|B inhibitor; C inhibitor", ["A inhibitor", "B inhibitor", "C inhibitor"]),
+    ],
+)
+def test_what_stands_between_mechanisms(cell, parts):
+    notes = Notes()
+    cells = [cell, "DNA synthesis", None]
+    separators = separators_of(cells, notes)
+    assert split_cells(cells, separators, False) == [tuple(parts), ("DNA synthesis",), ()]
+    assert any("between mechanisms as well as" in line for line in notes.lines()) == (len(parts) > 1)
+    assert any("with a comma in them are one" in line for line in notes.lines()) == (
+        cell == "kinase inhibitor, low dose"
+    )
+
+
+def test_a_stated_separator_is_the_only_one():
+    column = {"moa": ["", "x, low;y", "x, low", "y", "y", "x"]}
+    found, _ = labels(wells=column, fields={"mechanism": "moa"}, moa_separator=",", least_compounds=1)
+    assert list(found.table) == ["low", "low;y", "x", "y"]
+
+
+def test_a_compound_with_another_mechanism_on_another_plate_is_reported():
+    column = {"moa": ["", "x", "x", "y", "y", "y"]}
+    found, noted = labels(
+        wells=column, fields={"mechanism": "moa"}, plates=list("122211"), doses=(np.nan, 1, 1, 1, 1, 1)
+    )
+    assert found.table["x"].tolist() == [0, 1, 1, 0, 0, 0], "what the file says stays"
+    assert "1 compound whose wells at one dose have different mechanisms" in noted
+    assert "Vemurafenib (x on plate 2; y on plate 1)" in noted
+    _, noted = labels(wells=column, fields={"mechanism": "moa"})
+    assert "1 compound whose mechanisms differ by dose: Vemurafenib" in noted
+
+
+def test_all_names_of_a_compound_have_the_mechanisms_of_any(tmp_path):
+    """A table may list a compound by one of its names only."""
+    wells = {"pert_iname": ["DMSO", "a", "taxol", "c", "d", "paclitaxel"]}
+    index = [f"w{number}" for number in range(6)]
+    metadata = pd.DataFrame(wells, index=index, dtype=object)
+    named = ["DMSO", "a", "taxol", "c", "d", "taxol"]
+    frame = pd.DataFrame({"compound": named, "dose": 1.0, "dose_level": np.nan, "plate": "1"}, index=index)
+    frame["cp_type"] = ["ctl_vehicle", *["trt_cp"] * 5]
+    (tmp_path / "moa.csv").write_text("name,moa\npaclitaxel,x\na,x\nc,y\nd,y\n")
+    options, notes = ImportOptions(moa=tmp_path / "moa.csv"), Notes()
+    table, design = read_text_table(options.moa), Design(frame, {"compound": "pert_iname"})
+    mapping = decide_mechanisms(
+        Mapping(columns={"pert_iname": Column(role="compound")}), metadata, design, table, options, notes
+    )
+    assert label_wells(metadata, design, mapping, table, options, notes).table["x"].tolist() == [0, 1, 1, 0, 0, 1]

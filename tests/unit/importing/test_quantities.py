@@ -32,6 +32,11 @@ def numbers(texts, column="dose", what="dose", units=None):
         ("5 umol/L", 5, "µM"),
         ("0.5 ng/ml", 0.0005, "µg/mL"),
         ("1 ug/mL", 1, "µg/mL"),
+        ("10 \u00c2\u00b5M", 10, "µM"),
+        ("10 \u00ce\u00bcM", 10, "µM"),
+        ("10 \ufffdM", 10, "µM"),
+        ("3 mcg/mL", 3, "µg/mL"),
+        ("20 IU/mL", 20, "U/mL"),
         ("~3", 3, ""),
         ("1e-3", 0.001, ""),
     ],
@@ -63,6 +68,48 @@ def test_the_unit_of_a_column_beside_and_of_a_columns_name():
 def test_numbers_without_a_unit_among_others():
     values, unit, notes = numbers(["10 nM", "20"])
     assert values == [pytest.approx(0.01), pytest.approx(0.02)] and unit == "µM" and len(notes) == 1
+
+
+def test_numbers_without_a_unit_among_several_units_are_refused():
+    with pytest.raises(UserError, match="doses without a unit among those in nm, um; give each its unit"):
+        numbers(["10 nM", "20", "1 uM"])
+    assert numbers(["10 nM", "0", "1 uM"])[:2] == ([pytest.approx(0.01), 0, 1], "µM"), "0 is 0 in any unit"
+    assert numbers(["10 nM", "20"], "dose_uM")[0] == [pytest.approx(0.01), 20], "the heading says the unit"
+    with pytest.raises(UserError, match="doses in µg/mL, µM cannot be compared"):
+        numbers(["10 ug/ml", "20"], "dose_uM")
+
+
+@pytest.mark.parametrize("column", ["Concentration (µM)", "Final conc. [uM]", "dose_uM", "concentration_micromolar"])
+def test_the_unit_of_a_heading(column):
+    assert numbers(["10", "0.5"], column)[:2] == ([10, 0.5], "µM")
+
+
+@pytest.mark.parametrize(
+    "text", ["6 h & 4 h", "6h+4h", "24 h and 48 h", "6 h; 4 h", "6 h, 4 h", "6/24 h", "6 h then 4 h"]
+)
+def test_several_times_of_one_well_are_named_and_left_out(text):
+    values, unit, notes = numbers(["24 h", text, "48 h"], "pert_itime", "time")
+    assert values[0] == 24 and np.isnan(values[1]) and values[2] == 48 and unit == "h"
+    assert notes.lines() == [
+        f"set aside: values of 'pert_itime' that are several times ('{text}'): these wells have none: 1"
+    ]
+
+
+def test_several_doses_are_left_out_and_units_with_a_slash_are_no_list():
+    values, unit, _ = numbers(["10 uM", "1 uM + 5 uM", "3 uM"])
+    assert values[0] == 10 and np.isnan(values[1]) and unit == "µM"
+    assert numbers(["1 ug/ml", "1e+3 ug/ml"])[:2] == ([1, 1000], "µg/mL")
+
+
+@pytest.mark.parametrize("column", ["log10_dose", "log dose (M)", "-log[M]", "logDose", "Metadata_log2_concentration"])
+def test_logarithms_are_refused(column):
+    with pytest.raises(UserError, match="holds logarithms by its name; give the doses themselves"):
+        numbers(["1", "2"], column)
+
+
+@pytest.mark.parametrize("column", ["Analog dose", "catalogue_conc", "dose", "logistics dose"])
+def test_a_word_with_log_in_it_is_no_logarithm(column):
+    assert numbers(["1", "2"], column)[0] == [1, 2]
 
 
 def test_words_are_no_numbers():
