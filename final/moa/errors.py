@@ -5,13 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from moa.words import counted, listed, shown, size_in_words
+from moa.words import counted, listed, printable, shown, size_in_words
 
 
 class UserError(Exception):
-    """A mistake in what the user gave; the message names the file, the location and the fix in one line."""
+    """A mistake in what the user gave; the message names the file, the location and the fix in one line.
+
+    Several arguments are several lines. Control characters, which cells and names of files can hold, become escapes.
+    """
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return "\n".join(printable(str(line)) for line in self.args)
 
 
 class DataError(UserError):
@@ -27,7 +33,7 @@ class DataError(UserError):
 
     def __str__(self) -> str:
         head = f"{counted(len(self.problems), 'problem')} in the data:"
-        return "\n".join([head, *(f"  - {problem}" for problem in self.problems)])
+        return "\n".join([head, *(f"  - {printable(problem)}" for problem in self.problems)])
 
 
 class StoreError(UserError):

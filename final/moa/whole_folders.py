@@ -106,17 +106,26 @@ def only_one(folder: Path, refused: str) -> Iterator[None]:
 
 
 def stale_files(path: Path) -> list[Path]:
-    """Temporary files and folders of ``path`` that no process writes any more.
+    """Temporary files and folders of ``path`` that no process writes any more; see also ``put_back``."""
+    put_back(path)
+    return [*_beside(path, _OLD), *(each for each in _beside(path, _TEMPORARY) if is_stale(each))]
 
-    A folder that was moved away, when this process was killed before the new one was there, is put back.
-    """
+
+def put_back(path: Path) -> None:
+    """Put a folder back that was moved away by a process that was killed before the new one was there."""
+    if os.path.lexists(path):
+        return
+    with suppress(OSError):
+        if old := sorted(_beside(path, _OLD), key=os.path.getmtime):
+            os.rename(old[-1], path)
+
+
+def _beside(path: Path, suffix: str) -> list[Path]:
+    """Hidden files and folders beside ``path`` that bear its name and the suffix."""
     prefix = f".{path.name}."
     with suppress(OSError), os.scandir(path.parent) as entries:
-        found = [Path(entry.path) for entry in entries if entry.name.startswith(prefix)]
-        old = sorted((each for each in found if each.suffix == _OLD), key=os.path.getmtime)
-        if old and not os.path.lexists(path):
-            os.rename(old.pop(), path)
-        return [*old, *(each for each in found if each.suffix == _TEMPORARY and is_stale(each))]
+        names = (entry.name for entry in entries)
+        return [path.parent / name for name in names if name.startswith(prefix) and name.endswith(suffix)]
     return []
 
 

@@ -12,6 +12,7 @@ from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NON
 from moa.data.wells import read_wells
 from moa.data.written_files import check_written
 from moa.errors import UserError
+from moa.whole_folders import put_back
 
 
 def check_folder(folder: Path) -> list[tuple[str, str]]:
@@ -23,6 +24,7 @@ def check_folder(folder: Path) -> list[tuple[str, str]]:
     Raises:
         DataError: lists all problems found.
     """
+    put_back(Path(folder))
     check_written(folder)
     schema = load_assay(folder)
     if not _for_prediction(folder, schema):

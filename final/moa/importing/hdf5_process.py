@@ -75,6 +75,7 @@ def _open(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     items: dict[str, dict[str, Any]] = {"": {"attributes": _attributes(file, "")}}
     for place, item in _walk(file, "", ()):
         items[place] = item
+        _limit_seconds(request["seconds"])  # for each object anew
         if len(items) > _MOST_OBJECTS:
             raise Refused(place, f"it holds more than {_MOST_OBJECTS:,} objects")
     return file, {"items": items}
@@ -97,17 +98,19 @@ def _walk(group: Any, above: str, parents: tuple[Any, ...]) -> Iterator[tuple[st
     address = h5py.h5o.get_info(group.id).addr
     if address in parents:
         raise Refused(above, "a group that contains itself")
-    for name in group:
+    for found in group:
+        raw = found if isinstance(found, bytes) else found.encode("utf-8", "surrogateescape")  # names may be no UTF-8
+        name = raw.decode("utf-8", "surrogateescape")
         place = f"{above}/{name}" if above else name
         sys.stdout.buffer.write(json.dumps({"at": place}).encode() + b"\n")
         sys.stdout.buffer.flush()
-        link = group.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
+        link = group.id.links.get_info(raw).type
         if link == h5py.h5l.TYPE_EXTERNAL:
             raise Refused(place, "a link to another file, which is not followed; copy its content into this file")
         if link not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
             raise Refused(place, "a link of a kind that is not followed")
         try:
-            item = group[name]
+            item = group[raw]
         except KeyError:
             raise Refused(place, "a link that leads to nothing; remove it or repair it") from None
         if isinstance(item, h5py.Group):
@@ -181,7 +184,7 @@ def _values(file: Any, request: dict[str, Any]) -> tuple[dict[str, Any], list[by
     """Values of an array: numbers as they lie in memory, texts as their lengths and their bytes one after another."""
     import numpy as np
 
-    item = file[request["place"]]
+    item = file[request["place"].encode("utf-8", "surrogateescape")]
     rows = slice(request["first"], request["last"]) if item.shape else ()
     values = np.asarray(item.fields(request["field"])[rows] if request["field"] else item[rows])
     if _kind(values.dtype) != "text":

@@ -84,7 +84,7 @@ def fit_models(
             console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
         fitted[model.name] = FittedModel(model, config, scheme)
     if not fitted:
-        raise UserError("\n".join(refused))
+        raise UserError(*refused)
     for reason in refused:
         console.print(f"[yellow]left out: {reason}[/yellow]", highlight=False, soft_wrap=True)
     return fitted

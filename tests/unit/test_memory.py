@@ -1,0 +1,40 @@
+"""Sizes that a file declares are compared with what it holds, and with the memory, before anything is allocated."""
+
+import pytest
+
+from moa import memory
+from moa.errors import UserError
+from moa.memory import available_memory, ensure_room, in_memory, with_room
+
+MB, GB = 10**6, 10**9
+
+
+def test_what_is_free_is_known():
+    assert available_memory() > MB
+
+
+def test_sizes(monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 8 * GB)
+    ensure_room("a.gctx: 'X'", 60 * MB, 0)
+    ensure_room("a.gctx: 'X'", 1 * GB, 10 * MB)
+    with pytest.raises(
+        UserError, match=r"^a.gctx: 'X' declares 1.0 GB of values and holds 1.0 MB; is the file damaged"
+    ):
+        ensure_room("a.gctx: 'X'", 1 * GB, 1 * MB)
+    with pytest.raises(UserError, match=r"'X' needs about 12.0 GB of memory, and 8.0 GB is free; give fewer wells"):
+        ensure_room("a.gctx: 'X'", 3 * GB, 3 * GB)
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    ensure_room("a.gctx: 'X'", 3 * GB, 3 * GB)
+
+
+def test_what_is_unpacked_is_counted_as_it_comes():
+    taken = []
+    blocks = with_room((bytes(MB) for _ in range(1000)), "b.gz", 100_000, "")
+    with pytest.raises(UserError, match="b.gz declares"):
+        taken.extend(map(len, blocks))
+    assert len(taken) == 67, "as much as is never asked about"
+
+
+def test_memory_that_runs_out_is_one_line():
+    with pytest.raises(UserError, match=r"^plate.csv: not enough memory; give fewer wells"), in_memory("plate.csv"):
+        raise MemoryError
