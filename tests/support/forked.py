@@ -12,7 +12,7 @@ from unittest import mock
 #: What commands and notebooks import.
 _PRELOADED = (
     *("support.demo", "support.forked", "umap", "torch._dynamo"),
-    *("moa.learners.perceptron.training", "moa.learners.two_heads.training", "moa.learners.tabnet_library"),
+    *("moa.learners.perceptron.training", "moa.learners.two_heads.training", "moa.learners.tabnet.training"),
     *("ipykernel.kernelapp", "matplotlib_inline.backend_inline", "moa.kaggle.session", "moa.notebook"),
 )
 

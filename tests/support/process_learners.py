@@ -6,10 +6,12 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from moa.learners.base import Fitted
+from moa.learners.tabnet.learner import TabNetLearner
 
 
 @dataclass(frozen=True)
@@ -59,3 +61,9 @@ class Waiting(_InProcesses):
     def fit(self, data, seed, fold, runtime, initial=None, callback=None):
         (self.folder / str(os.getpid())).touch()
         time.sleep(300)
+
+
+class TabNetInProcesses(TabNetLearner):
+    """TabNet, as if its training drew from global generators."""
+
+    parallel: ClassVar = "processes"

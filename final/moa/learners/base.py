@@ -36,6 +36,14 @@ class FoldData:
         valid: positions of the rows that choose the epoch and are predicted as OOF, shape (n_valid,).
         keep_last: keep the last epoch and only record the losses of the validation rows; set only for learners of
             ``fixed_epochs``.
+        treatments: number of the treatment of each row, shape (rows,): wells of one compound at one dose. None: not
+            known, and each row is one of its own. With ``compounds`` and ``apart`` a learner can choose among settings
+            as its fold is judged: on rows whose compounds it has left out.
+        compounds: number of the compound of each row, or of what else is held out whole, shape (rows,); None: not
+            known.
+        controls: True for controls, which have no mechanism, shape (rows,); None: there are none among the rows.
+        apart: codes of what is left out of a fold's training rows besides, such as the week of a plate, shape (rows,
+            columns); None: nothing is.
     """
 
     X: pd.DataFrame
@@ -43,6 +51,10 @@ class FoldData:
     train: np.ndarray
     valid: np.ndarray
     keep_last: bool = False
+    treatments: np.ndarray | None = None
+    compounds: np.ndarray | None = None
+    controls: np.ndarray | None = None
+    apart: np.ndarray | None = None
 
 
 @dataclass
@@ -134,6 +146,7 @@ class Traits(BaseModel):
             validation loss decides when training stops.
         precisions: values of ``Runtime.precision`` that ``predict`` accepts.
         checkpoints: True where training leaves ``*.ckpt`` files in ``Runtime.scratch`` and continues from them.
+        calibrated: True where training calibrates the predictions itself, on rows that it has left out.
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
@@ -143,6 +156,7 @@ class Traits(BaseModel):
     fixed_epochs: bool = False
     precisions: tuple[str, ...] = ("auto", "32-true")
     checkpoints: bool = False
+    calibrated: bool = False
 
 
 def traits(learner: Learner) -> Traits:

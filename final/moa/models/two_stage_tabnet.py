@@ -15,7 +15,7 @@ from moa.features.condition_steps import encode_conditions, keep_treated, log_co
 from moa.features.pipeline import FeaturePipeline, Step, excluding, named, starting
 from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
-from moa.learners.tabnet import TabNetLearner
+from moa.learners.tabnet.learner import TabNetLearner
 from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
 
 

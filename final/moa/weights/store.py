@@ -55,7 +55,6 @@ RECORDED_PACKAGES = (
     "numpy",
     "pandas",
     "umap-learn",
-    "pytorch-tabnet",
     "timm",
     "pytorch-lightning",
     "iterative-stratification",

@@ -54,7 +54,7 @@ def test_traits_of_the_packages_learners():
             found[type(stage.learner).__name__] = traits(stage.learner)
     assert {name for name, each in found.items() if each.fixed_epochs} == {"MLPLearner"}
     assert {name for name, each in found.items() if each.checkpoints or each.training_options} == {"CNNLearner"}
-    assert {name for name, each in found.items() if each.parallel == "processes"} == {"CNNLearner", "TabNetLearner"}
+    assert {name for name, each in found.items() if each.parallel == "processes"} == {"CNNLearner"}
     assert "16-mixed" not in found["MLPLearner"].precisions and "16-mixed" in found["TwoHeadsLearner"].precisions
 
 

@@ -7,14 +7,14 @@ import torch
 from moa.errors import UserError
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.runtime import Runtime
-from moa.learners.tabnet import TabNetLearner
 from moa.training import executors
 from moa.training.executors import LocalExecutor, batches, engine_for, units_at_once
 from moa.training.unit import UnitCallback, train_unit
 from support.perceptrons import LEARNERS, make_inputs, training_units
+from support.process_learners import TabNetInProcesses
 
 CPU, CUDA = Runtime(), Runtime(device="cuda")
-TABNET = TabNetLearner(n_d=4, n_a=4, epochs=2, batch_size=32, virtual_batch_size=32)
+TABNET = TabNetInProcesses(n_d=4, n_a=4, epochs=2, batch_size=32, virtual_batch_size=32)
 
 
 @pytest.fixture

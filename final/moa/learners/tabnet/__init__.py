@@ -1,0 +1,1 @@
+"""TabNet (Arik & Pfister 2019)."""
