@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from moa.version import __version__
 
 if TYPE_CHECKING:  # for editors and type checkers
-    from moa.api import Model, load, predict, report, score, train
+    from moa.api import Model, import_plates, load, predict, report, score, train
     from moa.classifier import MoAClassifier
 
 # Threads of torch and scikit-learn that wait for others sleep. By default they spin, and starve whatever else wants the
@@ -20,7 +20,17 @@ if TYPE_CHECKING:  # for editors and type checkers
 # inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__all__ = ["Model", "MoAClassifier", "__version__", "load", "predict", "report", "score", "train"]
+__all__ = [
+    "Model",
+    "MoAClassifier",
+    "__version__",
+    "import_plates",
+    "load",
+    "predict",
+    "report",
+    "score",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

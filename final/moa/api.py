@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,10 +20,13 @@ from moa.blending.catalogue import BLENDS, expand_models, plate_blend
 from moa.data.assay import Assay
 from moa.data.checks import check_features
 from moa.data.dataset import read_features
+from moa.data.parts import is_features_file
 from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.environment import Folders
 from moa.errors import DataError, UserError
+from moa.importing.annotated import AnnData, is_annotated
+from moa.importing.options import ImportOptions
 from moa.jobs.options import PlateOptions, TrainOptions
 from moa.jobs.predict import trained_members
 from moa.models.base import Recipe
@@ -32,8 +35,14 @@ from moa.models.registry import recipe, recipes, register
 from moa.models.remarks import footnotes
 from moa.weights.trained import Trained, open_trained
 
+if TYPE_CHECKING:
+    from moa.importing.folder import Imported
+    from moa.importing.import_plates import Plan
+
 #: A model: a name, a blend's name or file, a Python file of one's own, or a recipe.
 ModelName = str | Path | Recipe
+#: Rows of features, a file, or an AnnData object.
+Features = pd.DataFrame | Path | str | AnnData
 
 
 class Model:
@@ -69,22 +78,53 @@ class Model:
         """The settings that each member was trained with, by name."""
         return {name: each.config.model_dump(mode="json") for name, each in self.members.items()}
 
-    def predict(self, features: pd.DataFrame | Path | str, quiet: bool = True) -> pd.DataFrame:
+    def predict(
+        self,
+        features: Features,
+        quiet: bool = True,
+        *,
+        wells: Sequence[Path | str] = (),
+        level: str | None = None,
+        fill_missing: float | None = None,
+    ) -> pd.DataFrame:
         """Probabilities of all targets; nothing is fitted, so a row's result does not depend on the others.
 
         Args:
-            features: rows as in ``test_features.csv``, in any order, with ``sig_id`` as a column or as the index; or
-                the path of such a file. Columns of the assay may come in any order.
-            quiet: show no progress.
+            features: rows as in ``test_features.csv``, in any order, with ``sig_id`` as a column or as the index, or
+                the path of such a file; columns of the assay may come in any order. Or a laboratory's own plate, as
+                ``moa predict --features`` takes it: the path of a file (GCT, GCTX, profiles, ``.h5ad``), or an AnnData
+                object (whatever has ``X``, ``obs`` and ``var``).
+            quiet: show no progress, and not what was guessed of a laboratory's plate.
+            wells: plate maps to join to a laboratory's plate.
+            level: what the plate holds, as for ``moa data import``; None: recognised by its values.
+            fill_missing: value of features that the plate lacks; None: such plates are refused.
 
         Returns:
             shape (rows, targets), indexed by sig_id in the order of the rows; control rows are exactly 0.
 
         Raises:
             DataError: lists what is wrong with the rows, by column and row.
+            UserError: a laboratory's plate cannot be read, or lacks what the model takes.
         """
-        rows = features_of(features, self.assay)
+        options = PlateOptions(wells=tuple(map(Path, wells)), level=level, fill_missing=fill_missing)
+        rows = self._plate(features, options, quiet)
+        rows = features_of(features, self.assay) if rows is None else rows
         return self._mixed({name: each.predict(rows, quiet) for name, each in self.members.items()})
+
+    def _plate(self, features: Features, options: PlateOptions, quiet: bool) -> pd.DataFrame | None:
+        """A laboratory's own plate as rows of the model; None for a table or file of rows."""
+        if isinstance(features, pd.DataFrame) or (
+            isinstance(features, str | Path) and is_features_file(Path(features), self.assay)
+        ):
+            if options.of_laboratory:
+                raise UserError("rows with sig_id: wells, level and fill_missing are for a laboratory's own plates")
+            return None
+        from moa.jobs.plates import laboratory_rows, print_notes
+
+        found = laboratory_rows(features, self._first, options)
+        if not quiet:
+            print_notes(found.notes)
+        return features_of(found.features, self.assay)
 
     def oof(self) -> pd.DataFrame:
         """Out-of-fold predictions of the training rows that all members cover, shape (rows, targets)."""
@@ -132,6 +172,40 @@ def load(
     spec = _spec(model)
     names = trained_members(spec, folder)[0] if len(spec.members) > 1 else [spec.members[0].model]
     return Model(spec, {name: open_trained(name, folder, runtime) for name in names})
+
+
+def import_plates(
+    files: Path | str | AnnData | Sequence[Path | str | AnnData], out: Path | str | None = None, **options: Any
+) -> Imported | Plan:
+    """Make a data folder of plates as they come from the laboratory, as ``moa data import`` does.
+
+    Args:
+        files: one or several plates of one assay: files of any format that the command takes, or AnnData objects
+            (whatever has ``X``, ``obs`` and ``var``).
+        out: folder to write, new or of an earlier import; None: nothing is written.
+        options: as the options of the command are called, such as ``wells=["map.csv"]``, ``moa="hub.txt"``,
+            ``compound="Drug"``, ``features=["emb_*"]`` or ``mapping="mapping.yaml"``.
+
+    Returns:
+        what was written: ``folder``, ``counts`` of wells, features and targets, ``mapping`` with the role of each
+        column, and ``notes`` with what was guessed, dropped and set aside. Without ``out``, mapping and notes.
+
+    Raises:
+        UserError: a file is damaged, or an option does not fit it; one line with place and fix.
+    """
+    from moa.importing import import_plates as importing
+
+    items = [files] if isinstance(files, str | Path) or is_annotated(files) else list(files)
+    several = ("wells", "features", "metadata")
+    stated = {
+        name: (value,) if name in several and isinstance(value, str | Path) else value
+        for name, value in options.items()
+    }
+    chosen = ImportOptions(**stated)
+    plates = [item if is_annotated(item) else Path(item) for item in items]
+    if out is None:
+        return importing.plan_import(plates, chosen)
+    return importing.import_plates(plates, Path(out), chosen)
 
 
 def train(
@@ -214,7 +288,7 @@ def train(
 
 
 def predict(
-    features: pd.DataFrame | Path | str,
+    features: Features,
     model: ModelName = "best-lb",
     weights: Path | str | None = None,
     *,
@@ -222,19 +296,25 @@ def predict(
     device: str = "auto",
     precision: str | None = None,
     quiet: bool = True,
+    wells: Sequence[Path | str] = (),
+    level: str | None = None,
+    fill_missing: float | None = None,
 ) -> pd.DataFrame:
     """Probabilities of all targets for new rows, by a trained model or blend.
 
     ``moa.load(model).predict(features)`` does the same, and opens the model once for several tables.
 
     Args:
-        features: rows as in ``test_features.csv``; see ``Model.predict``.
+        features: rows as in ``test_features.csv``, or a laboratory's own plate; see ``Model.predict``.
         model: as for ``moa.load``.
         weights: weights folder; None: ``output/PROFILE/weights``.
         profile: "kaggle" or "demo", for the default folder.
         device: "auto", "cpu" or "cuda".
         precision: as in ``moa predict --precision``.
         quiet: show no progress.
+        wells: as for ``Model.predict``, like the two that follow.
+        level: what a laboratory's plate holds.
+        fill_missing: value of features that it lacks.
 
     Returns:
         shape (rows, targets), float32, indexed by sig_id in the order of the rows; control rows are exactly 0.
@@ -243,7 +323,8 @@ def predict(
         DataError: lists what is wrong with the rows.
         UserError: nothing of the model is trained.
     """
-    return load(model, weights, profile=profile, device=device, precision=precision).predict(features, quiet)
+    opened = load(model, weights, profile=profile, device=device, precision=precision)
+    return opened.predict(features, quiet, wells=wells, level=level, fill_missing=fill_missing)
 
 
 def score(

@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 import pytest
+import yaml
 
 from moa.data.assay_files import load_assay
 from support.assays import cell_painting, l1000_plate, write_gct, write_h5ad
@@ -78,11 +79,17 @@ def test_two_plates_with_genes_named_differently(tmp_path, moa_here):
 
 
 def test_options_reach_the_import(tmp_path, moa_here, screen):
+    """Those of the command, and the settings of a mapping; what is typed goes before."""
     screen.table.to_csv(tmp_path / "screen.csv", index=False)
+    plain = yaml.safe_load(moa_here("data", "import", tmp_path / "screen.csv", "--dry-run").stdout)
+    plain["settings"] |= {"plate_pattern": "(?P<run>[0-9]+)$", "against": "plate", "most_missing": 0.5, "clip": None}
+    plain["settings"] |= {"merge_replicates": False}
+    mapping = tmp_path / "changed.yaml"
+    mapping.write_text(yaml.safe_dump(plain))
     done = moa_here(
         *("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", "--dose", "mmoles_per_liter"),
         *("--control", "Metadata_broad_sample=dmso", "--conditions", "none", "--select-features", "--merge-replicates"),
-        *("--plate-pattern", "(?P<run>[0-9]+)$", "--against", "plate", "--most-missing", "0.5", "--clip", "0"),
+        *("--mapping", mapping),
     )
     wells = pd.read_csv(tmp_path / "out" / "wells.csv")
     assert (

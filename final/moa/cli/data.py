@@ -102,21 +102,37 @@ def data_download(folder: Annotated[Path, typer.Argument(help="Folder for the fi
 def data_import(
     files: Annotated[
         list[Path],
-        typer.Argument(help="GCT, GCTX, csv, tsv, parquet or .h5ad, also gzipped; several plates at once."),
+        typer.Argument(
+            help="GCT, GCTX, csv, tsv, parquet or .h5ad, also gzipped, or .npy beside a table of its rows; several "
+            "plates at once."
+        ),
     ],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write.")],
     options: ImportOptions,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="Folder to write.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the mapping and what there is to say, and write nothing.")
+    ] = False,
 ) -> None:
     """Make a data folder of plates as they come from the laboratory: L1000, Cell Painting, or any other assay.
 
-    What was guessed, dropped and set aside is printed, and stored in the folder (import.txt, import.json).
+    What was guessed, dropped and set aside is printed, and stored in the folder (import.txt, import.json). What each
+    column is and how the wells were read is in mapping.yaml, which --mapping applies to further plates.
 
     **moa data import plate.gct --moa repurposing_drugs.txt --out data/my-assay**
 
     **moa data import profiles.csv.gz --wells platemap.csv --moa mechanisms.csv --out data/screen**
     """
-    from moa.importing.import_plates import import_plates
+    from moa.errors import UserError
+    from moa.importing.import_plates import import_plates, plan_import
 
+    if dry_run:
+        plan = plan_import(files, options)
+        out.print(plan.mapping.text().rstrip(), markup=False, highlight=False, soft_wrap=True)
+        for line in plan.notes.lines():
+            out.print(f"# {line}", markup=False, highlight=False, soft_wrap=True)
+        return
+    if out_dir is None:
+        raise UserError("moa data import: name the folder to write with --out, or give --dry-run")
     result = import_plates(files, out_dir, options)
     table = text_table(escape(f"{result.folder}: imported"))
     for what, value in result.counts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from moa.data.csv_files import METADATA
 from moa.data.feature_names import identities_of
 from moa.data.input_tables import find_table, has_table, read_input_table, set_aside
 from moa.data.labels import check_drugs, check_labels, check_sample
+from moa.data.mapping_file import mapping_of_folder
 from moa.data.problems import Problems
 from moa.data.schema import (
     SAMPLE_SUBMISSION,
@@ -52,6 +54,7 @@ class Dataset:
         wells: what wells.csv says of training and test rows, any columns; None: there is no such file.
         compounds: as ``drugs``, but read although no fold needs them; None where train_drug.csv is missing or has an
             error.
+        mapping: how the plates of an imported folder were read, as ``moa.importing.mapping`` has it; None: no import.
     """
 
     features: pd.DataFrame
@@ -66,6 +69,7 @@ class Dataset:
     wells: pd.DataFrame | None = None
     identities: pd.DataFrame | None = None
     compounds: pd.Series | None = None
+    mapping: dict[str, Any] | None = None
 
     @property
     def treated(self) -> pd.Series:
@@ -229,7 +233,10 @@ def load_dataset(
     metadata = pd.concat(reader.metadata)
     test = train.iloc[:0] if test is None else test
     known = drug if drugs else None
-    return Dataset(train, scored, others, test, known, sample, reader.hashes, schema, metadata, wells, identities, drug)
+    mapping = None if schema.of_competition else mapping_of_folder(folder)
+    return Dataset(
+        train, scored, others, test, known, sample, reader.hashes, schema, metadata, wells, identities, drug, mapping
+    )
 
 
 def read_features(path: Path, schema: Assay = COMPETITION) -> pd.DataFrame:

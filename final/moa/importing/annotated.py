@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -49,7 +50,7 @@ def read_annotated(item: AnnData, name: str, options: ImportOptions, notes: Note
     if values.shape != (len(wells), len(fields)):
         raise UserError(f"{name}: X has the shape {values.shape}; expected {(len(wells), len(fields))}, obs by var")
     values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-    return identified(values, wells, fields, options, notes)
+    return replace(identified(values, wells, fields, options, notes), layers=tuple(map(str, layers)))
 
 
 def _text(name: str, what: str, table: pd.DataFrame) -> pd.DataFrame:

@@ -140,15 +140,15 @@ def batches(plates: pd.Series, pattern: str | None, notes: Notes) -> pd.DataFram
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise UserError(f"--plate-pattern {pattern}: not a regular expression ({error})") from None
+        raise UserError(f"plate_pattern {pattern}: not a regular expression ({error})") from None
     if not expression.groupindex:
-        raise UserError(f"--plate-pattern {pattern}: has no named group; write one, such as (?P<week>Week[0-9]+)_")
+        raise UserError(f"plate_pattern {pattern}: has no named group; write one, such as (?P<week>Week[0-9]+)_")
     table = plates.str.extract(expression)[list(expression.groupindex)]
     if table.isna().all(axis=None):
-        raise UserError(f"--plate-pattern {pattern}: fits no plate, such as '{plates.iloc[0]}'")
+        raise UserError(f"plate_pattern {pattern}: fits no plate, such as '{plates.iloc[0]}'")
     shown = [f"{name}: {listed(table[name].dropna().unique())}" for name in table]
     if guessed and all(table[name].nunique() < 2 for name in table):
         return pd.DataFrame(index=plates.index)
     note = notes.guessed if guessed else notes.noted
-    note("columns from the plates' names" + ("; --plate-pattern changes them" if guessed else ""), shown)
+    note("columns from the plates' names" + ("; plate_pattern in mapping.yaml changes them" if guessed else ""), shown)
     return table

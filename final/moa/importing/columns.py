@@ -19,7 +19,7 @@ from moa.importing.families import (
     of_kind,
     shared_patterns,
 )
-from moa.importing.fields import MARKED, find_column, is_known, plain_name, tells_metadata
+from moa.importing.fields import MARKED, find_column, is_known, names_metadata, plain_name
 from moa.importing.mapping import Family
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import is_missing
@@ -65,7 +65,7 @@ def text_columns(columns: Sequence[str], options: ImportOptions) -> list[str]:
     stated = {
         column for column in columns for name in options.columns.values() if plain_name(column) == plain_name(name)
     }
-    possible = may_be_features(columns, tells_metadata, options.features)
+    possible = may_be_features(columns, names_metadata, options.features)
     return [
         column
         for column in columns
@@ -77,8 +77,8 @@ def text_columns(columns: Sequence[str], options: ImportOptions) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Told:
-    """Columns of tables, told apart.
+class Separated:
+    """Columns of tables: features and others.
 
     Attributes:
         features: the families, with the number of their columns.
@@ -94,7 +94,7 @@ class Told:
     unknown: list[str] = field(default_factory=list)
 
 
-def tell_apart(holds: Mapping[str, bool], options: ImportOptions, wanted: frozenset[str] = frozenset()) -> Told:
+def separate(holds: Mapping[str, bool], options: ImportOptions, wanted: frozenset[str] = frozenset()) -> Separated:
     """Tell features from metadata.
 
     Args:
@@ -126,11 +126,11 @@ def tell_apart(holds: Mapping[str, bool], options: ImportOptions, wanted: frozen
         if column in wanted and not any(_belongs(column, family.pattern) for family in families)
     ]
     unknown = [column for column in numbers if column not in set(names)]
-    return Told([family for family in families if family.count], names, words, noted, unknown)
+    return Separated([family for family in families if family.count], names, words, noted, unknown)
 
 
 def _belongs(column: str, pattern: str) -> bool:
-    return of_kind(column, pattern, tells_metadata) if pattern.startswith("<") else fits(column, pattern)
+    return of_kind(column, pattern, names_metadata) if pattern.startswith("<") else fits(column, pattern)
 
 
 def _counted(family: Family, names: list[str]) -> Family:
@@ -144,12 +144,12 @@ def _families(numbers: list[str]) -> list[Family]:
         return [Family(pattern=each, count=0, reason="a compartment of CellProfiler") for each in compartments]
     if kind := kind_of_names(numbers):
         return [Family(pattern=kind, count=0, reason="names that are known, and others of their form")]
-    candidates = [column for column in numbers if not tells_metadata(column)]
-    found = shared_patterns(candidates, tells_metadata)
+    candidates = [column for column in numbers if not names_metadata(column)]
+    found = shared_patterns(candidates, names_metadata)
     return [Family(pattern=each, count=0, reason="most columns of numbers have such names") for each in found]
 
 
-def _as_stated(holds: Mapping[str, bool], patterns: Sequence[str], stated: set[str]) -> Told:
+def _as_stated(holds: Mapping[str, bool], patterns: Sequence[str], stated: set[str]) -> Separated:
     names, families = [], []
     for pattern in patterns:
         matching = [column for column in holds if fits(column, pattern)]
@@ -177,12 +177,12 @@ def _as_stated(holds: Mapping[str, bool], patterns: Sequence[str], stated: set[s
     words = [column for column in rest if not holds[column]]
     noted = [column for column in rest if holds[column] and is_bookkeeping(column)]
     unknown = [column for column in rest if holds[column] and column not in set(noted)]
-    return Told(families, order, words, noted, unknown)
+    return Separated(families, order, words, noted, unknown)
 
 
-def refuse_no_features(name: str, told: Told) -> UserError:
+def refuse_no_features(name: str, separated: Separated) -> UserError:
     """What to say of tables without a feature."""
-    found = told.unknown or told.bookkeeping
+    found = separated.unknown or separated.bookkeeping
     if not found:
         return UserError(f"{name}: no column of numbers; give a plate map with --wells and mechanisms with --moa")
     return UserError(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from moa.errors import UserError
-from moa.importing.columns import Told, holds_numbers, refuse_no_features, stated_columns, tell_apart
+from moa.importing.columns import Separated, holds_numbers, refuse_no_features, separate, stated_columns
 from moa.importing.families import MATRIX, compartment, fitting, is_bookkeeping
-from moa.importing.fields import tells_metadata
+from moa.importing.fields import names_metadata
 from moa.importing.mapping import Column, Family, File, Mapping, Table
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
@@ -102,21 +102,21 @@ def _features(
         filled |= {column for column in table if table[column].notna().any()}
     if not holds:
         return families, filled
-    told = tell_apart(holds, options, wanted)
-    if not told.names:
-        raise refuse_no_features(names[0], told)
+    found = separate(holds, options, wanted)
+    if not found.names:
+        raise refuse_no_features(names[0], found)
     where = names[0] if len(names) == 1 else counted(len(names), "table")
-    notes.aside(f"{where}: columns of text, as metadata", told.words)
-    notes.aside(f"{where}: {_BOOKKEEPING}", told.bookkeeping)
+    notes.aside(f"{where}: columns of text, as metadata", found.words)
+    notes.aside(f"{where}: {_BOOKKEEPING}", found.bookkeeping)
     notes.aside(
         f"{where}: numbers that share no naming pattern with the features, as metadata (--features takes them)",
-        told.unknown,
+        found.unknown,
     )
-    features, stated = set(told.names), stated_columns(holds, options)
+    features, stated = set(found.names), stated_columns(holds, options)
     for column in holds:
         if column not in features:
-            columns[column] = _described(column, told, stated, list(holds))
-    return [*families, *told.features], filled
+            columns[column] = _described(column, found, stated, list(holds))
+    return [*families, *found.features], filled
 
 
 def _bookkeeping_of_matrix(
@@ -136,12 +136,12 @@ def _bookkeeping_of_matrix(
     return {each: Column(role="bookkeeping", reason="CellProfiler's bookkeeping") for each in noted}
 
 
-def _described(column: str, told: Told, stated: set[str], columns: list[str]) -> Column:
+def _described(column: str, found: Separated, stated: set[str], columns: list[str]) -> Column:
     if column in stated:
         return described(column, columns, "metadata", "named as metadata")
-    if column in told.bookkeeping:
+    if column in found.bookkeeping:
         return described(column, columns, "bookkeeping", "CellProfiler's bookkeeping")
-    if column in told.unknown and not tells_metadata(column):
+    if column in found.unknown and not names_metadata(column):
         return described(column, columns, "unknown", "a number of no family")
     return described(column, columns)
 
@@ -156,7 +156,7 @@ def families_of(read: Read) -> list[Family]:
     holds: dict[str, bool] = {}
     for table in read.wells():
         holds |= {column: holds_numbers(table[column]) for column in table}
-    return tell_apart(holds, ImportOptions()).features
+    return separate(holds, ImportOptions()).features
 
 
 def feature_columns(columns: Sequence[str], mapping: Mapping) -> list[str]:

@@ -97,6 +97,10 @@ def _numbered(column: str) -> str:
     return re.sub(r"\d+", "#", column) if re.search(r"\d", column) else ""
 
 
+def _with_colon(column: str) -> str:
+    return "*:*" if re.search(r"\S:\S", column) else ""
+
+
 def _first_word(column: str) -> str:
     found = re.match(r"([^\W_]+)(\s*[_:.|/-]\s*|\s+-\s+|\s+)\S", column)
     return f"{found[1]}{found[2]}*" if found else ""
@@ -108,7 +112,7 @@ def _last_word(column: str) -> str:
 
 
 #: The kinds of patterns, the best first.
-_RULES: tuple[Callable[[str], str], ...] = (_numbered, _first_word, _last_word)
+_RULES: tuple[Callable[[str], str], ...] = (_numbered, _with_colon, _first_word, _last_word)
 
 
 def shared_patterns(columns: Sequence[str], is_metadata: Callable[[str], bool]) -> list[str]:

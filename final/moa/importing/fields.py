@@ -140,7 +140,7 @@ def is_identifier(column: str) -> bool:
     return plain_name(column) in KNOWN["identifier"] or bool(words & _IDENTIFIERS and not words & {"url", "batch"})
 
 
-def tells_metadata(column: str) -> bool:
+def names_metadata(column: str) -> bool:
     """Whether a heading has a word that no feature's name has, such as "id", "count" or "date"."""
     return bool(_METADATA_WORDS.intersection(heading(column).words))
 

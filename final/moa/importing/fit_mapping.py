@@ -9,7 +9,7 @@ from moa.importing.describe import Read, families_of, feature_columns
 from moa.importing.families import MATRIX, fits
 from moa.importing.fields import find_column
 from moa.importing.levels import levels_of
-from moa.importing.mapping import Column, Family, Mapping, Role, Table
+from moa.importing.mapping import Column, Family, File, Mapping, Role, Table
 from moa.importing.notes import Notes
 from moa.importing.options import FIELD_OPTIONS, ImportOptions
 from moa.importing.profiles import Profiles, WellTable
@@ -48,7 +48,10 @@ def fitted(
         new = [column for column in table if column not in columns and column not in set(features)]
         notes.aside(f"{name}: columns that the mapping does not know, as metadata", new)
         columns |= {column: described(column, list(table)) for column in new}
-    return given.with_(files=levels_of(given, [name for name, _ in read.files]), columns=columns)
+    names = [name for name, _ in read.files]
+    # A model takes z-scores, whether they come as such or are made here.
+    files = levels_of(given, names) if wanted is None else tuple(File(name=name) for name in names)
+    return given.with_(files=files, columns=columns)
 
 
 def _for_model(given: Mapping, read: Read, wanted: frozenset[str], notes: Notes) -> Mapping:
@@ -85,6 +88,8 @@ def _with_named(given: Mapping, read: Read, options: ImportOptions) -> Mapping:
             continue
         every = [column for table in (*read.wells(), *(table for _, table in read.tables)) for column in table]
         column = find_column(dict.fromkeys(every), name, FIELD_OPTIONS[field])
+        if field == "control" and column in given.columns and given.columns[column].role in FIELDS:
+            continue  # it may be that of compounds, and Controls name it
         columns = {
             each: described(each, every) if known.role == field else known for each, known in given.columns.items()
         }

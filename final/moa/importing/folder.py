@@ -13,6 +13,7 @@ import pandas as pd
 from moa.data.assay import Assay, Control, FeatureGroup
 from moa.data.assay_files import ASSAY, save_assay
 from moa.data.feature_names import CELL_LINE, ENTREZ_ID, FEATURE, FEATURES_FILE, GROUP, PROBE_ID, SYMBOL
+from moa.data.mapping_file import MAPPING
 from moa.data.schema import (
     COMPOUND,
     CONTROL,
@@ -35,7 +36,7 @@ from moa.importing.combine import Item
 from moa.importing.design import Design, Plates
 from moa.importing.fields import MARKED
 from moa.importing.levels import Z_RANGE
-from moa.importing.mapping import MAPPING, Mapping
+from moa.importing.mapping import Mapping
 from moa.importing.mechanisms import Labels
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
@@ -59,6 +60,7 @@ class Imported:
     folder: Path
     counts: list[tuple[str, str]]  # what it holds, as (name, value) for display
     notes: Notes
+    mapping: Mapping
 
 
 def check_target(folder: Path) -> None:
@@ -128,7 +130,7 @@ def write_folder(
         (temporary / SUMMARY).write_text("\n".join([*(f"{a}: {b}" for a, b in counts), "", *notes.lines(10**6), ""]))
         record = _record(files, profiles, options, counts, notes)
         write_json(temporary / RECORD, record | {"written": written_files(temporary)})
-    return Imported(folder, counts, notes)
+    return Imported(folder, counts, notes, mapping)
 
 
 def _assay(name: str, plates: Plates, conditions: Conditions, labels: Labels, trains: bool) -> Assay:

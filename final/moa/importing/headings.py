@@ -56,6 +56,7 @@ def plain_unit(text: str) -> str:
     unit = re.sub(r"\s+", "", text).replace("Âµ", "u").replace("Î¼", "u")
     unit = re.sub("[µμ\ufffd]", "u", unit).lower().strip(".")
     unit = re.sub(r"(?:\^?-1)$", "", re.sub(r"(?<=[a-z])(ml|l)\^?-1$", r"/\1", unit))
+    unit = re.sub(r"^micro(?=m$|mol/|g/)", "u", unit)
     unit = unit.replace("litre", "l").replace("liter", "l").replace("moles", "mol").replace("_per_", "/")
     return re.sub(r"(?<=[a-z])per(?=(?:ml|l)$)", "/", unit)
 
@@ -96,6 +97,10 @@ def _unit_at_the_end(text: str) -> tuple[str, str]:
         found = plain_unit(re.sub(r"^in[\s_]+", "", re.sub(r"[\s_]per[\s_]", "/", last), flags=re.IGNORECASE))
         if found in _UNITS and _MEASURED.intersection(_words(rest)):
             return rest, found
+    for word in re.findall(r"[^\W_]+", text):  # in the middle, as in "dose uM final"
+        rest = re.sub(rf"(?<![^\W_]){word}(?![^\W_])", " ", text)
+        if len(word) > 1 and plain_unit(word) in _UNITS and _MEASURED.intersection(_words(rest)):
+            return rest, plain_unit(word)
     return text, ""
 
 

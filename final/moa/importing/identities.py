@@ -57,8 +57,8 @@ def identify(fields: pd.DataFrame, options: ImportOptions) -> tuple[pd.DataFrame
         the kind of ``Profiles``.
     """
     ids = fields.index.astype(str)
-    entrez = _column(fields, _ENTREZ, options.gene_id, "--gene-id")
-    symbol = _column(fields, _SYMBOL, options.gene_symbol, "--gene-symbol")
+    entrez = _column(fields, _ENTREZ, options.gene_id, "gene_id")
+    symbol = _column(fields, _SYMBOL, options.gene_symbol, "gene_symbol")
     table = fields.copy()
     numbers = fields[entrez] if entrez else pd.Series("" if _are_places(ids) else ids, index=fields.index)
     table[ENTREZ_ID] = numbers.map(entrez_text)
@@ -103,7 +103,10 @@ def landmarks(fields: pd.DataFrame, options: ImportOptions, notes: Notes) -> np.
     if marks.all() or not marks.any():
         return None
     inferred = counted(int((~marks).sum()), "inferred gene")
-    notes.dropped(f"{inferred} (column '{column}'): they are computed from the landmark genes; --genes all keeps them")
+    notes.dropped(
+        f"{inferred} (column '{column}'): they are computed from the landmark genes; genes: all in "
+        "mapping.yaml keeps them"
+    )
     return marks.to_numpy()
 
 

@@ -88,14 +88,30 @@ def read_plates(
     return ReadPlates(Plates(profiles, wells, z_scores), mapping, options, table)
 
 
-def decide(files: Sequence[Item], options: ImportOptions, notes: Notes) -> tuple[ReadPlates, Mapping]:
-    """Read plates, and the whole mapping: what an import decides before it writes anything."""
+@dataclass(frozen=True)
+class Plan:
+    """What an import decides, and what it has to say of the plates."""
+
+    mapping: Mapping
+    notes: Notes
+
+
+def plan_import(files: Sequence[Item], options: ImportOptions | None = None) -> Plan:
+    """What an import of plates decides, and what it has to say of them; nothing is written.
+
+    Raises:
+        UserError: as ``import_plates``.
+    """
+    notes = Notes()
+    return Plan(_decided(files, options or ImportOptions(), notes).mapping, notes)
+
+
+def _decided(files: Sequence[Item], options: ImportOptions, notes: Notes) -> ReadPlates:
+    """Plates with their whole mapping."""
     read = read_plates(files, options, notes)
-    plates = read.plates
-    mapping = decide_mechanisms(
-        read.mapping, plates.profiles.wells, plates.design, read.mechanisms, read.options, notes
-    )
-    return read, mapping
+    wells, design = read.plates.profiles.wells, read.plates.design
+    mapping = decide_mechanisms(read.mapping, wells, design, read.mechanisms, read.options, notes)
+    return replace(read, mapping=mapping)
 
 
 def import_plates(files: Sequence[Item], out: Path, options: ImportOptions | None = None) -> Imported:
@@ -108,8 +124,8 @@ def import_plates(files: Sequence[Item], out: Path, options: ImportOptions | Non
     """
     options, notes = options or ImportOptions(), Notes()
     check_target(Path(out))
-    read, mapping = decide(files, options, notes)
-    plates, options = read.plates, read.options
+    read = _decided(files, options, notes)
+    plates, mapping, options = read.plates, read.mapping, read.options
     profiles, wells = drop_constant(plates.profiles, notes), plates.design
     if options.select_features:
         profiles = select_features(profiles, notes)

@@ -59,11 +59,16 @@ def decide_levels(
     names = profiles.wells[FILE].to_numpy()
     for file in mapping.files:
         rows = names == file.name
-        if file.level is not None or not rows.any():
+        if not rows.any():
             files.append(file)
             continue
         several = len(mapping.files) > 1
         found[file.name] = guess = _guess(profiles, design, rows, f"{file.name}: " if several else "")
+        if file.level not in (None, guess.level):
+            raise UserError(
+                f"{file.name} looks like {_WORDS[guess.level]}, and the mapping has {_WORDS[file.level]}; state the "
+                "level with --level if the mapping is right"
+            )
         files.append(file.model_copy(update={"level": guess.level, "reason": guess.reason}))
     levels = {file.level: file for file in reversed(files) if file.level is not None}
     if len(levels) > 1:
@@ -83,8 +88,7 @@ def levels_of(mapping: Mapping, names: list[str]) -> tuple[File, ...]:
     """The files of ``names`` with the level of the mapping's files, if these have one in common."""
     levels = {file.level for file in mapping.files}
     level = levels.pop() if len(levels) == 1 else None
-    reason = "as in the mapping" if level else ""
-    return tuple(File(name=name, level=level, reason=reason) for name in names)
+    return tuple(File(name=name, level=level) for name in names)
 
 
 def median_and_mad(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,14 +13,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from moa.data.mapping_file import read_plain
 from moa.errors import UserError, in_words
-from moa.words import shown
 
-#: The file of a data folder that holds its mapping.
-MAPPING = "mapping.yaml"
 #: Of the file; increase it when keys change their meaning.
 FORMAT = 1
-_MOST_BYTES = 1 << 24
 _HEAD = (
     "# What `moa data import` decided. Change it, and apply it with: moa data import FILES --mapping FILE --out DIR\n"
 )
@@ -171,6 +168,10 @@ class Mapping(Part):
 class _Dumper(yaml.SafeDumper):
     """Writes what holds texts alone, such as a column's role and reason, in one line."""
 
+    def ignore_aliases(self, data: Any) -> bool:
+        """Whether a value that occurs twice is written twice."""
+        return True
+
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
         """The node of a dict."""
         plain = 0 < len(mapping) <= 3 and all(isinstance(value, str) for value in mapping.values())
@@ -183,25 +184,15 @@ def read_mapping(path: Path) -> Mapping:
     Raises:
         UserError: it cannot be read, or is no mapping; the message names the place.
     """
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path}: larger than a mapping can be; give the mapping.yaml of an import")
-        return mapping_of(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = shown(" ".join(str(error).split()), 100)
-        raise UserError(f"{path}: not YAML that can be read ({reason})") from None
+    return mapping_of(read_plain(path), str(path))
 
 
-def mapping_of(plain: Any, name: str) -> Mapping:
-    """The mapping that YAML or JSON holds.
+def mapping_of(plain: dict[str, Any], name: str) -> Mapping:
+    """The mapping that plain values hold.
 
     Raises:
         UserError: it is no mapping; the message starts with ``name``.
     """
-    if not isinstance(plain, dict) or "format" not in plain:
-        raise UserError(f"{name}: no mapping of an import; give the mapping.yaml of a data folder")
     try:
         return Mapping.model_validate(plain)
     except ValidationError as error:

@@ -43,7 +43,10 @@ def drop_missing(profiles: Profiles, design: Design, most: float, notes: Notes) 
             by_well -= missing[:, place]
     for what, keep, names in (("well", wells, profiles.values.index), ("feature", features, profiles.values.columns)):
         if not keep.any():
-            raise UserError(f"more than {most:.0%} of the values are missing in every {what}; see --most-missing")
+            raise UserError(
+                f"more than {most:.0%} of the values are missing in every {what}; most_missing in mapping.yaml allows "
+                "more"
+            )
         notes.dropped(f"with more than {most:.0%} missing values", names[~keep], what)
     kept = list(profiles.values.columns[features])
     return profiles.take(wells).only(kept), design.take(wells)
@@ -60,7 +63,7 @@ def fill_missing(profiles: Profiles, plates: pd.Series, notes: Notes) -> Profile
     features = features[features > 0].sort_values(ascending=False, kind="stable")
     notes.noted(
         f"{counted(count, 'missing value')} in {counted(int(missing.any(axis=1).sum()), 'well')} filled with the "
-        "feature's median over the plate (--most-missing 0 drops such features instead)",
+        "feature's median over the plate (most_missing: 0 in mapping.yaml drops such features instead)",
         [f"{name} ({number})" for name, number in features.items()],
     )
     return replace(profiles, values=profiles.values.fillna(medians))

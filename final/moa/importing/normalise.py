@@ -132,7 +132,7 @@ def _reference(group: str, noun: str, controls: np.ndarray, options: ImportOptio
     if options.against != "plate" and vehicles >= enough:
         return controls, f"the {noun}'s vehicle wells"
     if options.against == "vehicle":
-        raise UserError(f"--against vehicle: {noun} {group} has {counted(vehicles, 'vehicle well')}; use plate")
+        raise UserError(f"against: vehicle: {noun} {group} has {counted(vehicles, 'vehicle well')}; use plate")
     if len(controls) < 3:
         wells = counted(len(controls), "well")
         raise UserError(f"{noun} {group} has {wells}: too few to compare with; give whole plates")

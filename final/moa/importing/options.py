@@ -1,14 +1,16 @@
-"""The choices of an import: a field here is an option of ``moa data import``."""
+"""The choices of an import: fields here are options of ``moa data import``, hidden ones settings of a mapping alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from moa.importing.mapping import Mapping
 from moa.options import Flag, Options
+
+if TYPE_CHECKING:
+    from moa.importing.mapping import Mapping
 
 #: Headings of groups of options in the help.
 FIELDS = "Columns (known names of CMap, pycytominer and AnnData are found)"
@@ -72,7 +74,7 @@ class ImportOptions(Options):
         description="3: log2 expression, made into robust z-scores; 4, 5: z-scores; raw: profiles to standardise; "
         "normalised; auto: recognised by the values.",
     )
-    against: Annotated[Literal["auto", "vehicle", "plate"], Flag(panel=VALUES)] = Field(
+    against: Annotated[Literal["auto", "vehicle", "plate"], Flag(hidden=True)] = Field(
         "auto",
         description="What values are compared with: vehicle wells, the whole plate, or auto: vehicle wells where a "
         "plate has at least six.",

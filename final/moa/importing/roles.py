@@ -92,7 +92,7 @@ def choose_roles(
                 if column is None:
                     free = {each: has for each, has in pool.items() if each not in found}
                     column, reason = best_column(free, role, notes, same)
-        if column is not None:
+        if column is not None and column not in found:  # --control may name the column of compounds
             found[column], chosen[role] = (role, reason), column
     for unit, owner in (("dose_unit", "dose"), ("time_unit", "time")):
         # "10.0 um" of pert_idose needs no unit: CMap's columns of units belong to pert_dose and pert_time.

@@ -250,6 +250,11 @@ class Trained:
         own = [unit for unit in stage.units() if unit[0] == seed]
         return bool(own) and all(self.store.has_unit(stage.name, *unit) for unit in own)
 
+    def mapping(self) -> dict[str, Any] | None:
+        """How the plates of the training data were read, as ``moa.importing.mapping`` has it; None if not known."""
+        facts = self.store.training_facts()
+        return facts.mapping or None if facts else None
+
     def missing_units(self) -> int:
         """Number of units of the whole plan that are not finished."""
         return sum(len(stage.units()) - len(self.units(stage)) for stage in self.stages.values())

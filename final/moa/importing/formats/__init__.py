@@ -2,7 +2,7 @@
 
 A module has ``NAME`` (in messages), ``ORDER`` (formats with lower numbers are asked first), ``recognises(source)``,
 which looks at the first bytes of a ``Source``, and ``read(source, options, notes)``, which returns ``Profiles``,
-or a ``WellTable`` whose columns are told apart later.
+or a ``WellTable`` whose columns are described later.
 """
 
 from __future__ import annotations

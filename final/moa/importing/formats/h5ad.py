@@ -7,6 +7,8 @@ of categories are groups of codes and categories, or, in files before anndata 0.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -42,7 +44,7 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
     found = _AnnData(source)
     wells, fields = found.table("obs"), found.table("var")
     values = found.values(found.matrix(options.layer), (len(wells), len(fields)))
-    return identified(values, wells, fields, options, notes)
+    return replace(identified(values, wells, fields, options, notes), layers=tuple(found.layers()))
 
 
 class _AnnData:
@@ -51,9 +53,13 @@ class _AnnData:
     def __init__(self, source: Source):
         self.name, self.file, self.report = source.name, opened(source), source.report
 
+    def layers(self) -> list[str]:
+        """Names of other values of the same shape as X."""
+        return [name_of(name) for name in self.file.members("layers")]
+
     def matrix(self, layer: str | None) -> str:
         """The place of X or of a layer."""
-        layers = [name_of(name) for name in self.file.members("layers")]
+        layers = self.layers()
         if layer is None:
             if "X" not in self.file:
                 there = f"; choose one with --layer: {listed(layers)}" if layers else ""
