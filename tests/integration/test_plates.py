@@ -79,8 +79,8 @@ def test_ranked_mechanisms_and_warnings(written, plate, dataset):
     np.testing.assert_allclose(
         first["times_prevalence"], first["probability"] / prevalence[first["moa"]].to_numpy(), atol=0.006
     )
-    warned = samples.index[samples["warning"] != ""]
-    assert list(warned) == [plate[1]] and result.far == 1
+    warned = samples.index[samples["warning"].str.contains("far outside the training data")]
+    assert list(warned) == [plate[1]] and result.far == (samples["warning"] != "").sum() <= 3
     assert samples.loc[plate[1], "distance"] > 2 * samples["distance"].median()
     text = (out / "samples.csv").read_text().splitlines()
     digits = [len(row.split(",")[place].partition(".")[2]) for row in text[1:] for place in (2, 3)]
@@ -292,7 +292,7 @@ def test_a_run_that_stopped_goes_on_after_the_parts_that_are_there(plate, weight
 def test_the_command(plate, weights, tmp_path, moa_command):
     arguments = ["predict", "--weights", weights, "--out", tmp_path / "out", "--device", "cpu"]
     output = moa_command(*arguments, "--features", plate[0], "--blend", "simple-nn-old-cv", "--top", 3).stdout
-    assert "45 samples" in output and "1 sample lies far outside" in output.replace("\n", " ")
+    assert "45 samples" in output and "unlike the training data: see samples.csv" in output.replace("\n", " ")
     assert pd.read_csv(tmp_path / "out" / "ranked.csv")["rank"].max() == 3
     for wrong, expected in (
         (["--features", plate[0]], "name one blend or model"),

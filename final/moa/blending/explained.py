@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from moa.blending.answers import Answers
 from moa.blending.blend import BlendSpec
+from moa.blending.reliability import Reliability
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,16 @@ class PlateResult:
         spec: the blend.
         folder: of the tables.
         files: names of the tables: probabilities (sig_id and one column per target; controls 0), ranked (sig_id, rank,
-            moa, probability, times_prevalence, strongest_features on the first row of each sample) and samples (sig_id,
-            cp_type, distance, share_nearer, warning, and what the file says of the wells).
+            moa, probability, times_prevalence, caution, strongest_features on the first row of each sample) and samples
+            (sig_id, cp_type, how familiar they are, in_training, warning, and what the file says of the wells); where
+            compounds are known, those of `moa.blending.answers.Answers.tables`; and exports.
         rows: number of samples predicted.
-        far: number of samples far outside the training data; None if the weights do not describe the training data.
+        far: number of samples with a warning: far outside the training data, or an unusual combination of values; None
+            if the weights do not describe the training data.
         absent: members of the blend that are not trained.
         explained: the first samples, which the page is about; None where there are none to explain.
+        reliability: out-of-fold measures of the blend; None where the weights hold no labels.
+        answers: treatments and compounds of the file; None where it names no compounds.
     """
 
     source: str
@@ -56,6 +62,8 @@ class PlateResult:
     far: int | None
     absent: list[str]
     explained: Explained | None = field(default=None, compare=False, repr=False)
+    reliability: Reliability | None = field(default=None, compare=False, repr=False)
+    answers: Answers | None = field(default=None, compare=False, repr=False)
 
 
 def packed(members: Mapping[str, pd.DataFrame], features: pd.DataFrame) -> pd.DataFrame:

@@ -198,8 +198,8 @@ def _predict_plates(features: Path, model: str, where: Folders, out_dir: Path, o
     if found.far is None:
         out.print("[yellow]these weights cannot tell how familiar samples are; train again to add that[/yellow]")
     elif found.far:
-        lie = "lies" if found.far == 1 else "lie"
-        words = f"{counted(found.far, 'sample')} {lie} far outside the training data"
-        out.print(f"[yellow]{words}: see {found.files[-1]}[/yellow]")
+        are = "is" if found.far == 1 else "are"
+        words = f"{counted(found.far, 'sample')} {are} unlike the training data"
+        out.print(f"[yellow]{words}: see {found.files[2]}[/yellow]")
     written = [*found.files, *([page.name] if page else [])]
     out.print(f"{counted(found.rows, 'sample')}: wrote {', '.join(written)} to {found.folder}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 
 from moa.data.schema import COMPOUND, SIG_ID
+from moa.features.base import Transformer
 from moa.features.stored import stored
 
 #: Compounds nearest to a sample.
@@ -15,7 +15,7 @@ _LONGEST_NAME = 120
 
 
 @stored
-class TrainingEvidence(BaseEstimator):
+class TrainingEvidence(Transformer):
     """Labels of the training rows, and the median profile of each compound among them.
 
     With the labels, the out-of-fold predictions of any models of a weights folder can be scored without the data set.
@@ -25,9 +25,11 @@ class TrainingEvidence(BaseEstimator):
     Args:
         most: largest number of median values stored. Of more compounds those with a label are kept, and of these the
             ones with most rows.
+        by_row: store the compound of each row. Fits of earlier versions do not.
 
     Attributes:
         ids_: sig_id of the training rows as UTF-8, shape (rows,).
+        compounds_: place of each row's compound in ``names_``, -1 where it is not known or not kept, shape (rows,).
         positives_: pairs (row, target) that carry a label, shape (labels, 2).
         names_: names of the compounds, shape (compounds,); cut after 120 characters.
         rows_: training rows of each compound, shape (compounds,).
@@ -37,8 +39,11 @@ class TrainingEvidence(BaseEstimator):
         left_out_: number of compounds that are not kept.
     """
 
-    def __init__(self, most: int = 2**22):
+    by_row = False  # of fits of earlier versions
+
+    def __init__(self, most: int = 2**22, by_row: bool = True):
         self.most = most
+        self.by_row = by_row
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> TrainingEvidence:
         """Learn from treated training rows.
@@ -62,6 +67,10 @@ class TrainingEvidence(BaseEstimator):
         self.left_out_ = len(names) - len(kept)
         self.names_ = np.array([str(name)[:_LONGEST_NAME] for name in names[kept]], dtype=str)
         self.rows_ = rows[kept].astype(np.int32)
+        if self.by_row:
+            place = np.full(len(names) + 1, -1, np.int32)  # the last one: of rows without a compound
+            place[kept] = np.arange(len(kept))
+            self.compounds_ = place[codes]
         self.labels_ = np.argwhere(carried[kept]).astype(np.int32)
         medians = np.zeros((len(kept), values.shape[1]))
         order = np.argsort(codes, kind="stable")
@@ -77,6 +86,17 @@ class TrainingEvidence(BaseEstimator):
         table = np.zeros((len(self.ids_), len(targets)), np.uint8)
         table[self.positives_[:, 0], self.positives_[:, 1]] = 1
         return pd.DataFrame(table, pd.Index(np.char.decode(self.ids_, "utf-8").astype(object), name=SIG_ID), targets)
+
+    def compounds(self) -> pd.Series | None:
+        """The compound of each training row, indexed by sig_id; NaN where it is not known or not kept.
+
+        None for a fit of an earlier version, which does not say.
+        """
+        places = getattr(self, "compounds_", None)
+        if places is None:
+            return None
+        names = np.append(self.names_.astype(object), np.nan)  # place -1
+        return pd.Series(names[places], pd.Index(np.char.decode(self.ids_, "utf-8").astype(object), name=SIG_ID))
 
     def nearest(self, values: np.ndarray, count: int = NEAREST) -> tuple[np.ndarray, np.ndarray]:
         """The compounds whose median profiles have the highest cosine with each sample, the nearest first.

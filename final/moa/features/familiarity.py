@@ -1,31 +1,39 @@
-"""How similar a sample is to the training data: predictions for samples far outside of it are less reliable."""
+"""How similar a sample is to the training data: predictions for samples far outside of it are less reliable.
+
+A sample can be outside in two ways. It may lie far away (``transform``). Or its values may be usual ones that do not
+belong together, as where the genes of several wells are mixed: such a sample lies no further away than others, but the
+patterns that training samples share explain little of it (``unexplained``).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.model_selection import KFold
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moa.errors import UserError
+from moa.features.base import Transformer
 from moa.features.reductions import pca
 from moa.features.stored import stored
 
+#: Samples for which more than this share of the training samples is nearer to the training data get a warning.
+FAR = 0.999
+#: And those for which of more than this share of them less is unexplained.
+UNUSUAL = 0.99
 _QUANTILES = np.linspace(0, 1, 1001)
 _FOLDS = 5
 _LEAST = 1e-6  # smallest variance of a direction; a scaled column has variance 1
 
 
 @stored
-class Familiarity(TransformerMixin, BaseEstimator):
+class Familiarity(Transformer):
     """Distance of samples from the training data, and the share of training samples that are nearer.
 
     The distance is the Mahalanobis distance for a covariance of low rank plus noise (probabilistic PCA, Tipping &
     Bishop 1999): the square root of the squared scores on the leading principal components, each divided by its
-    variance, plus the squared residual divided by the noise variance. The distances of training rows are measured out
-    of sample: each row by components fitted without it, like a new sample.
+    variance, plus the squared residual divided by the noise variance. What is unexplained is the share of a sample's
+    squared deviation from the mean that the first of these components do not hold, at most a third as many as columns.
+    Both are measured out of sample for training rows: each row by components fitted without it, like a new sample.
 
     Args:
         n_components: number of leading components; at most half the rows and the number of columns.
@@ -37,6 +45,8 @@ class Familiarity(TransformerMixin, BaseEstimator):
         variances_: variances of the scores, shape (components,).
         noise_: variance of the residual per column not covered by the components.
         distances_: 1,001 evenly spaced quantiles of the training rows' distances.
+        row_distances_: of each training row, float32, shape (rows,).
+        unexplained_: 1,001 evenly spaced quantiles of what is unexplained of the training rows.
     """
 
     def __init__(self, n_components: int = 50, random_state: int = 0):
@@ -44,27 +54,51 @@ class Familiarity(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: Any = None) -> Familiarity:
-        """Learn the distribution of the training rows ``X``, shape (rows, columns).
+        """Learn the distribution of the training rows.
+
+        Args:
+            X: shape (rows, columns).
+            y: a number for each row's compound, shape (rows,), so that rows are measured without others of their
+                compound; None, or fewer than five compounds: without themselves alone.
 
         Raises:
             UserError: there are fewer than 10 rows, too few for the folds.
         """
-        X = validate_data(self, X, dtype=np.float64)
+        from sklearn.model_selection import GroupKFold, KFold
+
+        X = self.learned(X)
         if len(X) < 2 * _FOLDS:
             raise UserError(f"familiarity: {len(X)} rows are too few; {2 * _FOLDS} are needed")
-        distances = np.empty(len(X))
-        for train, rest in KFold(_FOLDS, shuffle=True, random_state=self.random_state).split(X):
-            distances[rest] = self._learn(X[train])._distance(X[rest])
+        groups = None if y is None or len(np.unique(y)) < _FOLDS else np.asarray(y)
+        shuffled = {"shuffle": True, "random_state": self.random_state}
+        folds = KFold(_FOLDS, **shuffled) if groups is None else GroupKFold(_FOLDS, **shuffled)
+        distances, unexplained = np.empty(len(X)), np.empty(len(X))
+        for train, rest in folds.split(X, groups=groups):
+            self._learn(X[train])
+            distances[rest], unexplained[rest] = self._distance(X[rest]), self._unexplained(X[rest])
         self._learn(X)
-        self.distances_ = np.quantile(distances, _QUANTILES)
+        self.distances_, self.row_distances_ = np.quantile(distances, _QUANTILES), distances.astype(np.float32)
+        self.unexplained_ = np.quantile(unexplained, _QUANTILES)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Distance of each row of ``X``, and the share in [0, 1] of training rows that lie nearer; shape (rows, 2)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = self.checked(X)
         distance = self._distance(X)
         return np.column_stack([distance, np.interp(distance, self.distances_, _QUANTILES)])
+
+    def unexplained(self, X: np.ndarray) -> np.ndarray | None:
+        """What the patterns of training samples do not explain of each row of ``X``.
+
+        Returns:
+            the share in [0, 1] of the row's squared deviation, and the share of training rows of which less is
+            unexplained, shape (rows, 2); None for a fit of an earlier version, which cannot say.
+        """
+        if getattr(self, "unexplained_", None) is None:
+            return None
+        X = self.checked(X)
+        share = self._unexplained(X)
+        return np.column_stack([share, np.interp(share, self.unexplained_, _QUANTILES)])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """The names "distance" and "share_nearer" of the two columns."""
@@ -86,3 +120,9 @@ class Familiarity(TransformerMixin, BaseEstimator):
         scores = z @ self.components_.T
         rest = np.maximum((z**2).sum(axis=1) - (scores**2).sum(axis=1), 0)
         return np.sqrt((scores**2 / self.variances_).sum(axis=1) + rest / self.noise_)
+
+    def _unexplained(self, X: np.ndarray) -> np.ndarray:
+        z = (X - self.mean_) / self.scale_
+        scores = z @ self.components_[: max(1, X.shape[1] // 3)].T
+        total = (z**2).sum(axis=1)
+        return 1 - (scores**2).sum(axis=1) / np.where(total > 0, total, 1)

@@ -184,8 +184,10 @@ class PlateOptions(RunOptions):
         None,
         description="What the file holds, as for `moa data import`.  [default: recognised by its values]",
     )
-    format: Literal["csv", "parquet"] | None = Field(
-        None, description="With --features: csv or parquet.  [default: that of the features file]"
+    format: Literal["csv", "parquet", "gct", "obs"] | None = Field(
+        None,
+        description="With --features: csv or parquet; gct: csv, and GCT 1.3 for Morpheus; obs: csv, and columns for "
+        "AnnData.  [default: csv or parquet, as the features file]",
     )
     precision: str | None = Field(
         None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -15,8 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from moa.blending.answers import rank_mechanisms
 from moa.blending.blend import BlendSpec, apply_blend
 from moa.blending.explained import Explained, packed, unpacked
+from moa.blending.reliability import Trust
 from moa.blending.submission import submission
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
@@ -25,19 +27,23 @@ from moa.data.feature_names import display_names
 from moa.data.parts import Part, parse_part
 from moa.data.schema import SIG_ID
 from moa.data.stored_tables import append_csv
+from moa.data.wells import COMPOUND, TREATMENT, described_wells
+from moa.features.familiarity import FAR, UNUSUAL
 from moa.files import read_json, replacing, replacing_folder, write_json
 from moa.learners.runtime import Runtime
 from moa.weights.for_workers import WorkerWeights
 from moa.weights.trained import open_trained
 
-#: Samples for which more than this share of the training samples is nearer to the training data get a warning.
-FAR = 0.999
 #: Number of features that are named for each sample.
 STRONGEST = 5
 PROBABILITIES, RANKED, SAMPLES = "probabilities", "ranked", "samples"
 TABLES = (PROBABILITIES, RANKED, SAMPLES)
 #: What the page about the first samples needs besides; not a table of the results.
 EXPLAINED = "explained"
+#: And what is known of the compounds of all samples, which their answers are pooled by; not a table either.
+WELLS = "wells"
+#: Why a sample gets a warning.
+FAR_AWAY, MIXED = "far outside the training data", "unusual combination of values"
 _PART = "part.json"
 
 
@@ -46,7 +52,7 @@ class FoundPart:
     """What became of a part."""
 
     ids: list[str]  # sig_id of its rows; empty where there are problems
-    far: int = 0  # number of samples far outside the training data
+    far: int = 0  # number of samples with a warning
     problems: list[str] = field(default_factory=list)  # of its rows, with their places in the whole file
     notes: list[str] = field(default_factory=list)  # on columns that are set aside
     unusual: Unusual = Unusual()
@@ -57,12 +63,14 @@ class FoundPart:
 class PartPredictor:
     """Predicts parts: the weights of a blend's trained members, ``names``, are read once and kept in memory.
 
-    ``top`` is the number of mechanisms that are ranked per sample.
+    ``top`` is the number of mechanisms that are ranked per sample, and ``trust`` what is said of samples besides.
     """
 
-    def __init__(self, weights: WorkerWeights, names: list[str], spec: BlendSpec, top: int, runtime: Runtime):
+    def __init__(
+        self, weights: WorkerWeights, names: list[str], spec: BlendSpec, top: int, trust: Trust, runtime: Runtime
+    ):
         folder = weights.open()
-        self._spec, self._top = spec, top
+        self._spec, self._top, self._trust = spec, top, trust
         self._models = {name: open_trained(name, folder, runtime, whole=False).keep() for name in names}
         # Any member whose weights describe the training data.
         described = [model for model in self._models.values() if model.familiarity() is not None]
@@ -77,32 +85,49 @@ class PartPredictor:
         mixed = apply_blend(self._spec, predictions, missing="renormalise")
         probabilities = submission(mixed, part, list(mixed.columns), schema)
         described = [column for column in part if column.startswith(METADATA)]
-        samples = part[list(schema.control_columns)].copy()
+        known = described_wells(part[described], part, schema)
+        samples, strongest = self._samples(part, schema, known.get(COMPOUND))
         treated = schema.is_treated(part).to_numpy()
-        strongest = np.full(len(part), "", dtype=object)
-        if self._usual is None:
-            samples["distance"] = samples["share_nearer"] = np.nan
-        else:
-            values = part[list(schema.values)].to_numpy(np.float64)
-            samples[["distance", "share_nearer"]] = self._usual.transform(values)
-            strongest = strongest_features((values - self._usual.mean_) / self._usual.scale_, self._names)
-        # Controls need no warning: their predictions are always 0.
-        far = samples["share_nearer"].gt(FAR).to_numpy() & treated
-        samples["warning"] = np.where(far, "far outside the training data", "")
-        samples = samples.round({"distance": 3, "share_nearer": 4}).join(part[described])
-        ranked = rank_mechanisms(probabilities[treated], self._prevalence, self._top)
+        samples = samples.join(part[described])
+        ranked = rank_mechanisms(probabilities[treated], self._prevalence, self._top, self._trust.cautions)
         ranked["strongest_features"] = ""
         ranked.loc[ranked["rank"] == 1, "strongest_features"] = strongest[treated]
+        wells = known.reindex(columns=[COMPOUND, TREATMENT]).astype("string")
         tables = {
             PROBABILITIES: probabilities.astype(np.float32).reset_index(),
             RANKED: ranked,
             SAMPLES: samples.rename_axis(SIG_ID).reset_index(),
+            WELLS: wells.assign(treated=treated).rename_axis(SIG_ID).reset_index(),
         }
         if explained:
             first, columns = part.index[:explained], list(mixed.columns)
             members = {name: table.loc[first, columns] for name, table in predictions.items()}
             tables[EXPLAINED] = packed(members, part.loc[first, list(schema.features)])
         return tables
+
+    def _samples(
+        self, part: pd.DataFrame, schema: Assay, compounds: pd.Series | None
+    ) -> tuple[pd.DataFrame, np.ndarray]:
+        """How familiar samples are, and the features of each that lie furthest from the training mean, in words."""
+        samples = part[list(schema.control_columns)].copy()
+        strongest = np.full(len(part), "", dtype=object)
+        names = ["distance", "share_nearer", "unexplained", "share_better_explained"]
+        samples[names] = np.nan
+        if self._usual is not None:
+            values = part[list(schema.values)].to_numpy(np.float64)
+            samples[names[:2]] = self._usual.transform(values)
+            if (unexplained := self._usual.unexplained(values)) is not None:
+                samples[names[2:]] = unexplained
+            strongest = strongest_features((values - self._usual.mean_) / self._usual.scale_, self._names)
+        samples["right_at_distance"] = self._trust.right_at(samples["share_nearer"].fillna(0).to_numpy())
+        samples["in_training"] = self._trust.in_training(part.index, compounds)
+        # Controls need no warning: their predictions are always 0.
+        treated = schema.is_treated(part).to_numpy()
+        reasons = {FAR_AWAY: samples["share_nearer"].gt(FAR), MIXED: samples["share_better_explained"].gt(UNUSUAL)}
+        found = [[words for words, rows in reasons.items() if rows.iloc[row]] for row in range(len(part))]
+        samples["warning"] = np.where(treated, ["; ".join(each) for each in found], "")
+        digits = dict.fromkeys(names, 4) | {"distance": 3, "right_at_distance": 3}
+        return samples.round(digits), strongest
 
 
 def predict_part(name: str, schema: Assay, predictor: PartPredictor, item: tuple[Part, bool, int]) -> FoundPart:
@@ -120,36 +145,6 @@ def predict_part(name: str, schema: Assay, predictor: PartPredictor, item: tuple
     tables = predictor.predict(rows, schema, explained)
     far = int(tables[SAMPLES]["warning"].ne("").sum())
     return replace(found, far=far, tables={name: _packed(table) for name, table in tables.items()})
-
-
-def rank_mechanisms(probabilities: pd.DataFrame, prevalence: pd.Series | None, top: int) -> pd.DataFrame:
-    """The most likely mechanisms of each sample, the most likely first.
-
-    Args:
-        probabilities: shape (rows, targets), indexed by sig_id.
-        prevalence: share of positive treated training rows for each target; None if it is not known.
-        top: number of mechanisms per sample.
-
-    Returns:
-        sig_id, rank from 1, moa, probability, times_prevalence (probability / prevalence); shape (rows × top, 5).
-    """
-    values = probabilities.to_numpy()
-    top = min(top, values.shape[1])
-    order = np.argsort(-values, axis=1, kind="stable")[:, :top]
-    chosen = np.take_along_axis(values, order, axis=1)
-    names = probabilities.columns.to_numpy()[order].ravel()
-    table = pd.DataFrame(
-        {
-            SIG_ID: np.repeat(probabilities.index.to_numpy(), top),
-            "rank": np.tile(np.arange(1, top + 1), len(values)),
-            "moa": names,
-            "probability": chosen.ravel().astype(np.float32),
-        }
-    )
-    # The ratio is undefined for a target without a positive in training.
-    usual = np.nan if prevalence is None else prevalence.replace(0, np.nan).reindex(names).to_numpy()
-    table["times_prevalence"] = np.divide(table["probability"].to_numpy(np.float64), usual).round(2)
-    return table
 
 
 def strongest_features(deviations: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -216,6 +211,14 @@ class PartsFolder:
         ranked = first(RANKED)
         strongest = ranked[ranked["rank"] == 1].set_index(SIG_ID)["strongest_features"]
         return Explained(samples, probabilities, found, features, strongest.reindex(samples.index).fillna(""))
+
+    def wells(self, parts: Iterable[int]) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """The probabilities of treated samples, and their compounds and treatments, of one part after another."""
+        for folder in map(self._folder, parts):
+            known = pyarrow.parquet.read_table(folder / f"{WELLS}.parquet").to_pandas().set_index(SIG_ID)
+            found = pyarrow.parquet.read_table(folder / f"{PROBABILITIES}.parquet").to_pandas().set_index(SIG_ID)
+            rows = known.pop("treated").to_numpy()
+            yield found[rows], known[rows].dropna(axis=1, how="all")
 
     def join(self, parts: Iterable[int], kind: Literal["csv", "parquet"]) -> list[str]:
         """Write the tables of all parts, in their order, and remove the parts; returns the names of the files."""

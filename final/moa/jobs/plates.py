@@ -14,12 +14,16 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
+from rich.markup import escape
 
+from moa.blending.answers import pooled_answers
 from moa.blending.blend import BlendSpec, effective_weights
 from moa.blending.explained import PlateResult
+from moa.blending.reliability import Trust, reliability
 from moa.data.assay import Assay
 from moa.data.checks import Unusual
 from moa.data.csv_files import METADATA
@@ -30,7 +34,8 @@ from moa.data.stored_tables import write_table
 from moa.errors import DataError, UserError
 from moa.files import digest, ensure_writable
 from moa.jobs.options import PlateOptions
-from moa.jobs.plate_parts import EXPLAINED, TABLES, FoundPart, PartPredictor, PartsFolder, predict_part
+from moa.jobs.plate_exports import EXPORTS, export, write_result
+from moa.jobs.plate_parts import EXPLAINED, TABLES, WELLS, FoundPart, PartPredictor, PartsFolder, predict_part
 from moa.jobs.predict import trained_members
 from moa.parallel import Here
 from moa.progress import Bar, console, progress
@@ -38,6 +43,10 @@ from moa.training.executors import LocalExecutor, Machines
 from moa.weights.for_workers import weights_for
 from moa.weights.trained import Trained, open_trained
 from moa.whole_folders import only_one
+
+if TYPE_CHECKING:
+    from moa.importing.for_model import ModelRows
+    from moa.importing.notes import Notes
 
 MOST_PROBLEMS = 20
 #: Samples that are explained on the page: a competition's test file, or ten plates. Their tables are held in memory.
@@ -79,15 +88,18 @@ def predict_plates(
     ensure_writable(Path(out))
     models = [open_trained(name, weights, runtime) for name in trained]
     schema = _shared_schema(models)
-    for model in models:
-        model.evidence()  # the page needs it at the end: what is wrong with it is reported before the work
+    evidence = next((found for model in models if (found := model.evidence()) is not None), None)
+    known = None if evidence is None else reliability(spec, weights, trained, evidence)
+    trust = Trust() if known is None else known.trust
+    prevalence = next((found for model in models if (found := model.prevalence()) is not None), None)
     busy = f"{out}: another `moa predict` writes there; wait until it has finished, or give another --out"
     with only_one(Path(out), busy), _as_features_file(features, models[0], Path(out), options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
         top, rows = options.top, options.rows_at_a_time
-        settings = (spec.model_dump(mode="json"), top, rows, runtime.precision, runtime.device, EXPLAINED)
-        folder = PartsFolder(out, digest(sent.content, *settings))
-        prepare = partial(PartPredictor, sent, trained, spec, top, executor.place(runtime))
+        settings = (spec.model_dump(mode="json"), top, rows, runtime.precision, runtime.device, EXPLAINED, WELLS)
+        said = (trust.cautions.to_dict(), np.empty(0) if trust.distances is None else trust.distances)
+        folder = PartsFolder(out, digest(sent.content, *settings, *said))
+        prepare = partial(PartPredictor, sent, trained, spec, top, trust, executor.place(runtime))
         with progress(f"predict {features.name}, MiB", size) as bar:
             run = _Run(source, features.name, rows, folder, bar)
             stream = executor.stream(prepare, partial(predict_part, features.name, schema), run.missing_parts())
@@ -100,15 +112,21 @@ def predict_plates(
             raise DataError(run.report())
         with progress(f"join {features.name}", len(TABLES)) as bar:
             explained = folder.explained(range(run.parts), trained, MOST_EXPLAINED)
-            as_read: Literal["csv", "parquet"] = "parquet" if run.parquet and source == features else "csv"
-            files = folder.join(range(run.parts), options.format or as_read)
+            answers = pooled_answers(folder.wells(range(run.parts)), known)
+            parquet = (run.parquet and source == features) if options.format is None else options.format == "parquet"
+            kind: Literal["csv", "parquet"] = "parquet" if parquet else "csv"
+            files = folder.join(range(run.parts), kind)
+            tables = {} if answers is None else answers.tables(prevalence, top, trust.cautions)
+            files += [write_result(Path(out) / f"{name}.{kind}", table) for name, table in tables.items()]
+            if options.format in EXPORTS:
+                files += export(Path(out), options.format)
             bar.update(len(TABLES))
     notes = run.notes if source == features else []  # those of a laboratory's file are printed already
     for note in [*notes, *run.unusual.notes(features.name, schema)]:
         console.print(f"[yellow]{note}[/yellow]", highlight=False, soft_wrap=True)
     described = any(model.familiarity() is not None for model in models)
     far = run.far if described else None
-    return PlateResult(features.name, spec, Path(out), files, run.rows, far, absent, explained)
+    return PlateResult(features.name, spec, Path(out), files, run.rows, far, absent, explained, known, answers)
 
 
 @contextmanager
@@ -127,11 +145,8 @@ def _as_features_file(features: Path, trained: Trained, out: Path, options: Plat
             raise UserError(f"{features.name}: has a sig_id already; options of a laboratory's file do not apply")
         yield features
         return
-    from moa.importing.for_model import read_for_model  # h5py and the readers take a second to import
-
-    rows = read_for_model([features], trained.schema, trained.identities(), options.importing, options.fill_missing)
-    for note in rows.notes:
-        console.print(f"[yellow]{note.line()}[/yellow]", highlight=False, soft_wrap=True)
+    rows = laboratory_rows(features, trained, options)
+    print_notes(rows.notes)
     wells = rows.wells.drop(columns=[column for column in rows.wells if column in rows.features])
     wells = wells.rename(columns=lambda name: name if name.startswith(METADATA) else f"{METADATA}{name}")
     wells = wells.loc[:, ~wells.columns.duplicated()].astype("string")
@@ -141,6 +156,28 @@ def _as_features_file(features: Path, trained: Trained, out: Path, options: Plat
         yield hidden
     finally:
         hidden.unlink(missing_ok=True)
+
+
+def laboratory_rows(features: Any, trained: Trained, options: PlateOptions) -> ModelRows:
+    """A laboratory's own file, or an AnnData object, as rows of a model, read like the plates it was trained on.
+
+    Raises:
+        UserError: the file cannot be read, or lacks what the model takes.
+    """
+    from moa.importing.for_model import read_for_model  # h5py and the readers take a second to import
+    from moa.importing.mapping import mapping_of
+
+    plain = trained.mapping()
+    mapping = None if plain is None else mapping_of(plain, str(trained.store.layout.training))
+    return read_for_model(
+        [features], trained.schema, trained.identities(), options.importing, options.fill_missing, mapping
+    )
+
+
+def print_notes(notes: Notes) -> None:
+    """Print what was guessed and left over when a laboratory's file was read."""
+    for note in notes:
+        console.print(f"[yellow]{escape(note.line())}[/yellow]", highlight=False, soft_wrap=True)
 
 
 def _shared_schema(models: list[Trained]) -> Assay:
@@ -169,7 +206,7 @@ class _Run:
     """The parts of one file: which are given out, what came back, and what was found in the order of the rows.
 
     Attributes:
-        parts, rows, far: numbers of parts, of rows, and of samples far outside the training data so far.
+        parts, rows, far: numbers of parts, of rows, and of samples with a warning so far.
         parquet: whether the file is a parquet file.
         problems, notes, unusual: found so far.
     """

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import KNeighborsRegressor
 
+from moa.metrics.calibration import prior_of
+
 #: Predicts rows from others: positions of the training rows (bool) and of the rows to predict, to probabilities.
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -43,7 +45,7 @@ def prior(y: np.ndarray) -> np.ndarray:
 
     ``y`` is of shape (rows, targets).
     """
-    return (y.sum(axis=0) + 0.5) / (len(y) + 1)
+    return prior_of(y.sum(axis=0), len(y))
 
 
 def training_prevalence(y: pd.DataFrame, groups: pd.DataFrame, apart: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -53,7 +55,7 @@ def training_prevalence(y: pd.DataFrame, groups: pd.DataFrame, apart: pd.DataFra
 
     def predict(train: np.ndarray, rows: np.ndarray) -> np.ndarray:
         left = ~train  # few, where one compound is held out at a time
-        found = (sums - labels[left].sum(axis=0) + 0.5) / (count - left.sum() + 1)
+        found = prior_of(sums - labels[left].sum(axis=0), count - left.sum())
         return np.tile(found, (len(rows), 1))
 
     return held_out_mean(y, groups, predict, apart)

@@ -27,7 +27,10 @@ LOSS = ".5f"
 _FOLDER = Path(__file__).parent
 #: The page's own scripts: what all pages share, then the views by the file that draws them.
 _SHARED = "page.js"
-_SCRIPTS = {"mechanisms": "mechanisms.js", **dict.fromkeys(("map", "wells", "replicates", "predicted"), "plates.js")}
+_SCRIPTS = {
+    "mechanisms": "mechanisms.js",
+    **dict.fromkeys(("map", "wells", "compounds", "replicates", "predicted"), "plates.js"),
+}
 #: Keep text as text, in the page's font; make ids inside a figure depend only on its content.
 _SVG: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": "moa"}
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from moa.blending.answers import Answers, answered
 from moa.blending.explained import Explained
+from moa.blending.reliability import EDGES, Reliability
 from moa.data.assay import Assay
-from moa.data.csv_files import METADATA
-from moa.data.wells import COMPOUND, DOSE, PLATE, TIME, TREATMENT, WELL, describe_rows, parse_well
+from moa.data.wells import COMPOUND, DOSE, PLATE, TIME, TREATMENT, WELL, described_wells, parse_well
 from moa.features import TrainingEvidence
 from moa.reporting.page import rounded
-from moa.reporting.reliability import EDGES, Reliability
+from moa.reporting.plate_answers import answers_data, cautions_data
 from moa.reporting.replicates import replicate_agreement
 
 #: Mechanisms and compounds that are listed for a well.
@@ -36,6 +37,7 @@ class PlateInputs:
         prevalence: share of positive treated training rows by target; None where the weights do not know it.
         evidence: of the training data; None where the weights lack it.
         reliability: out-of-fold measures; None where they cannot be had.
+        answers: treatments and compounds of the file; None where it names no compounds.
     """
 
     explained: Explained
@@ -44,39 +46,30 @@ class PlateInputs:
     prevalence: pd.Series | None = None
     evidence: TrainingEvidence | None = None
     reliability: Reliability | None = None
-
-
-def known_wells(explained: Explained, schema: Assay) -> pd.DataFrame:
-    """What the file says of the wells, as ``moa.data.wells.describe_rows`` has it; column names in any case.
-
-    Of columns that differ in case alone the one that is written like ours counts, else the first.
-    """
-    described = explained.samples.filter(regex=f"^{METADATA}").rename(columns=lambda name: name.removeprefix(METADATA))
-    found = {}
-    for name in (PLATE, WELL, COMPOUND, DOSE, TIME, TREATMENT):
-        same = sorted((column for column in described if column.lower() == name), key=lambda column: column != name)
-        if same and described[same[0]].notna().any():
-            found[name] = described[same[0]].replace("", np.nan)
-    return describe_rows(explained.features, schema, None, pd.DataFrame(found, explained.samples.index))
+    answers: Answers | None = None
 
 
 def plate_data(inputs: PlateInputs) -> dict[str, Any]:
     """All that the page's views show.
 
     Returns:
-        "targets", "prevalence"; "members" (titles); "reliability" (rows, share, edges, and by target positives, auc,
-        ap, counts, hits; None where it is missing); "compounds" (name, training rows and mechanisms of those that are
-        nearest to some well; None where they are missing); "plates"; "treatments" (name, wells, correlation, chance,
-        same, first, mean); and "wells". Of a well: id, control, plate, well, row and column, compound, dose, time,
-        treatment, distance, share (of training rows that are nearer), warning, strongest features; its most likely
-        targets with their probability and the members' lowest and highest one; its nearest compounds with cosines.
-        Targets, plates, treatments and compounds are places in their lists.
+        "targets", "prevalence"; "members" (titles); "cautions" (text by target); "reliability" (rows, share, edges, and
+        by target positives, auc, ap, counts, hits; None where it is missing); "answers" (see
+        `moa.reporting.plate_answers.answers_data`; None where compounds are not known); "compounds" (name, training
+        rows and mechanisms of those that are nearest to some well; None where they are missing); "plates";
+        "treatments" (name, wells, correlation, chance, same, first, mean); and "wells". Of a well: id, control, plate,
+        well, row and column, compound, dose, time, treatment, distance, share (of training rows that are nearer), right
+        (share of right answers at that distance), trained ("well" or "compound": its probabilities are out of fold),
+        warning, strongest features; its most likely targets with their probability and the members' lowest and highest
+        one; its nearest compounds with cosines. Targets, plates, treatments and compounds are places in their lists.
     """
     explained = inputs.explained
     targets = list(explained.probabilities.columns)
-    known = known_wells(explained, inputs.schema)
+    known = described_wells(explained.samples, explained.features, inputs.schema)
     treated = inputs.schema.is_treated(explained.features).to_numpy()
     values = explained.features[list(inputs.schema.values)].to_numpy(np.float64)
+    shown, trained = answered(explained.probabilities, known.get(COMPOUND), inputs.reliability)
+    explained = replace(explained, probabilities=shown)
     chosen, low, high = _ranked(explained)
     treatment = known[TREATMENT].where(treated) if TREATMENT in known else pd.Series(np.nan, known.index, dtype=object)
     agreement = replicate_agreement(values, treatment, explained.probabilities)
@@ -93,7 +86,9 @@ def plate_data(inputs: PlateInputs) -> dict[str, Any]:
         if treated[number]:
             best = chosen[number]
             well |= {"moa": best.tolist(), "p": rounded(p[number, best])}
-            if len(explained.members) > 1:
+            if trained[number]:
+                well["trained"] = trained[number]
+            elif len(explained.members) > 1:
                 well |= {"low": rounded(low[number]), "high": rounded(high[number])}
             well |= near[number]
     place = {target: number for number, target in enumerate(targets)}
@@ -102,7 +97,9 @@ def plate_data(inputs: PlateInputs) -> dict[str, Any]:
         "targets": [str(target) for target in targets],
         "prevalence": None if inputs.prevalence is None else rounded(inputs.prevalence.reindex(targets)),
         "members": [inputs.titles.get(name, name) for name in explained.members],
+        "cautions": cautions_data(inputs.reliability, targets),
         "reliability": _reliability(inputs.reliability, targets),
+        "answers": None if inputs.answers is None else answers_data(inputs.answers, RANKED),
         "compounds": compounds,
         "plates": [str(plate)[:_LONGEST] for plate in plates],
         "treatments": [
@@ -148,8 +145,8 @@ def _wells(explained: Explained, known: pd.DataFrame, treated: np.ndarray) -> li
             row["row"], row["column"] = found
         if not is_treated:
             row["control"] = 1
-        for name, column in (("distance", "distance"), ("share", "share_nearer")):
-            if pd.notna(facts[column]):
+        for name, column in (("distance", "distance"), ("share", "share_nearer"), ("right", "right_at_distance")):
+            if column in facts and pd.notna(facts[column]):
                 row[name] = rounded(facts[column], 4)
         if facts["warning"]:
             row["warning"] = str(facts["warning"])

@@ -16,6 +16,11 @@
   const named = (data, each) =>
     el("span", {}, each.compound ?? each.id, el("small", {}, each.compound ? where(data, { ...each, compound: "" }) || each.id : where(data, each)));
   const title = (data, each) => `${each.id}\n${where(data, each)}`.trim();
+  // A mechanism by its name, and below why it is marked.
+  const mechanism = (data, target) => data.cautions[target]
+    ? el("span", {}, data.targets[target], el("small", { class: "bad" }, `caution: ${data.cautions[target]}`)) : data.targets[target];
+  // What is said of a sample or compound that was in training.
+  const seen = (each) => (each.trained ? el("small", { class: "bad" }, `${each.trained} in training: out of fold`) : null);
   const most = (data, each) => (each.control ? "control" : each.moa ? `${data.targets[each.moa[0]]} ${format.chance(each.p[0])}` : "–");
 
   // How often such a prediction of a target was right on training rows, in words.
@@ -42,7 +47,7 @@
       return box;
     };
     const ranked = each.moa.map((target, i) => [
-      data.targets[target], bar(each.p[i], i),
+      mechanism(data, target), bar(each.p[i], i),
       el("span", {}, format.chance(each.p[i]), each.high ? el("small", {}, `${format.chance(each.low[i])}–${format.chance(each.high[i])}`) : null),
       text(times(data, target, each.p[i])), before(data, target, each.p[i]),
       data.reliability ? format.score(data.reliability.ap[target]) : "–"]);
@@ -50,11 +55,12 @@
     return el("div", { class: "detail" },
       el("div", { class: "broad" }, el("h3", {}, `${each.id} · ${where(data, each)}`.replace(/ · $/, "")),
         table([["mechanism"], [""], ["probability", true], ["× prevalence", true], ["right before", true], ["AP", true]], ranked),
-        el("p", { class: "soft" }, (each.high ? "The line in a bar, and the small numbers: lowest and highest probability among the members. " : "One model, so there is no spread between members. ")
+        el("p", { class: "soft" }, (each.high ? "The line in a bar, and the small numbers: lowest and highest probability among the members. "
+          : each.trained ? `This ${each.trained} was in training: these are the predictions of networks that were trained without it. ` : "One model, so there is no spread between members. ")
           + (data.reliability ? `Right before: training rows out of fold with a probability in the same range, and how many carried the mechanism; AP is its average precision there (${format.count(data.reliability.rows)} rows${data.reliability.share < 0.995 ? ", each predicted by the members whose fold is trained" : ""}).` : ""))),
       el("div", {},
         each.warning ? el("p", { class: "bad" }, `Warning: ${each.warning}.`) : null,
-        none(each.share) ? null : el("p", {}, `Distance from the training data: ${each.distance}; ${format.percent(each.share)} of the training samples are nearer.`),
+        none(each.share) ? null : el("p", {}, `Distance from the training data: ${each.distance}; ${format.percent(each.share)} of the training samples are nearer.${none(each.right) ? "" : ` Of training samples about as far away, ${format.percent(each.right)} were right out of fold.`}`),
         each.strongest ? el("p", {}, `Furthest from the training mean: ${each.strongest}.`) : null,
         same ? el("p", {}, `Replicates: ${same.wells} wells of ${same.name}, correlation ${format.score(same.correlation)} (chance ${format.score(same.chance)}); ${format.percent(same.same)} have the same most likely mechanism.`) : null,
         el("h3", {}, "Nearest training compounds"),
@@ -124,6 +130,7 @@
       { label: "Show", options: [
         ["all", () => true], ["treated", (each) => !each.control], ["controls", (each) => Boolean(each.control)],
         ["far outside the training data", (each) => Boolean(each.warning)],
+        ["new compounds", (each) => Boolean(each.moa) && !each.trained], ["in training: out of fold", (each) => Boolean(each.trained)],
         ["nearest compound agrees", (each) => Boolean(each.near) && data.compounds[each.near[0]].moa.includes(each.moa[0])],
       ] },
     ];
@@ -133,8 +140,8 @@
       items: data.wells, noun: "samples", filters, sort: ["p", true], detail: (each) => well(data, each),
       words: (each) => [each.id, where(data, each), ...(each.moa ?? []).slice(0, 3).map((target) => data.targets[target]), each.strongest ?? ""].join(" "),
       columns: [
-        { key: "id", label: "sample", value: (each) => each.compound ?? each.id, text: (each) => named(data, each) },
-        { key: "moa", label: "most likely", value: (each) => (each.moa ? data.targets[each.moa[0]] : null), text: (each) => (each.moa ? data.targets[each.moa[0]] : each.control ? "control" : "–") },
+        { key: "id", label: "sample", value: (each) => each.compound ?? each.id, text: (each) => el("span", {}, named(data, each), seen(each)) },
+        { key: "moa", label: "most likely", value: (each) => (each.moa ? data.targets[each.moa[0]] : null), text: (each) => (each.moa ? mechanism(data, each.moa[0]) : each.control ? "control" : "–") },
         { key: "p", label: "probability", value: first, text: (each) => format.chance(first(each)), number: true },
         { key: "times", label: "× prevalence", value: (each) => (each.p ? times(data, each.moa[0], each.p[0]) : null), text: (each) => (each.p ? text(times(data, each.moa[0], each.p[0])) : "–"), number: true, wide: true },
         { key: "spread", label: "members", value: spread, text: (each) => (each.high ? `${format.chance(each.low[0])}–${format.chance(each.high[0])}` : "–"), number: true, wide: true },
@@ -142,6 +149,29 @@
         { key: "cosine", label: "nearest", value: (each) => each.cosine?.[0] ?? null, text: (each) => format.score(each.cosine?.[0]), number: true, wide: true },
         { key: "share", label: "nearer in training", value: (each) => each.share ?? null, text: (each) => format.percent(each.share), number: true, wide: true },
       ],
+    });
+  };
+
+  page.views.compounds = (root, data) => {
+    const { compounds, left_out } = data.answers;
+    if (left_out) root.append(el("p", { class: "soft" }, `${format.count(left_out)} compounds with lower probabilities are left to the tables.`));
+    list(root, {
+      items: compounds, noun: "compounds", sort: ["p", true],
+      words: (each) => [each.name, ...each.moa.slice(0, 3).map((target) => data.targets[target])].join(" "),
+      filters: [{ label: "Show", options: [["all", () => true], ["new compounds", (each) => !each.trained],
+        ["first mechanism without a caution", (each) => !data.cautions[each.moa[0]]]] }],
+      columns: [
+        { key: "name", label: "compound", value: (each) => each.name, text: (each) => el("span", {}, each.name, seen(each)) },
+        { key: "moa", label: "most likely", value: (each) => data.targets[each.moa[0]], text: (each) => mechanism(data, each.moa[0]) },
+        { key: "p", label: "probability", value: first, text: (each) => format.chance(first(each)), number: true },
+        { key: "agree", label: "wells agree", value: (each) => each.agree, text: (each) => format.percent(each.agree), number: true, wide: true },
+        { key: "wells", label: "wells", value: (each) => each.wells, text: (each) => format.count(each.wells), number: true, wide: true },
+      ],
+      detail: (each) => el("div", { class: "detail" },
+        el("div", {}, el("h3", {}, "Mechanisms"), table([["mechanism"], ["probability", true], ["× prevalence", true], ["right before", true]],
+          each.moa.map((target, i) => [mechanism(data, target), format.chance(each.p[i]), text(times(data, target, each.p[i])), before(data, target, each.p[i])]))),
+        el("div", {}, el("h3", {}, "Doses"), table([["treatment"], ["wells", true], ["most likely"], [`${data.targets[each.moa[0]]}`, true]],
+          each.doses.map((dose) => [dose.name, format.count(dose.wells), data.targets[dose.first], format.chance(dose.p)])))),
     });
   };
 
@@ -159,7 +189,7 @@
       words: (each) => each.name,
       filters: [{ label: "Show", options: [["in first place", (each) => each.wells.length > 0], ["all", () => true]] }],
       columns: [
-        { key: "name", label: "mechanism", value: (each) => each.name, text: (each) => each.name },
+        { key: "name", label: "mechanism", value: (each) => each.name, text: (each) => mechanism(data, each.target) },
         { key: "wells", label: "first place", value: (each) => each.wells.length, text: (each) => format.count(each.wells.length), number: true },
         { key: "best", label: "highest probability", value: (each) => each.best, text: (each) => format.chance(each.best), number: true },
         { key: "positives", label: "training rows with it", value: of("positives"), text: (each) => format.count(of("positives")(each)), number: true, wide: true },
@@ -170,7 +200,10 @@
         const likely = [...each.wells].sort((a, b) => b.p[0] - a.p[0]).slice(0, 12);
         const ranges = known && known.counts[each.target].map((count, i) => [
           `${known.edges[i - 1] ?? 0} – ${known.edges[i] ?? 1}`, format.count(count), format.count(known.hits[each.target][i]), count ? format.percent(known.hits[each.target][i] / count) : "–"]);
+        const ranked = data.answers && data.answers.mechanisms[each.target].slice(0, 12);
         return el("div", { class: "detail" },
+          ranked ? el("div", {}, el("h3", {}, "Compounds"), table([["compound"], ["probability", true], ["expected precision", true]],
+            ranked.map(([place, p, precision]) => { const one = data.answers.compounds[place]; return [el("span", {}, one.name, seen(one)), format.chance(p), format.percent(precision)]; }))) : null,
           el("div", {}, el("h3", {}, "Samples with it in first place"), likely.length
             ? table([["sample"], ["probability", true]], likely.map((one) => [named(data, one), format.chance(one.p[0])]))
             : el("p", {}, "None.")),

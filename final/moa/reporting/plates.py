@@ -12,8 +12,8 @@ from moa.blending.blend import effective_weights
 from moa.blending.explained import Explained, PlateResult
 from moa.models.registry import recipes
 from moa.reporting.page import Block, Card, Section, Table, Text, View, versions, write_page
+from moa.reporting.plate_answers import warnings
 from moa.reporting.plate_data import PlateInputs, plate_data
-from moa.reporting.reliability import reliability
 from moa.weights.trained import Trained, open_trained
 from moa.words import counted
 
@@ -35,8 +35,13 @@ SAMPLES = (
     "The most likely mechanism of each sample. Choose a sample for its ranked mechanisms, their spread between the "
     "members, how often such a prediction was right out of fold, and the training compounds that are most alike."
 )
+COMPOUNDS = (
+    "One answer for each compound: the mean of its wells' evidence. Choose a compound for its ranked mechanisms and "
+    "its doses."
+)
 MECHANISMS = (
-    "Mechanisms that are the most likely ones of a sample, and how reliable the blend was on the training data."
+    "Mechanisms that are the most likely ones of a sample, and how reliable the blend was on the training data. Choose "
+    "a mechanism for its likeliest compounds, with the share of right ones to be expected down to each."
 )
 
 
@@ -49,12 +54,12 @@ def write_plate_page(run: PlateResult, explained: Explained, weights: Path) -> P
     models = [open_trained(name, weights, whole=False) for name in members]
     evidence = next((found for model in models if (found := model.evidence()) is not None), None)
     prevalence = next((found for model in models if (found := model.prevalence()) is not None), None)
-    measured = None if evidence is None else reliability(run.spec, weights, members, evidence)
     titles = {name: known.title for name, known in recipes().items()}
-    inputs = PlateInputs(explained, models[0].schema, titles, prevalence, evidence, measured)
+    inputs = PlateInputs(explained, models[0].schema, titles, prevalence, evidence, run.reliability, run.answers)
     data = plate_data(inputs)
+    banner = _banner(run, len(explained.samples), warnings(run, inputs.schema, data))
     return write_page(
-        run.folder / PAGE, f"New plates: {run.source}", _banner(run, len(explained.samples)), _facts(run, data),
+        run.folder / PAGE, f"New plates: {run.source}", banner, _facts(run, data),
         _cards(run, data), _sections(run, inputs, data, models), FOOTER,
     )  # fmt: skip
 
@@ -65,15 +70,15 @@ def _facts(run: PlateResult, data: dict) -> list[str]:
     return [*(counted(number, noun) for noun, number in counts.items() if number), run.spec.title]
 
 
-def _banner(run: PlateResult, shown: int) -> Text:
-    words = []
+def _banner(run: PlateResult, shown: int, warned: Sequence[str]) -> Text:
+    words = list(warned)
     if shown < run.rows:
         words.append(f"This page covers the first {shown:,} of {run.rows:,} samples; the tables hold all.")
     if run.absent:
         words.append(f"Not trained, so left out of the blend: {', '.join(run.absent)}.")
     if run.far:
-        lie = "lies" if run.far == 1 else "lie"
-        words.append(f"{counted(run.far, 'sample')} {lie} far outside the training data: distrust the predictions.")
+        are = "is" if run.far == 1 else "are"
+        words.append(f"{counted(run.far, 'sample')} {are} unlike the training data: distrust the predictions.")
     plain = "Each prediction stands beside its evidence: the members' spread, their reliability, and what is alike."
     return Text(" ".join(words), "warn") if words else Text(plain)
 
@@ -92,7 +97,7 @@ def _cards(run: PlateResult, data: dict) -> list[Card]:
         share = np.mean([each["correlation"] > each["chance"] for each in compared])
         cards.append(Card("Percent replicating", f"{share:.0%}", f"of {len(compared):,} treatments with replicates"))
     if run.far is not None:
-        cards.append(Card("Far outside", f"{run.far:,}", "samples unlike the training data"))
+        cards.append(Card("Unlike training", f"{run.far:,}", "samples far away, or with an unusual combination"))
     return cards
 
 
@@ -112,6 +117,7 @@ def _sections(run: PlateResult, inputs: PlateInputs, data: dict, models: Sequenc
     return [
         *([plate_map] if placed else []),
         Section("wells", "Samples", SAMPLES, [*notes, View("wells", None if placed else data)]),
+        *([Section("compounds", "Compounds", COMPOUNDS, [View("compounds")])] if data["answers"] else []),
         Section("predicted", "Mechanisms", MECHANISMS, [View("predicted")]),
         _replicates(data),
         _about(run, models),
@@ -145,7 +151,10 @@ def _about(run: PlateResult, models: Sequence[Trained]) -> Section:
         "The spread of a prediction is the lowest and the highest probability among the members. Out of fold means: "
         "predicted by networks that were trained without that row. Nearest compounds are those whose median training "
         "profile has the highest cosine with the sample's features. A sample is far outside the training data where "
-        "99.9 % of the training samples are nearer to it."
+        "99.9 % of the training samples are nearer to it, and its combination of values is unusual where the patterns "
+        "that training samples share explain less of it than of 99 % of them. Both are measured without the sample's "
+        "compound. A mechanism is marked with its caution wherever it is named. Expected precision is the mean "
+        "probability of the compounds down to a rank."
     )
     beside = Text(f"Tables beside this page: {', '.join(run.files)}.")
     blocks: list[Block] = [table, beside, *versions(models[0].store.manifest().versions)]

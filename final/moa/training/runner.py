@@ -170,26 +170,29 @@ class Runner:
         if store.layout.training.exists():
             return
         treated = data.features[data.treated]
+        # The competition's familiarity stays what it was: rows are measured without themselves alone.
+        known = None if data.schema.of_competition else _compounds(data)
+        groups = None if known is None else pd.factorize(known, use_na_sentinel=False)[0]
         with progress(f"{self.model.name} familiarity", quiet=self.watch.quiet):
-            _, key = store.fits.fit(Familiarity(), treated[list(data.schema.values)].to_numpy(np.float64))
+            _, key = store.fits.fit(Familiarity(), treated[list(data.schema.values)].to_numpy(np.float64), groups)
         prevalence = data.scored[data.treated].mean()
         facts = {"familiarity": key, "prevalence": prevalence.to_dict()}
         if data.identities is not None and not data.schema.of_competition:
             facts["identities"] = data.identities.reindex(data.schema.values, fill_value="").to_dict("index")
+        if data.mapping is not None:
+            facts["mapping"] = data.mapping
         create_json(store.layout.training, facts)
 
     def _keep_evidence(self, data: Dataset) -> None:
         """Store the labels and compounds that predictions are explained by; also in weights that lack them."""
         store, known = self.trained.store, self.trained.store.evidence()
-        compounds = describe_rows(data.features, data.schema, data.compounds, data.wells).get(COMPOUND)
-        treated = data.treated
-        named = compounds is not None and bool(compounds[treated].notna().any())
-        if known is not None and (known.compounds or not named):
+        compounds, treated = _compounds(data), data.treated
+        if known is not None and known.by_row and (known.compounds or compounds is None):
             return
-        table = evidence_table(data.features[treated], compounds if named else None, list(data.schema.values))
+        table = evidence_table(data.features[treated], compounds, list(data.schema.values))
         with progress(f"{self.model.name} evidence", quiet=self.watch.quiet):
             found, key = store.fits.fit(TrainingEvidence(), table, data.scored[treated].to_numpy(np.uint8))
-        write_json(store.layout.evidence, {"evidence": key, "compounds": len(found.names_)})
+        write_json(store.layout.evidence, {"evidence": key, "compounds": len(found.names_), "by_row": True})
 
     def _train_stage(self, stage: Stage, data: Dataset, wanted: list[tuple[int, int]]) -> None:
         store = self.trained.store
@@ -229,3 +232,9 @@ class Runner:
         names = [TRAIN_FEATURES, TRAIN_SCORED, TEST_FEATURES, *(name for name, needed in optional.items() if needed)]
         # An assay other than the competition's may have no test file.
         return {name: data.fingerprint[name] for name in names if name in data.fingerprint}
+
+
+def _compounds(data: Dataset) -> pd.Series | None:
+    """The compound of each treated row, indexed by sig_id; None where no row names one."""
+    found = describe_rows(data.features, data.schema, data.compounds, data.wells).get(COMPOUND)
+    return None if found is None or found[data.treated].isna().all() else found[data.treated]

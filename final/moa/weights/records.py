@@ -78,11 +78,13 @@ class TrainingRecord(Record):
         prevalence: share of treated training rows that carry a target, by target.
         identities: what each feature is, as ``moa.data.feature_names.read_identities`` has it; empty for the
             competition, whose features are known.
+        mapping: how its plates were read, as ``moa.importing.mapping`` has it; empty for any other data.
     """
 
     familiarity: Digest
     prevalence: dict[str, float]
     identities: dict[str, dict[str, str]] = Field(default_factory=dict)
+    mapping: dict[str, Any] = Field(default_factory=dict)
 
 
 class EvidenceRecord(Record):
@@ -90,11 +92,13 @@ class EvidenceRecord(Record):
 
     Attributes:
         evidence: key of the fitted ``moa.features.TrainingEvidence``.
+        by_row: whether it says the compound of each training row.
         compounds: number of compounds in it; 0 where the training data do not name them.
     """
 
     evidence: Digest
     compounds: Count
+    by_row: bool = False
 
 
 class SecondsRecord(Record):

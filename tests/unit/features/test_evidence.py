@@ -60,6 +60,14 @@ def test_of_many_compounds_those_with_labels_and_many_rows_are_kept(rows):
     assert list(fit(rows, most=2 * 6).names_) == ["b", "c"]
 
 
+def test_the_compound_of_each_row_is_known(rows):
+    features, compounds, _ = rows
+    assert fit(rows).compounds().fillna("").to_dict() == compounds.fillna("").to_dict()
+    few = fit(rows, most=2 * 6).compounds()
+    assert few.dropna().tolist() == compounds[compounds.isin(["b", "c"])].tolist(), "of compounds that are kept"
+    assert fit(rows, by_row=False).compounds() is None
+
+
 def test_without_compounds_there_are_labels_alone(rows):
     features, _, y = rows
     found = fit((features, None, y))

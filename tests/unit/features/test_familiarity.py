@@ -1,10 +1,12 @@
 """How familiar samples look: Mahalanobis distance, learned out of sample."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from moa.errors import UserError
-from moa.features.familiarity import Familiarity
+from moa.features.familiarity import FAR, UNUSUAL, Familiarity
+from support.field_data import bbbc021, l1000_plate
 
 
 def test_familiarity_is_mahalanobis_and_learned_out_of_sample():
@@ -25,3 +27,48 @@ def test_familiarity_is_mahalanobis_and_learned_out_of_sample():
     np.testing.assert_allclose(whole.transform(x)[:, 0], exact, rtol=1e-3)
     with pytest.raises(UserError, match="9 rows are too few"):
         Familiarity().fit(x[:9])
+
+
+def permuted(values, rng):
+    """Rows whose values are usual ones that do not belong together: each column of other rows."""
+    return np.stack([rng.permutation(column) for column in values.T], axis=1)
+
+
+def test_values_that_do_not_belong_together_are_unusual():
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(6, 60))
+    compound = np.repeat(np.arange(80), 5)
+    rows = rng.normal(size=(80, 6))[compound] @ mixing + 0.5 * rng.normal(size=(400, 60))
+    train, new, mixed = rows[:300], rows[300:], permuted(rows[:300], rng)[:100]
+    fitted = Familiarity().fit(train, compound[:300])
+    share, below = fitted.unexplained(mixed).T
+    assert (below > UNUSUAL).mean() >= 0.9 and ((share > 0) & (share <= 1)).all()
+    assert (fitted.unexplained(new)[:, 1] > UNUSUAL).mean() <= 0.1, "wells of compounds that were held out"
+
+
+@pytest.mark.parametrize("plate", [l1000_plate, bbbc021])
+def test_real_wells_with_permuted_features_are_found(plate):
+    """The distance alone finds hardly any of them: they lie no further away."""
+    values, _, known = plate()
+    values, compound = values.to_numpy(), pd.factorize(known["compound"])[0]
+    rng = np.random.default_rng(0)
+    held = np.isin(compound, rng.choice(compound.max() + 1, (compound.max() + 1) // 4, replace=False))
+    fitted = Familiarity().fit(values[~held], compound[~held])
+    mixed = permuted(values[~held], rng)[:100]
+    assert (fitted.transform(mixed)[:, 1] > FAR).mean() <= 0.1
+    assert (fitted.unexplained(mixed)[:, 1] > UNUSUAL).mean() >= 0.9
+    assert (fitted.unexplained(values[held])[:, 1] > UNUSUAL).mean() <= 0.1
+
+
+def test_rows_are_measured_without_others_of_their_compound():
+    rng = np.random.default_rng(1)
+    compound = np.repeat(np.arange(30), 4)
+    rows = rng.normal(size=(30, 40))[compound] + 0.1 * rng.normal(size=(120, 40))
+    alone, together = (Familiarity().fit(rows, y).row_distances_ for y in (None, compound))
+    assert len(together) == 120 and np.median(together) > 1.5 * np.median(alone)
+
+
+def test_a_fit_of_an_earlier_version_says_nothing_of_patterns():
+    fitted = Familiarity().fit(np.random.default_rng(0).normal(size=(20, 4)))
+    del fitted.unexplained_
+    assert fitted.unexplained(np.zeros((1, 4))) is None and fitted.transform(np.zeros((1, 4))).shape == (1, 2)

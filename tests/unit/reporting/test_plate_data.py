@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from moa.blending.explained import Explained, packed, unpacked
+from moa.blending.reliability import measured
+from moa.data.wells import described_wells
 from moa.features import TrainingEvidence
 from moa.features.evidence import evidence_table
-from moa.reporting.plate_data import PlateInputs, known_wells, plate_data
-from moa.reporting.reliability import measured
+from moa.reporting.plate_data import PlateInputs, plate_data
 from support.screens import screen
 
 
@@ -120,7 +121,8 @@ def test_without_evidence_members_or_wells(inputs):
 
 
 def test_what_the_file_says_of_wells(inputs):
-    known = known_wells(inputs[0].explained, inputs[0].schema)
+    explained = inputs[0].explained
+    known = described_wells(explained.samples, explained.features, inputs[0].schema)
     assert known["compound"].iloc[0] == "w" and known["plate"].iloc[0] == "plate <1>" and known["well"].iloc[1] == "A02"
     assert known["time"].iloc[0].startswith("24 hours") and known["treatment"].iloc[0] == "w @ 0.1"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from moa.reporting.reliability import EDGES, measured
+from moa.blending.reliability import EDGES, measured
 
 
 def test_ranges_count_every_row_once_and_hits_are_labels():
