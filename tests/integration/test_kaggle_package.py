@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
-import papermill
 import pytest
 import requests
 
@@ -25,6 +24,7 @@ from moa.kaggle.push import push
 from moa.kaggle.session import ADDITIONS
 from moa.models.registry import recipes
 from support.kaggle_client import install
+from support.notebooks import execute
 
 MEMBERS = ("simple-nn-old-cv", "simple-nn-new-cv")
 #: Members of the other blend, whose folds are of one kind.
@@ -123,14 +123,14 @@ def snapshot(folder):
 
 
 def run(kernel, root, out, **parameters):
-    """Execute a kernel's notebook as it was packed; returns its text and the number of its pictures."""
+    """Execute a kernel's notebook as it was packed; returns what it prints and the number of its pictures.
+
+    ``parameters`` take the place of all that it was packed with.
+    """
     notebook = kernel / read_json(kernel / "kernel-metadata.json")["code_file"]
-    papermill.execute_notebook(
-        notebook, out / "out.ipynb", cwd=root / "working", progress_bar=False, parameters=parameters
-    )
-    text = (out / "out.ipynb").read_text()
-    assert "profile: demo" in text and "fewer than two members" not in text
-    return text, text.count('"image/png"')
+    words, kinds = execute(notebook, out, cwd=root / "working", **parameters)
+    assert "profile: demo" in words and "fewer than two members" not in words
+    return words, kinds.count("image/png")
 
 
 def check_submission(root, sample, weights):
@@ -163,7 +163,7 @@ def test_a_submission_is_run_again_on_a_larger_test_set(rerun, packed, offline, 
 
 def test_the_search_notebook_runs_as_packed(rerun, packed, offline, tmp_path):
     with offline(rerun):
-        words, pictures = run(packed[0] / "kernels" / "moa-blend-search", rerun, tmp_path, trials=5)
+        words, pictures = run(packed[0] / "kernels" / "moa-blend-search", rerun, tmp_path, profile="demo", trials=5)
     assert "no OOF predictions of: none" in words and pictures == 5
     found = load_blend(rerun / "working" / "searched.yaml")
     assert list(found.weights.index) == list(ROW_WISE) and found.searched.best_single in ROW_WISE
@@ -171,7 +171,7 @@ def test_the_search_notebook_runs_as_packed(rerun, packed, offline, tmp_path):
 
 def test_a_training_notebook_continues_where_the_attached_run_stopped(kaggle, packed, offline, tmp_path):
     with offline(kaggle):
-        run(packed[0] / "kernels" / f"moa-train-{MEMBERS[0]}", kaggle, tmp_path, device="cpu")
+        run(packed[0] / "kernels" / f"moa-train-{MEMBERS[0]}", kaggle, tmp_path, profile="demo", device="cpu")
     units = kaggle / "working" / "weights" / MEMBERS[0] / "nn"
     before = kaggle / "input" / "moa-weights" / "weights" / MEMBERS[0] / "nn"
     there = {path.relative_to(before): path.read_text() for path in before.glob("seed-*/fold-*/unit.json")}
@@ -283,11 +283,11 @@ def test_what_is_pushed_is_what_is_needed(packed, tmp_path, monkeypatch):
 
     (tmp_path / "imagenet").mkdir()
     (tmp_path / "imagenet" / "resnest50.pth").touch()
-    out, written = pack(tmp_path / "with-cnns", pretrained=tmp_path / "imagenet")
+    out, written = pack(tmp_path / "with-cnns", pretrained=tmp_path / "imagenet", profile="kaggle")
     contents = Contents.read(out)
     assert written.untrained == [] and len(contents.training) == 37 and "moa-pretrained" in contents.datasets
     sources = read_json(out / "kernels" / final[0] / "kernel-metadata.json")["kernel_sources"]
-    assert "some-one/moa-train-deepinsight-resnest-v2-fold-1" in sources
+    assert "some-one/moa-train-deepinsight-resnest-v2-fold-9" in sources
 
 
 def test_the_code_data_set_holds_what_a_run_needs_and_no_more(packed):

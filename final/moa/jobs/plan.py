@@ -11,7 +11,7 @@ import csv
 import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from statistics import fmean
@@ -25,6 +25,10 @@ from moa.weights.store import ModelStore
 _RECORDED = Path(__file__).with_name("recorded_seconds.csv")
 #: Share of the workers' time from which on their number is what limits a run.
 _BUSY = 0.9
+#: Seconds of a session with a GPU on Kaggle in 2020. Each model of the winners but the CNNs was trained in one.
+_SESSION = 9 * 3600.0
+#: Stage of the CNNs, which the package has estimates of.
+_CNN = "cnn"
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,9 @@ def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str 
     """The work of models, from the seconds of units in a weights folder, else from those that the package records.
 
     One unit of each stage is enough. The package records seconds of the profile "kaggle" alone. A unit is one on one
-    core for the device "cpu", or on a GPU for "cuda". It has recorded no unit on a GPU: there the seconds of a CNN are
-    what the winners report at most, and those of other models are the seconds of one core, which a GPU should not
-    exceed; such models are marked as estimated.
+    core for the device "cpu", or on a GPU for "cuda". It has recorded no unit on a GPU: there the seconds are estimated,
+    and the model is marked. A CNN has what the winners report at most; another model has the seconds of one core, and
+    no more than the nine hours of a notebook on Kaggle's GPU, into which the winners' training fitted.
 
     Raises:
         UserError: the seconds of a stage are not known.
@@ -91,6 +95,8 @@ def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str 
             stages.append(StageWork(stage.name, before, len(stage.units()), mean))
         last = here.get("predictions", table.get((model.name, "predictions"), 0.0))
         estimated = device == "cuda" and not measured
+        if estimated:
+            stages = _within_a_session(stages)
         found.append(ModelWork(model.name, tuple(stages), here.get("familiarity", 0.0), last, measured, estimated))
     if unknown:
         on = "on a GPU" if device == "cuda" else "on a CPU"
@@ -99,6 +105,13 @@ def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str 
             "--folds 1"
         )
     return found
+
+
+def _within_a_session(stages: list[StageWork]) -> list[StageWork]:
+    """Stages whose units together take no more than a session on Kaggle; those of CNNs, which took several, as given."""
+    total = sum(stage.units * stage.seconds for stage in stages if stage.name != _CNN)
+    scale = min(1.0, _SESSION / total) if total else 1.0
+    return [stage if stage.name == _CNN else replace(stage, seconds=scale * stage.seconds) for stage in stages]
 
 
 def _unit_seconds(store: ModelStore, stage: str, device: str) -> list[float]:

@@ -21,6 +21,8 @@ from moa.words import shown, unknown
 
 #: Scripts that nbconvert would load from the network; the pages need none of them.
 _NO_SCRIPTS = {name: "" for name in ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url")}
+#: Arguments of a kernel. It would print a warning that its connections on this machine are not encrypted.
+_QUIET = ["--IPKernelApp.log_level=ERROR"]
 _INDEX = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Notebooks</title>
@@ -108,8 +110,9 @@ def _write_page(path: Path, executed: Path, values: dict[str, Any]) -> Path:
     taken = {name: value for name, value in values.items() if name in known}
     try:
         papermill.execute_notebook(
-            str(path), str(executed), taken, cwd=str(path.parent), progress_bar=False, kernel_name="python3"
-        )
+            str(path), str(executed), taken, cwd=str(path.parent), progress_bar=False, kernel_name="python3",
+            extra_arguments=_QUIET,
+        )  # fmt: skip
     except PapermillExecutionError as error:
         raise UserError(
             f"{path}: cell {error.exec_count} fails: {error.ename}: {shown(error.evalue, 200)}; see {executed}"
