@@ -42,7 +42,8 @@ def test_trained_models_are_scored_out_of_fold(run, data_dir, weights_of, datase
         assert table.loc[name, "log_loss"] == pytest.approx(ours, rel=1e-6) and f"{ours:.5f}" in done.stdout
     assert list(table.index[2:4]) == ["mean of these 2", "prevalence"]
     near = table.index[table["kind"] == "neighbours"]
-    assert list(near) == [f"{k}-NN, folds {folds}" for folds in ("multilabel-3", "drug-aware-3") for k in (1, 5)]
+    kinds = [(folds, how) for folds in ("multilabel-3", "drug-aware-3") for how in ("", " sphered")]
+    assert list(near) == [f"{k}-NN{how}, folds {folds}" for folds, how in kinds for k in (1, 5)]
     sentences = " ".join(done.stdout.split())
     assert f"{OLD}: " in sentences and "95 % intervals over compounds" in sentences
     assert table["rows"].eq(dataset.treated.sum()).all() and OLD in done.stdout
@@ -102,8 +103,8 @@ def test_out_of_fold_predictions_of_a_file_have_neighbours_of_other_compounds(ru
 def test_baselines_can_be_had_before_anything_is_trained(run, data_dir, dataset, tmp_path):
     run("--data", data_dir, "--out", tmp_path / "s.csv")
     table = pd.read_csv(tmp_path / "s.csv")
-    near = ["1-NN, other compounds", "5-NN, other compounds", "exchanged profiles, 5-NN"]
-    assert list(table["prediction"]) == ["prevalence", "training prevalence", *near]
+    near = [f"{k}-NN{how}, other compounds" for how in ("", " sphered") for k in (1, 5)]
+    assert list(table["prediction"]) == ["prevalence", "training prevalence", *near, "exchanged profiles, 5-NN"]
     assert (table["rows"] == dataset.treated.sum()).all()
     run("--data", data_dir, "--by", "treatment", "--out", tmp_path / "s.csv")
     treatments = pd.concat([dataset.drugs, dataset.features["cp_dose"]], axis=1)[dataset.treated].drop_duplicates()

@@ -12,6 +12,7 @@ import pandas as pd
 from moa.data.wells import COMPOUND, TREATMENT
 from moa.jobs.score_inputs import Case
 from moa.jobs.score_pooled import grouped
+from moa.jobs.score_sphered import enough, sphered, votes_without_controls
 from moa.metrics.controls import exchanged_profiles, shuffled_labels
 from moa.metrics.held_out import by_one_number, training_prevalence
 from moa.metrics.neighbours import votes_of_each
@@ -109,31 +110,46 @@ def nearest(
 ) -> list[Entry]:
     """Votes of ``k`` nearest neighbours: of wells; of treatments, from their profiles and those of their wells.
 
-    Where treatments are scored, ``wells`` is the case of their wells, and ``of`` names the treatment of each. ``seed``
-    takes its folds alone; None takes the mean over the folds of all seeds, plain, and with profiles sphered, and with
-    sphered profiles exchanged between treatments.
+    Profiles are taken plain, and sphered: on controls, or on the training rows of each fold. Where treatments are
+    scored, ``wells`` is the case of their wells, and ``of`` names the treatment of each; a treatment's sphered profile
+    is the mean of its wells'. ``seed`` takes its folds alone; None takes the mean over the folds of all seeds, and adds
+    the control of profiles that treatments have exchanged.
     """
-    found = _neighbours(case, k, seed)
+    if case.features is None:
+        return []
+    source = case if wells is None else wells
+    assert source.features is not None, "the treatments have features"
+    own = None
+    if source.controls is not None and enough(source.controls):
+        own = sphered(source.features, source.controls)
+    pooled = own if own is None or wells is None else grouped(own, of).mean().reindex(case.features.index)
+    found = _neighbours(case, k, seed, pooled)
     if wells is None:
         return found
     return found + [
         Entry(each.name, each.kind, [(case.y, grouped(p, of).mean().reindex(case.y.index)) for _, p in each.pairs])
-        for each in _neighbours(wells, k, seed)
+        for each in _neighbours(wells, k, seed, own)
+        if each.name not in {known.name for known in found}
     ]
 
 
-def _neighbours(case: Case, k: int | None, seed: int | None) -> list[Entry]:
-    """Nearest neighbours with the folds of each prediction; each kind of folds once."""
-    if case.features is None:
-        return []
+def _neighbours(case: Case, k: int | None, seed: int | None, own: pd.DataFrame | None) -> list[Entry]:
+    """Nearest neighbours with the folds of each prediction, each kind of folds once; ``own``: sphered profiles."""
     ks, found = NEAREST if k is None else (k,), []
+    assert case.features is not None, "the rows have features"
     for scheme, chosen in _kinds_of_folds(case).items():
         if seed is not None and seed not in chosen[0]:
             continue
         plain = _votes(case, case.features, ks, chosen, seed)
         found += [_entry(case, f"{count}-NN, {scheme}", NEIGHBOURS, [table]) for count, table in plain.items()]
+        if own is not None:
+            other = _votes(case, own, ks, chosen, seed)
+        else:
+            groups, apart = _folds(case, chosen, case.features.index, seed)
+            other = votes_without_controls(case.features, case.labels, groups, ks, apart)
+        found += [_entry(case, f"{count}-NN sphered, {scheme}", NEIGHBOURS, [table]) for count, table in other.items()]
         if seed is None and not any(each.kind == EXCHANGED for each in found):
-            found.append(_exchanged(case, case.features, ks[-1], chosen))
+            found.append(_exchanged(case, case.features if own is None else own, ks[-1], chosen))
     return found
 
 

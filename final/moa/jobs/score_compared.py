@@ -14,7 +14,7 @@ from moa.jobs.score_inputs import Case
 from moa.metrics.paired import COMPARED, Difference, Draws, difference
 
 #: The measures as sentences name them.
-_WORDS = {"top_1": "top 1", "average_precision_micro": "average precision", "log_loss": "log loss"}
+_WORDS = {"average_precision_micro": "average precision", "log_loss": "log loss"}
 #: The measure that decides: it knows all mechanisms of a row, and any method has it.
 DECIDES = "average_precision_micro"
 
@@ -44,19 +44,22 @@ class Comparison:
     def sentence(self) -> str:
         """One sentence: better than the best simple method, or not, and by how much."""
         verdict = "better than" if self.better else "worse than" if self.found[DECIDES].worse else "not better than"
-        first = f"{self.model}: {verdict} {self.best[DECIDES]}"
-        parts = [self._part(name) + ("" if self.best[name] == self.best[DECIDES] else f" than {self.best[name]}")
-                 for name in (DECIDES, *(name for name in self.found if name != DECIDES))]  # fmt: skip
+        best = self.best[DECIDES]
+        parts = [
+            self._part(name) + ("" if self.best[name] == best else f" against {self.best[name]}")
+            for name in (DECIDES, *(name for name in self.found if name != DECIDES))
+        ]
         drawn = "compounds" if self.compounds else "rows"
-        return f"{first} ({'; '.join(parts)}; 95 % intervals over {drawn}; more is better)"
+        return f"{self.model}: {verdict} {best} ({'; '.join(parts)}; 95 % intervals over {drawn})"
 
     def _part(self, measure: str) -> str:
         each = self.found[measure]
-        digits, scale = (1, 100) if measure == "top_1" else (3, 1)
-        value, low, high = (f"{scale * number:+.{digits}f}" for number in (each.value, each.low, each.high))
-        lower = " lower by" if measure == "log_loss" else ""
-        points = " points" if scale == 100 else ""
-        return f"{_WORDS[measure]}{lower} {value}{points} [{low}, {high}]"
+        if measure == "top_1":
+            value, low, high = (f"{100 * number:+.1f}" for number in (each.value, each.low, each.high))
+            return f"top 1 {value} points [{low}, {high}]"
+        numbers = (each.value, each.low, each.high) if COMPARED[measure] else (-each.value, -each.high, -each.low)
+        value, low, high = (f"{number:+.3f}" for number in numbers)
+        return f"{_WORDS[measure]} {value} [{low}, {high}]"
 
     def rows(self) -> list[dict[str, object]]:
         """The differences as lines of a table: model, baseline, measure, difference, low and high."""

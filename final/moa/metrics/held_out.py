@@ -32,7 +32,7 @@ def held_out_mean(
     groups = groups.loc[y.index]
     total, times = np.zeros(y.shape), np.zeros(len(y))
     for column in groups:
-        for train, rows in _units(groups[column], apart, y.index):
+        for train, rows in held_out_units(groups[column], apart, y.index):
             if train.any():
                 total[rows] += predict(train, rows)
                 times[rows] += 1
@@ -93,8 +93,19 @@ def by_one_number(
     return held_out_mean(y, groups, predict, apart)
 
 
-def _units(group: pd.Series, apart: pd.DataFrame | None, index: pd.Index) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Training rows (bool) and positions of the held-out rows of each held-out unit."""
+def held_out_units(
+    group: pd.Series, apart: pd.DataFrame | None, index: pd.Index
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What is held out together, such as the rows of a fold, or of a fold and a week.
+
+    Args:
+        group: what is held out with each row, shape (rows,); NaN: the row is not held out.
+        apart: as for `held_out_mean`.
+        index: of the rows.
+
+    Yields:
+        the training rows (bool, shape (rows,)), and the positions of the rows held out.
+    """
     codes = [pd.factorize(group)[0]]
     codes += [] if apart is None else [pd.factorize(apart.loc[index, name])[0] for name in apart]
     held = np.column_stack(codes)

@@ -15,6 +15,7 @@ from moa.errors import UserError
 
 #: Similarities in memory at once, in float32: 128 MiB.
 _CELLS = 2**25
+_NONE_LEFT = "k-nearest neighbours: all rows are of one compound or fold, so none is left as a neighbour"
 
 
 def neighbour_votes(
@@ -70,7 +71,7 @@ def votes_of_each(
     groups = pd.DataFrame(groups).loc[features.index]
     codes = np.stack([pd.factorize(groups[column])[0] for column in groups], axis=1)  # -1: no label
     codes, times = np.unique(codes, axis=1, return_counts=True)  # many models split all seeds alike
-    unit = _unit_rows(features)
+    unit = unit_rows(features)
     others = [] if apart is None else [pd.factorize(apart.loc[features.index, name])[0] for name in apart]
     labels = y.loc[features.index].to_numpy(np.float32)
     wanted = np.flatnonzero((codes >= 0).any(axis=1))
@@ -84,29 +85,42 @@ def votes_of_each(
             similar[code[rows][:, None] == code[None, :]] = -np.inf
         for column, count in zip(codes.T, times, strict=True):
             allowed = np.where(column[rows][:, None] == column[None, :], np.float32(-np.inf), similar)
-            for k, votes in found.items():
-                own = _votes(allowed, column[rows] >= 0, labels, k)
-                votes[part] += own * (count * (column[rows] >= 0))[:, None]
-        for votes in found.values():
-            votes[part] /= ((codes[rows] >= 0) * times).sum(axis=1, keepdims=True)
+            for k, total in found.items():
+                asked = column[rows] >= 0
+                if asked.any() and not np.isfinite(allowed[asked]).any(axis=1).all():
+                    raise UserError(_NONE_LEFT)
+                total[part] += votes(allowed, labels, k) * (count * asked)[:, None]
+        for total in found.values():
+            total[part] /= ((codes[rows] >= 0) * times).sum(axis=1, keepdims=True)
         if on_part:
             on_part((start + len(rows)) / len(wanted))
-    return {k: pd.DataFrame(votes, features.index[wanted], y.columns) for k, votes in found.items()}
+    return {k: pd.DataFrame(total, features.index[wanted], y.columns) for k, total in found.items()}
 
 
-def _votes(allowed: np.ndarray, asked: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Votes of the ``k`` most similar rows, shape (rows, targets); -inf is the similarity of those not allowed."""
-    k = min(k, allowed.shape[1])
-    nearest = np.argpartition(-allowed, k - 1, axis=1)[:, :k]
-    cosine = np.take_along_axis(allowed, nearest, axis=1)
-    if asked.any() and not np.isfinite(cosine[asked]).any(axis=1).all():
-        raise UserError("k-nearest neighbours: all rows are of one compound or fold, so none is left as a neighbour")
+def votes(similar: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Votes of the ``k`` most similar rows.
+
+    Args:
+        similar: cosines, shape (rows, others); -inf for those that are not allowed.
+        labels: 0/1 of the others, shape (others, targets).
+        k: number of neighbours; fewer where there are fewer.
+
+    Returns:
+        shape (rows, targets).
+    """
+    k = min(k, similar.shape[1])
+    nearest = np.argpartition(-similar, k - 1, axis=1)[:, :k]
+    cosine = np.take_along_axis(similar, nearest, axis=1)
     weights = np.where(np.isfinite(cosine), (1 + cosine) / 2, 0).astype(np.float32)
     return np.einsum("rk,rkt->rt", weights, labels[nearest]) / k
 
 
-def _unit_rows(features: pd.DataFrame) -> np.ndarray:
-    """Rows of length 1, float32; a row of zeros stays as it is."""
+def unit_rows(features: pd.DataFrame) -> np.ndarray:
+    """The rows of ``features``, shape (rows, features), with length 1, float32; a row of zeros stays as it is.
+
+    Raises:
+        UserError: a value is missing or infinite.
+    """
     values = features.to_numpy(np.float64)
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]

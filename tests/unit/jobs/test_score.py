@@ -1,5 +1,6 @@
 """Scores of a small case: which rows they are over, what they are beside, and treatments."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from moa.errors import UserError
 from moa.jobs.score import score
 from moa.jobs.score_inputs import Case, Prediction
-from moa.jobs.score_tables import write_scores
+from moa.jobs.score_sphered import LEAST_CONTROLS, sphered, votes_without_controls
+from moa.jobs.score_tables import FIRST, as_json, score_rows, write_scores
+from moa.metrics.held_out import training_prevalence
 from moa.metrics.losses import log_loss
 from moa.metrics.neighbours import neighbour_votes
+from moa.metrics.pooling import pool
 from moa.metrics.ranking import measures
 
 FOLDS = "folds of compounds"
@@ -47,7 +51,7 @@ def lines(found):
 def test_a_table_has_the_model_and_what_it_is_compared_with(case):
     found, (model,) = score(case), case.predictions
     table = lines(found)
-    kinds = ["model", "prevalence", "training prevalence", *["neighbours"] * 2, "exchanged profiles", "shuffled labels"]
+    kinds = ["model", "prevalence", "training prevalence", *["neighbours"] * 4, "exchanged profiles", "shuffled labels"]
     assert list(table["kind"]) == kinds
     assert table.loc["model", "log_loss"] == pytest.approx(log_loss(case.y, model.table))
     assert table.loc["model", "roc_auc_macro"] == pytest.approx(roc_auc_score(case.y, model.table, average="macro"))
@@ -88,7 +92,8 @@ def test_each_kind_of_folds_has_its_neighbours_once(case):
     others.append(Prediction("rows", model.table, pd.DataFrame({0: np.arange(120) % 3}, case.y.index), "rows"))
     table = score(Case(case.y, case.prevalence, case.y, case.features, case.known, [model, *others])).table
     near = table.loc[table["kind"] == "neighbours", "prediction"]
-    assert list(near) == [f"1-NN, {FOLDS}", f"5-NN, {FOLDS}", "1-NN, rows", "5-NN, rows"]
+    expected = [f"{k}-NN{how}, {folds}" for folds in (FOLDS, "rows") for how in ("", " sphered") for k in (1, 5)]
+    assert list(near) == expected
 
 
 def test_wells_of_a_treatment_count_together(case, tmp_path):
@@ -171,7 +176,9 @@ def test_targets_and_seeds(case):
 def test_neighbours_have_the_folds_of_each_seed_where_seeds_do_not_share_them(case):
     folds = case.predictions[0].groups
     near = score(case, "seed", neighbours=5).table.query("kind == 'neighbours'").set_index("seed")
-    assert list(near.index) == ["0", "1", "mean", "sd"] and set(near["prediction"]) == {f"5-NN, {FOLDS}"}
+    assert list(near.index) == ["0", "1", "mean", "sd"] * 2
+    assert list(dict.fromkeys(near["prediction"])) == [f"5-NN, {FOLDS}", f"5-NN sphered, {FOLDS}"]
+    near = near[near["prediction"] == f"5-NN, {FOLDS}"]
     for seed in (0, 1):
         alone = measures(case.y, neighbour_votes(case.features, case.y, folds[[seed]], 5), probabilities=False)
         assert near.loc[str(seed), "roc_auc_micro"] == alone["roc_auc_micro"]
@@ -221,3 +228,99 @@ def test_rows_whose_mechanism_no_training_row_had_can_be_scored_apart(case):
     assert pd.isna(_learnable(unlabelled, folds, (), week).iloc[0])
     table = score(replace(case, known=case.known.assign(learnable=found)), by="learnable", baselines=False).table
     assert list(table["learnable"]) == ["no", "yes"] and list(table["rows"]) == [96, 24]
+
+
+def test_a_calibrated_model_stands_beside_its_raw_predictions(case):
+    (model,) = case.predictions
+    raw = model.table**3
+    table = score(replace(case, predictions=[replace(model, raw=raw, one=False)])).table
+    assert list(table["prediction"][:2]) == ["model", "model, raw"] and list(table["kind"][:2]) == ["model", "raw"]
+    assert table["log_loss"][1] == pytest.approx(log_loss(case.y, raw)) and table["ece"][0] != table["ece"][1]
+    found = score(replace(case, predictions=[replace(model, raw=raw, one=False)]), "compound").table
+    of = case.known["compound"]
+    y = case.y.groupby(of).max()
+    assert found["log_loss"][0] == pytest.approx(log_loss(y, pool(model.table, of, False))) and found["rows"][0] == 20
+    assert found["log_loss"][1] == pytest.approx(log_loss(y, raw.groupby(of).mean())), "raw ones as they ever were"
+
+
+def test_the_prevalence_of_training_rows_is_that_of_other_folds(case):
+    found = lines(score(case)).loc["training prevalence"]
+    expected = training_prevalence(case.y, case.predictions[0].groups)
+    assert found["log_loss"] == pytest.approx(log_loss(case.y, expected))
+    assert found["log_loss"] > lines(score(case)).loc["prevalence", "log_loss"], "it knows less"
+
+
+def test_cell_counts_are_a_baseline_where_they_are_known(case):
+    count = pd.Series(100.0 * case.y.to_numpy().argmax(axis=1), case.y.index)
+    found = lines(score(replace(case, count=count)))
+    assert found.loc["cell count", "top_1"] == 1 and found.loc["cell count", "kind"] == "cell count"
+    assert score(replace(case, count=count), "treatment").table.set_index("prediction").loc["cell count", "rows"] == 40
+    assert "cell count" not in lines(score(case)).index
+
+
+def test_profiles_are_sphered_on_controls_or_else_on_training_rows(case):
+    controls = pd.DataFrame(np.random.default_rng(1).normal(size=(60, 5)) @ np.tri(5), columns=case.features.columns)
+    groups, name = case.predictions[0].groups, f"5-NN sphered, {FOLDS}"
+    found = lines(score(replace(case, controls=controls))).loc[name, "roc_auc_micro"]
+    near = neighbour_votes(sphered(case.features, controls), case.y, groups, 5)
+    assert found == measures(case.y, near, probabilities=False)["roc_auc_micro"]
+    few = lines(score(replace(case, controls=controls.head(LEAST_CONTROLS - 1)))).loc[name, "roc_auc_micro"]
+    own = votes_without_controls(case.features, case.y, groups, (5,))[5]
+    assert few == measures(case.y, own, probabilities=False)["roc_auc_micro"] != found
+    # Treatments: the mean of sphered wells.
+    of = case.known["treatment"]
+    pooled = sphered(case.features, controls).groupby(of).mean()
+    near = neighbour_votes(pooled, case.y.groupby(of).max(), groups.groupby(of).first(), 5)
+    by = lines(score(replace(case, controls=controls), "treatment")).loc[name, "roc_auc_micro"]
+    assert by == measures(case.y.groupby(of).max(), near, probabilities=False)["roc_auc_micro"]
+
+
+def test_sphering_takes_out_what_controls_share():
+    rng = np.random.default_rng(0)
+    compound, shared = np.repeat(np.arange(20), 6), 2 * rng.normal(size=(3, 40))
+    y = pd.DataFrame(np.eye(5)[compound % 5])
+    plain = (
+        np.pad(2 * y.to_numpy(), ((0, 0), (0, 35))) + rng.normal(size=(120, 40)) + rng.normal(size=(120, 3)) @ shared
+    )
+    plain = pd.DataFrame(plain)
+    controls = pd.DataFrame(rng.normal(size=(60, 40)) + rng.normal(size=(60, 3)) @ shared)
+    areas = [
+        measures(y, neighbour_votes(features, y, pd.Series(compound), 5), probabilities=False)["roc_auc_micro"]
+        for features in (plain, sphered(plain, controls))
+    ]
+    assert areas[1] > areas[0] + 0.08
+    named = plain.set_axis([*(f"f{i}" for i in range(39)), "Cells_Location_Center_X"], axis=1)
+    assert "Cells_Location_Center_X" not in sphered(named, controls.set_axis(named.columns, axis=1))
+
+
+def test_a_sentence_says_whether_a_model_is_better_than_every_simple_method(case):
+    (model,) = case.predictions
+    (good,) = score(case).compared
+    chance = pd.DataFrame(np.random.default_rng(0).random(case.y.shape), case.y.index, case.y.columns)
+    (bad,) = score(replace(case, predictions=[replace(model, table=chance)])).compared
+    near = replace(model, table=neighbour_votes(case.features, case.y, model.groups, 5))
+    (same,) = score(replace(case, predictions=[near])).compared
+    assert bad.sentence.startswith("model: worse than ") and "-NN" in bad.best["average_precision_micro"]
+    assert same.sentence.startswith("model: not better than ") and not same.better
+    perfect = replace(model, table=case.y * 0.9 + 0.02)
+    (best,) = score(replace(case, predictions=[perfect])).compared
+    assert best.better and best.sentence.startswith("model: better than ") and "over compounds" in best.sentence
+    assert good.found["log_loss"].value == pytest.approx(
+        lines(score(case)).loc[good.best["log_loss"], "log_loss"] - lines(score(case)).loc["model", "log_loss"]
+    )
+
+
+def test_rows_have_every_figure(case):
+    rows = score_rows(score(case, "treatment"))
+    first = rows.iloc[0]
+    assert list(rows)[: len(FIRST)] == list(FIRST) and (first["prediction"], first["by"]) == ("model", "treatment")
+    assert first["top_1_difference"] == pytest.approx(
+        first["top_1"] - rows["top_1"][rows["kind"] != "model"].max(), abs=0.2
+    )
+    assert rows["better"].notna().sum() == 1
+    doses = score_rows(score(case, "treatment,dose", baselines=False))
+    assert list(doses["by"]) == ["treatment,dose"] * 2 and list(doses["level"]) == [2.0, 10.0]
+    targets = score_rows(score(case, "target", baselines=False))
+    assert list(targets["level"]) == list("abcde") and targets["roc_auc"].between(0, 1).all()
+    parsed = json.loads(as_json(rows))
+    assert parsed[0]["kind"] == "model" and parsed[-2]["log_loss"] is None and isinstance(parsed[0]["rows"], int)
