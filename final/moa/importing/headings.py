@@ -95,11 +95,12 @@ def _unit_at_the_end(text: str) -> tuple[str, str]:
     for place in sorted(ends):
         rest, last = text[:place], re.sub(r"^[\s_,:;/.-]+", "", text[place:])
         found = plain_unit(re.sub(r"^in[\s_]+", "", re.sub(r"[\s_]per[\s_]", "/", last), flags=re.IGNORECASE))
-        if found in _UNITS and _MEASURED.intersection(_words(rest)):
+        words = _words(rest)
+        if found in _UNITS and _MEASURED.intersection(words) and words[-1] not in ("of", "per"):
             return rest, found
     for word in re.findall(r"[^\W_]+", text):  # in the middle, as in "dose uM final"
         rest = re.sub(rf"(?<![^\W_]){word}(?![^\W_])", " ", text)
-        if len(word) > 1 and plain_unit(word) in _UNITS and _MEASURED.intersection(_words(rest)):
+        if len(word) > 1 and plain_unit(word) in DOSE_UNITS and _MEASURED.intersection(_words(rest)):
             return rest, plain_unit(word)
     return text, ""
 
