@@ -97,9 +97,19 @@ class Compounds:
     placeholders: tuple[str, ...] = ()
 
     @property
-    def listed(self) -> list[str]:
-        """What was united, in words: "Vorinostat = vorinostat"; names that look alike are written with their codes."""
-        return [" = ".join(_distinguishable((name, *others))) for name, others in self.united.items()]
+    def spellings(self) -> list[str]:
+        """Spellings of a name that were united, in words: "Vorinostat = vorinostat"; with codes where they look alike."""
+        return self._listed(by_id=False)
+
+    @property
+    def synonyms(self) -> list[str]:
+        """Different names of one id that were united, in words: "paclitaxel = taxol"."""
+        return self._listed(by_id=True)
+
+    def _listed(self, by_id: bool) -> list[str]:
+        groups = [(name, *others) for name, others in self.united.items()]
+        chosen = [group for group in groups if (len(set(map(compound_key, group))) > 1) == by_id]
+        return [" = ".join(_distinguishable(group)) for group in chosen]
 
 
 def unite(names: pd.Series, ids: pd.Series | None = None) -> Compounds:

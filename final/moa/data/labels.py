@@ -91,7 +91,7 @@ def check_drugs(
     found = unite(drugs.loc[features.index])
     if not found.united:
         return drugs.loc[features.index]
-    problems.note(f"{name}: spellings of one compound are one compound: {listed(found.listed)}")
+    problems.note(f"{name}: spellings of one compound are one compound: {listed(found.spellings)}")
     return found.names
 
 

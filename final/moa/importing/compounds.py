@@ -30,6 +30,8 @@ _BY_NAME = {
 _ORDER = ("InChIKey", "InChI", "SMILES", "ChEMBL id", "PubChem id", "CAS number")
 #: The share of a column's values that must have the form, and of the wells with a compound that must have a value.
 _FORM, _FILLED = 0.9, 0.5
+#: Values of which one must have the form before all are looked at.
+_LOOK = 20
 
 
 def decide_compounds(mapping: Mapping, wells: pd.DataFrame, notes: Notes) -> Compounds:
@@ -64,7 +66,8 @@ def compounds_of(rule: Compounds, wells: pd.DataFrame, notes: Notes) -> pd.Serie
             raise UserError(f"mapping: column '{column}' of compounds is not in the files; name it with --compound")
     names = _without_batch(wells[rule.column], notes)
     found = unite(names, None if rule.ids is None else wells[rule.ids])
-    notes.noted("compounds whose names differ are one compound", found.listed)
+    notes.noted("names that differ in spelling alone are one compound", found.spellings)
+    notes.noted(f"names with the same '{rule.ids}' are one compound; if not, correct it there", found.synonyms)
     notes.noted(f"names that many values of '{rule.ids}' have are several compounds", found.apart)
     notes.noted(f"values of '{rule.ids}' that many names have are not used", found.placeholders)
     return found.names
@@ -78,12 +81,14 @@ def _ids(wells: pd.DataFrame, compound: str) -> tuple[str, str] | None:
         values = wells[column][named].dropna()
         if column == compound or len(values) < _FILLED * named.sum():
             continue
-        distinct = pd.Series(values.unique(), dtype=object).astype(str)
-        for kind, form in _BY_VALUE.items():
-            if distinct.map(lambda value, form=form: bool(form.fullmatch(value))).mean() >= _FORM:
-                found.setdefault(kind, column)
-        for kind, (name, form) in _BY_NAME.items():
-            if name.search(str(column)) and distinct.map(lambda v, f=form: bool(f.fullmatch(v))).mean() >= _FORM:
+        distinct = [str(value) for value in values.unique()]
+        forms = _BY_VALUE | {kind: form for kind, (name, form) in _BY_NAME.items() if name.search(str(column))}
+        for kind, form in forms.items():
+            # Most columns are of no form, which the first values say.
+            if (
+                any(map(form.fullmatch, distinct[:_LOOK]))
+                and np.mean([*map(bool, map(form.fullmatch, distinct))]) >= _FORM
+            ):
                 found.setdefault(kind, column)
     kind = next((kind for kind in _ORDER if kind in found), None)
     return None if kind is None else (kind, found[kind])

@@ -85,7 +85,8 @@ def parse(
         return pd.Series(np.nan, index=values.index), ""
     beside = pd.Series("", index=text.index) if units is None else units.reindex(text.index).fillna("")
     written = text.map({value: match[2] or "" for value, match in parsed.items() if match})
-    written = written.where(written != "", beside.astype(str)).map(plain_unit)
+    written = written.where(written != "", beside.astype(str))
+    written = written.map({unit: plain_unit(unit) for unit in written.unique()})
     unknown = [unit for unit in written.unique() if unit and unit not in table]
     if unknown:
         known = "uM, nM, mM, ug/mL" if what == "dose" else "h, days, min"

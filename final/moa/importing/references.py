@@ -50,7 +50,8 @@ def decide_references(
     reasons = []
     if apart:
         named = plates[_several(plates, _joined(wells, apart))].drop_duplicates()
-        reasons.append(f"plates of one name that differ in {listed(map(repr, apart))} are several plates")
+        what = listed(["their file" if column == file_column else repr(column) for column in apart])
+        reasons.append(f"plates of one name that differ in {what} are several plates")
         notes.guessed(reasons[-1], named)
     plates = plate_names(plates, wells, apart)
     within = []

@@ -101,12 +101,12 @@ def test_every_text_has_a_key(text):
 def test_the_commonest_spelling_stands_and_the_others_are_listed():
     found = unite(pd.Series(["MS-275", "ms 275", "MS-275", None, "taxol"], index=list("abcde"), dtype=object))
     assert found.names.fillna("").tolist() == ["MS-275", "MS-275", "MS-275", "", "taxol"]
-    assert found.united == {"MS-275": ("ms 275",)} and found.listed == ["MS-275 = ms 275"]
+    assert found.united == {"MS-275": ("ms 275",)} and found.spellings == ["MS-275 = ms 275"]
 
 
 def test_names_that_look_alike_are_listed_with_their_codes():
     found = unite(pd.Series(["GW 441756", "GW\u00a0441756"]))
-    assert found.listed == ["GW 441756 = GW\\xa0441756"]
+    assert found.spellings == ["GW 441756 = GW\\xa0441756"]
 
 
 def test_ids_unite_names_and_names_unite_ids():
@@ -115,6 +115,8 @@ def test_ids_unite_names_and_names_unite_ids():
     found = unite(names, ids)
     codes = pd.factorize(found.names)[0].tolist()
     assert codes == [0, 0, 0, 1, 2, 2, 2], "rows without an id follow their name, and salts their compound"
+    assert found.synonyms == ["Paclitaxel = paclitaxel = taxol", "doxorubicin = doxorubicin HCl"]
+    assert not found.spellings
 
 
 def test_a_placeholder_is_no_id_and_a_catalogue_is_no_compound():
