@@ -28,7 +28,9 @@ FieldRole = Literal[
 ]
 #: A column's role. Columns of the last line are no field: "identifier" names compounds in another way, "name" the rows
 #: of a table, "unknown" is a number that nothing is known of.
-Role = FieldRole | Literal["row", "column", "site", "name", "identifier", "count", "bookkeeping", "metadata", "unknown"]
+Role = Literal[
+    FieldRole, "row", "column", "site", "name", "identifier", "count", "bookkeeping", "metadata", "unknown"
+]
 Level = Literal["3", "4", "5", "raw", "normalised"]
 
 
