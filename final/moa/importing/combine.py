@@ -33,6 +33,8 @@ from moa.words import counted
 Item = Path | AnnData
 #: Progress is shown from this number of bytes on; fewer are read within seconds.
 _LARGE = 4 << 20
+#: No measurement is larger; squares of larger values overflow in 32 bits, in which models compute.
+_MOST = 1e18
 
 
 def read_all(files: Sequence[Item], options: ImportOptions, notes: Notes) -> Read:
@@ -122,11 +124,12 @@ def _is_set_aside(feature: str, mapping: Mapping) -> bool:
 
 
 def _with_missing_values(profiles: Profiles, notes: Notes) -> Profiles:
-    """The profiles with NaN for -666 and for infinite values."""
+    """The profiles with NaN for -666, for infinite values and for those that no measurement has."""
     values = profiles.values.to_numpy()
-    marked, infinite = values == MISSING_NUMBER, np.isinf(values)
+    marked, infinite = values == MISSING_NUMBER, np.abs(values) > _MOST
     features = profiles.values.columns[infinite.any(axis=0)]
-    notes.noted(f"{counted(int(infinite.sum()), 'infinite value')} count as missing, in features", features)
+    what = counted(int(infinite.sum()), "value")
+    notes.noted(f"{what} beyond ±{_MOST:g}, or infinite, count as missing, in features", features)
     if not (marked.any() or infinite.any()):
         return profiles
     return replace(profiles, values=profiles.values.mask(marked | infinite))

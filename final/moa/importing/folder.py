@@ -175,7 +175,14 @@ def _write_features(path: Path, front: pd.DataFrame, values: pd.DataFrame) -> No
     with path.open("wb") as file:
         for first in range(0, len(values), _AT_ONCE):
             # Seven digits are more than any measurement has.
-            part = values.iloc[first : first + _AT_ONCE].astype(np.float32)
+            with np.errstate(over="ignore"):
+                part = values.iloc[first : first + _AT_ONCE].astype(np.float32)
+            if not np.isfinite(part.to_numpy()).all():
+                row, column = np.argwhere(~np.isfinite(part.to_numpy()))[0]
+                raise UserError(
+                    f"feature '{part.columns[column]}', well '{part.index[row]}': {values.iloc[first + row, column]:g} "
+                    "does not fit into 32 bits; leave the feature out, or correct the value"
+                )
             table = pd.concat([front.iloc[first : first + _AT_ONCE], part], axis=1)
             append_csv(file, table.rename_axis(SIG_ID).reset_index(), header=not first)
 

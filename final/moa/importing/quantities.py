@@ -13,7 +13,7 @@ from moa.importing.headings import heading, plain_unit
 from moa.importing.notes import Notes
 from moa.importing.profiles import MISSING_NUMBER
 from moa.importing.units import DOSES, TIMES
-from moa.words import listed
+from moa.words import listed, shown
 
 #: A number, after a sign for "about" or "equal", and what follows it: the unit.
 _NUMBER = re.compile(r"^[~≈=]?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s,.].*)?$")
@@ -24,6 +24,8 @@ _AND = re.compile(r"\s*(?:[&+;/]|,\s|\band\b|\bthen\b)\s*", re.IGNORECASE)
 _LOGARITHM = re.compile(
     r"(?<![a-zA-Z])[pn]?log(?:2|10)?(?![a-z])|(?<![a-zA-Z])log(?:conc|dose|m)(?![a-z])", re.IGNORECASE
 )
+#: No dose and no time is larger.
+_MOST = 1e18
 #: Doses nearer than this, relatively, are one dose: files hold 0.12 and 0.123457, 20 and 19.999.
 SAME = 0.05
 
@@ -59,8 +61,8 @@ def parse(
     several = {value for value in text.unique() if _is_several(value, table)}
     if several:
         wells = text.index[text.isin(several)]
-        shown = listed(map(repr, sorted(several)))
-        notes.aside(f"values of '{column}' that are several {what}s ({shown}): these wells have none", wells)
+        named = listed(map(repr, sorted(several)))
+        notes.aside(f"values of '{column}' that are several {what}s ({named}): these wells have none", wells)
         text = text[~text.isin(several)]
     if not len(text):
         return pd.Series(np.nan, index=values.index), ""
@@ -79,6 +81,9 @@ def parse(
     if what == "dose" and _LOGARITHM.search(column):
         raise UserError(f"column '{column}' holds logarithms by its name; give the doses themselves")
     numbers = text.map({value: float(match[1]) for value, match in parsed.items() if match})
+    beyond = numbers.abs() > _MOST
+    if beyond.any():
+        raise UserError(f"column '{column}' holds '{shown(text[beyond].iloc[0])}': no {what} is so large; correct it")
     numbers = numbers[numbers != MISSING_NUMBER]
     text = text[numbers.index]
     if not len(text):

@@ -98,6 +98,8 @@ class _AnnData:
         ensure_room(f"{self.name}: '{place}'", shape[0] * shape[1] * max(4, there.size), held, _CELLS)
         kind = sparse.csr_matrix if _SPARSE[written] == "csr" else sparse.csc_matrix
         data, indices, pointers = (self.file.numbers(part) for part in parts)
+        if any(each.dtype.kind not in "iu" for each in (indices, pointers)):
+            raise UserError(f"{self.name}: '{place}' has indices that are no whole numbers; write the file again")
         try:
             matrix = kind((data, indices, pointers), shape=shape)
             matrix.check_format(full_check=True)
