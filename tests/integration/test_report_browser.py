@@ -42,6 +42,8 @@ def opened():
 @pytest.fixture
 def browser(opened, path):
     opened.open(path, DESK)
+    opened.one('nav a[href="#mechanisms"]').click()
+    opened.settle()
     yield opened
     assert opened.errors() == [] and opened.requests() == []
 
@@ -125,6 +127,14 @@ def test_a_dot_of_the_chart_opens_its_mechanism(browser, found):
     browser.run("arguments[0].dispatchEvent(new MouseEvent('click'))", dot)
     line = browser.one("#mechanisms td.open").find_element("xpath", "../preceding-sibling::tr[1]")
     assert name in line.text
+
+
+def test_at_first_one_section_is_open_and_the_menu_fits(opened, path):
+    for size in (DESK, PHONE):
+        opened.open(path, size)
+        assert len(opened.all("details.fold[open]")) == 1 and len(opened.all("details.fold")) > 5
+        places = [opened.run("return arguments[0].getBoundingClientRect().right", each) for each in opened.all("nav a")]
+        assert max(places) <= size[0], "no entry is out of sight"
 
 
 def test_on_a_phone_it_is_short_and_sections_open_when_asked_for(opened, path):

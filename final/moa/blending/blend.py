@@ -143,7 +143,7 @@ def load_blend(path: str | Path) -> BlendSpec:
 
 def save_blend(spec: BlendSpec, path: str | Path) -> None:
     """Write a blend's YAML file atomically; `load_blend` reads it."""
-    values = spec.model_dump(mode="json", exclude_none=True)
+    values = spec.model_dump(mode="json", exclude_defaults=True)
     with replacing(Path(path)) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 

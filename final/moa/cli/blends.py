@@ -77,12 +77,12 @@ def blend_search(
     out.print(
         "optimistic: weights fitted and scored on the same rows; nested: each row scored with weights fitted without "
         f"it; gain: log loss of {found.best_single}, the best single model, minus nested, with its 95 % bootstrap "
-        "interval"
+        "interval; s: seconds"
     )
     if out_file:
         name = re.sub("[^a-z0-9]+", "-", out_file.stem.lower()).strip("-") or "searched"
         save_blend(found.spec(name, f"Searched by {found.method}"), out_file)
-        out.print(f"wrote {out_file}; apply it with: moa blend apply {out_file}")
+        out.print(f"wrote {out_file}; apply it with: moa blend apply {out_file}", soft_wrap=True)
 
 
 def _search_tables(found: SearchResult, schemes: dict[str, str]) -> list[Table]:
@@ -90,7 +90,7 @@ def _search_tables(found: SearchResult, schemes: dict[str, str]) -> list[Table]:
     members = number_table(f"Members, OOF log loss over {found.n_rows:,} treated rows", "model", "folds", "log loss")
     for model, loss in found.singles.items():
         members.add_row(model, schemes[model], f"{loss:.6f}")
-    scores = number_table("Searches", "", "optimistic", "nested", "gain, 1e-6", "95 % interval", "seconds")
+    scores = number_table("Searches", "", "optimistic", "nested", "gain, 1e-6", "95 % interval", "s")
     for method, row in found.table().iterrows():
         out_of_sample = ("–",) * 3
         if found.methods[method].cross_validated:

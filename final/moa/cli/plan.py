@@ -58,7 +58,7 @@ def plan(
         names = ", ".join(sorted(estimated))
         out.print(
             f"about: estimated, because no unit on a GPU is recorded of {names}. A fold of a CNN counts 2.5 hours (the "
-            "winners report at most 25 for ten, on an RTX 2080 Ti), other models the seconds of one CPU core and at most "
+            "winners report at most 25 for ten, on an RTX 2080 Ti), other models the seconds of one CPU core, at most "
             "the 9 hours of a Kaggle notebook of 2020.",
             soft_wrap=True,
         )

@@ -67,9 +67,9 @@ def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str 
     """The work of models, from the seconds of units in a weights folder, else from those that the package records.
 
     One unit of each stage is enough. The package records seconds of the profile "kaggle" alone. A unit is one on one
-    core for the device "cpu", or on a GPU for "cuda". It has recorded no unit on a GPU: there the seconds are estimated,
-    and the model is marked. A CNN has what the winners report at most; another model has the seconds of one core, and
-    no more than the nine hours of a notebook on Kaggle's GPU, into which the winners' training fitted.
+    core for the device "cpu", or on a GPU for "cuda". The package has recorded no unit on a GPU: there seconds are
+    estimated, and the model is marked. A CNN has what the winners report at most; another model has the seconds of one
+    core, and no more than the nine hours of a notebook on Kaggle's GPU, into which the winners' training fitted.
 
     Raises:
         UserError: the seconds of a stage are not known.
@@ -108,7 +108,7 @@ def recorded(models: Sequence[Recipe], weights: Path, profile: str, device: str 
 
 
 def _within_a_session(stages: list[StageWork]) -> list[StageWork]:
-    """Stages whose units together take no more than a session on Kaggle; those of CNNs, which took several, as given."""
+    """Stages whose units together take no more than a session on Kaggle; CNNs, which took several, unchanged."""
     total = sum(stage.units * stage.seconds for stage in stages if stage.name != _CNN)
     scale = min(1.0, _SESSION / total) if total else 1.0
     return [stage if stage.name == _CNN else replace(stage, seconds=scale * stage.seconds) for stage in stages]

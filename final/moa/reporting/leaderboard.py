@@ -29,7 +29,8 @@ def leaderboard(found: ReportScores) -> Section | None:
     frame = pd.DataFrame(rows, columns=["title", "shown", "cv", "public", "private", "blend"])
     frame = frame.astype({"cv": float, "public": float, "private": float})
     numbers = [str(place) for place in range(1, len(frame) + 1)]
-    table = pd.DataFrame({"no.": numbers, "model or blend": frame["title"], "CV": frame["shown"]})
+    named = [f"{number}. {title}" for number, title in zip(numbers, frame["title"], strict=True)]
+    table = pd.DataFrame({"model or blend": named, "CV": frame["shown"]})
     table = table.assign(**{"public LB": frame["public"], "private LB": frame["private"]})
     single = frame[~frame["blend"]]
     agreement = single["cv"].rank().corr(single["private"].rank())
