@@ -46,7 +46,7 @@ def read_all(files: Sequence[Item], options: ImportOptions, notes: Notes) -> Rea
     paths = [Path(item) for item in files if not is_annotated(item)]
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError(f"{paths[0].name}: a file is named twice; name each once")
-    names = _distinct(files)
+    names = names_of(files)
     sources = [item if is_annotated(item) else Source(Path(item)) for item in files]
     size = sum(path.stat().st_size for path in paths)
     found: list[tuple[str, Profiles | WellTable]] = []
@@ -79,7 +79,7 @@ def _update(bar: Bar, done: int, name: str, share: float) -> None:
     bar.update(done + share, name)
 
 
-def _distinct(files: Sequence[Item]) -> list[str]:
+def names_of(files: Sequence[Item]) -> list[str]:
     """A name for each file: its own, with its folders where several files have the same."""
     parts = [
         (f"object {number}",) if is_annotated(item) else Path(item).resolve().parts

@@ -64,21 +64,35 @@ def _for_model(given: Mapping, read: Read, wanted: frozenset[str], notes: Notes)
         if column.role in FIELDS and column.reason != FROM_NAMES and not all(name in table for table in tables)
     }
     columns = {name: column for name, column in given.columns.items() if name not in missing}
+    others: dict[str, str | None] = {}
     for name, column in missing.items():
         free = {each: has for each, has in filled.items() if each not in columns and each not in wanted}
         other, reason = best_column(free, column.role, notes)
         what = "nothing in its place" if other is None else f"'{other}' in its place"
         notes.guessed(f"the files have no column '{name}' ({column.role.replace('_', ' ')}), {what}")
+        others[name] = other
         if other is not None:
             columns[other] = described(other, list(filled), column.role, reason)
-    if missing:
-        given = given.with_(columns=columns, compounds=None, controls=None, references=None)
+    given = _without(given.with_(columns=columns), others)
     names = [column for _, content in read.files if isinstance(content, WellTable) for column in content.table]
     found = [Family(pattern=each, count=1) for each in dict.fromkeys(names) if each in wanted and each not in columns]
     known = [family for family in given.features if family.pattern != MATRIX]
     if names and not (found or known):  # the model was trained on a file that says what is a value
         found = families_of(read)
     return given.with_(features=(*given.features, *found))
+
+
+def _without(given: Mapping, missing: dict[str, str | None]) -> Mapping:
+    """The mapping with rules that do without some columns, or take others in their place; what cannot is undecided."""
+    compounds, controls, references = given.compounds, given.controls, given.references
+    if compounds is not None and {compounds.column, compounds.ids} & set(missing):
+        compounds = None
+    if controls is not None and controls.column in missing:
+        other = missing[controls.column]
+        controls = None if other is None else controls.model_copy(update={"column": other})
+    if references is not None and {*references.apart, *references.within} & set(missing):
+        references = None
+    return given.with_(compounds=compounds, controls=controls, references=references)
 
 
 def _with_named(given: Mapping, read: Read, options: ImportOptions) -> Mapping:
@@ -133,7 +147,8 @@ def _with_tables(given: Mapping, read: Read, whole: bool) -> Mapping:
     else:
         _check_columns(read.mechanisms[0], list(read.mechanisms[1]), mechanisms.columns)
     if not whole and not read.tables and given.tables:
-        return given.with_(tables=(), joins=(), compounds=None, controls=None, references=None)
+        lost = {column for table in given.tables for column in table.columns} - set(given.columns)
+        return _without(given.with_(tables=(), joins=()), dict.fromkeys(lost))
     if len(read.tables) != len(given.tables) and (whole or given.tables):
         names = listed([table.name for table in given.tables]) or "none"
         raise UserError(

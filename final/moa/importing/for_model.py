@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from moa.data.feature_names import IDENTITY
 from moa.data.schema import SIG_ID
 from moa.errors import UserError
 from moa.importing.choose_conditions import as_level, wells_with
+from moa.importing.combine import Item, names_of
 from moa.importing.design import Design, Plates
 from moa.importing.fields import find_column
 from moa.importing.folder import wells_table
@@ -43,7 +43,7 @@ class ModelRows:
 
 
 def read_for_model(
-    files: Sequence[Path],
+    files: Sequence[Item],
     assay: Assay,
     identities: pd.DataFrame | None,
     options: ImportOptions | None = None,
@@ -53,7 +53,7 @@ def read_for_model(
     """Read plates as rows of a model's assay.
 
     Args:
-        files: of any known format.
+        files: of any known format, or AnnData objects.
         assay: what the model was trained on.
         identities: what its features are, as ``moa.data.feature_names.read_identities`` returns it; None: only their
             names are known.
@@ -72,7 +72,7 @@ def read_for_model(
     if identities is not None:
         wanted = identities.reindex(columns=list(IDENTITY)).reindex(assay.values).fillna("")
     profiles, matched = align(plates.profiles, wanted)
-    name = Path(files[0]).name
+    name = names_of(files)[0]
     found = "".join(f", {count:,} by {kind}" for kind, count in matched.by.items())
     notes.guessed(f"{name}: {len(matched.columns):,} of the model's {len(wanted):,} features found{found}")
     left_over = counted(len(matched.left_over), "feature")
