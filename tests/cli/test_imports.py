@@ -15,7 +15,9 @@ HEAVY = (
 )
 OLD = "simple-nn-old-cv"
 TABLES = {"pandas", "pyarrow"}
-NETWORK = TABLES | {"jinja2", "scipy", "sklearn", "skops", "torch"}
+NETWORK = TABLES | {"jinja2", "scipy", "torch"}
+#: What transformers are fitted with.
+FITTING = NETWORK | {"sklearn"}
 
 #: What a user has typed before pressing the tabulator, and the names that the shell offers.
 COMPLETIONS = {
@@ -43,11 +45,11 @@ IMPORTS = [
         "data synthesize OUT/data --rows 300 --test-rows 50": TABLES,
         "blend apply nope": TABLES,
         "score --predictions nope.csv --data DATA": TABLES | {"scipy"},
-        TRAIN: NETWORK,
         f"predict {OLD} --data DATA --weights WEIGHTS --out OUT/predictions --device cpu": NETWORK,
         f"predict --features DATA/test_features.csv --blend {OLD} --weights WEIGHTS --out OUT/plates": NETWORK,
         f"score {OLD} --data DATA --weights WEIGHTS": NETWORK,
-        "report --data /nowhere --weights WEIGHTS": NETWORK | {"matplotlib", "seaborn"},
+        TRAIN: FITTING,
+        "report --data /nowhere --weights WEIGHTS": FITTING | {"matplotlib", "seaborn"},
     },
     {"blend apply best-lb --data DATA --predictions OUT/predictions --out OUT": TABLES},
     {"train all --device nope": {"torch"}},

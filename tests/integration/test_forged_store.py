@@ -7,16 +7,19 @@ import pickle
 import re
 import shutil
 import struct
+import zipfile
+from io import BytesIO
 
+import numpy as np
 import pytest
 import safetensors.torch
 import skops.io
 import torch
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 
 from moa.data.stored_tables import read_table
 from moa.errors import StoreError
-from moa.features import LogScaler
+from moa.features import LogScaler, StandardScaler
 from moa.files import read_json, sha256, write_json
 from moa.weights import fitted_transformers as fits
 from moa.weights.layout import WeightsFolder
@@ -75,10 +78,16 @@ class Forger:
         write_json(self.model / "evidence.json", {"evidence": "0" * 20, "compounds": 1})
         (self.weights / "shared" / f"{'0' * 20}.skops").write_bytes(hashlib.sha256(payload).digest() + payload)
 
-    def fit(self, payload):
+    def fit(self, payload, suffix=".fit"):
         """A shared fit in place of one that the stage uses."""
         key = next(step["key"] for step in read_json(self.stage)["pipeline"]["steps"] if step["key"])
-        (self.weights / "shared" / f"{key}.skops").write_bytes(hashlib.sha256(payload).digest() + payload)
+        path = self.weights / "shared" / key
+        path.with_suffix(suffix).write_bytes(hashlib.sha256(payload).digest() + payload)
+
+    def features(self, fitted):
+        """Fits of another origin in place of the unit's own."""
+        payload = fitted if isinstance(fitted, bytes) else fits.dump(fitted)[0][32:]
+        self.replace("features.fit", hashlib.sha256(payload).digest() + payload)
 
 
 class Touching:
@@ -97,6 +106,23 @@ def with_tensor(name, value):
     return safetensors.torch.save({name: value})
 
 
+def packed(fit, arrays=(), form=1):
+    """A file of fitted transformers as the package writes it, with this one transformer in its schema."""
+    made = BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        file.writestr("fits.json", json.dumps({"format": form, "fits": {"": fit}}))
+        for number, raw in enumerate(arrays):
+            file.writestr(f"{number}.npy", raw)
+    return made.getvalue()
+
+
+def pickled_array():
+    made = BytesIO()
+    np.save(made, np.array([Touching()], dtype=object), allow_pickle=True)
+    return made.getvalue()
+
+
+RANK = {"class": "GaussianRank", "parameters": {}, "fitted": {"quantiles_": {"array": 0}}}
 SYSTEM = skops.io.dumps(FunctionTransformer(os.system))
 FORGERIES = {
     "a key that leads out": (lambda f: f.edit_step(key="../../../elsewhere/fit"), "stage.json: not as.*key"),
@@ -170,14 +196,32 @@ FORGERIES = {
     ),
     "facts of another network": (lambda f: f.edit_unit(meta={}), "fold-0: does not fit this version of the model"),
     "features that execute": (
-        lambda f: f.replace("features.skops", hashlib.sha256(SYSTEM).digest() + SYSTEM),
-        "features.skops: holds types that are not trusted.*system",
+        lambda f: f.features(SYSTEM),
+        "features.fit: holds types that are not trusted.*system",
     ),
     "no features": (
-        lambda f: f.replace("features.skops", fits.dump({"fit-999": StandardScaler()})),
-        "features.skops: lacks the fit of",
+        lambda f: f.features({"fit-999": StandardScaler().fit(np.eye(2))}),
+        "features.fit: lacks the fit of",
     ),
-    "a fit that executes": (lambda f: f.fit(SYSTEM), "holds types that are not trusted.*system"),
+    "a fit that executes": (lambda f: f.fit(SYSTEM, ".skops"), "skops: holds types that are not trusted.*system"),
+    "a fit of a class that is not stored": (
+        lambda f: f.fit(packed(RANK | {"class": "Pipeline"})),
+        "fit: holds types that are not trusted: Pipeline",
+    ),
+    "a fit with a method": (
+        lambda f: f.fit(packed(RANK | {"fitted": {"transform": 1}})),
+        "fit: holds no fit that can be read.*has no transform",
+    ),
+    "a fit with a private attribute": (
+        lambda f: f.fit(packed(RANK | {"fitted": {"__class__": 1}})),
+        "holds no fit that can be read.*has no __class__",
+    ),
+    "a fit of a later format": (
+        lambda f: f.fit(packed(RANK, form=2)),
+        "fit: written in format 2, this version reads up to 1",
+    ),
+    "a fit without its arrays": (lambda f: f.fit(packed(RANK)), "holds no fit that can be read.*0.npy"),
+    "a fit whose array is pickled": (lambda f: f.fit(packed(RANK, [pickled_array()])), "holds no fit that can be read"),
     "a fit that is no zip": (lambda f: f.fit(b"PK"), "holds no fit that can be read"),
     "a fit of another kind": (lambda f: f.fit(skops.io.dumps(LogScaler())), "does not fit this version of the model"),
     "evidence that leads out": (

@@ -92,7 +92,7 @@ def damage(path):
 def other_fit(part):
     """Another fit under the same key: that of another step."""
     steps = read_json(part / MODEL / "nn" / "stage.json")["pipeline"]["steps"]
-    first, second = (part / "shared" / f"{step['key']}.skops" for step in steps if step["name"] in ("g-fa", "c-fa"))
+    first, second = (part / "shared" / f"{step['key']}.fit" for step in steps if step["name"] in ("g-fa", "c-fa"))
     first.write_bytes(second.read_bytes())
 
 

@@ -164,7 +164,7 @@ def test_training_again_adds_what_weights_lack(weights, data_dir, moa_here, tmp_
     key = read_json(copy / OLD / "evidence.json")
     assert key["compounds"] > 100
     (copy / OLD / "evidence.json").unlink()
-    (copy / "shared" / f"{key['evidence']}.skops").unlink()
+    (copy / "shared" / f"{key['evidence']}.fit").unlink()
     moa_here("train", OLD, "--data", data_dir, "--weights", copy, "--profile", "demo", "--device", "cpu")
     assert files(copy) == before
 

@@ -50,10 +50,10 @@ def unit_in(scratch, device="cpu", seed=3, valid=20, **options):
     X, y = tables(**options)
     order = np.random.default_rng(1).permutation(len(X))
     train, valid = order[valid:], order[:valid]
-    scaler = LogScaler().set_output(transform="pandas").fit(X.iloc[train])
+    scaled = pd.DataFrame(LogScaler().fit(X.iloc[train]).transform(X), X.index, X.columns)
     Path(scratch).mkdir(parents=True, exist_ok=True)
     runtime = Runtime(device=device, scratch=Path(scratch))
-    return Unit(FoldData(scaler.transform(X), y, train, valid), seed, fold=1, runtime=runtime)
+    return Unit(FoldData(scaled, y, train, valid), seed, fold=1, runtime=runtime)
 
 
 def assert_same(first, second):

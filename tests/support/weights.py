@@ -2,19 +2,20 @@
 
 from moa.files import read_json
 from moa.weights.fitted_transformers import array_hashes
+from moa.weights.layout import SKOPS
 
 
 def files(folder):
     """What must be equal in two folders that were trained alike, by the path of each file.
 
-    The format of fitted transformers numbers its objects anew each time, and seconds differ.
+    Skops files number their objects anew each time, and seconds differ.
     """
     found = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         if not path.is_file() or path.name == "seconds.json":
             continue
-        if path.suffix == ".skops":
+        if path.suffix == SKOPS:
             found[name] = array_hashes(path)
         elif path.name == "unit.json":
             facts = read_json(path) | {"seconds": 0}

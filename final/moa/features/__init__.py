@@ -13,8 +13,12 @@ from moa.features.stored import STORED, TRUSTED_TYPES
 # In full, for tools that read the source: the documentation, editors.
 __all__ = [
     "TRUSTED_TYPES",
+    "Bounded",
     "ConditionCodes",
+    "Copies",
+    "FactorAnalysis",
     "Familiarity",
+    "PCA",
     "GaussianRank",
     "KMeansOneHot",
     "Log10",
@@ -23,10 +27,15 @@ __all__ = [
     "OneHotConditions",
     "RawInputs",
     "RowStatistics",
+    "SignedLog",
+    "Sphering",
+    "StandardScaler",
     "TTestSelector",
     "TrainingEvidence",
     "TreatedRows",
     "UMAPEmbedding",
+    "VarianceThreshold",
+    "Varying",
 ]
 
 

@@ -104,6 +104,21 @@ class OneToOne(Transformer):
         return OneToOneFeatureMixin.get_feature_names_out(self, input_features)
 
 
+class Selecting(Transformer):
+    """Base class of transformers that keep some columns: those that ``get_support`` marks."""
+
+    def get_support(self) -> np.ndarray:
+        """True for columns that are kept, shape (columns,)."""
+        raise NotImplementedError
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns that are kept; without ``input_features`` those of ``fit``, or "x0", "x1", …."""
+        if input_features is None:
+            known = vars(self)
+            input_features = known.get("feature_names_in_", [f"x{i}" for i in range(known["n_features_in_"])])
+        return np.asarray(input_features, dtype=object)[self.get_support()]
+
+
 class OfLibrary(Transformer):
     """Base class of scikit-learn's transformers as they are used here: it fits them, and is not needed to apply them.
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.cluster import KMeans
-from sklearn.metrics import pairwise_distances_argmin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moa.errors import UserError
+from moa.features.base import Transformer
 from moa.features.stored import stored
 
 
 @stored
-class KMeansOneHot(TransformerMixin, BaseEstimator):
+class KMeansOneHot(Transformer):
     """The k-means cluster of each row, one-hot.
 
     Args:
@@ -38,7 +35,9 @@ class KMeansOneHot(TransformerMixin, BaseEstimator):
         Raises:
             UserError: there are fewer rows than clusters.
         """
-        X = validate_data(self, X, dtype=np.float64)
+        from sklearn.cluster import KMeans
+
+        X = self.learned(X)
         if len(X) < self.n_clusters:
             raise UserError(f"k-means: {len(X)} rows are too few for {self.n_clusters} clusters; take a smaller number")
         kmeans = KMeans(self.n_clusters, n_init=self.n_init, algorithm="elkan", random_state=self.random_state)
@@ -47,9 +46,10 @@ class KMeansOneHot(TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """The cluster of each row of ``X``, shape (rows, columns), as 0/1, shape (rows, n_clusters)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
-        return np.eye(self.n_clusters)[pairwise_distances_argmin(X, self.centers_)]
+        X = self.checked(X)
+        # Squared distances, less the row's own square, which is the same for all centres.
+        distances = (self.centers_**2).sum(axis=1) - 2 * X @ self.centers_.T
+        return np.eye(self.n_clusters)[distances.argmin(axis=1)]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names "cluster_0", "cluster_1", …; shape (n_clusters,)."""

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moa.data.assay import Assay, Control
 from moa.errors import UserError
+from moa.features.base import OneToOne, Transformer
 from moa.features.stored import stored
 
 Levels = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
 
 
-class _NothingLearned(TransformerMixin, BaseEstimator):
+class _NothingLearned(Transformer):
     """Base class of transformers that depend on their parameters alone."""
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> _NothingLearned:
@@ -26,7 +25,7 @@ class _NothingLearned(TransformerMixin, BaseEstimator):
         return self
 
 
-class _Conditions(TransformerMixin, BaseEstimator):
+class _Conditions(Transformer):
     """Base class: nothing is learned, since the levels are given and do not depend on the rows.
 
     Args:
@@ -164,7 +163,7 @@ def treated_rows(control: Control | None) -> TreatedRows | NotControls | None:
 
 
 @stored
-class NotControls(OneToOneFeatureMixin, _NothingLearned):
+class NotControls(OneToOne, _NothingLearned):
     """True where the control column does not hold one of the values of controls.
 
     Args:
@@ -180,7 +179,7 @@ class NotControls(OneToOneFeatureMixin, _NothingLearned):
 
 
 @stored
-class Log10(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class Log10(OneToOne):
     """The decimal logarithm of conditions that are numbers above 0, such as doses.
 
     Controls may have no dose: a missing value becomes the lowest of the fitted rows.
@@ -195,7 +194,7 @@ class Log10(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises:
             UserError: a value is not above 0.
         """
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        X = self.learned(X, missing=True)
         if (X <= 0).any():
             raise UserError(
                 f"a condition that is a number must be above 0 to be taken as its logarithm; found {X[X <= 0][0]:g}"
@@ -206,8 +205,7 @@ class Log10(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Logarithms, float64, same shape as ``X``."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        X = self.checked(X, missing=True)
         return np.where(np.isnan(X), self.lowest_, np.log10(X))
 
 

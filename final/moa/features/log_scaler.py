@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
+from moa.features.base import OneToOne
 from moa.features.stored import stored
 
 
 @stored
-class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class LogScaler(OneToOne):
     """Scale to [0, 1] by logarithms, keeping the features' relative sizes ("norm-2" of the DeepInsight paper).
 
     Each value becomes ``log(x + |column minimum| + 1)``, clipped at 0 from below, divided by the largest such value
@@ -29,7 +28,7 @@ class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> LogScaler:
         """Learn the column minima and the one maximum from the training rows ``X``, shape (rows, features)."""
-        values = validate_data(self, X, dtype=np.float64)
+        values = self.learned(X)
         self.minimum_ = values.min(axis=0)
         largest = float(self._log(values).max())
         self.largest_ = largest if largest > 0 else 1.0  # all-zero training rows stay zero
@@ -37,8 +36,7 @@ class LogScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> np.ndarray:
         """The values of ``X``, shape (rows, features), scaled to [0, 1]; float64, same shape."""
-        check_is_fitted(self)
-        values = validate_data(self, X, dtype=np.float64, reset=False)
+        values = self.checked(X)
         return np.minimum(self._log(np.maximum(values, self.minimum_)) / self.largest_, 1.0)
 
     def _log(self, values: np.ndarray) -> np.ndarray:

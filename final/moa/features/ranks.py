@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy import special
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
 
+from moa.environment import available_cores
+from moa.features.base import OneToOne, blocks
 from moa.features.stored import stored
 
 # scikit-learn's margin. Values this close to the fitted extremes get the extreme score; the margin keeps it finite.
@@ -25,7 +24,7 @@ _FEW_CELLS = 1 << 18
 
 
 @stored
-class GaussianRank(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class GaussianRank(OneToOne):
     """Map each column to a normal distribution by its ranks ("RankGauss").
 
     Gives the same bits as one ``QuantileTransformer(n_quantiles, output_distribution="normal", subsample=None)`` of
@@ -50,7 +49,7 @@ class GaussianRank(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit(self, X: np.ndarray, y: Any = None) -> GaussianRank:
         """Learn the quantiles of each column of ``X``, shape (rows, columns)."""
-        X = validate_data(self, X, dtype=np.float64)
+        X = self.learned(X)
         rows = len(X)
         self.references_ = np.linspace(0, 1, max(1, min(self.n_quantiles, rows)))
         # numpy's "linear" percentile with each column sorted once. scikit-learn multiplies and divides by 100, which
@@ -71,8 +70,7 @@ class GaussianRank(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Normal scores of the values, within about ±5.2; same shape as ``X``."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = self.checked(X)
         result = np.empty(X.shape)
         references, backwards = self.references_, -self.references_[::-1]
 
@@ -98,6 +96,10 @@ def _each_block(work: Callable[[slice], None], shape: tuple[int, int]) -> None:
     Starting threads and waiting for them takes some 20 ms, which small tables do not.
     """
     rows, columns = shape
-    jobs = -1 if rows * columns >= _FEW_CELLS else 1
-    blocks = gen_batches(columns, _COLUMNS_AT_A_TIME)
-    Parallel(n_jobs=jobs, backend="threading")(delayed(work)(block) for block in blocks)
+    parts = blocks(columns, _COLUMNS_AT_A_TIME)
+    if rows * columns < _FEW_CELLS:
+        for part in parts:
+            work(part)
+        return
+    with ThreadPoolExecutor(available_cores()) as pool:
+        list(pool.map(work, parts))  # raises what a thread has raised

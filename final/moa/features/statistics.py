@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import gen_batches
-from sklearn.utils.validation import validate_data
 
 from moa.errors import UserError
+from moa.features.base import Transformer, blocks
 from moa.features.stored import stored
 
 # Rows processed at a time: few enough for a processor's cache.
@@ -18,7 +16,7 @@ _ROWS_AT_A_TIME = 1024
 
 
 @stored
-class RowStatistics(TransformerMixin, BaseEstimator):
+class RowStatistics(Transformer):
     """Statistics over consecutive groups of columns, and over all groups together if there are several.
 
     Source: write-up, Simple NN and 2-stage NN + TabNet.
@@ -50,7 +48,7 @@ class RowStatistics(TransformerMixin, BaseEstimator):
         Raises:
             UserError: the groups do not add up to the columns, a group is too narrow, or a statistic is unknown.
         """
-        width = validate_data(self, X, dtype=np.float64).shape[1]
+        width = self.learned(X).shape[1]
         unknown = [name for name in self.statistics if name not in _STATISTICS]
         if unknown:
             raise UserError(f"row statistics: '{unknown[0]}' is not one of {', '.join(_STATISTICS)}")
@@ -67,13 +65,13 @@ class RowStatistics(TransformerMixin, BaseEstimator):
         Returns:
             shape (rows, (groups + 1) × statistics); with a single group (rows, statistics).
         """
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = self.checked(X)
         ends = np.cumsum(list(self.groups.values()))
         spans = [slice(end - width, end) for end, width in zip(ends, self.groups.values(), strict=True)]
         if len(spans) > 1:
             spans.append(slice(None))
         result = np.empty((len(X), len(spans), len(self.statistics)))
-        for rows in gen_batches(len(X), _ROWS_AT_A_TIME):
+        for rows in blocks(len(X), _ROWS_AT_A_TIME):
             for number, span in enumerate(spans):
                 moments = _Moments.of(X[rows, span])
                 for place, name in enumerate(self.statistics):

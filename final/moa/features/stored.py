@@ -12,7 +12,10 @@ PACKAGE = "moa.features"
 
 #: The module that defines each class.
 STORED = {
+    "Bounded": "moa.features.profiles",
     "ConditionCodes": "moa.features.conditions",
+    "Copies": "moa.features.scaling",
+    "FactorAnalysis": "moa.features.reductions",
     "Familiarity": "moa.features.familiarity",
     "GaussianRank": "moa.features.ranks",
     "KMeansOneHot": "moa.features.clusters",
@@ -20,12 +23,18 @@ STORED = {
     "LogScaler": "moa.features.log_scaler",
     "NotControls": "moa.features.conditions",
     "OneHotConditions": "moa.features.conditions",
+    "PCA": "moa.features.reductions",
     "RawInputs": "moa.features.conditions",
     "RowStatistics": "moa.features.statistics",
+    "SignedLog": "moa.features.profiles",
+    "Sphering": "moa.features.profiles",
+    "StandardScaler": "moa.features.scaling",
     "TTestSelector": "moa.features.t_test",
     "TrainingEvidence": "moa.features.evidence",
     "TreatedRows": "moa.features.conditions",
     "UMAPEmbedding": "moa.features.umap",
+    "VarianceThreshold": "moa.features.scaling",
+    "Varying": "moa.features.profiles",
 }
 
 #: Type names of this package that a reader of stored fits may construct, besides those that skops trusts by default.

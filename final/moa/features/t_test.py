@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from scipy import stats
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moa.errors import UserError
+from moa.features.base import Selecting
 from moa.features.stored import stored
 
 
 @stored
-class TTestSelector(TransformerMixin, BaseEstimator):
+class TTestSelector(Selecting):
     """Keep the columns that differ most between treated rows with and without any mechanism of action.
 
     Each column is tested by Student's t-test (equal variances). Columns are kept whose p-value is at most the given
@@ -45,7 +41,9 @@ class TTestSelector(TransformerMixin, BaseEstimator):
         Raises:
             UserError: no row is positive, or fewer columns vary than are to be kept.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        from scipy import stats
+
+        X, y = self.learned(X, y)
         positive = y.astype(bool)
         if not positive.any():
             raise UserError("feature selection by t-test needs rows with a positive label, and there is none")
@@ -70,15 +68,8 @@ class TTestSelector(TransformerMixin, BaseEstimator):
 
     def get_support(self) -> np.ndarray:
         """True for columns that are kept, shape (columns,)."""
-        check_is_fitted(self)
         return self.support_
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """The columns of ``X`` that are kept, shape (rows, kept)."""
-        return validate_data(self, X, reset=False, dtype=np.float64)[:, self.get_support()]
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns that are kept; without ``input_features`` those of ``fit``, or "x0", "x1", …."""
-        if input_features is None:
-            input_features = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
-        return np.asarray(input_features, dtype=object)[self.get_support()]
+        return self.checked(X)[:, self.get_support()]

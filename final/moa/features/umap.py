@@ -7,14 +7,10 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
 from moa.environment import give_numba_a_cache
 from moa.errors import UserError
+from moa.features.base import Transformer, blocks
 from moa.features.stored import stored
 
 TRANSFORM_SEED = 42
@@ -30,7 +26,7 @@ _ROWS_AT_A_TIME = 256
 
 
 @stored
-class UMAPEmbedding(TransformerMixin, BaseEstimator):
+class UMAPEmbedding(Transformer):
     """umap-learn's UMAP with its default settings.
 
     ``fit`` calls umap-learn on one thread, so that a seed always gives the same result, and with exact neighbours;
@@ -85,9 +81,10 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
             UserError: there are too few rows for the number of neighbours or dimensions.
         """
         _keep_compiled_functions()
+        from threadpoolctl import threadpool_limits
         from umap import UMAP  # slow to import and compile, so only imported here
 
-        rows = self._rows(X, reset=True)
+        rows = _packed(self.learned(X, dtype=np.float32))
         if len(rows) <= max(self.n_neighbors, self.n_components + 1):
             raise UserError(
                 f"UMAP: {len(rows)} rows are too few for {self.n_neighbors} neighbours, {self.n_components} dimensions"
@@ -110,8 +107,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Embedding of the rows of ``X``, float64, shape (rows, n_components)."""
-        check_is_fitted(self)
-        X = self._rows(X, reset=False)
+        X = _packed(self.checked(X, np.float32))
         if not self.keep_fitted:
             return self._embed(X).astype(np.float64)
         numbers = range(len(self.rows_) - 1, -1, -1)  # backwards, so that the first of equal rows remains
@@ -127,10 +123,6 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         """Names "umap_0", "umap_1", …; shape (n_components,)."""
         return np.array([f"umap_{number}" for number in range(self.n_components)], dtype=object)
 
-    def _rows(self, X: np.ndarray, reset: bool) -> np.ndarray:
-        # Adding zero turns -0.0 into 0.0, so that equal rows have equal bytes.
-        return np.ascontiguousarray(validate_data(self, X, reset=reset, dtype=np.float32)) + np.float32(0)
-
     def _embed(self, X: np.ndarray) -> np.ndarray:
         """Embedding of new rows by gradient descent over one edge to each neighbour."""
         _keep_compiled_functions()
@@ -139,7 +131,7 @@ class UMAPEmbedding(TransformerMixin, BaseEstimator):
         indices, distances = _nearest(X, self.rows_, self.n_neighbors)
         strengths = _strengths(distances)
         start = np.empty((len(X), self.n_components), np.float32)
-        for rows in gen_batches(len(X), _ROWS_AT_A_TIME):
+        for rows in blocks(len(X), _ROWS_AT_A_TIME):
             weights = strengths[rows] / strengths[rows].sum(axis=1, keepdims=True)
             start[rows] = (weights[:, :, None] * self.embedding_[indices[rows]]).sum(axis=1)
         # Edges are visited in proportion to their strength; those too weak for one visit are left out. umap-learn takes
@@ -193,12 +185,14 @@ def _nearest(X: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, n
     a few more candidates are taken, and their distances are computed again from differences: the result for a row does
     not depend on the other rows.
     """
+    from sklearn.neighbors import NearestNeighbors
+
     candidates = min(count + _SPARE_NEIGHBORS, len(rows))
     search = NearestNeighbors(n_neighbors=candidates, algorithm="brute", metric="euclidean").fit(rows)
     # Sorted by position, so that the first of several equally near rows wins.
     found = np.sort(search.kneighbors(X, return_distance=False), axis=1)
     distances = np.empty(found.shape)
-    for block in gen_batches(len(X), _ROWS_AT_A_TIME):
+    for block in blocks(len(X), _ROWS_AT_A_TIME):
         difference = X[block, None].astype(np.float64) - rows[found[block]]
         distances[block] = np.sqrt((difference**2).sum(axis=2))
     order = np.argsort(distances, axis=1, kind="stable")[:, :count]
@@ -222,6 +216,11 @@ def _strengths(distances: np.ndarray) -> np.ndarray:
         middle = np.where(np.isinf(high), middle * 2, (low + np.where(np.isinf(high), low, high)) / 2)
     bandwidth = np.maximum(middle, _LEAST_BANDWIDTH * distances.mean(axis=1))
     return np.exp(-distances / bandwidth[:, None])
+
+
+def _packed(X: np.ndarray) -> np.ndarray:
+    """Rows whose bytes are equal where their values are: adding zero turns -0.0 into 0.0."""
+    return np.ascontiguousarray(X) + np.float32(0)
 
 
 def _digest(row: np.ndarray) -> bytes:

@@ -76,7 +76,7 @@ def _means(schema: Assay) -> list[str]:
 
 def _published(schema: Assay) -> Step:
     """Copies of the published columns, for the second input; without those of feature groups that are left out."""
-    from sklearn.preprocessing import FunctionTransformer
+    from moa.features import Copies
 
     known = set(schema.values)
     chosen = [column for column in PUBLISHED if column not in schema.unused]
@@ -86,8 +86,7 @@ def _published(schema: Assay) -> Step:
             f"2-heads ResNet: the published list of features has '{missing[0]}', which {schema.name} lacks; choose "
             'selection="t-test"'
         )
-    copy = FunctionTransformer(feature_names_out="one-to-one")
-    return Step("selected", copy, named(*chosen), own_names=True, prefix=SECOND)
+    return Step("selected", Copies(), named(*chosen), own_names=True, prefix=SECOND)
 
 
 def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePipeline:
@@ -99,9 +98,7 @@ def unit_features(config: TwoHeadsConfig, schema: Assay, seed: int) -> FeaturePi
     A t-test chooses the columns of the second input from these rows too, so that it sees no label of a validation fold.
     ``seed`` is the model seed, of PCA.
     """
-    from sklearn.preprocessing import StandardScaler
-
-    from moa.features import OneHotConditions, TTestSelector
+    from moa.features import OneHotConditions, StandardScaler, TTestSelector
 
     selector = TTestSelector(n_columns=config.selected)
     selected = Step("selected", selector, named(*schema.values), fit_on="train", own_names=True, prefix=SECOND)

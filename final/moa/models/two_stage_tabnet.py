@@ -76,9 +76,7 @@ def nonscored_features(config: NonscoredConfig, schema: Assay) -> FeaturePipelin
     All transformers are fitted with the control rows in. The original passed training and test rows through UMAP's
     ``transform`` together, so that training rows too are embedded like new ones.
     """
-    from sklearn.feature_selection import VarianceThreshold
-
-    from moa.features import GaussianRank, UMAPEmbedding
+    from moa.features import GaussianRank, UMAPEmbedding, VarianceThreshold
 
     measured, seed = excluding(*schema.control_columns, *schema.condition_columns), config.reduction_seed
     steps = [Step("rank", GaussianRank(random_state=config.rank_seed), named(*schema.values), "in place")]

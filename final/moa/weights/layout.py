@@ -2,7 +2,7 @@
 
 Layout::
 
-    shared/<key>.skops                      fitted transformers, named by what they were fitted on
+    shared/<key>.{fit,skops}                fitted transformers, named by what they were fitted on
     <model>/manifest.json                   format, settings, data, schema, package versions
     <model>/training.json                   prevalence of the targets, key of the fitted familiarity
     <model>/evidence.json                   key of the training rows' labels and compounds
@@ -23,7 +23,9 @@ from moa.errors import StoreError, UserError
 from moa.words import shown
 
 MANIFEST = "manifest.json"
-_STAGE, _UNIT, _FITS = "stage.json", "unit.json", "*.skops"
+_STAGE, _UNIT = "stage.json", "unit.json"
+#: Suffixes of fitted transformers: as arrays with a schema, and as skops files, as all were before.
+ARRAYS, SKOPS = ".fit", ".skops"
 #: Weights folder in the output of a training kernel.
 _IN_OUTPUTS = "weights"
 #: A name that is one part of a path. Names come from files that may be someone else's: none may lead out of the folder.
@@ -76,16 +78,20 @@ class WeightsFolder:
         """The folder of a model; it need not exist."""
         return ModelFolder(self.path / _part(name, NAME, "name of a model", self.path))
 
-    def fit(self, key: str) -> Path:
-        """File of a fitted transformer."""
-        return self.shared / f"{_part(key, KEY, 'key of a fit', self.shared)}.skops"
+    def fit(self, key: str, suffix: str | None = None) -> Path:
+        """File of a fitted transformer; without a suffix the one that is there, or else that of arrays."""
+        path = self.shared / _part(key, KEY, "key of a fit", self.shared)
+        older = path.with_suffix(SKOPS)
+        if suffix is None:
+            suffix = SKOPS if older.exists() and not path.with_suffix(ARRAYS).exists() else ARRAYS
+        return path.with_suffix(suffix)
 
     def files(self) -> Iterator[Path]:
         """Every file that prediction needs: manifests, stages, fits and finished units.
 
         Predictions and the checkpoints of unfinished units are left out.
         """
-        yield from sorted(self.shared.glob(_FITS))
+        yield from sorted(path for path in self.shared.glob("*") if path.suffix in (ARRAYS, SKOPS))
         for name in self.models():
             model = self.model(name)
             yield from (path for path in (model.manifest, model.training, model.evidence) if path.exists())

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from moa.errors import StoreError, WriteError
 from moa.files import ensure_writable, replacing_folder, sha256, write_json, writing
-from moa.models.registry import recipes
+from moa.models.registry import known_recipes
 from moa.progress import progress
-from moa.weights.fitted_transformers import array_hashes
+from moa.weights.fitted_transformers import same
 from moa.weights.layout import UnitKey, WeightsFolder
 from moa.weights.records import FIRST_RECIPE, Record
 from moa.weights.stage_description import difference
@@ -84,8 +84,8 @@ class _ModelPart:
 
     def claim(self) -> str:
         """Compare the part's manifest with the target's; returns a difference of package versions in words."""
-        if self.model in recipes():
-            self.source.check_version(recipes()[self.model].version)
+        if self.model in known_recipes():
+            self.source.check_version(known_recipes()[self.model].version)
         if not self.store.layout.manifest.exists():
             write_json(self.store.layout.manifest, self.source.manifest().to_json())
             return ""
@@ -137,10 +137,12 @@ class _ModelPart:
         write_json(path, record.to_json())
 
     def _take_fit(self, key: str) -> None:
-        source, path = self.source.fits.path(key), self.store.fits.path(key)
+        source = self.source.fits.path(key)
         if not source.exists():
             raise StoreError(f"{source}: missing; copy the whole weights folder, its 'shared' part included")
+        path = self.store.fits.path(key)
         if not path.exists():
+            path = path.with_suffix(source.suffix)
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             with writing(path, source.stat().st_size):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +151,7 @@ class _ModelPart:
                     os.replace(temporary, path)
                 finally:
                     temporary.unlink(missing_ok=True)
-        elif not os.path.samefile(source, path) and array_hashes(source) != array_hashes(path):
+        elif not os.path.samefile(source, path) and not same(source, path):
             raise StoreError(
                 f"{source}: the same features were fitted with another result than {path} (other processors round "
                 "differently); train every part from the fits of one: attach the weights of the first run to the others"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from moa.features.base import OfLibrary, identity
 from moa.features.pipeline import FeaturePipeline
 from moa.files import digest
 from moa.models.base import Recipe, Stage
@@ -143,6 +144,8 @@ def describe(value: Any, depth: int = 0) -> Any:
 
 def _values(value: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """Parameters of an estimator, fields of a model or attributes; and the defaults that its class gives them."""
+    if isinstance(value, OfLibrary):
+        return identity(value)[1], {**value.fixed, **_defaults(type(value))}
     if hasattr(value, "get_params"):
         return value.get_params(deep=False), _defaults(type(value))
     if isinstance(value, BaseModel):
@@ -165,6 +168,9 @@ def _defaults(kind: type) -> dict[str, Any]:
 
 
 def _name(what: Any) -> str:
+    if isinstance(what, type) and issubclass(what, OfLibrary):
+        package, _, name = what.library.partition(".")
+        return f"{package}.{name.rpartition('.')[2]}"
     package = (getattr(what, "__module__", None) or "builtins").split(".")[0]
     return f"{package}.{getattr(what, '__qualname__', type(what).__qualname__)}"
 

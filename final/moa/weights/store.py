@@ -1,7 +1,8 @@
 """The artifacts of one model in a weights folder: written whole or not at all, and checked when they are read.
 
 ``moa.weights.layout`` says where everything lies. Nothing is ever unpickled: weights are safetensors, transformers are
-skops files with a list of trusted types, tables are parquet, the rest is JSON.
+arrays with a schema (those of users' recipes are skops files with a list of trusted types), tables are parquet, the
+rest is JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from moa.files import create_json, plain, read_json, replacing_folder, sha256, w
 from moa.learners.base import Fitted
 from moa.models.source import changed_code
 from moa.weights import fitted_transformers as fits
-from moa.weights.layout import UnitKey, WeightsFolder
+from moa.weights.layout import ARRAYS, SKOPS, UnitKey, WeightsFolder
 from moa.weights.records import (
     FIRST_RECIPE,
     FORMAT,
@@ -59,7 +60,7 @@ RECORDED_PACKAGES = (
     "pytorch-lightning",
     "iterative-stratification",
 )
-_WEIGHTS, _OOF, _FEATURES = "weights.safetensors", "oof.parquet", "features.skops"
+_WEIGHTS, _OOF, _FEATURES = "weights.safetensors", "oof.parquet", "features"
 #: Before the names of the tensors that a later stage starts from, where they are not those that predict.
 _START = "moa.start/"
 #: Files that every unit has.
@@ -218,7 +219,8 @@ class ModelStore:
                     write_table(temporary / _variant(name), pd.DataFrame(values, oof.index, oof.columns))
                 if features:
                     kept = {step.key: step.transformer for step in features.fitted_ if step.key}
-                    (temporary / _FEATURES).write_bytes(fits.dump(kept))
+                    raw, suffix = fits.dump(kept)
+                    (temporary / f"{_FEATURES}{suffix}").write_bytes(raw)
                 write_json(
                     temporary / self.layout.facts(key).name,
                     {
@@ -278,7 +280,8 @@ class ModelStore:
         fitted = Fitted(tensors, facts.meta, facts.history, start=starting or None)
         if facts.features is None:
             return StoredUnit(fitted, None)
-        path = self._checked(facts, _FEATURES)
+        names = [f"{_FEATURES}{suffix}" for suffix in (ARRAYS, SKOPS)]
+        path = self._checked(facts, next((name for name in names if name in facts.sha256), names[0]))
         kept = fits.load(path.read_bytes(), path)
         lost = [step.name for step in facts.features.steps if step.key and step.key not in kept]
         if lost:

@@ -77,7 +77,7 @@ def test_without_compounds_there_are_labels_alone(rows):
 
 def test_it_comes_back_from_storage(rows, tmp_path):
     found = fit(rows)
-    back = fits.load(fits.dump(found), tmp_path)
+    back = fits.load(fits.dump(found)[0], tmp_path)
     assert back.directions_.dtype == np.float16
     for name in ("ids_", "positives_", "names_", "rows_", "labels_", "directions_", "lengths_"):
         np.testing.assert_array_equal(getattr(back, name), getattr(found, name))

@@ -3,19 +3,24 @@
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
-import skops.io
 from sklearn.datasets import make_blobs
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import pairwise_distances
 
 from moa.errors import UserError
-from moa.features import TRUSTED_TYPES
 from moa.features.umap import UMAPEmbedding, _nearest, _strengths
+from moa.weights import fitted_transformers as fits
 
 CLUSTERS = 8
+
+
+def stored(transformer):
+    """The transformer as it comes back from storage."""
+    return fits.load(fits.dump(transformer)[0], Path())
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +97,9 @@ def test_new_rows_are_placed_in_30_epochs_however_many_they_are(clustered, umap,
 
 
 def test_a_fit_of_an_older_version_keeps_its_100_epochs(clustered, umap, epochs):
-    older = skops.io.loads(skops.io.dumps(umap), trusted=list(TRUSTED_TYPES))
+    older = stored(umap)
     del older.__dict__["transform_epochs"]
-    older = skops.io.loads(skops.io.dumps(older), trusted=list(TRUSTED_TYPES))
+    older = stored(older)
     older.transform(clustered[1][:2])
     assert epochs == [100] and older.get_params()["transform_epochs"] == 100
 
@@ -131,7 +136,7 @@ def test_fitted_rows_can_be_placed_like_new_ones(clustered, umap):
     assert (cluster[nearest] == cluster).mean() > 0.99
     mixed = like_new.transform(np.vstack([new[:3], train[[7]]]))
     np.testing.assert_array_equal(mixed[3], places[7])
-    back = skops.io.loads(skops.io.dumps(like_new), trusted=list(TRUSTED_TYPES))
+    back = stored(like_new)
     np.testing.assert_array_equal(back.transform(train[:20]), places[:20])
 
 
@@ -151,11 +156,11 @@ def test_a_seed_gives_one_embedding_also_in_another_process(clustered, umap, tmp
     assert again.embedding_.tobytes() == umap.embedding_.tobytes()
     assert UMAPEmbedding(3, random_state=1).fit(clustered[0]).embedding_.tobytes() != umap.embedding_.tobytes()
     # There the descent is compiled anew, and the fit comes from storage.
-    (tmp_path / "fit").write_bytes(skops.io.dumps(umap))
+    (tmp_path / "fit").write_bytes(fits.dump(umap)[0])
     np.save(tmp_path / "new.npy", clustered[1][:20])
     program = (
-        "import sys, numpy as np, skops.io; from moa.features import TRUSTED_TYPES; f = sys.argv[1];"
-        "umap = skops.io.load(f + '/fit', trusted=list(TRUSTED_TYPES));"
+        "import sys, numpy as np; from pathlib import Path; from moa.weights.fitted_transformers import load;"
+        "f = sys.argv[1]; umap = load(Path(f, 'fit').read_bytes(), Path(f));"
         "np.save(f + '/places.npy', umap.transform(np.load(f + '/new.npy')))"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
@@ -165,9 +170,7 @@ def test_a_seed_gives_one_embedding_also_in_another_process(clustered, umap, tmp
 def test_storage_keeps_arrays_and_numbers_alone(clustered, umap):
     plain = (int, float, str, np.ndarray, type(None))
     assert all(isinstance(value, plain) for value in vars(umap).values())
-    payload = skops.io.dumps(umap)
-    assert skops.io.get_untrusted_types(data=payload) == ["moa.features.UMAPEmbedding"]
-    back = skops.io.loads(payload, trusted=list(TRUSTED_TYPES))
+    back = stored(umap)
     assert back.transform(clustered[1]).tobytes() == umap.transform(clustered[1]).tobytes()
     assert list(back.get_feature_names_out()) == ["umap_0", "umap_1", "umap_2"]
 

@@ -50,7 +50,7 @@ def test_a_fit_of_an_untrusted_type_or_a_damaged_one_is_refused(tmp_path):
     (tmp_path / "shared" / f"{TORN}.skops").write_bytes(payload[:40])
     with pytest.raises(StoreError, match=f"{TORN}.skops: damaged"):
         SharedFits(tmp_path).load(TORN)
-    with pytest.raises(StoreError, match=f"{GONE}.skops: missing"):
+    with pytest.raises(StoreError, match=f"{GONE}.fit: missing"):
         SharedFits(tmp_path).load(GONE)
 
 
