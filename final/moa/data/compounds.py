@@ -98,7 +98,7 @@ class Compounds:
 
     @property
     def spellings(self) -> list[str]:
-        """Spellings of a name that were united, in words: "Vorinostat = vorinostat"; with codes where they look alike."""
+        """Spellings of a name that were united, in words: "MS-275 = ms 275"; with codes where they look alike."""
         return self._listed(by_id=False)
 
     @property

@@ -151,8 +151,8 @@ def design(profiles: Profiles, mapping: Mapping, notes: Notes) -> tuple[Profiles
             "expected doses above 0 (logarithms? give the doses themselves)"
         )
     table["dose"] = quantities.one_of_near(table["dose"], notes)
-    fields = {field: column for field in FIELDS if (column := mapping.column(field))}
-    fields = {field: column for field, column in fields.items() if field != "compound" or rule.column}
+    columns = {str(field): mapping.column(field) for field in FIELDS} | {"compound": rule.column}
+    fields = {field: column for field, column in columns.items() if column is not None}
     return profiles, Design(table, fields, units["dose"], units["time"])
 
 
@@ -176,10 +176,11 @@ def _types(mapping: Mapping, facts: WellFacts, wells: pd.DataFrame, notes: Notes
 
 def _comparable(mapping: Mapping, wells: pd.DataFrame) -> pd.DataFrame:
     """The metadata with cell lines in one spelling and times as hours, so that "24" and "24 h" are one time."""
-    changed = {}
-    if (line := mapping.column("cell_line")) in wells:
+    changed: dict[str, pd.Series] = {}
+    line, time = mapping.column("cell_line"), mapping.column("time")
+    if line is not None and line in wells:
         changed[line] = unite(wells[line]).names
-    if (time := mapping.column("time")) in wells:
+    if time is not None and time in wells:
         hours, words, _ = _quantity("time", wells, wells.index, mapping, Notes())
         times = hours.map(lambda value: f"{value:g} h", na_action="ignore").astype(object)
         changed[time] = times.where(words.isna(), words)
