@@ -15,7 +15,7 @@ from moa.data.feature_names import competition_features
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_SCORED, WELLS
 from moa.importing.folder import RECORD, SUMMARY
 from moa.importing.for_model import read_for_model
-from moa.importing.import_plates import import_plates
+from moa.importing.import_plates import import_plates, plan_import
 from moa.importing.options import ImportOptions
 
 pytestmark = pytest.mark.skipif("MOA_FIELD_DATA" not in os.environ, reason="needs real plates of the field")
@@ -167,7 +167,11 @@ def test_bbbc021_as_gct(tmp_path):
     assert labels.shape == (632, 12) and wells["week"].nunique() == 10
     assert wells.loc[wells["cp_type"] == "trt_cp", "treatment"].nunique() == 103
     noted = "\n".join(result.notes.lines())
-    assert "normalised already" in noted and len(load_assay(tmp_path / "screen").values) == 189
+    # Of 189 features five say where cells lie and which nucleus is theirs.
+    assert "normalised already" in noted and len(load_assay(tmp_path / "screen").values) == 184
+    compartments = ("Cells_*", "Cytoplasm_*", "Nuclei_*")
+    named = plan_import([FIELD / "bbbc021_selected.gct.gz"], ImportOptions(features=compartments))
+    assert named.mapping.features[0].count == 189 and not named.mapping.columns_of("bookkeeping")
 
 
 def test_the_cell_painting_plate_needs_no_option(tmp_path):
@@ -175,7 +179,7 @@ def test_the_cell_painting_plate_needs_no_option(tmp_path):
     folder, assay = tmp_path / "plate", load_assay(tmp_path / "plate")
     raw = pd.read_csv(FIELD / "cellpainting_SQ00015054.csv.gz")
     train, test, wells = (table(folder, name) for name in (TRAIN_FEATURES, TEST_FEATURES, WELLS))
-    assert {group.name: len(group.columns) for group in assay.groups} == {"Cells": 153, "Cytoplasm": 138, "Nuclei": 163}
+    assert {group.name: len(group.columns) for group in assay.groups} == {"Cells": 152, "Cytoplasm": 135, "Nuclei": 162}
     assert (train["cp_type"] == "ctl_vehicle").sum() == 24 and len(test) == 18 and len(train) + len(test) == 384
     # Already normalised, so left as they are.
     both = pd.concat([train, test])
@@ -188,3 +192,45 @@ def test_the_cell_painting_plate_needs_no_option(tmp_path):
     assert "normalised already" in noted
     assert "48 targets with fewer than 2 compounds" in noted
     assert len(sorted(train["cp_dose"].dropna().unique())) == 13
+
+
+def test_three_files_of_one_screen(tmp_path):
+    """84 plates of a Cell Painting screen whose metadata has no mark, in columns as ISA-Tab names them."""
+    files = sorted((FIELD / "injury").glob("fs_*.csv.gz"))
+    options = ImportOptions(mechanism="injury_type", level="normalised")
+    result = import_plates(files, tmp_path / "screen", options)
+    mapping, wells = result.mapping, table(tmp_path / "screen", WELLS)
+    assert wells["plate"].nunique() == 84 and len(wells) == 3198  # one well holds no compound
+    assert sum(family.count for family in mapping.features) == 348 and len(mapping.columns_of("bookkeeping")) == 4
+    assert mapping.unit("dose") == "micromolar" and wells["dose"].nunique() == 9
+    assert mapping.column("time") == "Experimental Condition [Treatment time (h)]"
+    assert mapping.column("cell_line") == "Characteristics [Cell Line]"
+    assert (wells["cp_type"] == "ctl_vehicle").sum() == 1447 and load_assay(tmp_path / "screen").targets is not None
+    unknown = [name for name, column in mapping.columns.items() if column.role in ("unknown", "count")]
+    assert {"Mahalanobis distance", "Relative well cellcount"} <= set(unknown)
+
+
+def test_compounds_as_rows_and_cell_lines_as_columns(tmp_path):
+    activity, compounds = (
+        FIELD / "nci60" / name for name in ("drug_activity_zscore_for_1075drugs.csv", "drug_1075_public_v2_4_2.csv")
+    )
+    result = import_plates([activity], tmp_path / "screen", ImportOptions(moa=compounds, most_missing=0.5))
+    assert [(family.pattern, family.count) for family in result.mapping.features] == [("*:*", 60)]
+    labels, drugs = table(tmp_path / "screen", TRAIN_SCORED), table(tmp_path / "screen", TRAIN_DRUG)["drug_id"]
+    assert result.mapping.column("compound") == "nsc" and drugs.is_unique
+    known = pd.read_csv(compounds, dtype=str).set_index("nsc")["mechanism"]
+    assert len(labels) == known[known.notna()].index.isin(pd.read_csv(activity, dtype=str)["nsc"]).sum()
+    target = labels.columns[labels.sum().argmax()]
+    assert known[drugs[labels[target] == 1].astype(str)].str.contains(target, regex=False).all()
+
+
+def test_embeddings_beside_the_table_of_their_rows(tmp_path):
+    files = [FIELD / "jump_dino" / name for name in ("compound_embeddings.npy", "compounds.parquet")]
+    options = ImportOptions(mechanism="dominant_moa", level="normalised", name="screen")
+    import_plates(files, tmp_path / "a", options)
+    import_plates(files[:1], tmp_path / "b", options.model_copy(update={"wells": (files[1],)}))
+    for name in (TRAIN_FEATURES, TRAIN_SCORED, TRAIN_DRUG):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    features, wells = table(tmp_path / "a", TRAIN_FEATURES), table(tmp_path / "a", WELLS)
+    np.testing.assert_allclose(features.to_numpy(), np.load(files[0]), rtol=1e-6)
+    assert wells["compound"].tolist()[:2] == ["gabapentin-enacarbil", "amlodipine"]
