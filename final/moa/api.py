@@ -31,7 +31,7 @@ from moa.jobs.options import PlateOptions, TrainOptions
 from moa.jobs.predict import trained_members
 from moa.models.base import Recipe
 from moa.models.own import load_recipes
-from moa.models.registry import recipe, recipes, register
+from moa.models.registry import known_recipes, recipe, register
 from moa.models.remarks import footnotes
 from moa.weights.trained import Trained, open_trained
 
@@ -443,7 +443,7 @@ def _spec(model: ModelName) -> BlendSpec:
 def recipes_of(model: ModelName) -> list[Recipe]:
     """The recipes that a model's name stands for; those of a file and of a recipe are known by name afterwards."""
     if isinstance(model, Recipe):
-        if model != recipes().get(model.name):
+        if model != known_recipes().get(model.name):
             register(model)
         return [model]
     if str(model).endswith(".py"):

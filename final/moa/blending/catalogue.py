@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from moa.environment import FINAL
 from moa.errors import UserError
-from moa.models.registry import recipe, recipes
+from moa.models.registry import known_recipes, recipe, recipes
 from moa.words import unknown
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def plate_blend(name: str) -> BlendSpec:
     """A blend given by name or path, or a single model as a blend with one member."""
     from moa.blending.blend import BlendSpec, load_blend
 
-    if name in recipes():
+    if name in known_recipes():
         return BlendSpec(name=name, title=recipe(name).title, members=[{"model": name, "weight": 1.0}])
     return load_blend(blend_path(name))
 

@@ -15,9 +15,9 @@ from moa.progress import console
 
 def _models() -> Iterator[str]:
     from moa.blending.catalogue import BLENDS
-    from moa.models.registry import recipes
+    from moa.models.registry import known_recipes
 
-    return iter((*recipes(), *BLENDS, "all"))
+    return iter((*known_recipes(), *BLENDS, "all"))
 
 
 def _blends() -> Iterator[str]:

@@ -26,7 +26,7 @@ def weights_merge(
     _own: Own,
 ) -> None:
     """Merge the outputs of several Kaggle sessions, array jobs or machines into one weights folder."""
-    from moa.models.registry import recipes
+    from moa.models.registry import known_recipes
     from moa.weights.merge import merge_weights
     from moa.weights.trained import open_trained
 
@@ -34,7 +34,7 @@ def weights_merge(
     table = number_table(escape(f"{target}"), "model", "units taken", "there before", "still to train")
     merged = merge_weights(sources, target)
     for model in merged:
-        known = model.model in recipes()
+        known = model.model in known_recipes()
         missing = f"{open_trained(model.model, target, whole=False).missing_units()}" if known else "?"
         table.add_row(escape(model.model), f"{model.taken}", f"{model.there}", missing)
     out.print(table)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Selector = Callable[[list[str]], list[str]]
+#: Rows that a step is fitted on.
+FitOn = Literal["train", "train+test", "controls"]
+#: Fewest controls that anything is measured on.
+LEAST_CONTROLS = 6
 
 
 def named(*columns: str) -> Selector:
@@ -57,7 +61,8 @@ class Step:
         output: "in place" keeps names and positions; "append" adds the outputs at the right; "replace" removes the
             inputs and adds the outputs at the right; "select" keeps the inputs that ``get_support`` marks; "drop"
             removes the inputs; "rows" keeps the rows that the transformer marks, and removes the inputs.
-        fit_on: rows the transformer is fitted on.
+        fit_on: rows the transformer is fitted on; "controls": those of the training rows, or, where these hold fewer
+            than six, all training rows.
         own_names: name new columns by the transformer's ``get_feature_names_out``.
         prefix: prepended to the names of new columns.
         training_rows: what gives the values of the rows that the transformer is fitted on: "transform", as for all
@@ -69,10 +74,19 @@ class Step:
     transformer: Any
     columns: Selector
     output: Literal["in place", "append", "replace", "select", "drop", "rows"] = "append"
-    fit_on: Literal["train", "train+test"] = "train+test"
+    fit_on: FitOn = "train+test"
     own_names: bool = False
     prefix: str = ""
     training_rows: Literal["transform", "fit_transform"] = "transform"
+
+
+def reference(controls: np.ndarray | None, rows: int) -> np.ndarray:
+    """Positions of the rows that others are compared with: the controls, or all ``rows`` where these are too few.
+
+    ``controls`` is True for controls, shape (rows,); None: there are none.
+    """
+    found = np.flatnonzero(controls) if controls is not None else np.arange(0)
+    return found if len(found) >= LEAST_CONTROLS else np.arange(rows)
 
 
 def drop(name: str, columns: Selector) -> Step:
@@ -143,23 +157,35 @@ class FeaturePipeline:
         self.steps = list(steps)
         self.dtype = np.dtype(dtype)
 
-    def fit(self, train: pd.DataFrame, y: np.ndarray | None = None, fits: Fits | None = None) -> FeaturePipeline:
+    def fit(
+        self,
+        train: pd.DataFrame,
+        y: np.ndarray | None = None,
+        fits: Fits | None = None,
+        controls: np.ndarray | None = None,
+    ) -> FeaturePipeline:
         """Fit all steps on the rows of ``train`` alone, those for "train+test" included.
 
-        ``y`` and ``fits`` are those of ``fit_transform``.
+        ``y``, ``fits`` and ``controls`` are those of ``fit_transform``.
 
         Raises:
             UserError: a step takes a column that is not there, or text.
         """
-        self._fit(train, None, fits, y, None)
+        self._fit(train, None, fits, y, controls)
         return self
 
-    def fit_train(self, train: pd.DataFrame, y: np.ndarray | None = None, fits: Fits | None = None) -> pd.DataFrame:
+    def fit_train(
+        self,
+        train: pd.DataFrame,
+        y: np.ndarray | None = None,
+        fits: Fits | None = None,
+        controls: np.ndarray | None = None,
+    ) -> pd.DataFrame:
         """Fit as ``fit`` does, and return the rows of ``train`` as the steps' ``training_rows`` have them.
 
-        ``y`` and ``fits`` are those of ``fit_transform``.
+        ``y``, ``fits`` and ``controls`` are those of ``fit_transform``.
         """
-        train, _ = self._fit(train, None, fits, y, None)
+        train, _ = self._fit(train, None, fits, y, controls)
         return _numbers(train, self.dtype)
 
     def fit_transform(
@@ -169,6 +195,7 @@ class FeaturePipeline:
         fits: Fits | None = None,
         y: np.ndarray | None = None,
         on_step: Callable[[str, int, int], None] | None = None,
+        controls: np.ndarray | None = None,
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Fit all steps and transform both frames.
 
@@ -179,6 +206,8 @@ class FeaturePipeline:
             fits: fits the transformers and keeps the fits; None keeps them in memory.
             y: labels for supervised selectors: 0/1, shape (len(train),).
             on_step: called before each step with its name, the number of steps done and the total.
+            controls: True for the controls of ``train``, shape (len(train),), for steps that are fitted on them; None:
+                there are none.
 
         Returns:
             the transformed train and test frames, of type ``dtype``.
@@ -186,7 +215,7 @@ class FeaturePipeline:
         Raises:
             UserError: a step takes a column that is not there, or text.
         """
-        train, test = self._fit(train, test, fits, y, on_step)
+        train, test = self._fit(train, test, fits, y, controls, on_step)
         return _numbers(train, self.dtype), _numbers(test, self.dtype)
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -248,7 +277,8 @@ class FeaturePipeline:
         test: pd.DataFrame | None,
         fits: Fits | None,
         y: np.ndarray | None,
-        on_step: Callable[[str, int, int], None] | None,
+        controls: np.ndarray | None,
+        on_step: Callable[[str, int, int], None] | None = None,
     ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         fits = fits or NoStore()
         self.input_columns_ = list(train.columns)
@@ -265,9 +295,10 @@ class FeaturePipeline:
                 raise UserError(
                     f"features: step '{step.name}' takes the column '{shown(lost[0])}', which is not there at this step"
                 )
-            fitted, own = _fit_step(step, inputs, train, test, fits, y)
-            if step.output == "rows" and y is not None:
-                y = y[fitted.marked(train)]
+            fitted, own = _fit_step(step, inputs, train, test, fits, y, controls)
+            if step.output == "rows":
+                kept = fitted.marked(train)
+                y, controls = (None if each is None else each[kept] for each in (y, controls))
             train, test = fitted.apply(train, own), None if test is None else fitted.apply(test)
             self.fitted_.append(fitted)
             self.widths_[step.name] = train.shape[1] + 1
@@ -276,14 +307,23 @@ class FeaturePipeline:
 
 
 def _fit_step(
-    step: Step, inputs: list[str], train: pd.DataFrame, test: pd.DataFrame | None, fits: Fits, y: np.ndarray | None
+    step: Step,
+    inputs: list[str],
+    train: pd.DataFrame,
+    test: pd.DataFrame | None,
+    fits: Fits,
+    y: np.ndarray | None,
+    controls: np.ndarray | None,
 ) -> tuple[_FittedStep, np.ndarray | None]:
     """The fitted step; and its outputs for the rows of ``train``, where fitting gives them."""
     import pandas as pd
 
     if step.transformer is None:
         return _FittedStep(step.name, "drop", inputs, [], None, None), None
-    rows = train if step.fit_on == "train" or test is None else pd.concat([train[inputs], test[inputs]])
+    if step.fit_on == "controls":
+        rows = train.iloc[reference(controls, len(train))]
+    else:
+        rows = train if step.fit_on == "train" or test is None else pd.concat([train[inputs], test[inputs]])
     values, own = _values(rows, inputs, step.transformer), None
     labels = y if step.fit_on == "train" else None
     try:

@@ -96,7 +96,8 @@ def facts_of(model: Recipe, data: Dataset, held_out: bool = False) -> DataFacts:
     nonscored = data.schema.n_nonscored != 0 and (data.nonscored is None or bool(data.nonscored.to_numpy().any()))
     compounds = None if data.drugs is None else data.drugs[data.treated].nunique()
     blind = held_out or not data.schema.of_competition
-    return DataFacts(data.schema, rows, nonscored, blind, compounds, data.scored.shape[1])
+    controls = int((~data.treated).sum())
+    return DataFacts(data.schema, rows, nonscored, blind, compounds, data.scored.shape[1], controls)
 
 
 def _check(model: Recipe, config: ModelConfig, data: Dataset, scheme: HoldOut | None) -> None:

@@ -107,6 +107,7 @@ class DataFacts:
         blind: whether training may see nothing of a validation fold; see ``moa.weights.trained.Trained.blind``.
         compounds: number of compounds of the treated rows; None: not known.
         targets: number of scored targets.
+        controls: number of control rows for training.
     """
 
     assay: Assay
@@ -115,6 +116,7 @@ class DataFacts:
     blind: bool = False
     compounds: int | None = None
     targets: int = 0
+    controls: int = 0
 
 
 @dataclass(frozen=True, repr=False)

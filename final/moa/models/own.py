@@ -18,7 +18,7 @@ from types import ModuleType
 from moa.errors import UserError
 from moa.features.stored import trust
 from moa.models.base import Recipe
-from moa.models.registry import package_recipes, register
+from moa.models.registry import any_assay_recipes, package_recipes, register
 from moa.models.source import SOURCE, sources
 from moa.words import shown
 
@@ -48,7 +48,7 @@ def load_recipes(file: Path | str) -> list[Recipe]:
             raise UserError(
                 f"{file}: '{shown(each.name)}' is not a valid model name; use small letters, digits and hyphens"
             )
-        if each.name in package_recipes():
+        if each.name in package_recipes() | any_assay_recipes():
             raise UserError(f"{file}: '{each.name}' is a model of the package; give yours another name")
         register(each)
     for name in getattr(module, SOURCE):

@@ -1,4 +1,4 @@
-"""All recipes by name: those of this package, and those of users' files that were read."""
+"""All recipes by name: the winners', those for any assay, and those of users' files that were read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,20 @@ _own: dict[str, Recipe] = {}
 
 
 def recipes() -> dict[str, Recipe]:
-    """All recipes by name, the package's first."""
+    """The recipes that "all" stands for, by name: the winners' models, then those of users' files."""
     return package_recipes() | _own
+
+
+def any_assay_recipes() -> dict[str, Recipe]:
+    """The recipes for any assay but the competition's, by name, the default first."""
+    from moa.models.any_assay import ANY_ASSAY
+
+    return {recipe.name: recipe for recipe in ANY_ASSAY}
+
+
+def known_recipes() -> dict[str, Recipe]:
+    """All recipes that a name can stand for."""
+    return package_recipes() | any_assay_recipes() | _own
 
 
 def register(recipe: Recipe) -> None:
@@ -28,7 +40,7 @@ def register(recipe: Recipe) -> None:
 
 @cache
 def package_recipes() -> dict[str, Recipe]:
-    """The package's recipes: every file of ``moa.models`` that describes models lists them in ``RECIPES``."""
+    """The winners' models: every file of ``moa.models`` that describes some lists them in ``RECIPES``."""
     found: dict[str, Recipe] = {}
     for file in pkgutil.iter_modules(moa.models.__path__):
         module = importlib.import_module(f"moa.models.{file.name}")
@@ -46,7 +58,7 @@ def recipe(name: str, others: Iterable[str] = ()) -> Recipe:
     Raises:
         UserError: there is none; names that are like it are suggested.
     """
-    known = recipes()
+    known = known_recipes()
     if name not in known:
         names = [*known, *others]
         listed = ", ".join(names)

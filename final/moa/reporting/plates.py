@@ -10,7 +10,7 @@ import pandas as pd
 
 from moa.blending.blend import effective_weights
 from moa.blending.explained import Explained, PlateResult
-from moa.models.registry import recipes
+from moa.models.registry import known_recipes
 from moa.reporting.page import Block, Card, Section, Table, Text, View, versions, write_page
 from moa.reporting.plate_answers import warnings
 from moa.reporting.plate_data import PlateInputs, plate_data
@@ -54,7 +54,7 @@ def write_plate_page(run: PlateResult, explained: Explained, weights: Path) -> P
     models = [open_trained(name, weights, whole=False) for name in members]
     evidence = next((found for model in models if (found := model.evidence()) is not None), None)
     prevalence = next((found for model in models if (found := model.prevalence()) is not None), None)
-    titles = {name: known.title for name, known in recipes().items()}
+    titles = {name: known.title for name, known in known_recipes().items()}
     inputs = PlateInputs(explained, models[0].schema, titles, prevalence, evidence, run.reliability, run.answers)
     data = plate_data(inputs)
     banner = _banner(run, len(explained.samples), warnings(run, inputs.schema, data))

@@ -10,6 +10,8 @@ import pandas as pd
 
 from moa.data.dataset import Dataset
 from moa.data.holdout import HoldOut
+from moa.data.schema import COMPOUND
+from moa.data.wells import TREATMENT, describe_rows
 from moa.errors import StoreError, UserError
 from moa.files import create_json, digest
 from moa.models.base import Stage
@@ -31,12 +33,26 @@ def prepare_stage(
     X = _features(trained, stage, data, list(y.columns), quiet)
     y = y.loc[X.index]
     labelled = _labelled(data, X.index) if stage.unit_features else None
+    rows = _row_facts(data, X.index)
     keys = {seed if stage.folds.per_seed else None: seed for seed in seeds}  # by key, a seed that splits
     if isinstance(stage.folds, HoldOut):
         held = {key: stage.folds.assign(data, X.index, seed) for key, seed in keys.items()}
-        return StageInputs(X, y, {key: each.fold for key, each in held.items()}, held, trained.blind, labelled)
+        folds = {key: each.fold for key, each in held.items()}
+        return StageInputs(X, y, folds, held, trained.blind, labelled, **rows)
     splits = {key: stage.folds.split(y, data.drugs, seed).to_numpy() for key, seed in keys.items()}
-    return StageInputs(X, y, splits, None, trained.blind, labelled)
+    return StageInputs(X, y, splits, None, trained.blind, labelled, **rows)
+
+
+def _row_facts(data: Dataset, rows: pd.Index) -> dict[str, np.ndarray]:
+    """Treatments, compounds and controls of the rows, as far as they are known; see ``StageInputs``."""
+    known = describe_rows(data.features, data.schema, data.compounds, data.wells).loc[rows]
+    found: dict[str, np.ndarray] = {}
+    for name, column in (("treatments", TREATMENT), ("compounds", COMPOUND)):
+        if column in known:
+            codes, names = pd.factorize(known[column])
+            found[name] = np.where(codes >= 0, codes, len(names) + np.arange(len(codes)))  # each a value of its own
+    controls = ~data.treated.loc[rows].to_numpy()
+    return found | ({"controls": controls} if controls.any() else {})
 
 
 def _labelled(data: Dataset, rows: pd.Index) -> np.ndarray:
@@ -90,7 +106,12 @@ def _features(trained: Trained, stage: Stage, data: Dataset, targets: list[str],
     pipeline = stage.features()
     with progress(f"{trained.model.name} {stage.name} features", len(pipeline.steps), quiet, even=False) as bar:
         X, _ = pipeline.fit_transform(
-            train, test, store.fits, _labelled(data, train.index), lambda name, done, total: bar.update(done, name)
+            train,
+            test,
+            store.fits,
+            _labelled(data, train.index),
+            lambda name, done, total: bar.update(done, name),
+            ~data.treated.loc[train.index].to_numpy(),
         )
         bar.update(len(pipeline.steps))
     # Another process may have been first; fits are shared by what they were fitted on, so its pipeline is this one.

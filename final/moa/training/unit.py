@@ -40,6 +40,7 @@ class StageInputs:
             training rows.
         labelled: 1 for rows that have any mechanism of action, shape (rows,), for features that are fitted inside a
             unit; None: no such feature is asked for.
+        treatments, compounds, controls: of the rows, as in ``moa.learners.base.FoldData``.
     """
 
     X: pd.DataFrame
@@ -48,13 +49,25 @@ class StageInputs:
     held: Mapping[int | None, Held] | None = None
     blind: bool = False
     labelled: np.ndarray | None = None
+    treatments: np.ndarray | None = None
+    compounds: np.ndarray | None = None
+    controls: np.ndarray | None = None
 
     def fold(self, seed: int, fold: int) -> FoldData:
         """The data of one unit: its training rows, and the rows that are predicted as OOF."""
         key = self._key(seed)
         fold_of_row = self.folds[key]
-        train = self.held[key].train(fold) if self.held else np.flatnonzero(fold_of_row != fold)
-        return FoldData(self.X, self.y, train, np.flatnonzero(fold_of_row == fold))
+        held = self.held[key] if self.held else None
+        return FoldData(
+            self.X,
+            self.y,
+            held.train(fold) if held else np.flatnonzero(fold_of_row != fold),
+            np.flatnonzero(fold_of_row == fold),
+            treatments=self.treatments,
+            compounds=held.groups if held else self.compounds,
+            controls=self.controls,
+            apart=held.codes[:, 1:] if held and held.codes.shape[1] > 1 else None,
+        )
 
     def inner(self, train: np.ndarray, seed: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
         """Split a unit's training rows into those to fit on and those that choose the epoch.
@@ -148,7 +161,8 @@ def _prepare(inputs: StageInputs, unit: Unit) -> tuple[FoldData, FeaturePipeline
     fits = NoStore()
     labelled = None if inputs.labelled is None else inputs.labelled[data.train]
     pipeline = unit.stage.unit_features(unit.seed)
-    train = pipeline.fit_train(data.X.iloc[data.train], labelled, fits)
+    controls = None if data.controls is None else data.controls[data.train]
+    train = pipeline.fit_train(data.X.iloc[data.train], labelled, fits, controls)
     # Restored, it has no steps, whose selectors cannot be pickled.
     features = FeaturePipeline.restore(pipeline.describe(), fits)
     others = np.setdiff1d(np.arange(len(data.X)), data.train)

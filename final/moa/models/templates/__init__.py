@@ -7,7 +7,7 @@ from pathlib import Path
 
 from moa.errors import UserError
 from moa.files import replacing
-from moa.models.registry import package_recipes
+from moa.models.registry import any_assay_recipes, package_recipes
 from moa.words import shown
 
 #: Learners of the files.
@@ -32,7 +32,7 @@ def write_template(name: str, kind: str = "logistic", folder: Path | str = ".") 
         raise UserError(
             f"'{shown(name)}' is not a valid model name; use small letters, digits and hyphens, as in my-model"
         )
-    if name in package_recipes():
+    if name in package_recipes() | any_assay_recipes():
         raise UserError(f"'{name}' is a model of the package; give yours another name")
     if kind not in KINDS:
         raise UserError(f"--kind {shown(kind)}: choose one of: {', '.join(KINDS)}")
