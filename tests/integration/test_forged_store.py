@@ -25,6 +25,7 @@ from moa.weights import fitted_transformers as fits
 from moa.weights.layout import WeightsFolder
 from moa.weights.merge import merge_weights
 from moa.weights.trained import open_trained
+from moa.whole_folders import only_one
 from support.stored import STORED, unpack_store
 
 MODEL, STAGE = "two-heads", "phase2"
@@ -178,6 +179,14 @@ FORGERIES = {
     ),
     "a variant that leads out": (lambda f: f.edit_unit(variants=["../../secret"]), "unit.json: not as.*variants"),
     "seconds in words": (lambda f: f.edit_unit(seconds="many"), "unit.json: not as.*seconds"),
+    "a network of a billion outputs": (
+        lambda f: f.edit_unit(meta=read_json(f.unit / "unit.json")["meta"] | {"n_targets": 10**9}),
+        "unit.json: n_targets is 1000000000, and the weights hold",
+    ),
+    "facts without an end": (
+        lambda f: ((f.unit / "unit.json").unlink(), (f.unit / "unit.json").symlink_to("/dev/zero")),
+        "unit.json: a device and no file",
+    ),
     "weights with a foreign header": (
         lambda f: f.replace("weights.safetensors", header('{"w": {"dtype": "F99", "shape": [1]}}')),
         "weights.safetensors: holds no weights",
@@ -257,6 +266,26 @@ def test_a_forged_file_is_refused_in_one_line(name, weights, data, tmp_path, moa
     assert not (tmp_path / "executed").exists()
     results = [path for path in tmp_path.glob("out/**/*") if path.is_file() and ".parts" not in path.parts]
     assert not results, "parts of plates may be kept, to continue; no result is written"
+
+
+def test_one_command_at_a_time_predicts_into_a_folder(weights, data, tmp_path, moa_here):
+    out = tmp_path / "out"
+    command = (
+        "predict",
+        "--features",
+        data / "test_features.csv",
+        "--blend",
+        MODEL,
+        "--weights",
+        weights,
+        "--out",
+        out,
+    )
+    with only_one(out, ""):
+        done = moa_here(*command, check=False)
+        assert done.returncode == 2 and "another `moa predict` writes there; wait" in done.stderr
+        assert "Traceback" not in done.stderr and not list(out.iterdir())
+    moa_here(*command)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ class Shown(Options):
         ({"most_missing": "much"}, "--most-missing much: .*valid number"),
         ({"form": "xml"}, "^--format xml: expected one of csv, parquet$"),
         ({"ways": ["a", "c"]}, "^--ways c: expected one of a, b$"),
+        ({"most_missing": "9" * 5000}, r"^--most-missing 9{97}\.\.\.: "),
         ({"most": 1}, "Shown has no most; it has most_missing, form, ways"),
     ],
 )

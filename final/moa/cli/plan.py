@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -66,10 +67,11 @@ def plan(
 
 def _counts(option: str, text: str | None) -> list[int]:
     from moa.errors import UserError
+    from moa.words import shown
 
     if text is None:
         return []
     parts = text.split(",")
-    if not all(part.strip().isdigit() and int(part) for part in parts):
-        raise UserError(f"{option} {text}: expected numbers such as 1,8,64")
+    if not all(re.fullmatch(r"\s*[1-9][0-9]{0,8}\s*", part) for part in parts):
+        raise UserError(f"{option} {shown(text)}: expected numbers such as 1,8,64")
     return [int(part) for part in parts]

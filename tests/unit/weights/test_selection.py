@@ -29,6 +29,14 @@ def test_seeds_as_the_command_line_takes_them():
             parse_seeds(wrong)
 
 
+def test_numbers_of_any_length_are_refused_in_one_line():
+    digits = "9" * 5000
+    for read in (parse_seeds, lambda text: parse_seeds(f"1,{text}"), lambda text: of(units=[f"stage2:seed={text}"])):
+        with pytest.raises(UserError, match="^--(seeds|unit) .*expected") as caught:
+            read(digits)
+        assert len(str(caught.value)) < 250
+
+
 def test_any_unit_can_be_named():
     assert of(units=["stage2:seed=3:fold=1"]) == [(3, 1)]
     assert of(units=["stage2:fold=1:seed=3", "stage2:seed=0:fold=2"]) == [(0, 2), (3, 1)]
