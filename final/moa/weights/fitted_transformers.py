@@ -21,7 +21,7 @@ import pandas as pd
 from moa.errors import StoreError
 from moa.features.base import identity
 from moa.features.stored import trusted_types
-from moa.files import creating, digest
+from moa.files import creating, digest, regular
 from moa.weights import fitted_arrays
 from moa.weights.layout import ARRAYS, SKOPS, WeightsFolder
 from moa.words import shown
@@ -77,7 +77,7 @@ class SharedFits:
         if key not in self._loaded:
             path = self.path(key)
             try:
-                raw = path.read_bytes()
+                raw = regular(path).read_bytes()
             except FileNotFoundError:
                 raise StoreError(
                     f"{path}: missing; copy the whole weights folder, its 'shared' part included"
@@ -143,7 +143,7 @@ def array_hashes(path: Path) -> list[str]:
         StoreError: the file is damaged.
     """
     try:
-        with zipfile.ZipFile(BytesIO(path.read_bytes()[_CHECKSUM_BYTES:])) as packed:
+        with zipfile.ZipFile(BytesIO(regular(path).read_bytes()[_CHECKSUM_BYTES:])) as packed:
             names = [name for name in packed.namelist() if name.endswith(".npy")]
             return sorted(hashlib.sha256(packed.read(name)).hexdigest() for name in names)
     except zipfile.BadZipFile:
@@ -160,7 +160,7 @@ def same(first: Path, second: Path) -> bool:
     """
     if first.suffix == second.suffix:
         return array_hashes(first) == array_hashes(second)
-    one, other = (_arrays(load(path.read_bytes(), path)) for path in (first, second))
+    one, other = (_arrays(load(regular(path).read_bytes(), path)) for path in (first, second))
     common = one.keys() & other.keys()
     return bool(common) and all(one[name] == other[name] for name in common)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moa.errors import UserError
-from moa.files import writing
+from moa.files import regular, writing
 from moa.parallel import Streams
 from moa.weights.layout import WeightsFolder
 
@@ -84,4 +84,4 @@ def _files(folder: WeightsFolder, names: Sequence[str]) -> Iterator[Path]:
     """What predictions of some models need."""
     for path in folder.files():
         if path.parent == folder.shared or path.relative_to(folder.path).parts[0] in names:
-            yield path
+            yield regular(path)
