@@ -7,7 +7,7 @@ does not. So a module that defines a transformer imports scikit-learn inside ``f
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Self
 
@@ -20,11 +20,12 @@ class Transformer:
     What is stored of a fitted transformer are its parameters and its fitted attributes: those whose names end with an
     underscore. They hold numbers, text, None, arrays of these, and lists, tuples and mappings of all of them; see
     ``moa.weights.fitted_arrays``.
+
+    Attributes:
+        fit: learns from rows, shape (rows, columns), and from labels where the transformer takes some; returns itself.
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from the rows of ``X``, shape (rows, columns)."""
-        raise NotImplementedError
+    fit: Callable[..., Self]
 
     def transform(self, X: Any) -> np.ndarray:
         """The rows of ``X``, shape (rows, columns), transformed."""

@@ -20,6 +20,9 @@ class FactorAnalysis(OfLibrary):
 
     library = "sklearn.decomposition._factor_analysis.FactorAnalysis"
     fixed = {"copy": True, "noise_variance_init": None, "rotation": None}
+    mean_: np.ndarray
+    components_: np.ndarray
+    noise_variance_: np.ndarray
 
     def __init__(
         self,
@@ -63,6 +66,9 @@ class PCA(OfLibrary):
 
     library = "sklearn.decomposition._pca.PCA"
     fixed = {"copy": True, "whiten": False, "tol": 0.0}
+    mean_: np.ndarray
+    components_: np.ndarray
+    explained_variance_: np.ndarray
 
     def __init__(
         self,

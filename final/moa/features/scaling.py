@@ -17,6 +17,8 @@ class StandardScaler(OneToOne, OfLibrary):
 
     library = "sklearn.preprocessing._data.StandardScaler"
     fixed = {"copy": True, "with_mean": True, "with_std": True}
+    mean_: np.ndarray
+    scale_: np.ndarray
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """The rows of ``X``, shape (rows, columns), scaled; same shape."""
@@ -37,6 +39,7 @@ class VarianceThreshold(Selecting, OfLibrary):
     """
 
     library = "sklearn.feature_selection._variance_threshold.VarianceThreshold"
+    variances_: np.ndarray
 
     def __init__(self, threshold: float = 0.0):
         self.threshold = threshold

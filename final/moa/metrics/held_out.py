@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
-from sklearn.neighbors import KNeighborsRegressor
 
 from moa.metrics.calibration import prior_of
 
@@ -78,6 +77,8 @@ def by_one_number(
     Returns:
         as `held_out_mean`.
     """
+    from sklearn.neighbors import KNeighborsRegressor
+
     values, labels = number.reindex(y.index).to_numpy(np.float64), y.to_numpy(np.float64)
     known = np.isfinite(values)
 
