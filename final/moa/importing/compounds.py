@@ -90,8 +90,7 @@ def _ids(wells: pd.DataFrame, compound: str) -> tuple[str, str] | None:
                 and np.mean([*map(bool, map(form.fullmatch, distinct))]) >= _FORM
             ):
                 found.setdefault(kind, column)
-    kind = next((kind for kind in _ORDER if kind in found), None)
-    return None if kind is None else (kind, found[kind])
+    return next(((kind, found[kind]) for kind in _ORDER if kind in found), None)
 
 
 def _without_batch(names: pd.Series, notes: Notes) -> pd.Series:

@@ -20,6 +20,7 @@ from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
 from moa.importing.references import decide_references, group_names, plate_names
+from moa.importing.vehicles import are_types
 from moa.importing.well_types import WellFacts, decide_controls, stated_controls, types_of
 from moa.words import counted, listed
 
@@ -83,6 +84,8 @@ def decide_wells(mapping: Mapping, profiles: Profiles, options: ImportOptions, n
         UserError: ``--control`` names a column or a value that does not exist, or a plate is missing.
     """
     wells, quiet = profiles.wells, Notes()
+    if mapping.column("control") is None and mapping.controls is None:
+        mapping = _with_types(mapping, wells, notes)
     if mapping.compounds is None:
         mapping = mapping.with_(compounds=decide_compounds(mapping, wells, notes))
     facts = _facts(mapping, wells, quiet)
@@ -154,6 +157,15 @@ def design(profiles: Profiles, mapping: Mapping, notes: Notes) -> tuple[Profiles
     columns = {str(field): mapping.column(field) for field in FIELDS} | {"compound": rule.column}
     fields = {field: column for field, column in columns.items() if column is not None}
     return profiles, Design(table, fields, units["dose"], units["time"])
+
+
+def _with_types(mapping: Mapping, wells: pd.DataFrame, notes: Notes) -> Mapping:
+    """The mapping with the role of a column of types for the first column of metadata whose values are such words."""
+    for column, known in mapping.all_columns():
+        if known.role == "metadata" and column in wells and are_types(wells[column].dropna().unique()):
+            notes.guessed(f"column '{column}' says which wells are controls, by its values")
+            return mapping.with_role(column, "control", "its values are types of wells")
+    return mapping
 
 
 def _facts(mapping: Mapping, wells: pd.DataFrame, notes: Notes) -> WellFacts:

@@ -28,9 +28,7 @@ FieldRole = Literal[
 ]
 #: A column's role. Columns of the last line are no field: "identifier" names compounds in another way, "name" the rows
 #: of a table, "unknown" is a number that nothing is known of.
-Role = Literal[
-    FieldRole, "row", "column", "site", "name", "identifier", "count", "bookkeeping", "metadata", "unknown"
-]
+Role = Literal[FieldRole, "row", "column", "site", "name", "identifier", "count", "bookkeeping", "metadata", "unknown"]
 Level = Literal["3", "4", "5", "raw", "normalised"]
 
 
@@ -139,6 +137,16 @@ class Mapping(Part):
     def with_(self, **parts: Any) -> Mapping:
         """The mapping with other parts."""
         return self.model_copy(update=parts)
+
+    def with_role(self, name: str, role: Role, reason: str) -> Mapping:
+        """The mapping with another role of a column of the wells, in the files and in the joined tables."""
+
+        def changed(columns: dict[str, Column]) -> dict[str, Column]:
+            new = {"role": role, "reason": reason}
+            return {each: column.model_copy(update=new) if each == name else column for each, column in columns.items()}
+
+        tables = tuple(table.model_copy(update={"columns": changed(table.columns)}) for table in self.tables)
+        return self.with_(columns=changed(self.columns), tables=tables)
 
     def all_columns(self) -> Iterator[tuple[str, Column]]:
         """The columns of the wells: those of the files, then those of the joined tables, which replace equal names."""

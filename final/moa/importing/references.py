@@ -20,8 +20,10 @@ from moa.words import listed
 _RUNS = re.compile(
     r"batch|run|experiment|screen|campaign|round|session|week|day|date|repl|rep|repeat|donor|patient|passage|barcode"
 )
-#: Columns that change the baseline of a plate as cell lines do, if their values have vehicle wells of their own.
-_BASELINES = re.compile(r"donor|patient|genotype|clone|passage|density")
+#: Columns that change the baseline of a plate as cell lines do, if each value has vehicle wells of its own.
+_BASELINES = re.compile(
+    r"donor|patient|genotype|clone|passage|density|^cells?$|strain|tissue|species|medium|media|serum|oxygen|temperature"
+)
 #: Vehicle wells that each value of such a column must have on a plate where several are.
 _OWN_VEHICLES = 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from typing import Literal
 
 from moa.importing.fields import split_words
@@ -13,26 +14,27 @@ Kind = Literal["vehicle", "positive", "control", "untreated", "empty", "treated"
 
 #: Words of each kind of well, as ``word`` writes them; other words mean treated wells.
 _KINDS: dict[Kind, frozenset[str]] = {
-    kind: frozenset(split_words(words))
-    for kind, words in {
-        "vehicle": """
-            ctl_vehicle vehicle vehicle_control negcon negative_control neg_control negative neg dmso neg_ctrl negctrl
-            solvent solvent_control mock dmso_control ctl_vehicle_cns neg_con negativecontrol negative_ctrl
-            vehicle_ctrl veh_ctrl control_vehicle control_negative control_neg ctrl_neg nc vc low_control
-            neutral_control
-        """,
-        "positive": """
-            trt_poscon poscon poscon_cp poscon_diverse poscon_orf positive_control pos_control positive pos pos_ctrl
-            posctrl trt_poscon_es pos_con positivecontrol positive_ctrl control_positive control_pos ctrl_pos pc
-            high_control
-        """,
-        "control": "control ctrl ctl true 1 yes controls",
-        "untreated": """
-            ctl_untrt untreated untrt ctl_untrt_cns no_treatment media medium ctl_vector media_only medium_only
-            cells_only untreated_control untreated_cells not_treated no_compound no_drug non_treated nontreated
-        """,
-        "empty": "empty blank no_cells unused background empty_well no_cell cell_free",
-    }.items()
+    "vehicle": frozenset(
+        split_words("""
+        ctl_vehicle vehicle vehicle_control negcon negative_control neg_control negative neg dmso neg_ctrl negctrl
+        solvent solvent_control mock dmso_control ctl_vehicle_cns neg_con negativecontrol negative_ctrl vehicle_ctrl
+        veh_ctrl control_vehicle control_negative control_neg ctrl_neg nc vc low_control neutral_control
+        """)
+    ),
+    "positive": frozenset(
+        split_words("""
+        trt_poscon poscon poscon_cp poscon_diverse poscon_orf positive_control pos_control positive pos pos_ctrl posctrl
+        trt_poscon_es pos_con positivecontrol positive_ctrl control_positive control_pos ctrl_pos pc high_control
+        """)
+    ),
+    "control": frozenset(split_words("control ctrl ctl true 1 yes controls")),
+    "untreated": frozenset(
+        split_words("""
+        ctl_untrt untreated untrt ctl_untrt_cns no_treatment media medium ctl_vector media_only medium_only cells_only
+        untreated_control untreated_cells not_treated no_compound no_drug non_treated nontreated
+        """)
+    ),
+    "empty": frozenset(split_words("empty blank no_cells unused background empty_well no_cell cell_free")),
 }
 #: Words of treated wells that need no note.
 TREATED_WORDS = frozenset(split_words("trt_cp trt treated treatment compound test sample false 0 no"))
@@ -48,6 +50,8 @@ _BESIDE = frozenset(
     vol v w vv wv volume percent pct medium media buffer sterile distilled deionized um mm nm m
     """)
 )
+#: Words that say what a well is only in a column that is known to say so.
+_SHORT = frozenset(("nc", "vc", "pc", "true", "false", "0", "1", "yes", "no"))
 _TOKEN = re.compile(r"me2so|d*h2o|[^\W\d_]+")
 #: Ids and structures of vehicles: DMSO by InChIKey, SMILES, CAS and ChEMBL; JUMP's codes of DMSO and of its negative
 #: controls among guides and open reading frames.
@@ -74,6 +78,13 @@ def kind_of_type(value: object) -> Kind:
     return next((kind for kind, words in _KINDS.items() if text in words), "treated")
 
 
+def are_types(values: Collection[object]) -> bool:
+    """Whether the distinct values of a column say what wells are: each is a known word, and one means a vehicle."""
+    words = {word(value) for value in values}
+    known = TREATED_WORDS.union(*_KINDS.values()) - _SHORT
+    return bool(words) and words <= known and any(kind_of_type(each) == "vehicle" for each in words)
+
+
 def kind_of_compound(name: object) -> Kind:
     """What the name or id of its compound says of a well: a vehicle for "DMSO 0.1%", "0.5 % dimethyl sulfoxide"."""
     text = str(name).strip()
@@ -84,7 +95,7 @@ def kind_of_compound(name: object) -> Kind:
         return "vehicle"
     kind = kind_of_type(text)
     # Two letters and numbers may be names of compounds; a control that holds no compound is a vehicle.
-    if word(text) in ("nc", "vc", "pc", "true", "1", "yes"):
+    if word(text) in _SHORT:
         return "treated"
     return "vehicle" if kind == "control" else kind
 

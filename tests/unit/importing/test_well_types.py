@@ -70,6 +70,16 @@ def test_many_wells_of_each_plate_without_a_dose_are_the_vehicle():
     assert not found.controls.any() and "'X-17' stands in 14 wells" in "\n".join(notes.lines())
 
 
+def test_a_column_of_types_is_known_by_its_values():
+    names, notes = ["x-17", "x-17", "a", "b"], Notes()
+    profiles = plate(compound=names, Category=["NegCon", "NegCon", "trt", "POSCON"], level=["1", "0", "1", "1"])
+    _, found = designed(profiles, notes)
+    assert found.table["cp_type"].tolist() == ["ctl_vehicle", "ctl_vehicle", "trt_cp", "trt_poscon"]
+    assert "column 'Category' says which wells are controls, by its values" in "\n".join(notes.lines())
+    assert mapped(profiles).columns["Category"].role == "control"
+    assert mapped(plate(compound=names, found=["yes", "no", "no", "no"])).column("control") is None
+
+
 def test_named_controls_leave_nothing_untreated_behind():
     names = ["DMSO 0.1%", "empty", "untreated", None, "taxol", "water"]
     notes = Notes()
