@@ -13,7 +13,7 @@ MECHANISMS = ("EGFR inhibitor", "HDAC inhibitor")
 
 
 def screen(plates=("P1",), shift=0.0, **columns):
-    """Plates of 8 DMSO wells and 6 compounds at 1 and 10; ``columns`` replace or add some, by functions of the table."""
+    """Plates of 8 DMSO wells and 6 compounds at 1 and 10; ``columns`` are as for ``DataFrame.assign``."""
     rows = []
     for plate in plates:
         rows += [(plate, f"A{well:02d}", "DMSO", 0, None) for well in range(1, 9)]
@@ -66,7 +66,7 @@ def test_two_cell_lines_on_a_plate(imported):
     )
     assert "of 4 groups against the group's vehicle wells" in noted and counts["plates"] == "2"
     for line in ("A549", "MCF7"):
-        assert vehicles_of(written, Metadata_cell_line=line) < 1e-5, "they lay at -1 and 1"
+        assert vehicles_of(written, Metadata_cell_line=line) < 1e-5, "one line lay below 0, the other above"
 
 
 def test_plates_of_one_name_in_two_batches(imported):
@@ -85,10 +85,7 @@ def test_files_without_batches_and_places(imported):
 def test_the_mapping_holds_the_decisions_and_gives_the_same_folder_again(imported, tmp_path):
     pytest.importorskip("pycytominer")
     spelt = screen(("1", "2")).assign(
-        Compound=lambda table: [
-            name.upper() if plate == "1" else name
-            for name, plate in zip(table["Compound"], table["Plate"], strict=True)
-        ],
+        Compound=lambda table: table["Compound"].where(table["Plate"] == "2", table["Compound"].str.upper()),
         Batch="a",
     )
     tables = (spelt, screen(("1", "2"), 300).assign(Batch="b"))
