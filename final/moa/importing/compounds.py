@@ -7,10 +7,14 @@ import re
 import numpy as np
 import pandas as pd
 
-from moa.data.compounds import unite
+from moa.data.compounds import compound_key, unite
 from moa.errors import UserError
+from moa.importing.headings import plain_unit
 from moa.importing.mapping import Compounds, Mapping
 from moa.importing.notes import Notes
+from moa.importing.units import DOSES
+from moa.importing.vehicles import kind_of_compound
+from moa.words import listed
 
 #: Broad ids with a batch; the compound is the group.
 _BATCH = r"^(BRD-[A-Z]\d{8})-\d{3}-\d{2}-\d$"
@@ -28,6 +32,8 @@ _BY_NAME = {
     "PubChem id": (re.compile(r"pubchem.*(?:cid|id)|(?:cid|id).*pubchem", re.IGNORECASE), re.compile(r"\d+(?:\.0)?")),
 }
 _ORDER = ("InChIKey", "InChI", "SMILES", "ChEMBL id", "PubChem id", "CAS number")
+#: A name, and the dose that ends it.
+_DOSE = re.compile(r"(.*\w)[^\w.]*?[\s_@(,;:/-]+(\d+(?:\.\d+)?)\s*([A-Za-zµμ/]+)\)?")
 #: The share of a column's values that must have the form, and of the wells with a compound that must have a value.
 _FORM, _FILLED = 0.9, 0.5
 #: Values of which one must have the form before all are looked at.
@@ -35,7 +41,11 @@ _LOOK = 20
 
 
 def decide_compounds(mapping: Mapping, wells: pd.DataFrame, notes: Notes) -> Compounds:
-    """The column of compounds, and the column of structures or ids beside it, if there is one."""
+    """The column of compounds, and the column of structures or ids beside it, if there is one.
+
+    Raises:
+        UserError: names of compounds hold doses.
+    """
     column = mapping.column("compound")
     if column is None:
         notes.noted(
@@ -43,6 +53,7 @@ def decide_compounds(mapping: Mapping, wells: pd.DataFrame, notes: Notes) -> Com
             "--compound names the column"
         )
         return Compounds(reason="no column of compounds was found")
+    _refuse_doses(wells[column], column)
     found = _ids(wells, column)
     if found is None:
         return Compounds(column=column, rule="names without case, spaces and punctuation", reason="no ids were found")
@@ -71,6 +82,21 @@ def compounds_of(rule: Compounds, wells: pd.DataFrame, notes: Notes) -> pd.Serie
     notes.noted(f"names that many values of '{rule.ids}' have are several compounds", found.apart)
     notes.noted(f"values of '{rule.ids}' that many names have are not used", found.placeholders)
     return found.names
+
+
+def _refuse_doses(names: pd.Series, column: str) -> None:
+    """Refuse names that end with doses, such as "taxol 1 uM" and "taxol 10 uM": each would be a compound of its own."""
+    doses: dict[str, dict[str, str]] = {}
+    for name in map(str, names.dropna().unique()):
+        ending = _DOSE.fullmatch(name)
+        if ending and plain_unit(ending[3]) in DOSES and kind_of_compound(name) == "treated":
+            doses.setdefault(compound_key(ending[1]), {})[ending[2] + plain_unit(ending[3])] = name
+    several = next((list(found.values()) for found in doses.values() if len(found) > 1), None)
+    if several:
+        raise UserError(
+            f"column '{column}' holds doses with the names ({listed(map(repr, several[:2]))}); give compounds and "
+            "doses in a column each"
+        )
 
 
 def _ids(wells: pd.DataFrame, compound: str) -> tuple[str, str] | None:

@@ -50,7 +50,9 @@ def identifying(
         UserError: no column of the table holds a compound of the wells.
     """
     compound, treated = design.fields.get("compound"), ~design.controls
-    others = [column for column in mapping.columns_of("identifier") if column in wells and column != compound]
+    ids = [mapping.compounds.ids] if mapping.compounds and mapping.compounds.ids else []
+    others = dict.fromkeys([*ids, *mapping.columns_of("identifier")])
+    others = [column for column in others if column in wells and column != compound]
     candidates = [] if compound is None else [design.table["compound"], wells[compound]]
     candidates += [wells[column] for column in others]
     if not candidates:

@@ -52,6 +52,8 @@ _BESIDE = frozenset(
 )
 #: Words that say what a well is only in a column that is known to say so.
 _SHORT = frozenset(("nc", "vc", "pc", "true", "false", "0", "1", "yes", "no"))
+#: Names of compounds that nobody knows.
+_NAMELESS = frozenset(split_words("unknown unnamed unidentified not_available no_name unknown_compound not_known tbd"))
 _TOKEN = re.compile(r"me2so|d*h2o|[^\W\d_]+")
 #: Ids and structures of vehicles: DMSO by InChIKey, SMILES, CAS and ChEMBL; JUMP's codes of DMSO and of its negative
 #: controls among guides and open reading frames.
@@ -93,6 +95,8 @@ def kind_of_compound(name: object) -> Kind:
             return kind
     if is_solvent(text):
         return "vehicle"
+    if word(text) in _NAMELESS:
+        return "empty"
     kind = kind_of_type(text)
     # Two letters and numbers may be names of compounds; a control that holds no compound is a vehicle.
     if word(text) in _SHORT:

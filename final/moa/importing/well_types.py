@@ -102,8 +102,9 @@ def types_of(facts: WellFacts, controls: Controls, types: pd.Series | None, note
         vehicle |= _among(types, controls.values)
     if controls.stated:
         others = (kinds == "vehicle") & ~vehicle
-        notes.noted("look like vehicles but --control does not name them, so treated", _distinct(facts.names[others]))
-        kinds[others] = "treated"
+        named = _distinct(facts.names[others])
+        notes.dropped("wells that look like vehicles, but that --control does not name", named)
+        kinds[others] = "other"
     kinds[vehicle] = "vehicle"
     for kind in ("empty", "untreated"):
         notes.dropped("that are neither treated nor vehicle", kinds.index[kinds == kind], f"{kind} well")

@@ -49,6 +49,27 @@ def test_the_first_part_of_an_inchikey_and_numbers_of_wells_are_no_ids():
     assert found.table["compound"].nunique() == 3, "mirror images have the same first part"
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["taxol 1 uM", "taxol 10 uM"],
+        ["taxol_1uM", "Taxol_0.1uM"],
+        ["taxol (1 µM)", "taxol (3 µM)"],
+        ["a @ 5 nM", "A-10 nM"],
+    ],
+)
+def test_names_with_doses_are_refused(names):
+    with pytest.raises(
+        UserError, match="column 'drug' holds doses with the names .* give compounds and doses in a column each"
+    ):
+        mapped(plate(drug=["DMSO", *names]))
+
+
+def test_names_that_only_look_as_if_they_held_doses():
+    names = ["DMSO 0.1 mM", "DMSO 0.5 mM", "MS-275", "MS-276", "AZ-1 M", "BRD-4", "taxol 1 uM", "PX-12"]
+    assert mapped(plate(drug=names)).compounds.column == "drug"
+
+
 def test_a_rule_needs_its_columns():
     profiles = plate(drug=["a", "b"], InChIKey=KEYS[:2])
     mapping = mapped(profiles)

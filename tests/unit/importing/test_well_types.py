@@ -34,6 +34,7 @@ def test_names_of_compounds(name):
 def test_wells_that_are_no_vehicles():
     assert kind_of_compound("JCP2022_999999") == kind_of_compound("untreated") == "untreated"
     assert kind_of_compound("JCP2022_UNKNOWN") == kind_of_compound("Empty") == "empty"
+    assert kind_of_compound("Unknown") == kind_of_compound("not available") == "empty"
     assert [kind_of_type(word) for word in ("NC", "poscon", "trt", "neg. ctrl")] == [
         "vehicle",
         "positive",
@@ -84,11 +85,11 @@ def test_named_controls_leave_nothing_untreated_behind():
     names = ["DMSO 0.1%", "empty", "untreated", None, "taxol", "water"]
     notes = Notes()
     profiles, found = designed(plate(compound=names), notes, control="dmso 0.1 %")
-    assert list(profiles.values.index) == ["w0", "w4", "w5"]
-    assert found.table["cp_type"].tolist() == ["ctl_vehicle", "trt_cp", "trt_cp"], "others than those named are treated"
+    assert list(profiles.values.index) == ["w0", "w4"]
+    assert found.table["cp_type"].tolist() == ["ctl_vehicle", "trt_cp"]
     lines = "\n".join(notes.lines())
     assert "1 empty well" in lines and "1 untreated well" in lines and "1 well without a compound: w3" in lines
-    assert "look like vehicles but --control does not name them, so treated: water" in lines
+    assert "wells that look like vehicles, but that --control does not name: water" in lines
 
 
 def test_a_named_control_that_is_not_there():
