@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moa.api import features_of, recipes_of
-from moa.data.assay import COMPETITION, Assay, FeatureGroup
+from moa.data.assay import COMPETITION, Assay, Control, FeatureGroup
 from moa.data.dataset import Dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
 from moa.errors import UserError
@@ -29,13 +29,16 @@ from moa.weights.trained import Trained, open_trained
 
 #: Fewest training rows: below, no familiarity can be fitted.
 LEAST_ROWS = 10
+#: The column that marks controls among rows of numbers, and its values.
+_CONTROL, _YES, _NO = "is control", "control", "treated"
 
 
 class MoAClassifier(ClassifierMixin, BaseEstimator):
     """Any model of the package as a scikit-learn classifier: its features, folds, seeds and networks on your own rows.
 
     ``fit`` trains every unit (seed, fold) of the model, and ``predict_proba`` is their mean, as in the submissions. The
-    winning blend of several models is for ``moa.train`` and ``moa.load``.
+    winning blend of several models is for ``moa.train`` and ``moa.load``. For plates of a laboratory take "any-assay",
+    "profile-logistic" or "profile-neighbours", whose probabilities are calibrated.
 
     Args:
         recipe: name of a model, a file of one's own (``my_model.py``), or a ``moa.models.base.Recipe``.
@@ -54,6 +57,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         targets_: names of the targets.
         n_outputs_: number of targets of a table of labels; 1 for a column.
         oof_: out-of-fold probabilities of the training rows, shape (rows, targets); NaN for controls.
+        controls_: whether each training row is a control, shape (rows,).
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         self.weights = weights
         self.device = device
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> MoAClassifier:
+    def fit(self, X: Any, y: Any, groups: Any = None, controls: Any = None) -> MoAClassifier:
         """Train.
 
         Args:
@@ -81,12 +85,15 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
                 columns name them.
             groups: the compound of each row, shape (rows,). Folds then hold out whole compounds, as ``moa train`` does
                 for data with compounds; on the competition's columns the model's own folds use them, where it asks.
+            controls: which rows of ``X`` are controls, bool, shape (rows,), whose labels do not count; or profiles of
+                controls, shape (controls, columns), that are not among the rows. What the model standardises and
+                spheres on them is. None: there are none, or ``assay`` has a column that marks them.
 
         Raises:
             ValueError: rows, labels or settings do not fit; the message says which.
         """
         try:
-            return self._fit(X, y, groups)
+            return self._fit(X, y, groups, controls)
         except UserError as error:
             raise ValueError(str(error)) from error
 
@@ -109,10 +116,19 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(str(error)) from error
         if self.n_outputs_ > 1 or self._multilabel:
             return found
-        if len(self.classes_) <= 2:
+        if found.shape[1] == 1:
             return np.column_stack([1 - found[:, 0], found[:, 0]])[:, -len(self.classes_) :]
         total = found.sum(axis=1, keepdims=True)
         return np.where(total > 0, found / np.where(total > 0, total, 1), 1 / len(self.classes_))
+
+    def predict_frame(self, X: Any) -> pd.DataFrame:
+        """`predict_proba` as a table: its columns are the labels or the names of the targets, its index that of ``X``.
+
+        ``X`` and errors are those of `predict_proba`.
+        """
+        found = self.predict_proba(X)
+        columns = self.targets_ if self._multilabel else self.classes_
+        return pd.DataFrame(found, X.index if isinstance(X, pd.DataFrame) else None, columns)
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest label of each row of ``X``, shape (rows,); for several targets 0/1, shape (rows, targets)."""
@@ -123,22 +139,63 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, groups: Any) -> MoAClassifier:
+    def _fit(self, X: Any, y: Any, groups: Any, controls: Any) -> MoAClassifier:
         recipe = self._recipe()
         frame, labels = self._checked(X, y, self._assay_of(X), groups is not None)
-        scored = self._scored(labels, y, frame.index)
-        drugs = None if groups is None else pd.Series(np.asarray(groups).astype(str), frame.index, name="drug_id")
-        data = _dataset(frame, scored, drugs, self._assay)
+        frame, beside = self._with_controls(frame, controls)
         config = recipe.configure(self.profile, self.settings)
+        # A learner of profiles compares targets with each other: of two classes both are targets.
+        self._both = any(getattr(stage.learner, "calibrated", False) for stage in recipe.stages(config, self._assay))
+        scored = self._scored(labels, y, frame.index[: len(labels)]).reindex(frame.index, fill_value=np.uint8(0))
+        drugs = None
+        if groups is not None:
+            names = [*np.asarray(groups).astype(str), *(f"control {number}" for number in range(beside))]
+            drugs = pd.Series(names, frame.index, name="drug_id")
+        data = _dataset(frame, scored, drugs, self._assay)
         if drugs is None and recipe.needs(config, self._assay)["drugs"]:
             raise UserError(f"{recipe.name}: its folds keep compounds apart; give the compound of each row as groups")
         self._folder = _temporary_folder() if self.weights is None else None
         columns = held_columns(None, self._assay)
         (fitted,) = fit_models([recipe], {recipe.name: config}, data, columns, quiet=True).values()
         trained = fitted.trained(self._weights, self._assay, self._runtime)
-        Runner(trained, self.profile, watch=Silent()).train_units(data)
-        self.oof_ = trained.oof().reindex(frame.index).to_numpy()
+        runner = Runner(trained, self.profile, watch=Silent(), describes=False)
+        runner.train_units(data)
+        runner.calibrate(data)
+        rows = frame.index[: len(labels)]
+        self.oof_ = trained.calibrated_oof(data.scored[data.treated]).reindex(rows).where(data.treated[rows]).to_numpy()
         return self
+
+    def _with_controls(self, frame: pd.DataFrame, controls: Any) -> tuple[pd.DataFrame, int]:
+        """The rows with their controls marked, and the number of controls that were added to them."""
+        schema, count = self._assay, len(frame)
+        if controls is None:
+            self.controls_ = ~schema.is_treated(frame).to_numpy()
+            return frame, 0
+        if schema.control is not None:
+            place = f"its column '{schema.control.column}'"
+            raise UserError(f"controls: {schema.name} marks them in {place}; leave them out")
+        found = np.asarray(controls)
+        if found.ndim == 1 and found.shape == (count,) and found.dtype == bool:
+            added, self.controls_ = frame.iloc[:0], found
+        elif found.ndim == 2 and found.shape[1] == len(schema.values):
+            values = found.astype(np.float64)
+            if not np.isfinite(values).all():
+                raise UserError("controls: a value is missing or infinite; leave such wells out")
+            ids = [f"control-{number:07d}" for number in range(len(found))]
+            added, self.controls_ = pd.DataFrame(values, ids, schema.values), np.zeros(count, bool)
+        else:
+            raise UserError(
+                f"controls: shape {found.shape}, {found.dtype}; give True or False for each of the {count} rows, or "
+                f"profiles of {len(schema.values)} columns"
+            )
+        if self.controls_.all():
+            raise UserError("controls: every row is one, so there is nothing to learn from")
+        mark = Control(column=_CONTROL, values=(_YES,))
+        self._assay = schema.model_copy(update={"control": mark})
+        marks = [*np.where(self.controls_, _YES, _NO), *[_YES] * len(added)]
+        whole = pd.concat([frame, added]).rename_axis(SIG_ID)
+        whole.insert(0, _CONTROL, marks)
+        return whole[list(self._assay.features)], len(added)
 
     def _assay_of(self, X: Any) -> Assay | None:
         """The assay of a frame; None where every column is a feature."""
@@ -170,7 +227,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         return frame, labels
 
     def _scored(self, labels: np.ndarray, y: Any, rows: pd.Index) -> pd.DataFrame:
-        """0/1 columns of the targets, or of the classes."""
+        """0/1 columns of the targets, or of the classes; controls have none."""
         self._multilabel = labels.ndim == 2 and labels.shape[1] > 1
         if self._multilabel:
             if type_of_target(labels) != "multilabel-indicator":
@@ -179,14 +236,14 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
             self.classes_, self.n_outputs_ = np.arange(labels.shape[1]), labels.shape[1]
         else:
             labels = labels.ravel()
-            self.classes_, self.n_outputs_ = unique_labels(labels), 1
+            self.classes_, self.n_outputs_ = unique_labels(labels[~self.controls_]), 1
             if len(self.classes_) < 2:
                 raise UserError(f"y: all labels are {self.classes_[0]}; give rows of at least two classes")
-            shown = self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+            shown = self.classes_[1:] if len(self.classes_) == 2 and not self._both else self.classes_
             names = [f"class-{i}" for i in range(len(shown))]
             labels = np.column_stack([labels == each for each in shown])
         self.targets_ = names
-        return pd.DataFrame(labels.astype(np.uint8), rows, names)
+        return pd.DataFrame((labels.astype(bool) & ~self.controls_[:, None]).astype(np.uint8), rows, names)
 
     def _frame(self, X: Any) -> pd.DataFrame:
         """Rows to predict, as a frame of the assay's columns."""
@@ -195,10 +252,15 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(X, pd.DataFrame):
             raise UserError(f"X: give a frame with the columns of {self._assay.name}")
         frame = X.drop(columns=SIG_ID, errors="ignore")
+        if self._assay.control_columns == (_CONTROL,):
+            frame = frame.assign(**{_CONTROL: _NO})
         return features_of(frame.set_axis(_ids(len(frame))), self._assay)
 
     def _rows(self, values: np.ndarray) -> pd.DataFrame:
-        return pd.DataFrame(values, pd.Index(_ids(len(values)), name=SIG_ID), self._assay.values)
+        found = pd.DataFrame(values, pd.Index(_ids(len(values)), name=SIG_ID), self._assay.values)
+        for column in self._assay.control_columns:
+            found.insert(0, column, _NO)
+        return found
 
     @property
     def _weights(self) -> Path:

@@ -1,13 +1,14 @@
 """The classifier with scikit-learn's interface: scikit-learn's own checks, and what they do not know of."""
 
 import pickle
+from time import process_time
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_multilabel_classification
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from moa import MoAClassifier
@@ -69,6 +70,73 @@ def test_folds_hold_out_whole_compounds(labels):
     store = fitted._trained().store
     held = [set(compounds[[int(row[4:]) for row in store.load_oof("nn", 0, fold).index]]) for fold in range(2)]
     assert held[0] and held[1] and not held[0] & held[1]
+
+
+PROFILES = ["profile-logistic", "profile-neighbours", "any-assay"]
+
+
+@pytest.fixture(scope="module")
+def plate():
+    """120 wells of 40 compounds with one of four mechanisms, 30 features with noise that 20 controls share."""
+    rng = np.random.default_rng(0)
+    compound, shared = np.repeat(np.arange(40), 3), 1.5 * rng.normal(size=(2, 30))
+    X = 2 * rng.normal(size=(4, 30))[compound % 4] + rng.normal(size=(120, 30)) + rng.normal(size=(120, 2)) @ shared
+    controls = rng.normal(size=(20, 30)) + rng.normal(size=(20, 2)) @ shared
+    return X, np.array(["actin", "DNA", "kinase", "tubulin"])[compound % 4], compound, controls
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_recipes_of_any_assay_go_with_grid_searches_and_cross_validation(name, plate):
+    X, y, compounds, _ = plate
+    model = MoAClassifier(recipe=name, settings={"seeds": [0]}, device="cpu")
+    started = process_time()
+    model.fit(X, y, groups=compounds)
+    assert process_time() - started < 2, "a second on a machine that does nothing else"
+    p = cross_val_predict(
+        model, X, y, groups=compounds, cv=GroupKFold(3), method="predict_proba", params={"groups": compounds}
+    )
+    assert np.allclose(p.sum(axis=1), 1) and (np.unique(y)[p.argmax(axis=1)] == y).mean() > 0.7
+    if name == "profile-logistic":
+        grid = {"settings": [{"seeds": [0], "learner": {"penalties": [c]}} for c in (3.0, 300.0)]}
+        search = GridSearchCV(model, grid, cv=GroupKFold(3)).fit(X, y, groups=compounds)
+        assert search.best_score_ > 0.7 and search.best_estimator_.classes_.tolist() == sorted(set(y))
+
+
+def test_two_classes_of_profiles(plate):
+    X, y, compounds, _ = plate
+    two = y == "actin"
+    model = MoAClassifier(recipe="profile-logistic", settings={"seeds": [0]}, device="cpu")
+    p = model.fit(X, two, groups=compounds).predict_proba(X)
+    assert p.shape == (120, 2) and np.allclose(p.sum(axis=1), 1) and (model.predict(X) == two).mean() > 0.95
+
+
+def test_controls_are_rows_or_profiles_of_their_own(plate):
+    X, y, compounds, controls = plate
+    model = MoAClassifier(recipe="profile-logistic", settings={"seeds": [0]}, device="cpu")
+    without = model.fit(X, y, groups=compounds).predict_proba(X)
+    beside = model.fit(X, y, groups=compounds, controls=controls)
+    found = beside.predict_proba(X)
+    assert not np.allclose(found, without) and beside.oof_.shape == (120, 4) and np.isfinite(beside.oof_).all()
+    whole, labels = np.vstack([X, controls]), [*y, *["DMSO"] * 20]
+    marks = np.arange(140) >= 120
+    rows = model.fit(whole, labels, groups=[*compounds, *range(40, 60)], controls=marks)
+    assert "DMSO" not in rows.classes_ and np.isnan(rows.oof_[120:]).all() and rows.controls_.sum() == 20
+    np.testing.assert_allclose(rows.predict_proba(X), found, atol=1e-6)
+    for wrong, message in ((np.ones(3, bool), "shape"), (controls[:, :4], "30 columns"), (np.ones(120, bool), "every")):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, y, controls=wrong)
+
+
+def test_a_table_of_probabilities_has_names(plate, labels):
+    X, y, compounds, _ = plate
+    frame = pd.DataFrame(X, [f"well {i}" for i in range(120)], [f"f{i}" for i in range(30)])
+    model = MoAClassifier(recipe="profile-neighbours", settings={"seeds": [0]}, device="cpu").fit(frame, y)
+    found = model.predict_frame(frame)
+    assert list(found.index) == list(frame.index) and list(found) == ["DNA", "actin", "kinase", "tubulin"]
+    assert isinstance(model.predict_proba(frame), np.ndarray)
+    np.testing.assert_array_equal(found, model.predict_proba(frame))
+    several = small().fit(labels[0], pd.DataFrame(labels[1], columns=["one", "two", "three"]))
+    assert list(several.predict_frame(labels[0])) == ["one", "two", "three"]
 
 
 def test_pickled_it_takes_its_weights_along(labels, tmp_path):

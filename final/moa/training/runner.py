@@ -33,6 +33,7 @@ from moa.training.executors import LocalExecutor, UnitExecutor
 from moa.training.stage_inputs import prepare_stage
 from moa.training.unit import Unit
 from moa.training.unit_progress import Watch
+from moa.weights.calibrating import fit_calibration
 from moa.weights.selection import Selection
 from moa.weights.trained import Trained
 
@@ -45,7 +46,7 @@ class Predictions:
     """Tables of a model.
 
     Attributes:
-        oof: over the training rows covered so far.
+        oof: over the training rows covered so far; calibrated outside of the competition.
         test: over all test rows, controls 0; None while units of the model's plan are missing.
     """
 
@@ -57,7 +58,8 @@ class Runner:
     """Trains one model into its weights folder.
 
     ``trained`` is what is finished so far, and ``profile`` is recorded in the manifest. Without ``executor`` units run
-    on this machine, and without ``watch`` each stage has a bar.
+    on this machine, and without ``watch`` each stage has a bar. Without ``describes``, what new samples are compared
+    with is not stored: predictions are the same, and pages about plates have less to say.
     """
 
     def __init__(
@@ -66,9 +68,11 @@ class Runner:
         profile: str = "custom",
         executor: UnitExecutor | None = None,
         watch: Watch | None = None,
+        describes: bool = True,
     ):
         self.trained, self.model, self.profile = trained, trained.model, profile
         self.executor, self.watch = executor or LocalExecutor(), watch or Watch()
+        self.describes = describes
         self.placed = self.executor.place(trained.runtime)
 
     def train(self, data: Dataset, selection: Selection | None = None) -> Predictions | None:
@@ -85,10 +89,13 @@ class Runner:
         with self._here("predictions"):
             while True:
                 units = trained.units(trained.last)
+                self.calibrate(data)
                 whole = len(units) == len(trained.last.units())
                 test = trained.predict(data.test, self.watch.quiet) if whole else None
-                predictions = Predictions(trained.oof(), test)
+                predictions = Predictions(trained.calibrated_oof(), test)
                 write_table(trained.store.layout.prediction("oof"), predictions.oof)
+                if (record := trained.calibration()) is not None and record.beta is not None:
+                    write_table(trained.store.layout.prediction("oof-raw"), trained.oof())
                 if test is not None:
                     write_table(trained.store.layout.prediction("test"), test)
                 # Another process may have stored a unit and its tables meanwhile: the last ones must hold all.
@@ -108,6 +115,11 @@ class Runner:
         for stage, wanted in plan:
             if not all(self.trained.store.has_unit(stage.name, *unit) for unit in wanted):
                 self._train_stage(stage, data, wanted)
+
+    def calibrate(self, data: Dataset) -> None:
+        """Fit and store what calibrates the predictions, from the OOF predictions so far; not in the competition."""
+        if (record := fit_calibration(self.trained, data.scored[data.treated])) is not None:
+            write_json(self.trained.store.layout.calibration, record.to_json())
 
     def fit_features(self, data: Dataset) -> None:
         """Fit and store the features of the first stage, if they are not there, and train nothing.
@@ -138,8 +150,9 @@ class Runner:
             type(self.trained.config),
         )
         self.trained.check_recipe()
-        with self._here("familiarity"):
-            self._describe_training(data)
+        if self.describes:
+            with self._here("familiarity"):
+                self._describe_training(data)
 
     def plan(
         self, selection: Selection | None = None, until: str | None = None
