@@ -47,7 +47,7 @@ def test_losses_of_the_new_cv_are_shown_as_means_with_the_reason(run, tmp_path):
     done = run("simple-nn-new-cv")
     lines = " ".join(done.stdout.split())
     assert done.exit_code == 0 and "ours 0.020000 (1 units)" in lines and "(30 units)" in lines
-    assert "cannot be had again" in lines and "0.02000 " not in lines, "no unit stands beside a fold of theirs"
+    assert "cannot be reproduced" in lines and "0.02000 " not in lines, "no unit stands beside a fold of theirs"
 
 
 def test_several_models_are_compared_as_far_as_they_are_trained(run, tmp_path):
@@ -70,4 +70,4 @@ def test_synthetic_data_are_refused_in_one_line(data_dir, tmp_path, moa_command)
 def test_the_help_says_what_the_words_mean(moa_command):
     text = " ".join(moa_command("compare", "--help").stdout.split())
     assert "exact:" in text and "sister:" in text and "one seed:" in text
-    assert "cannot be had again" in text
+    assert "cannot be reproduced" in text

@@ -48,6 +48,9 @@ NOT_RUN = {
     "lint-imports": "tests/run.sh runs it",
     "mypy": "tests/run.sh runs it",
     "kaggle kernels output": "network",
+    "kaggle competitions submit": "network",
+    "python3 -m venv .venv": "the environment that runs this",
+    ".venv/bin/pip": "network",
     "dask": "other machines",
     "moa weights pretrained": "network",
     "moa kaggle push": "network",
@@ -137,7 +140,7 @@ def files_of_a_laboratory(folder):
     (labels * 0.5 + 0.1).to_csv(folder / "mine.csv")
     (folder / "DIR").mkdir()
     (folder / "DIR" / "backbone.pth").write_bytes(b"weights")
-    shutil.copytree(folder / "output/demo/weights", folder / "outputs" / "KERNEL", copy_function=os.link)
+    shutil.copytree(folder / "output/demo/weights", folder / "outputs" / "KERNEL" / "weights", copy_function=os.link)
 
 
 @pytest.fixture

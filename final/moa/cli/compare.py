@@ -49,7 +49,7 @@ def compare(
 
     **sister**: the log is of the same code with other seeds, or of a slightly earlier version. Means over folds and
     seeds are compared, without a verdict: the seeds differ, and in stages 2 and 3 of the 3-stage NN and in the new CV
-    the folds too. (The winners' new-CV folds cannot be had again: ties between drugs stood in a hash order.)
+    the folds too. (The winners' new-CV folds cannot be reproduced: ties between drugs stood in a hash order.)
 
     **one seed**: only one seed was logged (CNNs, 2-heads ResNets). Differences are shown, without a verdict.
     """

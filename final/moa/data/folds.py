@@ -147,7 +147,7 @@ def drug_aware_folds(y: pd.DataFrame, drugs: pd.Series, n_splits: int = 5, seed:
     A drug is stratified by the targets of any of its rows. Drugs enter in the order of their number of rows, the
     largest first and equal ones by first appearance, which decides the random draws. In the original, equal ones
     entered in the hash order of pandas 1.1's ``value_counts``, and hashes of text differ from process to process: the
-    winners' folds cannot be had again, not even by their own code. With another order of ties 22 % of the rows are in
+    winners' folds cannot be reproduced, not even by their own code. With another order of ties 22 % of the rows are in
     the fold of the same number, and chance gives 20 %. The test set has drugs that are
     not in the training data, so folds that hold out whole drugs measure what the leaderboard measures. Drugs with many
     rows are assumed to be in the test set too, so their rows are stratified one by one.

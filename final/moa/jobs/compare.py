@@ -3,7 +3,7 @@
 ``moa.models.winners`` has the logs and says which runs are ``exact``, ``sister`` or of ``one seed``, and
 ``moa.jobs.chance_margins`` which differences are unremarkable. Only an exact run is judged. Of the others, differences
 are shown: unit by unit for one seed, else between means over folds and seeds. No fold of the new CV is paired with one
-of the winners, whose folds cannot be had again.
+of the winners, whose folds cannot be reproduced.
 """
 
 from __future__ import annotations

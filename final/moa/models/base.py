@@ -69,8 +69,8 @@ class Published:
         cv: log loss of the out-of-fold predictions over 206 targets.
         public_lb, private_lb: of the submission.
         cv_rows: rows that ``cv`` is computed on: treated rows, or all rows with controls predicted 0.
-        printed: the CV as the winners printed it, where it counts sig_id as a 207th target that is predicted perfectly;
-            ``cv`` is then printed * 207 / 206.
+        printed: the CV as the winners printed it, where that is a mean over 207 columns, one of them (sig_id) always
+            right; ``cv`` is then printed * 207 / 206.
         leaky: name of the stored variant of the out-of-fold predictions that ``cv`` is of, which were fitted on the
             validation fold; None: ``cv`` is of honest ones.
         clipped: range that the winners clipped the out-of-fold predictions to for ``cv``; None: they did not.

@@ -22,8 +22,8 @@ class Remark(Enum):
 
 #: The footnotes; {} takes what ``Remarked.remarks`` says of each figure.
 _FOOTNOTES = {
-    Remark.CORRECTED: "The winners printed {}: they counted sig_id as a 207th target that is predicted perfectly. Here "
-    "that is corrected by 207/206, and our own figures count 206 targets.",
+    Remark.CORRECTED: "The winners printed {}: their mean ran over 207 columns, one of them (sig_id) always right. We "
+    "multiply by 207/206; our own figures count 206 targets.",
     Remark.LEAKY: "After phase 3, which was fitted on the validation fold, and so too low: {}. Of our predictions only "
     "those after phase 3 compare with that; scores and blends use those from before it.",
     Remark.CLIPPED: "The winners clipped out-of-fold predictions {}; ours are clipped only beside this mark.",

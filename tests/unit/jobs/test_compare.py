@@ -88,7 +88,7 @@ def test_folds_of_the_new_cv_are_not_paired_with_the_winners(tmp_path, real):
     assert made.units.empty and not made.judged and made.counts == (6, 30)
     assert made.theirs == pytest.approx(log.mean()), "not the mean of their fold 3"
     assert abs(log.xs(3, level="fold").mean() - log.mean()) > 1e-5
-    assert "cannot be had again" in made.notes[-1]
+    assert "cannot be reproduced" in made.notes[-1]
 
 
 def test_one_seed_shows_differences_and_no_verdict(tmp_path, real):

@@ -1,11 +1,15 @@
 """The wall time of a run on some workers, against times computed by hand."""
 
+import re
+
 import pytest
 
+from moa.blending.catalogue import expand_models
 from moa.errors import UserError
 from moa.files import read_json, write_json
 from moa.jobs.plan import ModelWork, StageWork, recorded, simulate
 from moa.models.registry import recipe, recipes
+from support.pages import DOCS, README
 from support.planted import plant
 
 FIVE = "three-stage-nn-5fold"
@@ -64,6 +68,25 @@ def test_the_package_knows_all_models_at_published_settings_and_estimates_gpus(t
         recorded([recipe("simple-nn-old-cv")], tmp_path, "demo", "cuda")
     with pytest.raises(UserError, match="no unit trained on a CPU of simple-nn-old-cv nn"):
         recorded([recipe("simple-nn-old-cv")], tmp_path, "demo")
+
+
+def test_the_hours_in_the_docs_are_those_of_the_plan(tmp_path):
+    def hours(models, workers=1, device="cpu"):
+        return round(simulate(recorded(models, tmp_path, "kaggle", device), workers).seconds / 3600)
+
+    text = (DOCS / "kaggle.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `?([\w-]+)`? \| \d+ \| ([\d,]+) \| (\d+) \|$", text, re.MULTILINE)
+    assert [name for name, *_ in table] == [*recipes(), "all"]
+    for name, cores, gpu in table:
+        models = list(recipes().values()) if name == "all" else [recipe(name)]
+        assert (f"{hours(models):,}", f"{hours(models, device='cuda')}") == (cores, gpu), name
+    small = [model for name, model in recipes().items() if "deepinsight" not in name]
+    assert f"{hours(small, 2)} hours on two cores, {hours(small, 4)} on four" in text
+    best = [recipe(name) for name in expand_models(["best-lb"])]
+    assert f"about {hours(best, device='cuda')} GPU hours for Best LB" in text
+    readme = README.read_text(encoding="utf-8")
+    for words in (f"about {table[-1][2]} GPU hours", f"{table[-1][1]} core hours", f"{hours(small, 2)} hours on two"):
+        assert words in " ".join(readme.split())
 
 
 def test_the_command(tmp_path, moa_here):

@@ -40,6 +40,6 @@ def test_a_cv_that_was_printed_over_207_targets_is_corrected_and_explained():
     assert set(marked) == {"simple-nn-new-cv", "two-stage-nn-tabnet"}
     assert all(figures.cv == round(figures.printed * 207 / 206, 5) for figures in marked.values())
     note = footnotes(recipes().values())[0]
-    assert "0.01564 (Simple NN, new CV) and 0.01615 (2-stage NN + TabNet)" in note and "207th" in note
+    assert "0.01564 (Simple NN, new CV) and 0.01615 (2-stage NN + TabNet)" in note and "207 columns" in note
     assert footnotes([recipe(NAME)]) == []
     assert [name for name, model in recipes().items() if model.published.cv_rows == "all"] == ["simple-nn-new-cv"]

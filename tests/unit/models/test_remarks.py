@@ -44,7 +44,7 @@ def test_a_blend_leaks_where_the_figure_of_a_member_does():
 
 def test_there_is_one_footnote_for_each_mark():
     corrected, leaky, clipped = footnotes([*package_recipes().values(), blend("best-cv")])
-    assert corrected.startswith("† The winners printed") and "207th" in corrected
+    assert corrected.startswith("† The winners printed") and "207 columns" in corrected
     figures = "0.01589 (2-heads ResNet) and 0.01566 (2-heads ResNet V2) and 0.015107 (Best CV, of 2-heads ResNet V2)"
     assert leaky.startswith("‡ After phase 3, which was fitted on the validation fold") and figures in leaky
     assert clipped.startswith("§") and "to [0.0005, 0.9995] for 0.01561 (3-stage NN (5 folds))" in clipped

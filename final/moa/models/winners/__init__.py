@@ -10,7 +10,7 @@ There are three kinds of runs:
   (seed, fold) here are trained and validated on the same rows.
 - ``sister``: the same code with other seeds, or a slightly earlier version of it. In stages 2 and 3 of the 3-stage NN
   the folds differ too, because the original drew them from the last model seed that was set; and those of the new CV
-  cannot be had again, see ``moa.data.folds.drug_aware_folds``. Fold f there and fold f here then have other rows, so
+  cannot be reproduced, see ``moa.data.folds.drug_aware_folds``. Fold f there and fold f here then have other rows, so
   that only means over folds and seeds can be compared.
 - ``one seed``: only one seed was logged, with the same folds as here. How much seeds differ is therefore not known.
 """
@@ -30,7 +30,7 @@ _OF_THE_LAST_SEED = "drawn from the last model seed that was set"
 _OTHER_FOLDS = {
     ("three-stage-nn-5fold", "stage2"): _OF_THE_LAST_SEED,
     ("three-stage-nn-5fold", "stage3"): _OF_THE_LAST_SEED,
-    ("simple-nn-new-cv", "nn"): "which cannot be had again: drugs of equally many rows stood in a hash order",
+    ("simple-nn-new-cv", "nn"): "which cannot be reproduced: drugs of equally many rows stood in a hash order",
 }
 
 
