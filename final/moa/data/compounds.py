@@ -56,7 +56,10 @@ def name_key(text: object) -> str:
     "AKT inhibitor-1,2" and "akt Inhibitor 1-2" are "aktinhibitor1-2": numbers that follow each other stay apart. The
     signs (+), (-) and (±) stay, since they tell compounds apart. A name of signs alone is its own key.
     """
-    plain = unicodedata.normalize("NFKD", re.sub("[™®©]", "", str(text))).translate(_DASHES).casefold()
+    text = str(text)
+    if text.isascii() and text.isalnum():  # most ids; all of the competition's
+        return text.lower()
+    plain = unicodedata.normalize("NFKD", re.sub("[™®©]", "", text)).translate(_DASHES).casefold()
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("ς", "σ")
     plain = "".join(_GREEK.get(letter, letter) for letter in plain)
     key = ""
@@ -123,9 +126,11 @@ def unite(names: pd.Series, ids: pd.Series | None = None) -> Compounds:
         ids: structures or ids of the same rows, missing where unknown; compared as text.
     """
     known = names.dropna().astype(str)
+    key_of = {name: compound_key(name) for name in known.unique()}
+    if ids is None and len(set(key_of.values())) == len(key_of):
+        return Compounds(names.astype(object), {})
     pairs = pd.DataFrame({"name": known, "id": None if ids is None else ids.reindex(known.index)}, dtype=object)
     counts = pairs.fillna("").value_counts(sort=False)
-    key_of = {name: compound_key(name) for name in known.unique()}
     keys_of_id: dict[str, set[str]] = defaultdict(set)
     ids_of_key: dict[str, set[str]] = defaultdict(set)
     for name, each in counts.index:
