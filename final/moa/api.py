@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 #: A model: a name, a blend's name or file, a Python file of one's own, or a recipe.
 ModelName = str | Path | Recipe
 #: Rows of features, a file, or an AnnData object.
-Features = pd.DataFrame | Path | str | AnnData
+Features: TypeAlias = pd.DataFrame | Path | str | AnnData
 
 
 class Model:
@@ -86,6 +86,7 @@ class Model:
         wells: Sequence[Path | str] = (),
         level: str | None = None,
         fill_missing: float | None = None,
+        raw: bool = False,
     ) -> pd.DataFrame:
         """Probabilities of all targets; nothing is fitted, so a row's result does not depend on the others.
 
@@ -98,6 +99,7 @@ class Model:
             wells: plate maps to join to a laboratory's plate.
             level: what the plate holds, as for ``moa data import``; None: recognised by its values.
             fill_missing: value of features that the plate lacks; None: such plates are refused.
+            raw: as the members give them; outside of the competition they are calibrated otherwise.
 
         Returns:
             shape (rows, targets), indexed by sig_id in the order of the rows; control rows are exactly 0.
@@ -109,7 +111,7 @@ class Model:
         options = PlateOptions(wells=tuple(map(Path, wells)), level=level, fill_missing=fill_missing)
         rows = self._plate(features, options, quiet)
         rows = features_of(features, self.assay) if rows is None else rows
-        return self._mixed({name: each.predict(rows, quiet) for name, each in self.members.items()})
+        return self._mixed({name: each.predict(rows, quiet, raw) for name, each in self.members.items()})
 
     def _plate(self, features: Features, options: PlateOptions, quiet: bool) -> pd.DataFrame | None:
         """A laboratory's own plate as rows of the model; None for a table or file of rows."""
@@ -126,9 +128,12 @@ class Model:
             print_notes(found.notes)
         return features_of(found.features, self.assay)
 
-    def oof(self) -> pd.DataFrame:
-        """Out-of-fold predictions of the training rows that all members cover, shape (rows, targets)."""
-        tables = {name: each.oof() for name, each in self.members.items()}
+    def oof(self, raw: bool = False) -> pd.DataFrame:
+        """Out-of-fold predictions of the training rows that all members cover, shape (rows, targets).
+
+        They are calibrated outside of the competition, each fold by what the other folds choose, unless ``raw``.
+        """
+        tables = {name: each.oof() if raw else each.calibrated_oof() for name, each in self.members.items()}
         rows = reduce(partial(pd.Index.intersection, sort=False), (table.index for table in tables.values()))
         return self._mixed({name: table.loc[rows] for name, table in tables.items()})
 
@@ -195,14 +200,18 @@ def import_plates(
     """
     from moa.importing import import_plates as importing
 
-    items = [files] if isinstance(files, str | Path) or is_annotated(files) else list(files)
+    items: list[Path | str | AnnData] = []
+    if isinstance(files, str | Path) or is_annotated(files):
+        items.append(files)
+    else:
+        items.extend(cast(Sequence[Path | str | AnnData], files))
     several = ("wells", "features", "metadata")
     stated = {
         name: (value,) if name in several and isinstance(value, str | Path) else value
         for name, value in options.items()
     }
     chosen = ImportOptions(**stated)
-    plates = [item if is_annotated(item) else Path(item) for item in items]
+    plates = [Path(item) if isinstance(item, str) else item for item in items]
     if out is None:
         return importing.plan_import(plates, chosen)
     return importing.import_plates(plates, Path(out), chosen)
@@ -299,6 +308,7 @@ def predict(
     wells: Sequence[Path | str] = (),
     level: str | None = None,
     fill_missing: float | None = None,
+    raw: bool = False,
 ) -> pd.DataFrame:
     """Probabilities of all targets for new rows, by a trained model or blend.
 
@@ -315,6 +325,7 @@ def predict(
         wells: as for ``Model.predict``, like the two that follow.
         level: what a laboratory's plate holds.
         fill_missing: value of features that it lacks.
+        raw: probabilities as the model gives them; outside of the competition they are calibrated otherwise.
 
     Returns:
         shape (rows, targets), float32, indexed by sig_id in the order of the rows; control rows are exactly 0.
@@ -324,7 +335,7 @@ def predict(
         UserError: nothing of the model is trained.
     """
     opened = load(model, weights, profile=profile, device=device, precision=precision)
-    return opened.predict(features, quiet, wells=wells, level=level, fill_missing=fill_missing)
+    return opened.predict(features, quiet, wells=wells, level=level, fill_missing=fill_missing, raw=raw)
 
 
 def score(

@@ -125,17 +125,18 @@ class Reliability:
 
 
 def reliability(
-    spec: BlendSpec, weights: Path, members: Sequence[str], evidence: TrainingEvidence
+    spec: BlendSpec, weights: Path, members: Sequence[str], evidence: TrainingEvidence, raw: bool = False
 ) -> Reliability | None:
     """Score a blend's out-of-fold predictions; while folds are missing, of each row the members that cover it.
 
-    ``members`` are those that are trained, ``evidence`` has the labels. None where no predicted row has labels.
+    ``members`` are those that are trained, ``evidence`` has the labels, and ``raw`` asks for predictions before
+    calibration. None where no predicted row has labels.
     """
     tables: dict[str, pd.DataFrame] = {}
     opened = [open_trained(name, weights, whole=False) for name in members]
     with progress("reliability", len(members)) as bar:
         for done, trained in enumerate(opened, 1):
-            tables[trained.model.name] = trained.oof()
+            tables[trained.model.name] = trained.oof() if raw else trained.calibrated_oof()
             bar.update(done, trained.model.name)
     targets = list(next(iter(tables.values())).columns)
     y, used = evidence.labels(targets), effective_weights(spec, members, "renormalise")

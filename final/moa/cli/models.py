@@ -177,7 +177,7 @@ def predict(
     out_dir = out_dir or where.predictions
     on_stop(f"predictions of the models named above are kept in {out_dir}; run the same command again for all")
     for name in (model.name for model in _chosen(models, place.recipe)):
-        path = predict_model(name, where.data, where.weights, out_dir, options.runtime)
+        path = predict_model(name, where.data, where.weights, out_dir, options.runtime, options.raw)
         out.print(f"{name}: wrote {path}")
 
 

@@ -59,7 +59,7 @@ def search_weights(
         if path.exists() or (name in names and not trained.has(name)):
             tables[name] = read_table(path)
         elif trained.has(name):
-            tables[name] = open_trained(name, weights).oof()
+            tables[name] = open_trained(name, weights).calibrated_oof()
         else:
             absent.append(name)
     if len(tables) < 2:

@@ -189,6 +189,10 @@ class PlateOptions(RunOptions):
         description="With --features: csv or parquet; gct: csv, and GCT 1.3 for Morpheus; obs: csv, and columns for "
         "AnnData.  [default: csv or parquet, as the features file]",
     )
+    raw: Annotated[bool, Flag("--raw")] = Field(
+        False,
+        description="Probabilities as the model gives them; outside of the competition they are calibrated otherwise.",
+    )
     precision: str | None = Field(
         None,
         description="bf16-mixed: perceptrons and CNNs predict faster, with two or three correct digits, where the "

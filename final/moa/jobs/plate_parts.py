@@ -64,13 +64,21 @@ class PartPredictor:
     """Predicts parts: the weights of a blend's trained members, ``names``, are read once and kept in memory.
 
     ``top`` is the number of mechanisms that are ranked per sample, and ``trust`` what is said of samples besides.
+    Probabilities are calibrated outside of the competition, unless ``raw``.
     """
 
     def __init__(
-        self, weights: WorkerWeights, names: list[str], spec: BlendSpec, top: int, trust: Trust, runtime: Runtime
+        self,
+        weights: WorkerWeights,
+        names: list[str],
+        spec: BlendSpec,
+        top: int,
+        trust: Trust,
+        runtime: Runtime,
+        raw: bool = False,
     ):
         folder = weights.open()
-        self._spec, self._top, self._trust = spec, top, trust
+        self._spec, self._top, self._trust, self._raw = spec, top, trust, raw
         self._models = {name: open_trained(name, folder, runtime, whole=False).keep() for name in names}
         # Any member whose weights describe the training data.
         described = [model for model in self._models.values() if model.familiarity() is not None]
@@ -81,7 +89,7 @@ class PartPredictor:
 
     def predict(self, part: pd.DataFrame, schema: Assay, explained: int = 0) -> dict[str, pd.DataFrame]:
         """The three tables of some rows, and what the first ``explained`` of them are explained from."""
-        predictions = {name: model.predict(part, quiet=True) for name, model in self._models.items()}
+        predictions = {name: model.predict(part, quiet=True, raw=self._raw) for name, model in self._models.items()}
         mixed = apply_blend(self._spec, predictions, missing="renormalise")
         probabilities = submission(mixed, part, list(mixed.columns), schema)
         described = [column for column in part if column.startswith(METADATA)]

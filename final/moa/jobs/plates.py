@@ -89,17 +89,18 @@ def predict_plates(
     models = [open_trained(name, weights, runtime) for name in trained]
     schema = _shared_schema(models)
     evidence = next((found for model in models if (found := model.evidence()) is not None), None)
-    known = None if evidence is None else reliability(spec, weights, trained, evidence)
+    known = None if evidence is None else reliability(spec, weights, trained, evidence, options.raw)
     trust = Trust() if known is None else known.trust
     prevalence = next((found for model in models if (found := model.prevalence()) is not None), None)
     busy = f"{out}: another `moa predict` writes there; wait until it has finished, or give another --out"
     with only_one(Path(out), busy), _as_features_file(features, models[0], Path(out), options) as source:
         size, sent = file_size(source), weights_for(executor, weights, trained)
         top, rows = options.top, options.rows_at_a_time
-        settings = (spec.model_dump(mode="json"), top, rows, runtime.precision, runtime.device, EXPLAINED, WELLS)
+        shown = (EXPLAINED, WELLS, options.raw)
+        settings = (spec.model_dump(mode="json"), top, rows, runtime.precision, runtime.device, *shown)
         said = (trust.cautions.to_dict(), np.empty(0) if trust.distances is None else trust.distances)
         folder = PartsFolder(out, digest(sent.content, *settings, *said))
-        prepare = partial(PartPredictor, sent, trained, spec, top, trust, executor.place(runtime))
+        prepare = partial(PartPredictor, sent, trained, spec, top, trust, executor.place(runtime), options.raw)
         with progress(f"predict {features.name}, MiB", size) as bar:
             run = _Run(source, features.name, rows, folder, bar)
             stream = executor.stream(prepare, partial(predict_part, features.name, schema), run.missing_parts())

@@ -24,24 +24,26 @@ from moa.weights.layout import WeightsFolder
 from moa.weights.trained import open_trained
 
 
-def predict_model(name: str, data: Path, weights: Path, out: Path, runtime: Runtime | None = None) -> Path:
+def predict_model(
+    name: str, data: Path, weights: Path, out: Path, runtime: Runtime | None = None, raw: bool = False
+) -> Path:
     """Write ``OUT/NAME/{oof.parquet, test.parquet, submission.csv}`` from trained weights, and return that folder.
 
     Of the data only the test features are read, and the sample submission where there is one. Where an assay of one's
     own has no test features, the OOF predictions are all that is written; ``Metadata_`` columns of the test features
     are copied to ``samples.csv``. The device and precision of ``runtime`` are those of the test predictions; OOF
-    predictions are always those of training.
+    predictions are always those of training. Both are calibrated outside of the competition, unless ``raw``.
     """
     trained = open_trained(name, weights, runtime)
     folder = out / name
     ensure_writable(folder)
     if not trained.schema.strict and not has_table(data, TEST_FEATURES):
-        write_table(folder / "oof.parquet", trained.oof())
+        write_table(folder / "oof.parquet", trained.oof() if raw else trained.calibrated_oof())
         console.print(f"[yellow]{data}: has no {TEST_FEATURES}, so only OOF predictions are written[/yellow]")
         return folder
     features, sample, metadata = load_test(data, trained.targets, trained.schema)
-    test = trained.predict(features)
-    write_table(folder / "oof.parquet", trained.oof())
+    test = trained.predict(features, raw=raw)
+    write_table(folder / "oof.parquet", trained.oof() if raw else trained.calibrated_oof())
     if metadata.shape[1]:
         described = features[list(trained.schema.control_columns)].join(metadata)
         with replacing(folder / "samples.csv") as temporary:

@@ -39,16 +39,11 @@ def held_out_mean(
     return pd.DataFrame(total[known] / times[known, None], y.index[known], y.columns)
 
 
-def prior(y: np.ndarray) -> np.ndarray:
-    """The share of positive rows of each target, (n + 1/2) / (rows + 1): never 0, so that its log loss is finite.
-
-    ``y`` is of shape (rows, targets).
-    """
-    return prior_of(y.sum(axis=0), len(y))
-
-
 def training_prevalence(y: pd.DataFrame, groups: pd.DataFrame, apart: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The `prior` of each row's training rows; arguments and result are those of `held_out_mean`."""
+    """The frequency of each target in each row's training rows, see `moa.metrics.calibration.prior_of`.
+
+    Arguments and result are those of `held_out_mean`.
+    """
     labels = y.to_numpy(np.float64)
     sums, count = labels.sum(axis=0), len(labels)
 
@@ -83,7 +78,7 @@ def by_one_number(
     known = np.isfinite(values)
 
     def predict(train: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        rest = np.tile(prior(labels[train]), (len(rows), 1))
+        rest = np.tile(prior_of(labels[train].sum(axis=0), train.sum()), (len(rows), 1))
         near, ask = train & known, known[rows]
         if near.any() and ask.any():
             k = max(1, round(near.sum() ** 0.5))

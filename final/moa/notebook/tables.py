@@ -160,7 +160,8 @@ def every_oof(weights: Path, data: Dataset) -> dict[str, pd.DataFrame]:
         try:
             trained = None if path.exists() else open_trained(model, weights, whole=False)
             if trained is None or trained.units(trained.last):
-                found[model.title] = _treated(data, read_table(path) if trained is None else trained.oof())[1]
+                oof = read_table(path) if trained is None else trained.calibrated_oof()
+                found[model.title] = _treated(data, oof)[1]
         except StoreError as error:
             print(f"without {model.title}: {error}")
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,7 +135,7 @@ def train_unit(inputs: StageInputs, unit: Unit, callback: EpochCallback | None =
     fitted = learner.fit(learned, unit.seed, unit.fold, unit.runtime, unit.initial, callback)
     if inputs.blind:  # what the learner predicted for its own validation rows is of other rows
         fitted.oof, fitted.variants = None, {}
-    return _result(unit, data, features, fitted, perf_counter() - started)
+    return _result(unit, data, features, fitted, perf_counter() - started, _trained_on(inputs, data))
 
 
 def train_batch(
@@ -150,7 +151,18 @@ def train_batch(
     fitted = learner.fit_batched(learned, seeds, folds, runtime, callbacks)
     seconds = (perf_counter() - started) / len(units)
     parts = zip(units, prepared, fitted, strict=True)
-    return [_result(unit, data, features, each, seconds) for unit, (data, features), each in parts]
+    return [
+        _result(unit, data, features, each, seconds, _trained_on(inputs, data))
+        for unit, (data, features), each in parts
+    ]
+
+
+def _trained_on(inputs: StageInputs, data: FoldData) -> dict[str, Any] | None:
+    """The treated rows that a unit is trained on, for calibration; None in the competition."""
+    if not inputs.blind:
+        return None
+    rows = data.train if data.controls is None else data.train[~data.controls[data.train]]
+    return {"rows": len(rows), "positives": data.y.iloc[rows].sum().astype(int).tolist()}
 
 
 def _prepare(inputs: StageInputs, unit: Unit) -> tuple[FoldData, FeaturePipeline | None]:
@@ -181,11 +193,18 @@ def _learned(inputs: StageInputs, unit: Unit, data: FoldData) -> FoldData:
     return replace(data, train=train, valid=valid)
 
 
-def _result(unit: Unit, data: FoldData, features: FeaturePipeline | None, fitted: Fitted, seconds: float) -> UnitResult:
+def _result(
+    unit: Unit,
+    data: FoldData,
+    features: FeaturePipeline | None,
+    fitted: Fitted,
+    seconds: float,
+    trained_on: dict[str, Any] | None,
+) -> UnitResult:
     started = perf_counter()
     values = fitted.oof
     if values is None:
         values = unit.stage.learner.predict(fitted, data.X.iloc[data.valid], unit.runtime)
     oof = pd.DataFrame(values, data.X.index[data.valid], data.y.columns)
     seconds += perf_counter() - started
-    return UnitResult(unit.seed, unit.fold, fitted, features, oof, seconds, torch.get_num_threads())
+    return UnitResult(unit.seed, unit.fold, fitted, features, oof, seconds, torch.get_num_threads(), trained_on)

@@ -6,6 +6,7 @@ Layout::
     <model>/manifest.json                   format, settings, data, schema, package versions
     <model>/training.json                   prevalence of the targets, key of the fitted familiarity
     <model>/evidence.json                   key of the training rows' labels and compounds
+    <model>/calibration.json                what calibrates predictions; none for the competition's models
     <model>/seconds.json                    seconds of the work that is no unit
     <model>/<stage>/stage.json              targets, folds, the feature pipeline
     <model>/<stage>/seed-S/fold-F/          one unit: weights.safetensors, oof.parquet, unit.json
@@ -94,7 +95,8 @@ class WeightsFolder:
         yield from sorted(path for path in self.shared.glob("*") if path.suffix in (ARRAYS, SKOPS))
         for name in self.models():
             model = self.model(name)
-            yield from (path for path in (model.manifest, model.training, model.evidence) if path.exists())
+            facts = (model.manifest, model.training, model.evidence, model.calibration)
+            yield from (path for path in facts if path.exists())
             yield from (model.stage(stage) for stage in model.stages())
             for unit in model.units():
                 yield from sorted(path for path in model.unit(unit).iterdir() if path.is_file())
@@ -107,6 +109,7 @@ class ModelFolder:
         self.path = path
         self.manifest, self.training = path / MANIFEST, path / "training.json"
         self.evidence, self.seconds = path / "evidence.json", path / "seconds.json"
+        self.calibration = path / "calibration.json"
 
     def stage(self, name: str) -> Path:
         """Description of a stage."""
@@ -125,7 +128,7 @@ class ModelFolder:
         return self._folder(key.stage) / f"seed-{key.seed}" / f".scratch-{key.fold}"
 
     def prediction(self, kind: str) -> Path:
-        """Table of predictions written at the end of training; kind is "oof" or "test"."""
+        """Table of predictions written at the end of training; kind is "oof", "oof-raw" or "test"."""
         return self.path / "predictions" / f"{kind}.parquet"
 
     def stages(self) -> list[str]:

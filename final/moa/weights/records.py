@@ -101,6 +101,43 @@ class EvidenceRecord(Record):
     by_row: bool = False
 
 
+class FitScores(Record):
+    """How probabilities fit labels: log loss over all cells, and the calibration error of the likeliest mechanism."""
+
+    log_loss: float
+    ece: float
+
+
+class CalibrationRecord(Record):
+    """``calibration.json``: what calibrates predictions; see ``moa.weights.calibrating``.
+
+    Attributes:
+        one: whether each training row has exactly one mechanism.
+        beta, gamma: see ``moa.metrics.calibration``; None: predictions stay as they are.
+        positives: treated training rows of each target, which give the prior.
+        rows: treated training rows.
+        folds: label of the folds that the OOF predictions are of.
+        oof: digest of the raw OOF predictions.
+        before, after: of the OOF predictions; after: each fold by what the others choose.
+    """
+
+    one: bool
+    beta: Annotated[float, Field(ge=0)] | None = None
+    gamma: Annotated[float, Field(ge=0, le=1)] | None = None
+    positives: dict[str, Count]
+    rows: Count
+    folds: str
+    oof: Digest
+    before: FitScores
+    after: FitScores
+
+    @model_validator(mode="after")
+    def _both(self) -> CalibrationRecord:
+        if (self.beta is None) != (self.gamma is None):
+            raise ValueError("beta and gamma are given together")
+        return self
+
+
 class SecondsRecord(Record):
     """``seconds.json``: seconds of the work that is no unit, by what it was."""
 
@@ -194,6 +231,13 @@ class StageRecord(Record):
         return self
 
 
+class TrainedOn(Record):
+    """The treated rows that a unit was trained on: their number, and those of each target, in order."""
+
+    rows: Count
+    positives: list[Count]
+
+
 class UnitRecord(Record):
     """``unit.json``: what is known of a finished unit.
 
@@ -205,6 +249,7 @@ class UnitRecord(Record):
         history: one mapping per epoch.
         variants: names of further OOF predictions.
         features: the pipeline that was fitted inside the unit.
+        trained_on: rows that it was trained on; None in the competition, and where an older version trained it.
         sha256: of its files, by name.
     """
 
@@ -218,6 +263,7 @@ class UnitRecord(Record):
     history: list[dict[str, int | float]] = Field(default_factory=list)
     variants: list[Name] = Field(default_factory=list)
     features: PipelineRecord | None = None
+    trained_on: TrainedOn | None = None
     sha256: dict[Name, Sha256] = Field(default_factory=dict)
 
 

@@ -36,6 +36,7 @@ from moa.weights.layout import ARRAYS, SKOPS, UnitKey, WeightsFolder
 from moa.weights.records import (
     FIRST_RECIPE,
     FORMAT,
+    CalibrationRecord,
     EvidenceRecord,
     ManifestRecord,
     RecordType,
@@ -169,6 +170,10 @@ class ModelStore:
         """What predictions are explained by; None where it was not stored, as in format 1."""
         return _read_if_there(self.layout.evidence, EvidenceRecord)
 
+    def calibration(self) -> CalibrationRecord | None:
+        """What calibrates predictions; None for the competition's models, and in weights of older versions."""
+        return _read_if_there(self.layout.calibration, CalibrationRecord)
+
     def seconds(self) -> dict[str, float]:
         """Seconds of the work that is no unit, by what it was: a stage's features, predictions."""
         record = _read_if_there(self.layout.seconds, SecondsRecord)
@@ -232,6 +237,7 @@ class ModelStore:
                         "history": fitted.history,
                         "variants": sorted(fitted.variants),
                         "features": features.describe() if features else None,
+                        **({"trained_on": result.trained_on} if result.trained_on else {}),
                         "sha256": {path.name: sha256(path) for path in sorted(temporary.iterdir())},
                     },
                 )

@@ -23,11 +23,15 @@ from moa.features import Familiarity, TrainingEvidence
 from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import traits
 from moa.learners.runtime import Runtime
+from moa.metrics.calibration import Calibration, prior_of
 from moa.models.base import ModelConfig, Recipe, Stage
 from moa.models.registry import recipe
 from moa.models.source import code_of
 from moa.progress import console, progress
+from moa.weights.calibrating import calibrated_oof
 from moa.weights.layout import UnitKey
+from moa.weights.means import mean_of_units
+from moa.weights.records import CalibrationRecord
 from moa.weights.selection import Selection
 from moa.weights.stage_description import changed_columns, changed_stage
 from moa.weights.store import ModelStore
@@ -95,11 +99,12 @@ class Trained:
 
     # -- predictions --------------------------------------------------------------------------------------------------
 
-    def predict(self, features: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
+    def predict(self, features: pd.DataFrame, quiet: bool = False, raw: bool = False) -> pd.DataFrame:
         """Probabilities for any rows: the mean over all stored seeds and folds; control rows are exactly 0.
 
         ``features`` are as read from a features file, shape (rows, features), indexed by sig_id. The probabilities are
-        float32, of shape (rows, scored targets) in the same order.
+        float32, of shape (rows, scored targets) in the same order. Outside of the competition they are calibrated, see
+        `moa.weights.calibrating`; with ``raw`` they are not.
 
         Raises:
             StoreError: no unit of the last stage is finished.
@@ -108,8 +113,20 @@ class Trained:
         treated = self.schema.is_treated(features)
         rows = features[treated] if self.model.rows == "treated" else features
         result = self.predict_stage(self.last.name, rows, units, quiet).reindex(features.index)
+        if not raw and (record := self.calibration()) is not None and record.beta is not None:
+            result.loc[treated] = self._calibrated(record, result[treated]).astype(np.float32)
         result[~treated.to_numpy()] = 0
         return result.astype(np.float32)
+
+    def _calibrated(self, record: CalibrationRecord, q: pd.DataFrame) -> np.ndarray:
+        if record.beta is None or record.gamma is None:
+            return q.to_numpy()
+        if list(record.positives) != list(q):
+            raise StoreError(
+                f"{self.store.layout.calibration}: of other targets than {self.last.name}; train the model again"
+            )
+        prior = prior_of(np.array(list(record.positives.values())), record.rows)
+        return Calibration(record.one, record.beta, record.gamma).apply(q.to_numpy(np.float64), prior)
 
     def predict_stage(
         self, name: str, rows: pd.DataFrame, units: list[tuple[int, int]], quiet: bool = False
@@ -119,14 +136,16 @@ class Trained:
         if not len(rows):
             return pd.DataFrame(columns=targets, index=rows.index, dtype=np.float32)
         X = self.inputs(name, rows, quiet)
-        total = np.zeros((len(X), len(targets)))
         with progress(f"{self.model.name} {name} predict", len(units), quiet) as bar:
-            for done, (seed, fold) in enumerate(units, 1):
-                unit = self.unit(name, seed, fold)
-                with _fits_the_model(self.store.layout.unit(UnitKey(name, seed, fold))):
-                    total += stage.learner.predict(unit.fitted, unit.inputs(X), self.runtime)
-                bar.update(done)
-        return pd.DataFrame(total / len(units), X.index, targets).astype(np.float32)
+
+            def predictions() -> Iterator[np.ndarray]:
+                for done, (seed, fold) in enumerate(units, 1):
+                    unit = self.unit(name, seed, fold)
+                    with _fits_the_model(self.store.layout.unit(UnitKey(name, seed, fold))):
+                        yield stage.learner.predict(unit.fitted, unit.inputs(X), self.runtime)
+                    bar.update(done)
+
+            return pd.DataFrame(mean_of_units(predictions(), (len(X), len(targets))), X.index, targets)
 
     def inputs(self, stage: str, rows: pd.DataFrame, quiet: bool = False) -> pd.DataFrame:
         """A stage's inputs for any rows of features, those that earlier stages predict included."""
@@ -169,6 +188,27 @@ class Trained:
             of_seed = [part.index for unit, part in zip(units, parts, strict=True) if unit[0] == seed]
             self.store.check_once(chosen.name, seed, of_seed[0].append(of_seed[1:]))
         return pd.concat(parts).groupby(level=0, sort=True).mean().astype(np.float32)
+
+    def calibrated_oof(self, labels: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Out-of-fold predictions as `predict` calibrates, each fold's rows by what the other folds choose.
+
+        In the competition, and where it does not help, those of `oof`; same shape. ``labels`` are the 0/1 labels of all
+        treated training rows, shape (rows, targets); None: those that are stored.
+
+        Raises:
+            StoreError: no unit of the last stage is finished.
+        """
+        return calibrated_oof(self, self.calibration(), labels)
+
+    def calibration(self) -> CalibrationRecord | None:
+        """What calibrates predictions; None for the competition's models, and in weights of older versions."""
+        return self._read(self.store.calibration, "calibration")
+
+    @property
+    def one_mechanism(self) -> bool:
+        """Whether each training row has exactly one mechanism; False where that is not known."""
+        record = self.calibration()
+        return record is not None and record.one
 
     def oof_as_published(self) -> pd.DataFrame | None:
         """Out-of-fold predictions as those of the published CV: of the variant that leaks, or clipped.

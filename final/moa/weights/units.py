@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,8 @@ class UnitResult:
         oof: honest predictions of the validation rows, shape (n_valid, targets), indexed by sig_id.
         seconds: wall time of the unit itself; of units trained as one batched network, an equal share of their time.
         threads: threads that torch used; another number can change last digits.
+        trained_on: number of treated rows that it was trained on ("rows"), and of those of each target ("positives");
+            None in the competition.
     """
 
     seed: int
@@ -30,6 +33,7 @@ class UnitResult:
     oof: pd.DataFrame
     seconds: float
     threads: int
+    trained_on: dict[str, Any] | None = None
 
     @property
     def best_loss(self) -> float:

@@ -27,7 +27,7 @@ from moa.metrics.pooling import evidence
 if TYPE_CHECKING:
     import pandas as pd
 
-    from moa.learners.profiles.learner import ProfileLearner
+    from moa.learners.profiles.settings import ProfileSettings
 
 _KINDS: dict[str, type] = {"regression": Regression, "neighbours": Neighbours}
 #: β and γ where no inner split can judge, as with one compound for each mechanism: probabilities as they are.
@@ -49,7 +49,7 @@ class Member:
     found: np.ndarray
 
 
-def fit(learner: ProfileLearner, job: FitJob) -> Fitted:
+def fit(learner: ProfileSettings, job: FitJob) -> Fitted:
     """Choose settings in inner folds and fit on all treatments of a fold's training rows; see ``Learner.fit``."""
     known = Treatments.of(job.data)
     splits = InnerSplits.of(known, learner.inner_folds, job.seed, job.fold)
@@ -65,7 +65,7 @@ def fit(learner: ProfileLearner, job: FitJob) -> Fitted:
     if "neighbours" not in members:
         del tensors["profiles"], tensors["labels"]
     if "regression" in members:
-        tensors |= fit_regression(known, members["regression"].settings)
+        tensors |= fit_regression(known, Regression(*members["regression"].settings))
     meta = {
         "one": one,
         "members": {name: [list(each.settings), each.beta] for name, each in members.items()},
@@ -82,7 +82,7 @@ def fit(learner: ProfileLearner, job: FitJob) -> Fitted:
     return Fitted(stored, meta, [row])
 
 
-def _choose_member(learner: ProfileLearner, name: str, known: Treatments, splits: InnerSplits, one: bool) -> Member:
+def _choose_member(learner: ProfileSettings, name: str, known: Treatments, splits: InnerSplits, one: bool) -> Member:
     """The settings and β of a member with the lowest log loss in the inner splits, without the prior (γ = 0)."""
     judged = splits.judged
     prior = splits.prior[judged]
@@ -102,14 +102,14 @@ def _choose_member(learner: ProfileLearner, name: str, known: Treatments, splits
 
 
 def _compared(
-    learner: ProfileLearner, name: str, known: Treatments, splits: InnerSplits
+    learner: ProfileSettings, name: str, known: Treatments, splits: InnerSplits
 ) -> Iterator[tuple[Regression | Neighbours, np.ndarray]]:
     if name == "regression":
         return compare_regressions(known, splits, learner.shrinkages, learner.penalties)
     return compare_neighbours(known, splits, learner.shrinkages, learner.neighbours, learner.temperatures)
 
 
-def _middle(learner: ProfileLearner, name: str) -> Regression | Neighbours:
+def _middle(learner: ProfileSettings, name: str) -> Regression | Neighbours:
     """The settings in the middle of those that are compared, with the most neighbours."""
     shrinkage = learner.shrinkages[len(learner.shrinkages) // 2]
     if name == "regression":
@@ -118,7 +118,7 @@ def _middle(learner: ProfileLearner, name: str) -> Regression | Neighbours:
 
 
 def _choose_blend(
-    learner: ProfileLearner, members: dict[str, Member], known: Treatments, splits: InnerSplits, one: bool
+    learner: ProfileSettings, members: dict[str, Member], known: Treatments, splits: InnerSplits, one: bool
 ) -> tuple[float, Calibration, float]:
     """The weight of the first member, the calibration of the blended evidence, and their log loss."""
     judged = splits.judged
@@ -131,7 +131,7 @@ def _choose_blend(
     return float(found.name), found.calibration, found.loss  # type: ignore[arg-type]  # names are weights here
 
 
-def predict(learner: ProfileLearner, fitted: Fitted, X: pd.DataFrame) -> np.ndarray:
+def predict(learner: ProfileSettings, fitted: Fitted, X: pd.DataFrame) -> np.ndarray:
     """Calibrated probabilities of rows, float32, shape (rows, targets); ``X`` is of shape (rows, features)."""
     stored: dict[str, np.ndarray] = {name: value.numpy() for name, value in fitted.tensors.items()}
     meta, rows, prior = fitted.meta, X.to_numpy(np.float64), stored["prior"]
