@@ -46,7 +46,9 @@ _TOKEN = re.compile(rf"{_SIGN}|[^\W\d_]+|\d+")
 _WHOLE = re.compile(r"\d+\.0+")
 #: A Broad id; what follows is the batch.
 _BROAD = re.compile(r"(brd[a-z]\d{8})(?:-\d+)*")
-#: A structure or an id with more names than this is a placeholder, and a name with more ids is none of one compound.
+#: The form of a structure's key; there is none for "confidential" and the like.
+INCHIKEY = re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]")
+#: Another structure or id with more names than this is a placeholder, and a name with more ids is none of one compound.
 _MOST_NAMES, _MOST_IDS = 3, 3
 
 
@@ -77,10 +79,15 @@ def compound_key(name: object) -> str:
 
     A number that a spreadsheet wrote as "17647.0" is "17647".
     """
-    text = str(name).strip()
-    key = name_key(text.partition(".")[0] if _WHOLE.fullmatch(text) else text)
+    key = name_key(_whole(name))
     broad = _BROAD.fullmatch(key)
     return broad[1] if broad else key
+
+
+def _whole(text: object) -> str:
+    """A text; a number that a spreadsheet wrote as "17647.0" is "17647"."""
+    text = str(text).strip()
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 @dataclass(frozen=True)
@@ -129,14 +136,17 @@ def unite(names: pd.Series, ids: pd.Series | None = None) -> Compounds:
     key_of = {name: compound_key(name) for name in known.unique()}
     if ids is None and len(set(key_of.values())) == len(key_of):
         return Compounds(names.astype(object), {})
-    pairs = pd.DataFrame({"name": known, "id": None if ids is None else ids.reindex(known.index)}, dtype=object)
+    known_ids = None if ids is None else ids.reindex(known.index).map(_whole, na_action="ignore")
+    pairs = pd.DataFrame({"name": known, "id": known_ids}, dtype=object)
     counts = pairs.fillna("").value_counts(sort=False)
     keys_of_id: dict[str, set[str]] = defaultdict(set)
     ids_of_key: dict[str, set[str]] = defaultdict(set)
     for name, each in counts.index:
         if each:
             keys_of_id[each].add(key_of[name])
-    placeholders = {each for each, keys in keys_of_id.items() if len(keys) > _MOST_NAMES}
+    placeholders = {
+        each for each, keys in keys_of_id.items() if len(keys) > _MOST_NAMES and not INCHIKEY.fullmatch(each)
+    }
     for each, keys in keys_of_id.items():
         for key in keys if each not in placeholders else ():
             ids_of_key[key].add(each)

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from moa.data.compounds import compound_key, unite
+from moa.data.compounds import INCHIKEY, compound_key, unite
 from moa.errors import UserError
 from moa.importing.headings import plain_unit
 from moa.importing.mapping import Compounds, Mapping
@@ -21,7 +21,7 @@ _BATCH = r"^(BRD-[A-Z]\d{8})-\d{3}-\d{2}-\d$"
 #: Structures and ids by the form of their values, the best first. An InChIKey without its second part is left out: it
 #: is the same for compounds that are mirror images.
 _BY_VALUE = {
-    "InChIKey": re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]"),
+    "InChIKey": INCHIKEY,
     "InChI": re.compile(r"InChI=1S?/\S+"),
     "ChEMBL id": re.compile(r"CHEMBL\d+"),
     "CAS number": re.compile(r"\d{2,7}-\d\d-\d"),

@@ -127,6 +127,13 @@ def test_a_placeholder_is_no_id_and_a_catalogue_is_no_compound():
     assert found.placeholders == ("confidential",) and found.apart == ("library",)
 
 
+def test_a_structure_may_have_any_number_of_names():
+    key = "RCINICONZNJXQF-MZXODVADSA-N"
+    assert unite(pd.Series(list("abcdef")), pd.Series([key] * 6)).names.nunique() == 1
+    assert unite(pd.Series(["a", "b"]), pd.Series(["2244", "2244.0"])).names.nunique() == 1
+    assert unite(pd.Series(["a", "b"]), pd.Series(["C1CCCCC1", "c1ccccc1"])).names.nunique() == 2
+
+
 def test_names_that_are_one_compound_each_stay_as_they_are():
     names = pd.Series([f"{number:09x}" for number in range(0, 10**9, 10**7)])
     found = unite(names)
