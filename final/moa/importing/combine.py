@@ -12,7 +12,7 @@ import pandas as pd
 
 from moa.data.feature_names import ENTREZ_ID, PROBE_ID, SYMBOL
 from moa.errors import UserError
-from moa.importing.annotated import AnnData, is_annotated, read_annotated
+from moa.importing.annotated import AnnData, read_annotated
 from moa.importing.arrays import with_tables
 from moa.importing.describe import Read
 from moa.importing.design import FILE
@@ -43,11 +43,11 @@ def read_all(files: Sequence[Item], options: ImportOptions, notes: Notes) -> Rea
     Raises:
         UserError: a file cannot be read.
     """
-    paths = [Path(item) for item in files if not is_annotated(item)]
+    paths = [item for item in files if isinstance(item, Path)]
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError(f"{paths[0].name}: a file is named twice; name each once")
     names = names_of(files)
-    sources = [item if is_annotated(item) else Source(Path(item)) for item in files]
+    sources = [Source(item) if isinstance(item, Path) else item for item in files]
     size = sum(path.stat().st_size for path in paths)
     found: list[tuple[str, Profiles | WellTable]] = []
     with progress("read files", len(files), quiet=size < _LARGE) as bar:
@@ -82,7 +82,7 @@ def _update(bar: Bar, done: int, name: str, share: float) -> None:
 def names_of(files: Sequence[Item]) -> list[str]:
     """A name for each file: its own, with its folders where several files have the same."""
     parts = [
-        (f"object {number}",) if is_annotated(item) else Path(item).resolve().parts
+        item.resolve().parts if isinstance(item, Path) else (f"object {number}",)
         for number, item in enumerate(files, 1)
     ]
     names = [each[-1] for each in parts]

@@ -30,7 +30,6 @@ from moa.data.wells import DOSE, TREATMENT, treatments
 from moa.data.written_files import RECORD, written_files
 from moa.errors import UserError
 from moa.files import exchanging_folder, sha256, write_json
-from moa.importing.annotated import is_annotated
 from moa.importing.choose_conditions import Conditions, as_level, batches
 from moa.importing.combine import Item
 from moa.importing.design import Design, Plates
@@ -231,6 +230,6 @@ def _record(
 
 
 def _file(item: Item) -> dict[str, str]:
-    if is_annotated(item):
-        return {"name": "an AnnData object"}
-    return {"name": Path(item).name, "sha256": sha256(Path(item))}
+    if isinstance(item, Path):
+        return {"name": item.name, "sha256": sha256(item)}
+    return {"name": "an AnnData object"}

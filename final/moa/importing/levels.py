@@ -51,11 +51,10 @@ def decide_levels(
         UserError: values are of no known kind, or of another kind than those of another file.
     """
     if options.level != "auto":
-        files = tuple(
-            file.model_copy(update={"level": options.level, "reason": "named by --level"}) for file in mapping.files
-        )
-        return mapping.with_(files=files), options.level
-    files, found = [], {}
+        stated = {"level": options.level, "reason": "named by --level"}
+        return mapping.with_(files=tuple(file.model_copy(update=stated) for file in mapping.files)), options.level
+    found: dict[str, _Found] = {}
+    files: list[File] = []
     names = profiles.wells[FILE].to_numpy()
     for file in mapping.files:
         rows = names == file.name

@@ -17,7 +17,7 @@ from moa.data.mapping_file import read_plain
 from moa.errors import UserError, in_words
 
 #: Of the file; increase it when keys change their meaning.
-FORMAT = 1
+FORMAT: Literal[1] = 1
 _HEAD = (
     "# What `moa data import` decided. Change it, and apply it with: moa data import FILES --mapping FILE --out DIR\n"
 )
