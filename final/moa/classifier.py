@@ -162,7 +162,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         runner.train_units(data)
         runner.calibrate(data)
         rows = frame.index[: len(labels)]
-        self.oof_ = trained.calibrated_oof(data.scored[data.treated]).reindex(rows).where(data.treated[rows]).to_numpy()
+        found = trained.calibrated_oof(data.scored[data.treated])
+        self.oof_ = found.reindex(rows[data.treated[rows]]).reindex(rows).to_numpy()
         return self
 
     def _with_controls(self, frame: pd.DataFrame, controls: Any) -> tuple[pd.DataFrame, int]:
