@@ -43,6 +43,7 @@ _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
 #: The sign of rotated light, which tells two compounds apart: (+)-JQ1 is active, (-)-JQ1 is its control.
 _SIGN = r"\(\s*(?:\+\s*[/,]?\s*-|\+-|[+±-])\s*\)"
 _TOKEN = re.compile(rf"{_SIGN}|[^\W\d_]+|\d+")
+_NEGATIVE = re.compile(r"[-−]\d+")
 _WHOLE = re.compile(r"\d+\.0+")
 #: A Broad id; what follows is the batch.
 _BROAD = re.compile(r"(brd[a-z]\d{8})(?:-\d+)*")
@@ -79,7 +80,10 @@ def compound_key(name: object) -> str:
 
     A number that a spreadsheet wrote as "17647.0" is "17647".
     """
-    key = name_key(_whole(name))
+    text = _whole(name)
+    if _NEGATIVE.fullmatch(text):  # an id such as -1, which is not 1
+        return text.translate(_DASHES)
+    key = name_key(text)
     broad = _BROAD.fullmatch(key)
     return broad[1] if broad else key
 

@@ -49,6 +49,7 @@ def test_spellings_of_one_compound(one, other):
         ("compound 0", "compound 00"),
         ("paclitaxel", "paclitaxel mesylate"),
         ("?", "-"),
+        ("-1", "1"),
         ("BRD-K76908866", "BRD-K76908867"),
     ],
 )
