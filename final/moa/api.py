@@ -218,7 +218,7 @@ def import_plates(
 
 
 def train(
-    models: ModelName | Sequence[ModelName],
+    models: ModelName | Sequence[ModelName] | None = None,
     data: Path | str | None = None,
     weights: Path | str | None = None,
     *,
@@ -238,6 +238,7 @@ def train(
 
     Args:
         models: one or several, each as for ``moa.load``; a blend stands for its members, "all" for all models.
+            None: "any-assay", for other data than the competition's.
         data: folder of the data set; None: ``data``, or the demo's.
         weights: weights folder to fill; None: ``output/PROFILE/weights``.
         profile: "kaggle" (published settings) or "demo"; None: "kaggle" for any data but the demo's.
@@ -264,8 +265,11 @@ def train(
     Raises:
         UserError: a model, file or setting is wrong; one line says which.
     """
+    from moa.jobs.fitting import default_recipe
     from moa.jobs.train import train_models
 
+    where = Folders.find(profile, data, weights=weights)
+    models = default_recipe(where.data) if models is None else models
     several = [models] if isinstance(models, str | Path | Recipe) else models
     chosen = list({each.name: each for model in several for each in recipes_of(model)}.values())
     options = TrainOptions(
@@ -291,7 +295,7 @@ def train(
             "published CV": each.model.published.cv if each.model.published else np.nan,
             "remarks": " ".join(footnotes([each.model])),
         }
-        for each in train_models(chosen, Folders.find(profile, data, weights=weights), options)
+        for each in train_models(chosen, where, options)
     }
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("model")
 

@@ -38,7 +38,7 @@ app.add_typer(listing, name="models")
 @expanded
 def list_models(ctx: typer.Context, _own: Own) -> None:
     """List the single models and the winners' published scores; write a file for a model of your own."""
-    from moa.models.registry import recipes
+    from moa.models.registry import any_assay_recipes, recipes
     from moa.models.remarks import footnotes
 
     if ctx.invoked_subcommand:
@@ -53,6 +53,9 @@ def list_models(ctx: typer.Context, _own: Own) -> None:
     out.print("A CV over all rows counts controls, predicted 0; it is lower than one over treated rows alone.")
     for note in footnotes(recipes().values()):
         out.print(note, markup=False)
+    out.print("For plates of your own, in seconds and calibrated; the first is trained where no model is named:")
+    for model in any_assay_recipes().values():
+        out.print(f"  [bold]{escape(model.name)}[/bold]  {escape(model.title)}", highlight=False)
 
 
 @listing.command("new")
@@ -78,17 +81,19 @@ def new_model(
 def train(place: OwnPlace, options: TrainOptions, models: Annotated[list[str] | None, MODELS] = None) -> None:
     """Train what is not trained yet; a run that was stopped continues when the same command is run again.
 
+    Without a name, any-assay is trained on plates of your own; the competition's models are named.
+
     The options of CNN training change how a fold is run, but not what is trained: a run that was started without them
     can be continued with them, and the other way round.
     """
-    recipes = _chosen(models, place.recipe)
+    where = place.find()
+    recipes = _chosen(models, place.recipe) if models or place.recipe else [_default(where)]
     for model in recipes:
         model.configure(overlay=options.settings)
     _ = options.runtime, options.selection
     # Not before the names and options are checked, because these take seconds.
     from moa.jobs.train import TrainingIncomplete, train_models
 
-    where = place.find()
     on_stop(f"finished units are kept in {where.weights}; run the same command again to continue")
     try:
         scores = train_models(recipes, where, options)
@@ -106,6 +111,15 @@ def _print_scores(scores: Sequence[ModelScores]) -> None:
         out.print(*score_tables(scores), sep="\n")
     for note in footnotes(each.model for each in scores if each.of_competition):
         out.print(note, markup=False)
+
+
+def _default(where: Folders) -> Recipe:
+    """The model that is trained where none is named; see ``moa.jobs.fitting.default_recipe``."""
+    from moa.jobs.fitting import default_recipe
+
+    model = default_recipe(where.data)
+    out.print(f"no model was named: training {model.name} ({model.title})", highlight=False)
+    return model
 
 
 def _chosen(names: list[str] | None, files: list[Path] | None) -> list[Recipe]:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 from moa.data.assay import Assay
+from moa.data.assay_files import load_assay
 from moa.data.dataset import Dataset
 from moa.data.holdout import HoldOut
 from moa.data.schema import COMPOUND, TRAIN_DRUG
 from moa.errors import UserError
 from moa.learners.runtime import Runtime
+from moa.models.any_assay import NAME as ANY_ASSAY
 from moa.models.base import DataFacts, ModelConfig, Recipe, needs_of
+from moa.models.registry import recipe
 from moa.progress import console
 from moa.weights.trained import Trained
 
@@ -29,6 +32,17 @@ class FittedModel:
     def trained(self, weights: Path, schema: Assay, runtime: Runtime) -> Trained:
         """What is stored of it in a weights folder."""
         return Trained(self.model, weights, self.config, schema, runtime, self.hold_out)
+
+
+def default_recipe(data: Path) -> Recipe:
+    """The model that is trained on a data folder where none is named.
+
+    Raises:
+        UserError: the data are the competition's, whose ten models have no default.
+    """
+    if load_assay(data).of_competition:
+        raise UserError("name models or blends, 'all', or a file of your own: --recipe FILE")
+    return recipe(ANY_ASSAY)
 
 
 def held_columns(hold_out: str | None, schema: Assay) -> tuple[str, ...]:
