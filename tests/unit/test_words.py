@@ -2,7 +2,7 @@
 
 import pytest
 
-from moa.words import counted, listed, shown, size_in_words
+from moa.words import counted, listed, shown, size_in_words, unknown
 
 
 def test_a_list_names_the_first_and_counts_the_others():
@@ -34,3 +34,10 @@ def test_sizes_as_people_read_them(size, words):
 def test_unknown_text_stays_on_one_line():
     assert shown("a\nb\x1b[1m\ttab é") == r"a\nb\x1b[1m\ttab é"
     assert shown("x" * 60) == "x" * 60 and shown("x" * 61) == "x" * 57 + "..." and len(shown("\n" * 100, 20)) == 20
+
+
+def test_names_that_are_nearly_the_same_are_suggested():
+    known = ["two-heads", "two-heads-v2", "simple-nn-old-cv"]
+    assert unknown("two-head", known) == "'two-head' is unknown (did you mean two-heads or two-heads-v2?)"
+    assert unknown("Simple-NN-old", known) == "'Simple-NN-old' is unknown (did you mean simple-nn-old-cv?)"
+    assert unknown("resnet\n", known) == r"'resnet\n' is unknown"

@@ -9,16 +9,19 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from moa import notebook
 from moa.data.assay import COMPETITION
-from moa.errors import UserError
+from moa.data.stored_tables import write_table
+from moa.errors import StoreError, UserError
 from moa.features import GaussianRank
 from moa.features.pipeline import FeaturePipeline, Step, drop, named
 from moa.features.reductions import pca
+from moa.files import write_json
 from moa.jobs.writeup_claims import ABLATIONS, WRITE_UP
 from moa.kaggle.session import Session
 from moa.metrics.losses import log_loss
 from moa.models.registry import package_recipes, recipe
 from moa.notebook.experiment import Experiment
 from moa.plots.features import step_panels
+from moa.weights.layout import WeightsFolder
 
 NAME = "simple-nn-old-cv"
 
@@ -148,6 +151,29 @@ def test_targets_agreement_and_members(dataset):
     assert list(members["weight"]) == [0.7, 0.2] and members["log loss"].is_monotonic_increasing
     by_target = notebook.pairs(titles)["2-heads ResNet – Simple NN, old CV"]
     assert members["correlation"].tolist() == pytest.approx([by_target.mean()] * 2, abs=1e-5)
+
+
+def test_oof_predictions_are_read_from_tables_and_else_from_units(dataset, tmp_path, monkeypatch, capsys):
+    """Merged and packed weights have no tables."""
+    oof = dataset.scored * 0.5 + 0.1
+    for name in (NAME, "two-heads", "two-heads-v2", "three-stage-nn-5fold"):
+        write_json(WeightsFolder(tmp_path).model(name).manifest, {})
+    write_table(WeightsFolder(tmp_path).model(NAME).prediction("oof"), oof)
+
+    def opened(model, weights, whole):
+        if model.name == "two-heads-v2":
+            raise StoreError("trained by another recipe")
+        units = [(0, 0)] if model.name == "two-heads" else []
+        return SimpleNamespace(last=None, units=lambda stage: units, calibrated_oof=lambda: oof.iloc[:50])
+
+    monkeypatch.setattr("moa.notebook.tables.open_trained", opened)
+    found = notebook.every_oof(tmp_path, dataset)
+    treated = int(dataset.treated.sum()), int(dataset.treated.iloc[:50].sum())
+    assert {name: len(table) for name, table in found.items()} == {
+        recipe(NAME).title: treated[0],
+        "2-heads ResNet": treated[1],
+    }, "without those that have no unit yet"
+    assert capsys.readouterr().out == "without 2-heads ResNet V2: trained by another recipe\n"
 
 
 def test_drugs_and_pairs_of_targets_are_counted(dataset):

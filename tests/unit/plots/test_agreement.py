@@ -31,6 +31,10 @@ def test_the_pairs_that_are_least_alike_are_drawn():
     np.testing.assert_allclose(axes.collections[1].get_offsets(), [[0.11, 0], [0.31, 1]])
 
 
+def test_without_pairs_the_chart_is_empty():
+    assert target_correlations({}).axes[0].get_yticklabels() == []
+
+
 def test_dots_are_larger_where_the_loss_is_lower():
     members = pd.DataFrame({"weight": [0.7, 0.3], "correlation": [0.6, 0.8], "log loss": [0.02, 0.03]}, ["a", "b"])
     axes = weight_and_diversity(members).axes[0]
