@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 
@@ -53,6 +54,7 @@ INCHIKEY = re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]")
 _MOST_NAMES, _MOST_IDS = 3, 3
 
 
+@lru_cache(maxsize=1 << 16)  # wells have the same few names
 def name_key(text: object) -> str:
     """What is left of a name without case, accents, spaces and punctuation, with Greek letters as words.
 

@@ -89,6 +89,8 @@ def _unit_at_the_end(text: str) -> tuple[str, str]:
     """The heading without the unit that ends it, and the unit; a heading that is a unit keeps its word."""
     if (alone := plain_unit(text)) in _ALONE:
         return text, alone
+    if not _MEASURED.intersection(_words(text)):  # most columns are features
+        return text, ""
     ends = [match.start() for match in re.finditer(r"[\s_,:;/.-]+", text)] + [
         match.start() for match in _CAMEL.finditer(text)
     ]
