@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # for editors and type checkers
 # inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# A process that a notebook starts trains with the definitions in the notebook's cells, see moa/cells.py.
+if _cells := os.environ.get("MOA_CELLS"):
+    import_module("moa.cells").cells.read(_cells)
+
 __all__ = [
     "Model",
     "MoAClassifier",

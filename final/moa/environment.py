@@ -2,6 +2,7 @@
 
 ==================  =================================================================================================
 MOA_CACHE           folder of parsed csv files; ``~/.cache/moa`` by default
+MOA_CELLS           file of a notebook's definitions, which takes the place of the package's own (``moa.cells``)
 MOA_COMPILE         1: run the batched training step of the perceptrons through torch.compile
 MOA_ENGINE          how perceptrons are trained: sequential, threads or ensemble; by device where it is not set
 MOA_KAGGLE_ROOT     takes the place of /kaggle

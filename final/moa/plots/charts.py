@@ -72,6 +72,20 @@ def learning_curves(
     return figure
 
 
+def logged_curves(winners: pd.DataFrame, panel: tuple[float, float] = (5, 3.4)) -> Figure:
+    """The winners' validation losses alone, as returned by ``moa.models.winners.curves``; one panel per stage."""
+    stages = list(dict.fromkeys(winners["stage"]))
+    figure, row = panels(len(stages), *panel)
+    for axes, stage in zip(row, stages, strict=True):
+        rows = winners[winners["stage"] == stage]
+        _winners(axes, rows)
+        axes.set_ylim(rows["valid_loss"].min() * 0.98, rows["valid_loss"].quantile(0.75) * 1.1)
+        axes.set(title=plain_text(stage), xlabel="epoch", ylabel="log loss")
+        style(axes)
+        axes.legend(**LEGEND)
+    return figure
+
+
 def _band(axes: Axes, rows: pd.DataFrame, name: str, label: str, colour: str, **line: Any) -> None:
     """A loss by epoch: its mean over units as a line, its range as a band."""
     by_epoch = rows.groupby("epoch")[name]

@@ -71,12 +71,16 @@ class UnitExecutor(Machines, Protocol):
 
 
 class LocalExecutor(Processes):
-    """Runs units on this machine, and streams of other work on all of its cores."""
+    """Runs units on this machine, and streams of other work on all of its cores.
+
+    With ``batches`` False each unit is trained by its learner's ``fit``, also where batches of them would pay.
+    """
 
     several = False
 
-    def __init__(self) -> None:
+    def __init__(self, batches: bool = True) -> None:
         super().__init__(torch.get_num_threads())
+        self.batches = batches
 
     def stop(self) -> None:
         """Nothing: an interruption reaches the units of this machine by itself."""
@@ -91,12 +95,12 @@ class LocalExecutor(Processes):
         if first is None:
             return
         units = chain([first], units)
-        if (engine := engine_for(first)) == "ensemble":
+        if (engine := engine_for(first, self.batches)) == "ensemble":
             yield from _batched(inputs, units, callback)
         elif engine == "sequential":
             yield from (train_unit(inputs, unit, _Forward(unit, callback)) for unit in units)
         else:
-            at_once = units_at_once(inputs, first)
+            at_once = units_at_once(inputs, first, self.batches)
             head = list(islice(units, at_once))
             # A process costs seconds to start: a unit that would be alone runs here, on one thread all the same.
             if traits(first.stage.learner).parallel == "processes" and len(head) > 1:
@@ -105,12 +109,14 @@ class LocalExecutor(Processes):
                 yield from _in_threads(inputs, chain(head, units), len(head), callback)
 
 
-def engine_for(unit: Unit) -> str:
+def engine_for(unit: Unit, batches: bool = True) -> str:
     """How a unit is run: "sequential", "threads" (side by side, in threads or processes) or "ensemble".
 
     On two CPU cores, 25 perceptrons side by side were measured to take 0.95 of the time of one after another on both
     cores at 2,048 hidden units and 0.8 at 256; batched, 2.2 times as long at 2,048, where all parameters go through
     memory in every step, and as long as side by side at 256. That a GPU gains by batching is expected, not measured.
+
+    Without ``batches`` it is not "ensemble".
 
     Raises:
         UserError: ``MOA_ENGINE`` has an unknown value.
@@ -122,19 +128,19 @@ def engine_for(unit: Unit) -> str:
         return "sequential"
     on_cpu = unit.runtime.torch_device.type == "cpu"
     engine = wanted or ("threads" if on_cpu else "ensemble")
-    if engine == "ensemble" and not isinstance(unit.stage.learner, BatchedLearner):
+    if engine == "ensemble" and not (batches and isinstance(unit.stage.learner, BatchedLearner)):
         return "threads" if on_cpu else "sequential"
     if engine == "threads" and not on_cpu and traits(unit.stage.learner).parallel == "processes":
         return "sequential"
     return engine
 
 
-def units_at_once(inputs: StageInputs, unit: Unit) -> int:
+def units_at_once(inputs: StageInputs, unit: Unit, batches: bool = True) -> int:
     """How many units run at the same time: what fits into free memory and, side by side, one per core; at least one."""
     learner, data = unit.stage.learner, inputs.fold(unit.seed, unit.fold)
     free, tables = 0.8 * free_memory(unit.runtime.torch_device), 4 * (inputs.X.size + inputs.y.size)
     network = learner.unit_bytes(data) if isinstance(learner, BatchedLearner) else tables
-    if engine_for(unit) == "ensemble":
+    if engine_for(unit, batches) == "ensemble":
         return max(1, int((free - tables) / network))
     if traits(learner).parallel == "processes":  # each has the stage's inputs, and tables of its own
         network += _PROCESS_BYTES + tables
