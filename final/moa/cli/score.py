@@ -166,8 +166,10 @@ def _tables(found: Scores) -> list[Table]:
         return [measure_table(title, "prediction", lines, names)]
     for level, rows in table.groupby(by, sort=False):
         count = counted(int(rows["rows"].iloc[0]), found.unit)
-        lines += [{"prediction": f"{by} {level}: {count}"}, *rows.to_dict("records")]
-    return [measure_table(f"Scores of {found.unit}s by {by.replace('_', ' ')}", "prediction", lines, names)]
+        heading = f"{level} held out" if by == "held_out" else f"{by} {level}"
+        lines += [{"prediction": f"{heading}: {count}"}, *rows.to_dict("records")]
+    what = "what was held out" if by == "held_out" else by
+    return [measure_table(f"Scores of {found.unit}s by {what}", "prediction", lines, names)]
 
 
 def _target_table(table: pd.DataFrame, model: str) -> Table:

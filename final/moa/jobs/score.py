@@ -91,6 +91,8 @@ def score(case: Case, by: str = WELL, neighbours: int | None = None, baselines: 
         table = pd.DataFrame(_lines([*models, *others], _levels(case.known[by].reindex(case.y.index)), by))
     compared = compare_with_baselines(case, models, others) if by == WELL else []
     notes = [*case.notes, *_left_out(case.y)]
+    if by == SEED and any(each.raw is not None for each in case.predictions):
+        notes.append("predictions of single seeds are shown before calibration")
     details = pooled_details(case, unit) if unit != WELL and case.predictions else None
     return Scores(table.reset_index(drop=True), by, unit, notes, details, compared)
 

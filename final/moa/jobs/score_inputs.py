@@ -105,8 +105,10 @@ def _measured(data: Dataset, known: pd.DataFrame, rows: pd.Index) -> dict[str, A
 def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
     stage = trained.last
     units = trained.units(stage)
-    table = trained.oof()
+    record, table, raw = trained.calibration(), trained.calibrated_oof(), None
     table = table.loc[table.index.isin(y.index)]
+    if record is not None and record.beta is not None:
+        raw = trained.oof().loc[table.index]
     if set(table.columns) != set(y.columns) or not len(table):
         what = "rows" if set(table.columns) == set(y.columns) else "targets"
         raise UserError(
@@ -121,7 +123,8 @@ def _out_of_fold(trained: Trained, y: pd.DataFrame, data: Path) -> Prediction:
 
     folds = trained.store.held_out_folds(stage.name, units)
     apart = trained.hold_out.columns[1:] if trained.hold_out else ()
-    return Prediction(trained.model.name, table, folds, f"folds {stage.folds.label}", by_seed, apart)
+    one = None if record is None else record.one
+    return Prediction(trained.model.name, table, folds, f"folds {stage.folds.label}", by_seed, apart, raw, one)
 
 
 def _learnable(y: pd.DataFrame, folds: pd.DataFrame, apart: Sequence[str], known: pd.DataFrame) -> pd.Series:

@@ -108,9 +108,9 @@ def warnings(run: PlateResult, schema: Assay, data: dict[str, Any]) -> list[str]
         found.append("This file has no controls: nothing shows whether its values compare with the training data.")
     trained = [well for well in data["wells"] if "trained" in well]
     if trained:
-        shows = "shows" if len(trained) == 1 else "show"
+        are = "is" if len(trained) == 1 else "are"
         found.append(
-            f"{counted(len(trained), 'sample')} of compounds that were in training {shows} out-of-fold predictions, "
-            "and marks."
+            f"{counted(len(trained), 'sample')} {are} of compounds that were in training: marked, and shown with "
+            "out-of-fold predictions."
         )
     return found

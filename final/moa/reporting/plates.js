@@ -20,7 +20,7 @@
   const mechanism = (data, target) => data.cautions[target]
     ? el("span", {}, data.targets[target], el("small", { class: "bad" }, `caution: ${data.cautions[target]}`)) : data.targets[target];
   // What is said of a sample or compound that was in training.
-  const seen = (each) => (each.trained ? el("small", { class: "bad" }, `${each.trained} in training: out of fold`) : null);
+  const seen = (each) => (each.trained ? el("small", { class: "bad" }, "in training: out of fold") : null);
   const most = (data, each) => (each.control ? "control" : each.moa ? `${data.targets[each.moa[0]]} ${format.chance(each.p[0])}` : "–");
 
   // How often such a prediction of a target was right on training rows, in words.

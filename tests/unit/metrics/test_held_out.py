@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moa.metrics.held_out import by_one_number, held_out_mean, prior, training_prevalence
+from moa.metrics.held_out import by_one_number, held_out_mean, training_prevalence
+
+
+def prior(y):
+    return (y.sum(axis=0) + 0.5) / (len(y) + 1)
+
 
 ROWS = pd.Index([f"r{i}" for i in range(60)])
 GROUPS = pd.DataFrame({0: np.arange(60) % 3, 1: np.arange(60) // 20}, ROWS)
@@ -18,7 +23,6 @@ def test_the_prevalence_is_that_of_other_groups():
         np.testing.assert_allclose(found.iloc[row], np.mean(expected, axis=0))
     alone = training_prevalence(Y, GROUPS[[1]])
     assert (alone.to_numpy()[Y.to_numpy() > 0] == 0.5 / 41).all(), "held out whole, a mechanism is in no training row"
-    assert (prior(np.zeros((3, 2))) == 0.125).all()
 
 
 def test_what_is_held_out_besides_is_not_seen_either():
