@@ -17,9 +17,12 @@ from support.screens import SMALL, screen
 STAGE = {"three-stage-nn-5fold": "stage2"}
 
 
+PROFILES = {"any-assay": {}, "profile-logistic": {}, "profile-neighbours": {}}
+
+
 def oof_of_first_fold(name, data, weights, hold_out=("compound",), parts="each"):
     model = recipe(name)
-    plan = fit_models([model], {name: model.configure("demo", SMALL[name])}, data, hold_out, parts)[name]
+    plan = fit_models([model], {name: model.configure("demo", (SMALL | PROFILES)[name])}, data, hold_out, parts)[name]
     runner = Runner(Trained(model, weights, plan.config, data.schema, hold_out=plan.hold_out))
     runner.train_units(data, Selection(seeds=1, fold=0), until=STAGE.get(name))
     return runner.trained.oof(stage=STAGE.get(name))
@@ -32,7 +35,7 @@ def relabelled(data, rows):
     return dataclasses.replace(data, scored=scored)
 
 
-@pytest.mark.parametrize("name", list(SMALL))
+@pytest.mark.parametrize("name", [*SMALL, *PROFILES])
 def test_oof_does_not_depend_on_the_labels_of_its_fold(name, tmp_path):
     data = screen()
     held = HoldOut.of(("compound",), None, data)

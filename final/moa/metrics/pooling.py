@@ -12,6 +12,8 @@ import pandas as pd
 
 #: Probabilities are clipped to [CLIP, 1 - CLIP] before the logarithm.
 CLIP = 1e-6
+#: Log odds beyond which a probability is 0 or 1 to the last digit, and the exponential of 32 bits not far from its end.
+_MOST = 80
 #: Largest difference of a row's sum from 1 where a row has one mechanism.
 _ROUNDING = 1e-3
 
@@ -35,7 +37,7 @@ def evidence(p: np.ndarray, one: bool) -> np.ndarray:
 def probability(found: np.ndarray, one: bool) -> np.ndarray:
     """Probabilities of mean `evidence`, same shape."""
     if not one:
-        return 1 / (1 + np.exp(-found))
+        return 1 / (1 + np.exp(-np.clip(found, -_MOST, _MOST)))
     scaled = np.exp(found - found.max(axis=1, keepdims=True))
     return scaled / scaled.sum(axis=1, keepdims=True)
 
