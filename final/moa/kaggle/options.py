@@ -19,8 +19,10 @@ class PackageOptions(Options):
     pretrained: Path | None = Field(
         None, description="Folder of ImageNet weights, which the training kernels of the CNNs need."
     )
-    wheels: bool = Field(True, description="Download the wheels that Kaggle's image lacks.")
+    wheels: bool = Field(
+        True, description="Download the wheels that Kaggle's image lacks; if not, those pushed before are attached."
+    )
     python: str = Field(  # a notebook shows it with ``!python --version``
         "3.12", description="Python version of Kaggle's image, for the wheels."
     )
-    profile: str = Field("kaggle", description="Settings of the training kernels: kaggle or demo.")
+    profile: str = Field("kaggle", description="Settings that the kernels run with: kaggle or demo.")
