@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import pandas  # noqa: F401 - needed to read features and fitted transformers
-import skops.io  # noqa: F401
+import scipy.special  # noqa: F401
 import torch
 
 from moa.learners.common import EVALUATED_ROWS

@@ -16,15 +16,16 @@ import torch
 from sklearn.preprocessing import QuantileTransformer
 
 from moa.data.dataset import load_dataset
+from moa.data.stored_tables import read_table, write_table
 from moa.data.synthetic import synthesize
 from moa.environment import CACHE
 from moa.features import GaussianRank
-from moa.files import read_json, write_json
+from moa.files import read_json, sha256, write_json
 from moa.learners.runtime import Runtime
 from moa.models.base import merge
 from moa.models.registry import recipe
 from moa.training.runner import Runner
-from moa.weights.layout import UnitKey
+from moa.weights.layout import ModelFolder, UnitKey
 from moa.weights.selection import Selection
 from moa.weights.trained import Trained
 from tests.benchmarks.sizes import Sizes
@@ -71,13 +72,24 @@ def workspace(sizes: Sizes, runtime: Runtime) -> Iterator[Workspace]:
         stage, units = trained.last.name, trained.last.units()
         layout = trained.store.layout
         for seed, fold in units[1:]:
-            key = UnitKey(stage, seed, fold)
-            shutil.copytree(layout.unit(UnitKey(stage, *units[0])), layout.unit(key))
-            write_json(layout.facts(key), read_json(layout.facts(key)) | {"seed": seed, "fold": fold})
+            _copy_unit(layout, UnitKey(stage, *units[0]), UnitKey(stage, seed, fold))
         _write_notebook_fits(trained, fits)
         meta = trained.store.unit_facts(stage, *units[0]).meta
         widths = meta["n_inputs"], config.learner.hidden, meta["n_targets"]
         yield Workspace(folder, data, weights, fits, cache, len(units), widths)
+
+
+def _copy_unit(layout: ModelFolder, unit: UnitKey, key: UnitKey) -> None:
+    """Copy a unit; the OOF predictions of another fold get other sig_ids, as each row is held out once."""
+    folder = layout.unit(key)
+    shutil.copytree(layout.unit(unit), folder)
+    facts = read_json(layout.facts(key)) | {"seed": key.seed, "fold": key.fold}
+    path = folder / "oof.parquet"
+    if key.fold != unit.fold:
+        oof = read_table(path)
+        write_table(path, oof.set_axis([f"{name}-{key.fold}" for name in oof.index]).rename_axis(oof.index.name))
+        facts["sha256"][path.name] = sha256(path)
+    write_json(layout.facts(key), facts)
 
 
 @contextmanager
