@@ -2,8 +2,8 @@
 
 The files in the order of the steps, which ``import_plates`` takes one after the other:
 
-1. Read: ``source`` opens a file, a module of ``formats`` or ``annotated`` reads it, ``orientation`` turns it, ``arrays``
-   puts arrays and tables together, and ``combine`` does so for all files; ``text_tables`` and ``hdf5`` help.
+1. Read: ``source`` opens a file, a module of ``formats`` or ``annotated`` reads it, ``orientation`` turns it,
+   ``arrays`` puts arrays and tables together, ``combine`` does so for all files; ``text_tables`` and ``hdf5`` help.
 2. Describe: ``describe`` gives each column a role, with ``columns`` and ``families`` (which are features), ``roles``,
    ``fields`` and ``headings`` (which column holds what, in which unit). The result is the ``mapping``, a value that all
    further steps take; ``fit_mapping`` completes a mapping of other plates instead.

@@ -143,7 +143,7 @@ def _described(column: str, found: Separated, stated: set[str], columns: list[st
         return described(column, columns, "bookkeeping", "CellProfiler's bookkeeping")
     if column in found.unknown and not names_metadata(column):
         return described(column, columns, "unknown", "a number of no family")
-    return described(column, columns)
+    return described(column, columns, reason="text" if column in found.words else "")
 
 
 def _others(table: pd.DataFrame) -> dict[str, Column]:

@@ -23,8 +23,9 @@ _LEAST_SHARE = 0.1
 _MOST = 2 / 3
 #: What CellProfiler notes of objects and images and is no property of cells.
 _BOOKKEEPING = re.compile(
-    r"(?:^|_)(?:Location|Parent|Children|BoundingBox\w*|Center_[XYZ]|Object_?Number|Number_Object\w*"
-    r"|Group_(?:Index|Number|Length)|(?:Image|Table)_?Number)(?:_|$)|ClosestObjectNumber|AreaShape_(?:Center|Orientation)"
+    r"(?i:(?:^|_)(?:Location|Parent|Children|BoundingBox\w*|Center_[XYZ]|Object_?Number|Number_Object\w*"
+    r"|Group_(?:Index|Number|Length)|(?:Image|Table)_?Number)(?:_|$)|ClosestObjectNumber"
+    r"|AreaShape_(?:Center|Orientation))"
     r"|^(?:Image_)?(?:FileName|PathName|URL|MD5Digest|Height|Width|Scaling|Series|Frame|ProcessingStatus|Channel|Count"
     r"|ExecutionTime|ModuleError)_"
 )
@@ -42,7 +43,7 @@ _MANY = 200
 
 def is_bookkeeping(column: str) -> bool:
     """Whether a column holds where an object lies, its number or how it was measured, as CellProfiler notes them."""
-    return bool(_BOOKKEEPING.search(column))
+    return bool(_BOOKKEEPING.search(re.sub(r"[\s.]+", "_", column)))
 
 
 def compartment(column: str) -> str:

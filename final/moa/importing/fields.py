@@ -5,14 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-
-import pandas as pd
+from collections.abc import Iterable, Iterator
 
 from moa.errors import UserError
 from moa.importing.headings import DOSE_UNITS, TIME_UNITS, Heading, heading, plain_name, split_words
-from moa.importing.notes import Notes
-from moa.importing.options import FIELD_OPTIONS
 from moa.words import listed
 
 MARKED = re.compile(r"^(?:[A-Za-z]+_)?Metadata_", re.IGNORECASE)
@@ -143,42 +139,6 @@ def is_identifier(column: str) -> bool:
 def names_metadata(column: str) -> bool:
     """Whether a heading has a word that no feature's name has, such as "id", "count" or "date"."""
     return bool(_METADATA_WORDS.intersection(heading(column).words))
-
-
-def find_field(table: pd.DataFrame, field: str, notes: Notes | None = None) -> str | None:
-    """The column of a field by its name, the best known first, if it holds any value; None if no column does."""
-    names: dict[str, list[str]] = {}
-    for column in table:
-        names.setdefault(plain_name(column), []).append(column)
-    for known in KNOWN[field]:
-        columns = [column for column in names.get(known, ()) if table[column].notna().any()]
-        if columns:
-            if notes is not None and any(not table[columns[0]].equals(table[other]) for other in columns[1:]):
-                notes.guessed(f"{field} is in column '{columns[0]}', not in the others of that name", columns[1:])
-            return columns[0]
-    return None
-
-
-def choose_fields(wells: pd.DataFrame, stated: Mapping[str, str], notes: Notes) -> dict[str, str]:
-    """The column of each field that is found: the one that ``stated`` names, or else one with a known name, noted.
-
-    Raises:
-        UserError: a stated column does not exist.
-    """
-    found: dict[str, str] = {}
-    for field in (name for name in KNOWN if name != "identifier"):
-        column = find_column(wells.columns, stated[field], FIELD_OPTIONS[field]) if field in stated else None
-        column = column or find_field(wells, field, notes)
-        if column:
-            found[field] = column
-    for field, owner in (("dose_unit", "dose"), ("time_unit", "time")):
-        # "10.0 um" of pert_idose needs no unit: CMap's columns of units belong to pert_dose and pert_time.
-        if owner in stated or plain_name(found.get(owner, "")).startswith("pert_i"):
-            found.pop(field, None)
-    taken = [f"{field} = {column}" for field, column in found.items() if field not in stated]
-    if taken:
-        notes.guessed(f"fields by the names of their columns: {', '.join(taken)}")
-    return found
 
 
 def find_column(columns: Iterable[str], name: str, option: str) -> str:

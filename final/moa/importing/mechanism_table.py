@@ -12,7 +12,6 @@ from moa.data.compounds import compound_key
 from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.design import Design
-from moa.importing.fields import field_of, find_field
 from moa.importing.headings import plain_name
 from moa.importing.mapping import FieldRole, Mapping, Mechanisms
 from moa.importing.mechanism_names import split_cells
@@ -34,11 +33,8 @@ class _Line:
 
 def column_of(mapping: Mapping, table: pd.DataFrame, role: FieldRole) -> str | None:
     """The table's column of a role; None if there is none."""
-    if mapping.mechanisms_table is not None:
-        columns = mapping.mechanisms_table.columns
-        return next((name for name, column in columns.items() if column.role == role and name in table), None)
-    found = find_field(table, role)
-    return found or next((column for column in table if field_of(column) == role and table[column].notna().any()), None)
+    columns = mapping.mechanisms_table.columns if mapping.mechanisms_table else {}
+    return next((name for name, column in columns.items() if column.role == role and name in table), None)
 
 
 def identifying(

@@ -11,14 +11,13 @@ import pandas as pd
 from moa.data.compounds import name_key
 from moa.errors import UserError
 from moa.importing.design import Design
-from moa.importing.fields import find_column
 from moa.importing.mapping import Mapping, Mechanisms
 from moa.importing.mechanism_names import is_unknown, separators_of, spellings, split_cells
 from moa.importing.mechanism_table import column_of, from_table, identifying
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import is_missing
-from moa.words import counted, listed
+from moa.words import counted
 
 
 @dataclass(frozen=True)
@@ -62,13 +61,9 @@ def decide_mechanisms(
     name = Path(options.moa).name if options.moa else "mechanisms"
     if own:
         notes.noted(f"mechanisms are those of {name}; column '{own}' of the files is not used")
-    wanted = options.mechanism
-    column = find_column(table.columns, wanted, "--mechanism") if wanted else column_of(mapping, table, "mechanism")
+    column = column_of(mapping, table, "mechanism")
     if column is None:
-        raise UserError(
-            f"{name}: no column of mechanisms (moa, mechanism_of_action); its columns are "
-            f"{listed(table.columns, 6)}; name it with --mechanism"
-        )
+        raise UserError(f"{name}: the mapping names no column of its mechanisms; name it with --mechanism")
     ours, theirs = identifying(mapping, wells, design, table, column, name)
     dose = column_of(mapping, table.drop(columns=[column, theirs]), "dose")
     found = Mechanisms(

@@ -8,7 +8,16 @@ import pandas as pd
 
 from moa.errors import UserError
 from moa.importing.columns import names_rows
-from moa.importing.fields import KNOWN, fields_of, find_column, is_identifier, plain_name
+from moa.importing.fields import (
+    KNOWN,
+    MARKED,
+    fields_of,
+    find_column,
+    is_identifier,
+    is_known,
+    names_metadata,
+    plain_name,
+)
 from moa.importing.headings import heading
 from moa.importing.mapping import Column, Role
 from moa.importing.notes import Notes
@@ -42,14 +51,22 @@ Same = Callable[[str, str], bool]
 
 
 def described(column: str, columns: Sequence[str], role: Role | None = None, reason: str = "") -> Column:
-    """A column of a table that has the columns ``columns``; without a role, what its heading says of it."""
-    found = heading(column)
+    """A column of a table that has the columns ``columns``; without a role, what its heading says of it.
+
+    ``reason`` is that of the role, or of metadata of which the heading says nothing.
+    """
     if role is None and names_rows(columns, column):
         role, reason = "name", "names or numbers of rows"
     elif role is None:
         role = _role_of_words(column)
-        reason = "" if role == "metadata" else _BY_WORDS
-    return Column(role=role, reason=reason, unit=found.unit)
+        reason = reason if role == "metadata" else _BY_WORDS
+    return Column(role=role, reason=reason or _why_metadata(column), unit=heading(column).unit)
+
+
+def _why_metadata(column: str) -> str:
+    if MARKED.match(column):
+        return "marked as metadata"
+    return _BY_WORDS if is_known(column) or names_metadata(column) else "what a table of wells says"
 
 
 def _role_of_words(column: str) -> Role:

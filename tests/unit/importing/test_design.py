@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from moa.errors import UserError
-from moa.importing.fields import choose_fields, find_column, find_field, plain_name
+from moa.importing.fields import find_column, plain_name
 from moa.importing.notes import Notes
 from moa.importing.profiles import as_text
+from moa.importing.roles import choose_roles
 from support.plates_in_memory import designed, plate
 
 
@@ -151,22 +152,28 @@ def test_single_cells_are_not_wells():
 
 def test_columns_that_differ_in_case_alone():
     notes = Notes()
-    wells = pd.DataFrame({"Metadata_plate": ["x"], "Metadata_Plate": ["y"], "Metadata_PLATE": ["x"]})
-    assert find_field(wells, "plate", notes) == "Metadata_plate"
-    assert notes.lines() == [
-        "guessed: plate is in column 'Metadata_plate', not in the others of that name: Metadata_Plate, Metadata_PLATE"
-    ]
+    columns = dict.fromkeys(["Metadata_plate", "Metadata_Plate", "Metadata_PLATE"], True)
+    found = choose_roles(columns, {}, {}, lambda one, other: other == "Metadata_PLATE", notes)
+    assert found == {"Metadata_plate": ("plate", "its name is known")}
+    assert (
+        notes.lines()[0]
+        == "guessed: plate is in column 'Metadata_plate', not in the others of that name: Metadata_Plate"
+    )
     with pytest.raises(UserError, match="fits the columns Metadata_plate, Metadata_Plate, Metadata_PLATE"):
-        find_column(wells.columns, "plate", "--plate")
-    assert find_column(wells.columns, "Metadata_Plate", "--plate") == "Metadata_Plate"
+        find_column(columns, "plate", "--plate")
+    assert find_column(columns, "Metadata_Plate", "--plate") == "Metadata_Plate"
 
 
 def test_fields_by_name():
-    wells = pd.DataFrame({"Image_Metadata_Plate_DAPI": ["1"], "pert_iname": [np.nan], "pert_id": ["x"], "DOSE": ["1"]})
+    columns = {"Image_Metadata_Plate_DAPI": True, "pert_iname": False, "pert_id": True, "DOSE": True}
     assert plain_name("Image_Metadata_Plate_DAPI") == "plate_dapi"
-    found = choose_fields(wells, {}, Notes())
-    assert found == {"plate": "Image_Metadata_Plate_DAPI", "compound": "pert_id", "dose": "DOSE"}
-    assert choose_fields(wells, {"compound": "dose"}, Notes())["compound"] == "DOSE"
+
+    def roles(**stated):
+        found = choose_roles(columns, {}, stated, lambda one, other: False, Notes())
+        return {role: column for column, (role, _) in found.items()}
+
+    assert roles() == {"plate": "Image_Metadata_Plate_DAPI", "compound": "pert_id", "dose": "DOSE"}
+    assert roles(compound="dose") == {"plate": "Image_Metadata_Plate_DAPI", "compound": "DOSE"}
 
 
 def test_metadata_as_text():

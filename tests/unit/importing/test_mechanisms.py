@@ -6,11 +6,12 @@ import pytest
 
 from moa.errors import UserError
 from moa.importing.design import Design
-from moa.importing.mapping import Column, Mapping
+from moa.importing.mapping import Column, Mapping, Table
 from moa.importing.mechanism_names import is_unknown, separators_of, split_cells
 from moa.importing.mechanisms import decide_mechanisms, label_wells
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
+from moa.importing.roles import described_mechanisms
 from moa.importing.text_tables import read_text_table
 
 COMPOUNDS = ["DMSO", "AKT-inhibitor-1-2", "Vemurafenib", "PLX-4720", "nobody", "Vemurafenib"]
@@ -45,7 +46,10 @@ def labels(
     options, notes = ImportOptions(**options), Notes()
     read = None if options.moa is None else read_text_table(options.moa)
     plate = Design(frame.assign(plate=plates, dose_level=np.nan), fields, dose_unit)
-    mapping = decide_mechanisms(Mapping(columns=roles), metadata, plate, read, options, notes)
+    described = None if read is None else described_mechanisms("moa.txt", read, options.mechanism)
+    known = None if described is None else Table(name="moa.txt", columns=described)
+    mapping = Mapping(columns=roles, mechanisms_table=known)
+    mapping = decide_mechanisms(mapping, metadata, plate, read, options, notes)
     found = label_wells(metadata, plate, mapping, read, options, notes)
     return found, "\n".join(notes.lines(100))
 
@@ -235,7 +239,7 @@ def test_all_names_of_a_compound_have_the_mechanisms_of_any(tmp_path):
     (tmp_path / "moa.csv").write_text("name,moa\npaclitaxel,x\na,x\nc,y\nd,y\n")
     options, notes = ImportOptions(moa=tmp_path / "moa.csv"), Notes()
     table, design = read_text_table(options.moa), Design(frame, {"compound": "pert_iname"})
-    mapping = decide_mechanisms(
-        Mapping(columns={"pert_iname": Column(role="compound")}), metadata, design, table, options, notes
-    )
+    known = Table(name="moa.csv", columns=described_mechanisms("moa.csv", table))
+    mapping = Mapping(columns={"pert_iname": Column(role="compound")}, mechanisms_table=known)
+    mapping = decide_mechanisms(mapping, metadata, design, table, options, notes)
     assert label_wells(metadata, design, mapping, table, options, notes).table["x"].tolist() == [0, 1, 1, 0, 0, 1]
