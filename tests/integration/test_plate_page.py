@@ -16,6 +16,7 @@ from moa.files import read_json
 from moa.jobs import plates
 from moa.jobs.options import PlateOptions
 from moa.jobs.plates import predict_plates
+from moa.metrics.pooling import pool
 from moa.parallel import Here
 from moa.reporting.plates import LACKING, write_plate_page
 from moa.weights.trained import open_trained
@@ -27,6 +28,7 @@ from support.weights import files
 
 OLD, TWO = "simple-nn-old-cv", "two-heads"
 SPEC = BlendSpec(name="two", title="Two <b>", members=[{"model": OLD, "weight": 0.25}, {"model": TWO, "weight": 0.75}])
+TABLES = ("compounds", "treatments", "mechanisms")
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -123,7 +125,7 @@ def test_the_page_holds_names_as_text_and_stays_small(folder, page, data):
     page.check_self_contained()
     assert (folder / "plate.html").stat().st_size < 500_000 and SCRIPT not in page.text
     assert {well["compound"] for well in data["wells"]} >= {SCRIPT} and data["plates"][1] == f"south {SCRIPT}"
-    assert list(page.sections) == ["map", "wells", "predicted", "replicates", "about"]
+    assert list(page.sections) == ["map", "wells", "compounds", "predicted", "replicates", "about"]
     table = page.table("about")
     assert table["weight"].tolist() == ["0.2500", "0.7500"] and "my &amp; plates.csv" in page.text
 
@@ -138,6 +140,53 @@ def test_the_first_samples_are_covered_and_the_tables_hold_all(plate, weights, t
     assert short[19]["p"] == long[19]["p"] and "low" not in short[19], "one model has no spread"
     for name in result.files:
         assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_compounds_have_one_answer_with_their_doses(folder, data, plate):
+    tables = {name: pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for name in TABLES}
+    p = pd.read_csv(folder / "probabilities.csv", index_col="sig_id")
+    wells = pd.read_csv(plate, index_col="sig_id")
+    treated = wells.index[wells[CP_TYPE] == TREATED]
+    pooled = pool(p.loc[treated], wells.loc[treated, "Metadata_compound"])
+    first = tables["compounds"].query("rank == 1").set_index("compound")
+    assert list(first.index) == list(pooled.index) and (first["moa"] == pooled.idxmax(axis=1)).all()
+    np.testing.assert_allclose(first["probability"], pooled.max(axis=1), rtol=1e-4)
+    shown = {each["name"]: each for each in data["answers"]["compounds"]}
+    assert set(shown) == set(pooled.index) and data["answers"]["left_out"] == 0
+    one = shown["compound 3"]
+    assert (
+        data["targets"][one["moa"][0]] == first.loc["compound 3", "moa"]
+        and one["wells"] == first.loc["compound 3", "wells"]
+    )
+    assert sum(dose["wells"] for dose in one["doses"]) == one["wells"]
+    target = data["targets"].index(first["moa"].iloc[0])
+    listed = tables["mechanisms"][tables["mechanisms"]["moa"] == data["targets"][target]]
+    places = [data["answers"]["compounds"][place]["name"] for place, _, _ in data["answers"]["mechanisms"][target]]
+    assert places == listed["compound"].tolist() and listed["probability"].is_monotonic_decreasing
+    np.testing.assert_allclose(listed["expected_precision"], listed["probability"].expanding().mean(), rtol=1e-5)
+
+
+def test_wells_that_were_in_training_show_what_was_predicted_without_them(dataset, weights, tmp_path):
+    rows = pd.concat([dataset.features[dataset.treated].iloc[:6], dataset.test[dataset.test_treated].iloc[:6]])
+    drug = dataset.drugs.iloc[-1]
+    rows["Metadata_compound"] = [*dataset.drugs[rows.index[:6]], drug.upper(), *["new"] * 5]
+    rows.to_csv(tmp_path / "plate.csv")
+    result, page = write_page(tmp_path / "plate.csv", SPEC, weights, tmp_path)
+    wells = page.data["plates.js"]["wells"]
+    assert [well.get("trained") for well in wells] == ["well"] * 6 + ["compound"] + [None] * 5
+    oof = [open_trained(name, weights).oof().loc[rows.index[0]].astype(float) for name in (OLD, TWO)]
+    mixed = 0.25 * oof[0] + 0.75 * oof[1]
+    targets = page.data["plates.js"]["targets"]
+    assert targets[wells[0]["moa"][0]] == mixed.idxmax() and wells[0]["p"][0] == pytest.approx(mixed.max(), rel=6e-3)
+    assert "low" not in wells[0] and "low" in wells[-1]
+    assert "7 samples are of compounds that were in training: marked" in page.text
+    samples = pd.read_csv(tmp_path / "samples.csv", keep_default_na=False)
+    assert samples["in_training"].tolist() == ["well"] * 6 + ["compound"] + [""] * 5
+    assert samples["right_at_distance"].astype(float).between(0, 1).all()
+    assert result.files[3:] == ["compounds.csv", "treatments.csv", "mechanisms.csv"]
+    assert set(pd.read_csv(tmp_path / "ranked.csv")["caution"].dropna()), (
+        "most mechanisms of the demo have few compounds"
+    )
 
 
 def test_the_competitions_files_have_no_plates(dataset, weights, tmp_path):
@@ -212,6 +261,12 @@ def test_the_page_in_a_browser(folder, data):
         browser.one("#wells input[type=search]").send_keys("compound 3")
         assert browser.one("#wells .count").text == "4 of 48 samples"
         assert "south" in browser.one("#wells tbody").text and not browser.all("#wells img, #wells script + *:empty")
+        browser.all("#compounds tr.item button")[0].click()
+        likely = max(data["answers"]["compounds"], key=lambda each: each["p"][0])
+        detail = browser.one("#compounds td.open").text
+        assert likely["doses"][0]["name"] in detail and "caution" in browser.one("#compounds").text
+        browser.all("#predicted tr.item button")[0].click()
+        assert "expected precision" in browser.one("#predicted td.open").text
         browser.all("#replicates tr.item button")[0].click()
         assert browser.all("#replicates td.open tbody tr")
         assert browser.errors() == [] and browser.requests() == []
