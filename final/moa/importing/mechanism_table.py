@@ -47,8 +47,8 @@ def identifying(
     """
     compound, treated = design.fields.get("compound"), ~design.controls
     ids = [mapping.compounds.ids] if mapping.compounds and mapping.compounds.ids else []
-    others = dict.fromkeys([*ids, *mapping.columns_of("identifier")])
-    others = [column for column in others if column in wells and column != compound]
+    known = dict.fromkeys([*ids, *mapping.columns_of("identifier")])
+    others = [column for column in known if column in wells and column != compound]
     candidates = [] if compound is None else [design.table["compound"], wells[compound]]
     candidates += [wells[column] for column in others]
     if not candidates:
