@@ -29,8 +29,9 @@ def bench(
     """Time each part against a notebook of 2020: seconds, ratio, peak memory; writes csv tables and a figure.
 
     **goals**, a quarter of an hour or more on two cores: *prediction* (preparing a test set, and the whole process from
-    test_features.csv to submission.csv), *stage* (the epochs of 5 × 5 members), *roofline* (compared with the matrix
-    products alone), *agreement* (both ways give the same numbers).
+    test_features.csv to submission.csv), *stage* (the epochs of 5 × 5 members), *loops* (epochs of each kind of network
+    on one core, by processor time), *roofline* (compared with the matrix products alone), *agreement* (both ways give
+    the same numbers).
 
     **growth**, twenty minutes or more: *epoch* (by rows and width), *ensemble* (by members), *rank* and *inference* (by
     rows), *tabnet* (compared with its library as it is).

@@ -23,6 +23,7 @@ from moa.progress import console, duration, progress
 from tests.benchmarks.agreement import agreement
 from tests.benchmarks.figure import draw
 from tests.benchmarks.growth import gaussian_rank, growing_ensemble, inference, tabnet_epoch, training_epoch
+from tests.benchmarks.loops import loops
 from tests.benchmarks.measure import imports_frozen
 from tests.benchmarks.prediction import prediction
 from tests.benchmarks.roofline import roofline
@@ -50,6 +51,7 @@ PARTS = {
     "stage": Part(stage, 3),
     "roofline": Part(roofline, 1, "roofline"),
     "agreement": Part(agreement, 1, "agreement"),
+    "loops": Part(loops, 4),
     "epoch": Part(training_epoch, 4),
     "ensemble": Part(growing_ensemble, 4),
     "tabnet": Part(tabnet_epoch, 4),
@@ -58,7 +60,7 @@ PARTS = {
     "three-stage": Part(three_stage, None),
 }
 GROUPS = {
-    "goals": ("prediction", "stage", "roofline", "agreement"),
+    "goals": ("prediction", "stage", "loops", "roofline", "agreement"),
     "growth": ("epoch", "ensemble", "rank", "inference", "tabnet"),
     "gpu": ("stage", "roofline", "three-stage"),
 }

@@ -17,15 +17,16 @@ class EpochClock(EpochCallback):
     """Notes when each epoch ends.
 
     Attributes:
-        times: of ``time.perf_counter``, in seconds.
+        times: of the clock, in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
         self.times: list[float] = []
 
     def on_epoch_end(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
         """Note the time."""
-        self.times.append(time.perf_counter())
+        self.times.append(self.clock())
 
 
 class UnitClock(UnitCallback):
@@ -46,7 +47,13 @@ class UnitClock(UnitCallback):
         self.clocks[seed, fold].on_epoch_end(epoch, epochs, row)
 
 
-def epoch_seconds(fit: Callable[..., object], data: FoldData, runtime: Runtime, seed: int = 0) -> list[float]:
+def epoch_seconds(
+    fit: Callable[..., object],
+    data: FoldData,
+    runtime: Runtime,
+    seed: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
     """Seconds of each epoch, training and validation; the first, which warms up, is left out, and so is the set-up.
 
     Args:
@@ -54,10 +61,11 @@ def epoch_seconds(fit: Callable[..., object], data: FoldData, runtime: Runtime, 
         data: the fold.
         runtime: the device.
         seed: model seed.
+        clock: gives the time, by default that of the wall.
     """
-    clock = EpochClock()
-    fit(data, seed=seed, fold=0, runtime=runtime, callback=clock)
-    return np.diff(clock.times).tolist()
+    epochs = EpochClock(clock)
+    fit(data, seed=seed, fold=0, runtime=runtime, callback=epochs)
+    return np.diff(epochs.times).tolist()
 
 
 def members_at_once(inputs: StageInputs, unit: Unit) -> int:
