@@ -13,6 +13,7 @@ from moa.importing.headings import heading, plain_unit
 from moa.importing.notes import Notes
 from moa.importing.profiles import MISSING_NUMBER
 from moa.importing.units import DOSES, TIMES
+from moa.importing.written_numbers import without_thousands
 from moa.words import listed, shown
 
 #: A number, after a sign for "about" or "equal", and what follows it: the unit.
@@ -57,7 +58,10 @@ def parse(
         UserError: some values are numbers and some are not, units do not go together, or the values are logarithms.
     """
     table = DOSES if what == "dose" else TIMES
-    text = values.dropna().astype(str)
+    cells = values.dropna().astype(str)
+    text = without_thousands(cells)
+    grouped = cells[text != cells]
+    notes.guessed(f"commas in column '{column}' separate thousands, as in", sorted(set(grouped)))
     several = {value for value in text.unique() if _is_several(value, table)}
     if several:
         wells = text.index[text.isin(several)]

@@ -180,7 +180,12 @@ def test_the_order_of_doses_is_kept_whatever_their_units(amounts, one, other):
 
 @given(st.integers(0, 10**6), st.integers(0, 999), st.sampled_from(["", " ", "uM", " nM", " µM"]))
 def test_a_decimal_comma_is_refused_and_never_read_as_another_number(whole, rest, unit):
-    """In "1,5" and "1,000" a comma may mean two things."""
+    """In "1,5" a comma separates decimals, in "1,000" beside "10" thousands: it has no decimals where others have."""
+    if 0 < whole < 1000 and rest > 99:
+        values, _, notes = numbers([f"{whole},{rest}{unit}", "10" + (unit or " uM")])
+        assert values[0] == pytest.approx(values[1] / 10 * (1000 * whole + rest))
+        assert "commas in column 'dose' separate thousands" in "\n".join(notes.lines())
+        return
     with pytest.raises(UserError, match="a decimal comma; write doses with a decimal point"):
         numbers([f"{whole},{rest}{unit}", "10 uM"])
 
