@@ -27,10 +27,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from moa.environment import CELLS
 from moa.errors import UserError
 
-#: Names the file of cells for processes that this one starts.
-FILE = "MOA_CELLS"
 #: The first line of a cell of definitions.
 HEAD = re.compile(r"^# (moa/[a-z0-9_/]+)\.py[ \t]*$", re.MULTILINE)
 _PACKAGE = Path(__file__).resolve().parent
@@ -138,14 +137,14 @@ def given_to_processes(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    before = os.environ.get(FILE)
-    os.environ[FILE] = str(path)
+    before = os.environ.get(CELLS)
+    os.environ[CELLS] = str(path)
     try:
         yield
     finally:
-        os.environ.pop(FILE)
+        os.environ.pop(CELLS)
         if before is not None:
-            os.environ[FILE] = before
+            os.environ[CELLS] = before
 
 
 def assembled(own: str, cells: Iterable[str]) -> str:

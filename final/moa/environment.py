@@ -30,6 +30,7 @@ from moa.errors import UserError
 from moa.words import unknown
 
 CACHE = "MOA_CACHE"
+CELLS = "MOA_CELLS"
 COMPILE = "MOA_COMPILE"
 ENGINE = "MOA_ENGINE"
 KAGGLE_ROOT = "MOA_KAGGLE_ROOT"

@@ -1,4 +1,4 @@
-"""Every notebook runs at demo size, is what its page says, and is kept in git without outputs."""
+"""Every notebook runs at demo size and is what its page says; a training notebook trains what its cells say."""
 
 import json
 import re
@@ -10,10 +10,13 @@ import papermill
 import pytest
 
 from moa.blending.blend import load_blend
+from moa.cells import HEAD, assembled, statements
 from moa.data.stored_tables import read_table
 from moa.environment import FINAL
 from moa.models import winners
+from moa.notebook.outputs import KEY, MOST, MOST_OF_ALL, digest
 from support.notebooks import run
+from support.weights import files
 
 TRAINING = sorted(FINAL.glob("*/Training/*.ipynb"))
 
@@ -22,14 +25,65 @@ def name_of(path):
     return f"{path.parts[-3]}/{path.name}"
 
 
+#: Notebooks that train a unit from their cells; the others are executed on what is trained already.
+FROM_CELLS = ("simple-nn-old-cv", "two-stage-nn-tabnet", "deepinsight-resnest-v2")
+#: What a reader must find in the notebook of a model, by its start.
+SHOWN = {
+    "simple-nn": ("loss.backward()", "torch.optim.Adam", "OneCycleLR", "FactorAnalysis", "IterativeStratification"),
+    "three-stage": ("loss.backward()", "torch.optim.Adam", "OneCycleLR", "UMAP(", "IterativeStratification"),
+    "two-stage": ("loss.backward()", "MultiStepLR", "OneCycleLR", "entmax", "UMAP(", "clip_grad_norm_"),
+    "two-heads": ("loss.backward()", "KerasAdam", "Adadelta", "EarlyStopping", "KFold"),
+    "deepinsight": ("TSNE(", "RAdam(", "CosineAnnealing", "SwapNoise", "training_step", "ConvexHull"),
+}
+
+
+def code_of(path):
+    """The code cells of a notebook by id."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
+
+
+def definitions(path):
+    """The cells of a notebook that hold definitions, without their first lines, by module."""
+    found = {}
+    for source in code_of(path).values():
+        if head := HEAD.match(source):
+            found.setdefault(head[1], []).append(source[head.end() :])
+    return found
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=name_of)
+def test_cells_are_the_package_s_own_source(path):
+    for module, cells in definitions(path).items():
+        own = (FINAL / f"{module}.py").read_text()
+        assert assembled(own, cells) == own, module
+        known = {part.code for part in statements(own)}
+        assert [part.code for cell in cells for part in statements(cell) if part.code not in known] == []
+    code = "".join(code_of(path).values())
+    words = next(words for start, words in SHOWN.items() if path.stem.startswith(start))
+    assert [
+        word
+        for word in (*words, "def stages(", "def train_unit(", "mean_of_units", "Config(ModelConfig):")
+        if word not in code
+    ] == []
+
+
 @pytest.mark.parametrize("path", sorted(FINAL.rglob("*.ipynb")), ids=name_of)
-def test_notebooks_are_kept_clean_and_short(path):
-    cells = json.loads(path.read_text())["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert code and all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
-    assert sum(len(cell["source"]) for cell in cells) <= 160, "a notebook is read at one go"
-    longest = max(sum(map(bool, map(str.strip, cell["source"]))) for cell in code)
-    assert longest <= 40, "logic lives in the package"
+def test_outputs_are_of_the_present_cells_small_and_of_no_machine(path):
+    text = path.read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    outputs = [each for cell in notebook["cells"] for each in cell.get("outputs", [])]
+    if outputs:
+        assert notebook["metadata"][KEY] == digest(notebook["cells"]), "run: moa notebooks --write --profile demo"
+        assert len(text.encode()) <= MOST
+        assert "SYNTHETIC" in json.dumps(outputs[0]), "the first output says that the data are synthetic"
+        assert not any(each["output_type"] == "error" for each in outputs)
+        plain = json.dumps([each for each in outputs if "image/png" not in each.get("data", {})])
+        assert not re.search(r"[\"' (](/home/|/root/|/tmp/|/work/|[A-Z]:)", plain)
+
+
+def test_all_notebooks_together_are_small():
+    assert sum(path.stat().st_size for path in FINAL.rglob("*.ipynb")) <= MOST_OF_ALL
 
 
 def test_notebooks_are_what_their_pages_say():
@@ -41,12 +95,16 @@ def test_notebooks_are_what_their_pages_say():
 
 @pytest.mark.parametrize("path", TRAINING, ids=name_of)
 def test_training_notebooks_run(path, data_dir, weights_of, tmp_path):
-    weights = weights_of(path.stem)  # trained already: what is tested is the notebook, not training
-    words, kinds = run(path, tmp_path, profile="demo", data=str(data_dir), weights=str(weights), device="cpu")
-    assert kinds.count("image/png") >= 6, "data, conditions, distributions, features, curves and calibration"
+    """On what is trained already; of three kinds a seed is trained from the cells, to the bytes of ``moa train``."""
+    trained, chosen = weights_of(path.stem), path.stem in FROM_CELLS
+    weights = tmp_path / "weights" if chosen else trained
+    only = {"seeds": 1, "fold": 1} if chosen else {}
+    words, kinds = run(path, tmp_path, profile="demo", data=str(data_dir), weights=str(weights), device="cpu", **only)
+    assert kinds.count("image/png") >= 8, (
+        "data, conditions, distributions, folds, features, schedule, curves, calibration"
+    )
     assert "data: SYNTHETIC" in words and "profile: demo" in words, "it says what it runs on"
     assert "units are trained already" in words and "nothing is changed" in words
-    assert "class " in words and "def stages(" in words, "the recipe and the network, as they run"
     assert "prevalence" in words and "ROC-AUC, micro" in words, "the score"
     cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
     outputs = [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
@@ -54,35 +112,54 @@ def test_training_notebooks_run(path, data_dir, weights_of, tmp_path):
     assert sum(text.startswith("{") for text in shown) == 1, "the settings; all else are tables"
     drawn = not winners.curves(path.stem).empty
     assert drawn == ("the winners' losses are left out" in words), "of the competition's data, and these are not"
+    if not chosen:
+        return
+    (file,) = tmp_path.glob("weights-cells/*/cells.py")
+    assert {head[1] for head in HEAD.finditer(file.read_text())} == set(definitions(path)), "what processes are given"
+    ours, theirs = (files(folder / path.stem) for folder in (weights, trained))
+    finished = [name for name in ours if name.endswith("unit.json")]
+    assert len(finished) >= 1 and all(ours[name] == theirs[name] for name in ours if not name.startswith(PARTLY))
+    shared = files(weights / "shared")
+    assert shared and shared.items() <= files(trained / "shared").items()
 
 
-def test_a_reader_changes_the_width_and_adds_a_feature_and_a_network(data_dir, weights_of, tmp_path):
-    """As the notebook tells: `settings` and `own` are edited, and the rest is run."""
+#: Of the units that are trained, and so of fewer here.
+PARTLY = ("predictions", "manifest")
+
+
+def test_an_edited_cell_trains_another_model(data_dir, weights_of, tmp_path):
+    """As the notebook tells: a cell and `settings` are edited, and the rest is run."""
     name, weights = "simple-nn-old-cv", weights_of("simple-nn-old-cv")
     before = {path: path.stat().st_mtime_ns for path in (weights / name).rglob("*")}
     path = FINAL / "Best LB" / "Training" / f"{name}.ipynb"
     book = nbformat.read(path, 4)
     edits = {
         "settings = {}": 'settings = {"learner": {"hidden": 48, "epochs": 2}}',
-        "own = {}": 'own = {"features": my_features, "learner": my_network}',
+        "adam.step()": "adam.step()  # as before",
+        "values[:] = 0.5 * (np.interp": "values[:] = 0.501 * (np.interp",
+        "smooth(labels, settings.smoothing)": "smooth(labels, 0.01)",
     }
-    for cell in book.cells:
-        for old, new in edits.items():
-            cell.source = re.sub(f"^{re.escape(old)}", new, cell.source, flags=re.MULTILINE)
+    for old, new in edits.items():
+        edited = [cell for cell in book.cells if old in cell.source]
+        assert len(edited) == 1, old
+        edited[0].source = edited[0].source.replace(old, new)
     nbformat.write(book, tmp_path / path.name)
     parameters = {"profile": "demo", "data": str(data_dir), "weights": str(weights), "device": "cpu", "seeds": 1}
     papermill.execute_notebook(
         tmp_path / path.name, tmp_path / "out.ipynb", cwd=path.parent, progress_bar=False, parameters=parameters
     )
-    edited = weights.with_name(f"{weights.name}-edited")
-    (folder,) = [each for each in edited.iterdir() if each.name != "shared"]
-    assert re.fullmatch(rf"{name}\+learner.hidden=48,learner.epochs=2\+own-[0-9a-f]{{6}}", folder.name)
+    (file,) = weights.with_name(f"{weights.name}-cells").glob("*/cells.py")
+    assert "smooth(labels, 0.01)" in file.read_text(), "kept beside the weights that it made"
+    (folder,) = [each for each in file.parent.iterdir() if each.is_dir() and each.name != "shared"]
+    assert re.fullmatch(rf"{name}\+learner.hidden=48,learner.epochs=2\+cells-{file.parent.name}", folder.name)
     assert json.loads((folder / "manifest.json").read_text())["settings"]["learner"]["hidden"] == 48
-    assert "low viability-0" in json.loads((folder / "nn" / "stage.json").read_text())["pipeline"]["feature_names"]
+    ranks = {each["key"] for each in json.loads((folder / "nn" / "stage.json").read_text())["pipeline"]["steps"]}
+    assert ranks - {each.stem for each in (weights / "shared").iterdir()}, "later fits are of other values"
     assert before == {path: path.stat().st_mtime_ns for path in (weights / name).rglob("*")}, "left as it was"
     cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
     outputs = {"".join(cell["source"]): json.dumps(cell["outputs"]) for cell in cells if cell["cell_type"] == "code"}
     trained, compared = (next(o for s, o in outputs.items() if word in s) for word in (".train(", "against_unchanged"))
+    assert "edited: moa/features/ranks.py, moa/learners/perceptron/training.py" in trained
     assert "image/png" in trained, "curves while it is trained"
     assert "unchanged" in compared and re.search(r"[+-]0\.\d{5} to [+-]0\.\d{5}", compared)
 

@@ -1,11 +1,10 @@
-"""What the notebooks share: what they run on, experiments, feature steps, sources, live curves and tables of scores.
+"""What the notebooks share: what they run on, experiments, feature steps, live curves and tables of scores.
 
 A notebook installs packages that Kaggle's image lacks before it imports this; see ``moa.kaggle.session``.
 """
 
 from moa.notebook.experiment import Experiment
-from moa.notebook.sources import learner_parts, recipe_source, source
-from moa.notebook.steps import add_before, feature_steps
+from moa.notebook.steps import feature_steps
 from moa.notebook.tables import (
     agreement,
     calibration,
@@ -25,7 +24,6 @@ from moa.notebook.tables import (
 
 __all__ = [
     "Experiment",
-    "add_before",
     "agreement",
     "calibration",
     "claims",
@@ -33,14 +31,11 @@ __all__ = [
     "every_oof",
     "feature_steps",
     "groups_of",
-    "learner_parts",
     "members",
     "pairs",
     "per_target",
-    "recipe_source",
     "rows_by_kind",
     "runs_on",
-    "source",
     "strongest",
     "target_pairs",
     "targets_best_and_worst",

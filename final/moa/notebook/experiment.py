@@ -1,74 +1,68 @@
-"""A model as a notebook trains it: as published, with other settings, or with the reader's features and networks."""
+"""A model as a notebook trains it: as published, with other settings, or with edited cells."""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from moa.data.assay import COMPETITION, Assay
+from moa.cells import cells, code, given_to_processes
+from moa.data.assay import COMPETITION
 from moa.data.dataset import Dataset, load_dataset
+from moa.data.stored_tables import read_table
 from moa.errors import UserError
-from moa.features.pipeline import FeaturePipeline, Step
-from moa.features.stored import trust
+from moa.files import creating
 from moa.jobs.ablation import compare, in_words
 from moa.jobs.model_scores import score_model
 from moa.jobs.options import DeviceOptions
 from moa.jobs.writeup_claims import Arm
 from moa.kaggle.session import Session
-from moa.learners.base import Learner
 from moa.models.base import Stage
 from moa.models.registry import recipe
 from moa.models.remarks import footnotes
 from moa.notebook.live import LiveCurves
 from moa.notebook.steps import SeenStep, feature_steps
 from moa.notebook.tables import strongest
+from moa.training.executors import LocalExecutor
 from moa.training.runner import Runner
 from moa.weights.layout import WeightsFolder
 from moa.weights.selection import Selection
-from moa.weights.trained import Trained, open_trained
+from moa.weights.trained import Trained
 
-#: What a reader may swap: functions of a stage's name and its steps, or its learner.
-OWN = ("features", "learner")
 #: Letters of a weights folder's name; longer ones are cut and end with a hash.
 _LONGEST = 100
 #: Rows on which steps are shown.
 _SAMPLE = 600
 
-#: The steps of a stage, changed; and its learner, changed.
-ChangeSteps = Callable[[str, list[Step]], Sequence[Step]]
-ChangeLearner = Callable[[str, Learner], Learner]
-
 
 class Experiment:
-    """A model to be trained in a notebook.
+    """A model to be trained in a notebook, with the definitions in its cells (``moa.cells``).
 
-    A change goes to a weights folder of its own, named after it, in ``weights-edited`` beside the others: it never
-    touches the weights of the unchanged model, and is there again when the same change is made again.
+    A change never touches the weights of the unchanged model, and is there again when the same change is made again.
+    Changed settings are trained into ``weights-edited`` beside the weights folder, under a name that says what was
+    changed. Edited cells have a weights folder of their own in ``weights-cells``, named by their content.
 
     Args:
         name: the model.
         session: the folders and the profile.
         weights: the weights folder of the unchanged models.
         settings: overlay of the profile's settings, nested.
-        own: "features" and "learner", see ``OWN``; nothing: as published.
         device: "auto", "cpu" or "cuda".
 
     Attributes:
-        base: the recipe as the package has it.
+        base: the recipe, with the definitions in the cells.
         model: the recipe that is trained.
         config: its settings.
-        changed: whether settings or parts were changed.
+        edited: modules of which a cell was edited.
+        changed: whether settings or cells were changed.
 
     Raises:
-        UserError: a setting or a part is unknown.
+        UserError: a setting is unknown.
     """
 
     def __init__(
@@ -77,23 +71,24 @@ class Experiment:
         session: Session,
         weights: Path,
         settings: Mapping[str, Any] | None = None,
-        own: Mapping[str, Callable] | None = None,
         device: str = "auto",
     ):
-        self.session, self.settings, self.own = session, dict(settings or {}), dict(own or {})
-        unknown = sorted(set(self.own) - set(OWN))
-        if unknown:
-            raise UserError(f"own['{unknown[0]}']: only these can be swapped: {', '.join(OWN)}")
+        self.session, self.settings = session, dict(settings or {})
         self.base = recipe(name)
         self.config = self.base.configure(session.profile, self.settings)
-        self.changed = bool(self.own) or self.config != self.base.configure(session.profile)
+        self.edited = list(cells.changed)
+        self._cells = cells.text
+        content = _digest("".join(map(code, cells.changed.values())) or self._cells)
         self.plain_weights = Path(weights)
+        of_cells = self.plain_weights.with_name(f"{self.plain_weights.name}-cells") / content
+        self._file = of_cells / "cells.py"
+        other = self.config != self.base.configure(session.profile)
+        self.changed = other or bool(self.edited)
         self.model, self.weights = self.base, self.plain_weights
         if self.changed:
-            stages = partial(_own_stages, self.base.stages, self.own) if self.own else self.base.stages
-            self.model = replace(self.base, name=self._name(), stages=stages)
-            self.weights = self.plain_weights.with_name(f"{self.plain_weights.name}-edited")
-        self._trust()
+            self.model = replace(self.base, name=self._name(f"+cells-{content}" if self.edited else ""))
+            beside = self.plain_weights.with_name(f"{self.plain_weights.name}-edited")
+            self.weights = of_cells if self.edited else beside
         self.runtime = DeviceOptions(device=device).runtime
         self._runner: Runner | None = None
 
@@ -115,11 +110,18 @@ class Experiment:
         return self.model.stages(self.config, COMPETITION)
 
     def load(self) -> Dataset:
-        """Read the data set with the files that the model needs."""
+        """Read the data set with the files that the model needs.
+
+        Raises:
+            UserError: cells were edited since this experiment was made.
+        """
+        self._check_cells()
         needs = self.model.needs(self.config)
         data = load_dataset(self.session.data, needs["drugs"], needs["nonscored"])
         trained = Trained(self.model, self.weights, self.config, data.schema, self.runtime)
-        self._runner = Runner(trained, self.session.profile, watch=LiveCurves())
+        # What trains many units as one network is not in the cells.
+        executor = LocalExecutor(batches=not any(module.startswith("moa.learners.") for module in self.edited))
+        self._runner = Runner(trained, self.session.profile, executor, LiveCurves())
         return data
 
     def feature_steps(self, data: Dataset, rows: int = _SAMPLE) -> list[SeenStep]:
@@ -148,11 +150,18 @@ class Experiment:
         Returns:
             the out-of-fold (OOF) predictions so far, shape (rows covered, targets), indexed by sig_id.
         """
+        self._check_cells()
         total, done = self.runner.count(selection)
         where = self.weights / self.model.name
         note = " (a change: the unchanged model keeps its own)" if self.changed else ""
         print(f"{done} of {total} units are trained already; weights: {where}{note}")
-        predictions = self.runner.train(data, selection)
+        if self.edited:
+            print(f"edited: {', '.join(f'{module.replace(chr(46), chr(47))}.py' for module in self.edited)}")
+        if self._cells:
+            with creating(self._file) as temporary:
+                temporary.write_text(self._cells, encoding="utf-8")
+        with given_to_processes(self._file if self._cells else None):
+            predictions = self.runner.train(data, selection)
         if predictions is None:
             raise UserError("the last stage has no finished unit, and so there are no OOF predictions yet")
         return predictions.oof
@@ -172,7 +181,7 @@ class Experiment:
         None where nothing was changed, or the unchanged model is not trained.
         """
         if not self.changed:
-            print("nothing is changed: edit `settings` or `own` above, and the difference is shown here")
+            print("nothing is changed: edit a cell or `settings` above, and the difference is shown here")
             return None
         if not WeightsFolder(self.plain_weights).has(self.base.name):
             print(
@@ -180,75 +189,30 @@ class Experiment:
                 "changed, and then this cell compares with it"
             )
             return None
-        base = open_trained(self.base, self.plain_weights, whole=False).oof()
+        base = self._unchanged_oof(data)
         y = data.scored[data.treated]
         drugs = data.drugs if data.drugs is not None else data.compounds
         found = compare({"unchanged": base, self.model.name: oof}, y, drugs)
         found = found.assign(ablation="", model=self.base.title, units=0, unit_seconds=0.0)
         return in_words(found).set_index("variant")[["OOF log loss", "difference", "95 % interval", "rows"]]
 
-    def _name(self) -> str:
-        name = Arm("", self.base.name, self.settings).name
-        if self.own:
-            name += f"+own-{_digest(''.join(map(_text, self._own_parts())))}"
+    def _unchanged_oof(self, data: Dataset) -> pd.DataFrame:
+        """OOF predictions of the unchanged model; its recipe may be another one than that of the cells."""
+        table = WeightsFolder(self.plain_weights).model(self.base.name).prediction("oof")
+        if table.exists():
+            return read_table(table)
+        config = self.base.configure(self.session.profile)
+        return Trained(self.base, self.plain_weights, config, data.schema).oof()
+
+    def _name(self, suffix: str) -> str:
+        name = Arm("", self.base.name, self.settings).name + suffix
         name = re.sub(r"[^A-Za-z0-9+,.=_-]+", "_", name)
         return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}-{_digest(name)}"
 
-    def _own_parts(self) -> list[Any]:
-        """The functions that change something, and the reader's classes that they bring in."""
-        found: list[Any] = list(self.own.values())
-        for stage in _own_stages(self.base.stages, self.own, self.config, COMPETITION):
-            parts = [step.transformer for step in stage.features().steps]
-            found += [type(part) for part in (*parts, stage.learner)]
-        return [each for each in dict.fromkeys(found) if each.__module__.split(".")[0] not in ("moa", "sklearn")]
-
-    def _trust(self) -> None:
-        """Let fits of the reader's own transformers be read again."""
-        for part in self._own_parts() if self.own else ():
-            if isinstance(part, type) and hasattr(part, "get_params"):
-                trust(part)
-
-
-class _OwnFeatures:
-    """A stage's features with steps changed by the reader.
-
-    Features are fitted in the notebook's process; copies for other processes, which cannot import what a notebook
-    defines, leave the reader's function out.
-    """
-
-    def __init__(self, make: Callable[[], FeaturePipeline], change: ChangeSteps | None, stage: str):
-        self.make, self.change, self.stage = make, change, stage
-
-    def __call__(self) -> FeaturePipeline:
-        made = self.make()
-        return FeaturePipeline(self.change(self.stage, list(made.steps)) if self.change else made.steps, made.dtype)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"change": None}
-
-
-def _own_stages(
-    make: Callable[[Any, Assay], tuple[Stage, ...]], own: Mapping[str, Callable], config: Any, schema: Assay
-) -> tuple[Stage, ...]:
-    """The stages of a recipe with the reader's features and learners."""
-    stages = []
-    for stage in make(config, schema):
-        if "features" in own:
-            stage = replace(stage, features=_OwnFeatures(stage.features, own["features"], stage.name))
-        if "learner" in own:
-            stage = replace(stage, learner=own["learner"](stage.name, stage.learner))
-        stages.append(stage)
-    return tuple(stages)
-
-
-def _text(part: Any) -> str:
-    """The source of a function or class; of a class defined in a notebook, that of its methods."""
-    try:
-        return inspect.getsource(part)
-    except (OSError, TypeError):
-        methods = [each for each in vars(part).values() if inspect.isfunction(each)] if isinstance(part, type) else []
-        return f"{part.__qualname__}{''.join(map(_text, methods))}"
+    def _check_cells(self) -> None:
+        if cells.text != self._cells:
+            raise UserError("cells were edited since: run the cell `experiment = ...` and those below it again")
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -65,7 +65,7 @@ def learning_rates(
     steps: int = 1,
     rates: Sequence[float] | None = None,
 ) -> Figure:
-    """The learning rate of each step of a schedule, and Adam's first beta where it cycles too; or of given ``rates``."""
+    """The learning rate of each step of a schedule, with Adam's first beta where it cycles too; or given ``rates``."""
     if rates is not None or optimizer is None:
         return schedule_curve(rates or ())
     found: list[tuple[float, float]] = []
@@ -119,7 +119,9 @@ def noised_images(renderer: Any, noise: Any, values: Tensor) -> Figure:
         noise: as ``moa.learners.deepinsight.rendering.SwapNoise``.
         values: scaled features, shape (rows, features); the first row is drawn.
     """
-    first = torch.zeros(1, dtype=torch.int64)
-    swapped = noise(values, first, torch.Generator().manual_seed(1))
-    before, after = (renderer(each)[0].numpy() for each in (values[:1], swapped))
+    device = values.device
+    first = torch.zeros(1, dtype=torch.int64, device=device)
+    always = noise.__class__(1.0, noise.fraction, noise.first)  # a tenth of the rows is noised; this one shall be
+    swapped = always(values, first, torch.Generator(device).manual_seed(1))
+    before, after = (renderer(each)[0].cpu().numpy() for each in (values[:1], swapped))
     return cells_of_rows(np.clip(before, 0, 1), np.clip(after, 0, 1))

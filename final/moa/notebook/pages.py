@@ -1,8 +1,10 @@
-"""Executed copies of the notebooks as HTML pages, with their pictures: ``moa notebooks``."""
+"""Executed notebooks: as HTML pages, or with their outputs in the repository: ``moa notebooks``."""
 
 from __future__ import annotations
 
 import html
+import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 from moa.environment import FINAL, Folders
 from moa.errors import UserError
 from moa.files import replacing
+from moa.notebook.outputs import KEY, digest, keep_outputs
 from moa.progress import progress
 from moa.weights.layout import WeightsFolder
 from moa.words import shown, unknown
@@ -74,23 +77,12 @@ def write_pages(
     Raises:
         UserError: a notebook is unknown, or a cell of one fails.
     """
-    known = notebooks()
-    strange = [name for name in names if name not in known]
-    if strange:
-        raise UserError(f"notebook {unknown(strange[0], known)}; choose of: {', '.join(known)}")
-    ready = WeightsFolder(where.weights)
-    chosen = {name: path for name, path in known.items() if not names or name in names}
+    known, chosen, ready = notebooks(), _chosen(names), WeightsFolder(where.weights)
     absent = [
         name for name, path in chosen.items() if path.parent.name == "Training" and not (train or ready.has(name))
     ]
     out.mkdir(parents=True, exist_ok=True)
-    values = {
-        "profile": where.profile,
-        "data": str(where.data.resolve()),
-        "weights": str(where.weights.resolve()),
-        "out": str(out.resolve() / "results"),
-        "device": device,
-    } | (parameters or {})
+    values = _values(where, out / "results", device, parameters)
     pages: list[Path] = []
     with progress("notebooks", len(chosen) - len(absent), even=False) as bar:
         for name, path in chosen.items():
@@ -104,8 +96,72 @@ def write_pages(
     return pages, absent
 
 
-def _write_page(path: Path, executed: Path, values: dict[str, Any]) -> Path:
-    """Execute a notebook with those of the values that it has parameters for; returns its page."""
+def write_outputs(
+    where: Folders, names: Sequence[str] = (), device: str = "auto", parameters: dict[str, Any] | None = None
+) -> list[Path]:
+    """Execute notebooks of the checkout, and keep their outputs in them.
+
+    Args:
+        where: profile, data and weights; what is not trained there is trained.
+        names: of notebooks; none: those without outputs, or with outputs of other cells.
+        device: "auto", "cpu" or "cuda".
+        parameters: further parameters of the notebooks that have them.
+
+    Returns:
+        the notebooks that were written.
+
+    Raises:
+        UserError: a notebook is unknown, a cell of one fails, or its outputs are too large.
+    """
+    known = _chosen(names)
+    stale = {name: path for name, path in known.items() if names or not _is_current(path)}
+    places = {
+        str(where.data.resolve()): "output/demo/data",
+        str(where.weights.resolve()): "output/demo/weights",
+        f"{FINAL.parent}/": "",
+    }
+    written: list[Path] = []
+    with tempfile.TemporaryDirectory() as folder, progress("notebooks", len(stale), even=False) as bar:
+        values = _values(where, Path(folder) / "results", device, parameters)
+        places[str(Path(folder).resolve() / "results")] = "output/demo"
+        for name, path in stale.items():
+            bar.update(len(written), name)
+            executed = Path(folder) / f"{name}.ipynb"
+            _execute(path, executed, values)
+            keep_outputs(path, json.loads(executed.read_text(encoding="utf-8")), places)
+            written.append(path)
+        bar.update(len(written))
+    return written
+
+
+def _is_current(path: Path) -> bool:
+    """Whether a notebook has outputs of its present cells."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    return bool(notebook["metadata"].get(KEY) == digest(notebook["cells"]))
+
+
+def _chosen(names: Sequence[str]) -> dict[str, Path]:
+    """The notebooks of these names; of none, all."""
+    known = notebooks()
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise UserError(f"notebook {unknown(strange[0], known)}; choose of: {', '.join(known)}")
+    return {name: path for name, path in known.items() if not names or name in names}
+
+
+def _values(where: Folders, out: Path, device: str, parameters: dict[str, Any] | None) -> dict[str, Any]:
+    """The parameters that notebooks are executed with."""
+    return {
+        "profile": where.profile,
+        "data": str(where.data.resolve()),
+        "weights": str(where.weights.resolve()),
+        "out": str(out.resolve()),
+        "device": device,
+    } | (parameters or {})
+
+
+def _execute(path: Path, executed: Path, values: dict[str, Any]) -> None:
+    """Execute a notebook with those of the values that it has parameters for."""
     known = papermill.inspect_notebook(str(path))
     taken = {name: value for name, value in values.items() if name in known}
     try:
@@ -117,6 +173,11 @@ def _write_page(path: Path, executed: Path, values: dict[str, Any]) -> Path:
         raise UserError(
             f"{path}: cell {error.exec_count} fails: {error.ename}: {shown(error.evalue, 200)}; see {executed}"
         ) from None
+
+
+def _write_page(path: Path, executed: Path, values: dict[str, Any]) -> Path:
+    """Execute a notebook; returns its page."""
+    _execute(path, executed, values)
     page, _ = HTMLExporter(**_NO_SCRIPTS).from_notebook_node(nbformat.read(executed, 4))
     target = executed.with_suffix(".html")
     with replacing(target) as temporary:

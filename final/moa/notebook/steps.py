@@ -1,4 +1,4 @@
-"""The steps of a feature pipeline at work on a sample of rows, and steps of one's own among them."""
+"""The steps of a feature pipeline at work on a sample of rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from moa.features.pipeline import FeaturePipeline, Step
+from moa.features.pipeline import FeaturePipeline
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,6 @@ def table(steps: Sequence[SeenStep]) -> pd.DataFrame:
         },
         index=[step.name for step in steps],
     )
-
-
-def add_before(steps: Sequence[Step], own: Step, name: str = "treated rows") -> list[Step]:
-    """The steps with one of your own before the step of that name; at the end where there is no such step."""
-    names = [step.name for step in steps]
-    place = names.index(name) if name in names else len(names)
-    return [*steps[:place], own, *steps[place:]]
 
 
 def _kind(transformer: object, output: str, inputs: pd.DataFrame, made: pd.DataFrame) -> str:

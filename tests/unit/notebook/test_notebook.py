@@ -5,10 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, TransformerMixin
 
 from moa import notebook
-from moa.data.assay import COMPETITION
 from moa.data.stored_tables import write_table
 from moa.errors import StoreError, UserError
 from moa.features import GaussianRank
@@ -26,24 +24,6 @@ from moa.weights.layout import WeightsFolder
 NAME = "simple-nn-old-cv"
 
 
-class Total(TransformerMixin, BaseEstimator):
-    """A feature of one's own."""
-
-    def fit(self, X, y=None):
-        return self
-
-    def transform(self, X):
-        return X.sum(axis=1, keepdims=True)
-
-
-def with_total(stage, steps):
-    return notebook.add_before(steps, Step("total", Total(), named("c-0", "c-1")))
-
-
-def with_twice(stage, steps):
-    return notebook.add_before(steps, Step("twice", Total(), named("c-0", "c-1")))
-
-
 @pytest.fixture
 def session(tmp_path):
     return Session(tmp_path / "data", tmp_path / "out", "demo")
@@ -59,18 +39,11 @@ def test_a_change_has_a_weights_folder_of_its_own(session):
     width = experiment(session, {"learner": {"hidden": 64}})
     assert width.weights == session.out / "weights-edited" and width.model.name == f"{NAME}+learner.hidden=64"
     assert not experiment(session, {"learner": {"hidden": width.base.demo["learner"]["hidden"]}}).changed
-    own = [experiment(session, {}, {"features": change}) for change in (with_total, with_twice, with_total)]
-    names = [each.model.name for each in own]
-    assert names[0] == names[2] != names[1] and names[0].startswith(f"{NAME}+own-")
-    steps = [step.name for step in own[0].stages[0].features().steps]
-    assert steps.index("total") == steps.index("treated rows") - 1
     many = experiment(session, {"seeds": tuple(range(100))}).model.name
     assert len(many) < 120 and many != experiment(session, {"seeds": tuple(range(101))}).model.name
 
 
 def test_what_cannot_be_changed_is_refused(session):
-    with pytest.raises(UserError, match="own\\['network'\\]: only these can be swapped: features, learner"):
-        experiment(session, {}, {"network": with_total})
     with pytest.raises(UserError, match="there is no setting learner.widht"):
         experiment(session, {"learner": {"widht": 64}})
     with pytest.raises(UserError, match="load the data first"):
@@ -118,18 +91,6 @@ def test_steps_are_seen_at_work_and_drawn():
     assert np.allclose(coloured, seen[1].after.loc[mechanisms.index].iloc[:, :2])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["kinase inhibitor"]
     assert list(notebook.steps.table(seen)["columns out"]) == [4, 2, 0]
-
-
-@pytest.mark.parametrize("name", package_recipes())
-def test_every_recipe_and_network_is_shown_as_it_runs(name):
-    model = recipe(name)
-    shown = repr(notebook.recipe_source(model))
-    assert f"class {type(model.config).__name__}(ModelConfig):" in shown and "def stages(" in shown
-    assert "FeaturePipeline(" in shown, "its features"
-    parts = [part for stage in model.stages(model.config, COMPETITION) for part in notebook.learner_parts(stage)]
-    network = notebook.source(*parts)
-    assert any(word in repr(network) for word in ("nn.Linear", "nn.Module", "def build("))
-    assert "<span" in network._repr_html_()
 
 
 def test_targets_agreement_and_members(dataset):
