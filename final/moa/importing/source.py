@@ -144,6 +144,17 @@ class Source:
             raise
         return path
 
+    def lines(self) -> Iterator[bytes]:
+        """The lines of a text file, without their ends, of which there are several kinds; read as they are asked for."""
+        rest = b""
+        for block in self._blocks():
+            whole = rest + block
+            rest = whole[-1:] if whole.endswith(b"\r") else b""  # its other half may be in the next block
+            *lines, last = _line_ends(whole[: len(whole) - len(rest)]).split(b"\n")
+            yield from lines
+            rest = last + rest
+        yield from _line_ends(rest).split(b"\n")
+
     def text(self) -> str:
         """The content as text with line ends of one kind; see ``decoded``."""
         return decoded(self.content, self.name)
@@ -173,6 +184,10 @@ class Source:
         if not len(found):
             raise UserError(f"{self.name}: holds columns and no rows")
         return found
+
+
+def _line_ends(content: bytes) -> bytes:
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
 
 
 def decoded(content: bytes, name: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
+from contextlib import suppress
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from moa.words import counted
 
 NAME, ORDER = "GCT", 20
 _VERSIONS = ("#1.2", "#1.3")
+_MISSING = frozenset(MISSING_FORMS)
 
 
 def recognises(source: Source) -> bool:
@@ -32,42 +33,57 @@ def read(source: Source, options: ImportOptions, notes: Notes) -> Profiles:
     Raises:
         UserError: the file is damaged; the message names the line.
     """
-    name, lines = source.name, source.text().rstrip("\n").split("\n")
-    version = lines[0].strip()
+    name, count = source.name, _count(source)
+    if count < 4:
+        raise UserError(f"{name}: {counted(count, 'line')}; expected a header and rows (is the file cut short?)")
+    lines = map(_text, source.lines())
+    version = next(lines).strip()
     if version not in _VERSIONS:
         raise UserError(f"{name}: line 1: GCT version {version[1:]}; expected {' or '.join(_VERSIONS)}")
-    if len(lines) < 4:
-        raise UserError(f"{name}: {counted(len(lines), 'line')}; expected a header and rows (is the file cut short?)")
-    n_rows, n_columns, n_row_fields, n_column_fields = _sizes(name, lines[1], version)
+    n_rows, n_columns, n_row_fields, n_column_fields = _sizes(name, next(lines), version)
     width = 1 + n_row_fields + n_columns
-    header = _line(name, 3, lines[2], width, "the ids of rows, row fields and columns").split("\t")
+    header = _line(name, 3, next(lines), width, "the ids of rows, row fields and columns").split("\t")
     ids = [cell.strip() for cell in header[1 + n_row_fields :]]
     _unique(name, "column id", ids, "line 3")
     first = 3 + n_column_fields
-    if len(lines) - first != n_rows:
+    if count - first != n_rows:
         raise UserError(
-            f"{name}: {len(lines) - first:,} rows below line {first}; line 2 says {n_rows:,} "
-            f"({'is the file cut short?' if len(lines) - first < n_rows else 'correct line 2'})"
+            f"{name}: {count - first:,} rows below line {first}; line 2 says {n_rows:,} "
+            f"({'is the file cut short?' if count - first < n_rows else 'correct line 2'})"
         )
     metadata: dict[str, list[str]] = {}
-    for number, line in enumerate(lines[3:first], 4):
+    for number, line in enumerate(islice(lines, n_column_fields), 4):
         cells = _line(name, number, line, width).split("\t")
         refuse_repeated([*metadata, cells[0]], f"{name}: line {number}: column field", "keep one of them")
         metadata[cells[0]] = cells[1 + n_row_fields :]
-    source.report(0.2)
-    body = [_line(name, number, line, width) for number, line in enumerate(lines[first:], first + 1)]
-    table = _parse(name, body, n_row_fields, first + 1, ids)
-    rows = table.iloc[:, 0].astype(str).str.strip()
-    _unique(name, "row id", list(rows), f"lines {first + 1} to {first + n_rows}", first + 1)
-    fields = text_table(
-        table.iloc[:, 1 : 1 + n_row_fields].set_axis(header[1 : 1 + n_row_fields], axis=1).set_axis(rows)
-    )
-    fields = fields.loc[:, ~fields.columns.duplicated()]
-    # Column by column: pandas would copy the whole table to make one array of its separate columns.
-    values = np.empty((n_columns, n_rows))
-    for place in range(n_columns):
-        values[place] = table.iloc[:, 1 + n_row_fields + place]
+    values, about = np.empty((n_columns, n_rows)), []
+    for place, line in enumerate(islice(lines, n_rows)):
+        number = first + 1 + place
+        cells = _line(name, number, line, width).split("\t")
+        values[:, place] = _numbers(name, number, cells[1 + n_row_fields :], ids)
+        about.append(cells[: 1 + n_row_fields])
+        source.report(number / count)
+    rows = [cells[0].strip() for cells in about]
+    _unique(name, "row id", rows, f"lines {first + 1} to {first + n_rows}", first + 1)
+    fields = pd.DataFrame([cells[1:] for cells in about], rows, header[1 : 1 + n_row_fields], dtype=object)
+    fields = text_table(fields.loc[:, ~fields.columns.duplicated()])
     return identified(values, text_table(pd.DataFrame(metadata, index=ids, dtype=object)), fields, options, notes)
+
+
+def _count(source: Source) -> int:
+    """The number of lines, without empty ones at the end."""
+    count = 0
+    for number, line in enumerate(source.lines(), 1):
+        if line:
+            count = number
+    return count
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
 def _sizes(name: str, line: str, version: str) -> tuple[int, int, int, int]:
@@ -111,36 +127,22 @@ def _unique(name: str, what: str, ids: list[str], place: str, first_line: int | 
         seen[each] = number
 
 
-def _parse(name: str, body: list[str], n_fields: int, first_line: int, ids: list[str]) -> pd.DataFrame:
-    width = 1 + n_fields + len(ids)
-    kinds = {place: str if place <= n_fields else np.float64 for place in range(width)}
+def _numbers(name: str, number: int, cells: list[str], ids: list[str]) -> np.ndarray:
+    """The values of a row; NaN where missing."""
+    text = "".join(cells)
+    if text.isascii() and "_" not in text:  # what else Python takes for numbers
+        with suppress(ValueError):
+            return np.fromiter(map(float, cells), np.float64, len(cells))
+    return np.array([_number(name, number, cell, column) for cell, column in zip(cells, ids, strict=True)])
 
-    def parsed(dtype: dict | type) -> pd.DataFrame:
-        return pd.read_csv(
-            StringIO("\n".join(body)),
-            sep="\t",
-            header=None,
-            names=range(width),
-            index_col=False,
-            dtype=dtype,
-            keep_default_na=False,
-            na_values=dict.fromkeys(range(1, width), MISSING_FORMS),
-            quoting=csv.QUOTE_NONE,
-            skip_blank_lines=False,
-        )
 
+def _number(name: str, number: int, cell: str, column: str) -> float:
+    if cell in _MISSING:
+        return np.nan
     try:
-        return parsed(kinds)
+        return float(cell if cell.isascii() and "_" not in cell else "")
     except ValueError:
-        text = parsed(str)  # to find the cell
-        for place in range(1 + n_fields, width):
-            bad = pd.to_numeric(text[place], errors="coerce").isna() & text[place].notna()
-            if bad.any():
-                row = int(np.flatnonzero(bad)[0])
-                held = str(text[place].iloc[row])
-                comma = " (a decimal comma? write a point)" if "," in held else ""
-                raise UserError(
-                    f"{name}: line {first_line + row}, column '{ids[place - 1 - n_fields]}' holds '{held[:40]}'; "
-                    f"expected a number{comma}"
-                ) from None
-        raise
+        comma = " (a decimal comma? write a point)" if "," in cell else ""
+        raise UserError(
+            f"{name}: line {number}, column '{column}' holds '{cell[:40]}'; expected a number{comma}"
+        ) from None
