@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from moa.data.feature_names import ENTREZ_ID, PROBE_ID, SYMBOL
@@ -126,7 +125,7 @@ def _is_set_aside(feature: str, mapping: Mapping) -> bool:
 def _with_missing_values(profiles: Profiles, notes: Notes) -> Profiles:
     """The profiles with NaN for -666, for infinite values and for those that no measurement has."""
     values = profiles.values.to_numpy()
-    marked, infinite = values == MISSING_NUMBER, np.abs(values) > _MOST
+    marked, infinite = values == MISSING_NUMBER, (values > _MOST) | (values < -_MOST)
     features = profiles.values.columns[infinite.any(axis=0)]
     what = counted(int(infinite.sum()), "value")
     notes.noted(f"{what} beyond ±{_MOST:g}, or infinite, count as missing, in features", features)

@@ -49,7 +49,7 @@ _FORMAT = 2
 _FILES = frozenset(
     (ASSAY, FEATURES_FILE, WELLS, MAPPING, RECORD, SUMMARY, TRAIN_FEATURES, TEST_FEATURES, TRAIN_SCORED, TRAIN_DRUG)
 )
-_AT_ONCE = 4096
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def write_folder(
             front.insert(0, CP_TYPE, design.table[CP_TYPE])
         for name, rows in ((TRAIN_FEATURES, train), (TEST_FEATURES, test)):
             if rows.any():
-                _write_features(temporary / name, front[rows], profiles.values[rows])
+                _write_features(temporary / name, front, profiles.values, np.flatnonzero(rows))
         if train.any():
             labels.table[train].rename_axis(SIG_ID).to_csv(temporary / TRAIN_SCORED)
             if assay.compound:
@@ -170,19 +170,20 @@ def _features_table(profiles: Profiles) -> pd.DataFrame:
     return table.rename_axis(FEATURE).reset_index()
 
 
-def _write_features(path: Path, front: pd.DataFrame, values: pd.DataFrame) -> None:
+def _write_features(path: Path, front: pd.DataFrame, values: pd.DataFrame, places: np.ndarray) -> None:
     with path.open("wb") as file:
-        for first in range(0, len(values), _AT_ONCE):
+        for first in range(0, len(places), _AT_ONCE):
+            rows = places[first : first + _AT_ONCE]
             # Seven digits are more than any measurement has.
             with np.errstate(over="ignore"):
-                part = values.iloc[first : first + _AT_ONCE].astype(np.float32)
+                part = values.iloc[rows].astype(np.float32)
             if not np.isfinite(part.to_numpy()).all():
                 row, column = np.argwhere(~np.isfinite(part.to_numpy()))[0]
                 raise UserError(
-                    f"feature '{part.columns[column]}', well '{part.index[row]}': {values.iloc[first + row, column]:g} "
+                    f"feature '{part.columns[column]}', well '{part.index[row]}': {values.iloc[rows[row], column]:g} "
                     "does not fit into 32 bits; leave the feature out, or correct the value"
                 )
-            table = pd.concat([front.iloc[first : first + _AT_ONCE], part], axis=1)
+            table = pd.concat([front.iloc[rows], part], axis=1)
             append_csv(file, table.rename_axis(SIG_ID).reset_index(), header=not first)
 
 

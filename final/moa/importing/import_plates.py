@@ -69,6 +69,7 @@ def read_plates(
     else:
         mapping = fitted(given, read, options, notes, wanted)
     profiles = profiles_of(read, mapping, options, notes)
+    read.files.clear()  # so that the values of before are freed once there are others
     profiles, mapping = with_places(profiles, mapping, notes)
     for number, (name, table) in enumerate(read.tables):
         if number < len(mapping.joins):

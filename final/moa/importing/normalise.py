@@ -44,6 +44,7 @@ def normalise(
         return profiles, profiles.kind == "expression"
     values = np.empty(profiles.values.shape, profiles.values.to_numpy().dtype)
     against: dict[str, list[str]] = {}
+    clip, beyond = options.clip if level == "3" else None, 0
     names = list(profiles.values.columns)
     groups = list(design.groups())
     noun = "plate" if design.table["group"].equals(design.table["plate"]) else "group"
@@ -52,17 +53,18 @@ def normalise(
             reference, what = _reference(group, noun, design.controls[rows], options)
             against.setdefault(what, []).append(group)
             part = profiles.values.iloc[rows].to_numpy(np.float64)
-            values[rows] = robust_z(part, reference) if level == "3" else standardised(part, reference, names)
+            part = robust_z(part, reference) if level == "3" else standardised(part, reference, names)
+            if clip:
+                beyond += int((np.abs(part) > clip).sum())
+                part = np.clip(part, -clip, clip)
+            values[rows] = part
             bar.update(done, group)
     how = "robust z-scores" if level == "3" else "standardised (mean, standard deviation)"
     for what, of in against.items():
         notes.noted(f"{how} of {counted(len(of), noun)} against {what}", of if len(against) > 1 else None)
-    if level == "3" and options.clip is not None:
-        beyond = np.abs(values) > options.clip
-        if beyond.any():
-            notes.noted(f"{counted(int(beyond.sum()), 'value')} ({beyond.mean():.2%}) clipped to ±{options.clip:g}")
-        values = np.clip(values, -options.clip, options.clip)
-    extreme = profiles.values.columns[(np.abs(values) > _EXTREME).any(axis=0)]
+    if beyond:
+        notes.noted(f"{counted(beyond, 'value')} ({beyond / values.size:.2%}) clipped to ±{clip:g}")
+    extreme = profiles.values.columns[((values > _EXTREME) | (values < -_EXTREME)).any(axis=0)]
     notes.noted(f"beyond {_EXTREME:,} standard deviations in some well, since controls hardly vary", extreme, "feature")
     table = pd.DataFrame(values, index=profiles.values.index, columns=profiles.values.columns)
     return replace(profiles, values=table), level == "3"

@@ -145,7 +145,7 @@ class Source:
         return path
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of a text file, without their ends, of which there are several kinds; read as they are asked for."""
+        """The lines of a text file without their ends, of which there are several kinds."""
         rest = b""
         for block in self._blocks():
             whole = rest + block

@@ -250,3 +250,25 @@ def test_gct_and_gctx_of_the_reference_reader_agree(read):
     assert list(text.values.index) == list(binary.values.index)
     shared = [column for column in text.wells if column in binary.wells and column != "Metadata_file"]
     pd.testing.assert_frame_equal(text.wells[shared], binary.wells[shared])
+
+
+def test_lines_are_the_same_however_the_file_is_cut_into_blocks(tmp_path, monkeypatch):
+    from moa.importing import source
+
+    raw = b"a\r\nb\rc\n\n\r\r\nd"
+    (tmp_path / "x.txt").write_bytes(raw)
+    for block in range(1, len(raw) + 1):
+        monkeypatch.setattr(source, "_BLOCK", block)
+        assert list(Source(tmp_path / "x.txt").lines()) == [b"a", b"b", b"c", b"", b"", b"", b"d"]
+
+
+def test_numbers_of_gct_are_written_as_numbers_are(tmp_path, read, small):
+    path = write_gct(tmp_path / "plate.gct", *small)
+    text = path.read_text()
+    for form, value in ((" 1.5 ", 1.5), ("+1.5e0", 1.5), ("-66.6", -66.6)):
+        path.write_text(text.replace("\t1.5\t", f"\t{form}\t", 1))
+        assert read(path).values.iloc[0, 0] == value
+    for form in ("1_5", "１.5", "0x1"):
+        path.write_text(text.replace("\t1.5\t", f"\t{form}\t", 1), encoding="utf-8")
+        with pytest.raises(UserError, match=f"line 9, column 'P1:A01' holds '{form}'; expected a number"):
+            read(path)
