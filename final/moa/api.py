@@ -8,26 +8,30 @@ A model is given by name, as a blend ("best-lb", "best-cv" or a YAML file), or a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 
+from moa.blending.answers import pooled_answers, rank_mechanisms
 from moa.blending.blend import BlendSpec, apply_blend
 from moa.blending.catalogue import BLENDS, expand_models, plate_blend
+from moa.blending.reliability import Reliability, reliability
 from moa.data.assay import Assay
 from moa.data.checks import check_features
 from moa.data.dataset import read_features
 from moa.data.parts import is_features_file
 from moa.data.problems import Problems
-from moa.data.schema import SIG_ID
+from moa.data.schema import COMPOUND, SIG_ID
+from moa.data.wells import TREATMENT
 from moa.environment import Folders
 from moa.errors import DataError, UserError
 from moa.importing.annotated import AnnData, is_annotated
 from moa.importing.options import ImportOptions
 from moa.jobs.options import PlateOptions, TrainOptions
+from moa.jobs.plate_exports import obs_columns
 from moa.jobs.predict import trained_members
 from moa.models.base import Recipe
 from moa.models.own import load_recipes
@@ -136,6 +140,74 @@ class Model:
         tables = {name: each.oof() if raw else each.calibrated_oof() for name, each in self.members.items()}
         rows = reduce(partial(pd.Index.intersection, sort=False), (table.index for table in tables.values()))
         return self._mixed({name: table.loc[rows] for name, table in tables.items()})
+
+    @cached_property
+    def reliability(self) -> Reliability | None:
+        """How reliable the model was out of fold, by mechanism and by compound; None for weights without labels."""
+        return reliability(self.spec, list(self.members.values()))
+
+    @property
+    def _prevalence(self) -> pd.Series | None:
+        return next((found for each in self.members.values() if (found := each.prevalence()) is not None), None)
+
+    @property
+    def _cautions(self) -> pd.Series | None:
+        return None if self.reliability is None else self.reliability.trust.cautions
+
+    def ranked(self, predictions: pd.DataFrame, top: int = 10) -> pd.DataFrame:
+        """The likeliest mechanisms of each row, as the table ``ranked`` of ``moa predict --features``.
+
+        Args:
+            predictions: as from ``predict``; rows of zeros, which are controls, are left out.
+            top: mechanisms of a row.
+
+        Returns:
+            sig_id, rank from 1, moa, probability, times_prevalence, and caution: why the mechanism deserves less trust.
+        """
+        treated = predictions.to_numpy().any(axis=1)
+        return rank_mechanisms(predictions[treated], self._prevalence, top, self._cautions)
+
+    def obs(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """Columns for ``obs`` of AnnData: ``adata.obs.join(model.obs(model.predict(adata)))``.
+
+        ``predictions`` are as from ``predict``. The columns are moa_1, moa_1_probability, moa_1_caution, moa_2 and so
+        on, empty for controls; indexed as ``predictions``.
+        """
+        return obs_columns(self.ranked(predictions), pd.DataFrame(index=predictions.index))
+
+    def answers(
+        self,
+        predictions: pd.DataFrame,
+        compounds: pd.Series | Sequence[str],
+        treatments: pd.Series | Sequence[str] | None = None,
+        top: int = 10,
+    ) -> dict[str, pd.DataFrame]:
+        """One answer for each compound and treatment, the mean of its wells' evidence; and compounds by mechanism.
+
+        Wells that were in training, or whose compound was, are answered by the out-of-fold predictions.
+
+        Args:
+            predictions: as from ``predict``; rows of zeros, which are controls, are left out.
+            compounds: of the rows, shape (rows,); a series by sig_id, or in the order of the rows.
+            treatments: likewise, such as a compound at a dose; None: the compounds.
+            top: mechanisms of a compound.
+
+        Returns:
+            the tables "compounds", "treatments" and "mechanisms", as ``moa predict --features`` writes them.
+
+        Raises:
+            UserError: there is not a compound or treatment for each row, or no row has one.
+        """
+        wells = pd.DataFrame(index=predictions.index)
+        for name, values in ((COMPOUND, compounds), (TREATMENT, compounds if treatments is None else treatments)):
+            if len(values) != len(predictions):
+                raise UserError(f"{name}s: {len(values)} for {len(predictions)} rows of predictions")
+            wells[name] = values.reindex(predictions.index) if isinstance(values, pd.Series) else list(values)
+        treated = predictions.to_numpy().any(axis=1)
+        found = pooled_answers([(predictions[treated], wells[treated])], self.reliability)
+        if found is None:
+            raise UserError("compounds: no treated row has one; give a name for each row")
+        return found.tables(self._prevalence, top, self._cautions)
 
     def _mixed(self, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         found = apply_blend(self.spec, tables, "renormalise") if len(tables) > 1 else tables[next(iter(tables))]
@@ -361,11 +433,14 @@ def score(
         data: folder of the data set, as in ``moa.train``; not used where ``truth`` is given.
         weights: weights folder, likewise.
         profile: "kaggle" or "demo", likewise.
-        by: "well", "treatment", "target", "seed" or a column that is known of the rows, as in ``moa score --by``.
-        baselines: add prevalence, nearest neighbours where the features are known, and shuffled labels.
+        by: "well", "treatment", "compound", "target", "seed" or a column that is known of the rows, as in ``moa score
+            --by``.
+        baselines: add prevalence, cell count, nearest neighbours where the features are known, shuffled labels and
+            exchanged profiles.
 
     Returns:
-        one row per prediction and baseline, and per level of ``by``; columns as in ``moa.jobs.score.Scores.table``.
+        one row per prediction and baseline, and per level of ``by``; columns as in ``moa.jobs.score.Scores.table``. A
+        model's calibrated predictions stand before its raw ones.
 
     Raises:
         UserError: tables and labels share no row or target, or a model is not trained.

@@ -60,6 +60,8 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         controls_: whether each training row is a control, shape (rows,).
     """
 
+    _assay: Assay
+
     def __init__(
         self,
         recipe: str | Recipe = "simple-nn-old-cv",

@@ -15,6 +15,7 @@ from moa.data.synthetic import synthesize
 from moa.errors import DataError, UserError
 from moa.jobs.model_scores import score_model
 from moa.metrics.losses import log_loss
+from moa.metrics.pooling import pool
 from moa.models.registry import recipe
 from support import TESTS
 from support.any_table import RECIPE
@@ -99,6 +100,33 @@ def test_tables_of_a_model(model, data):
     history = model.history()
     assert list(history.columns[:4]) == ["model", "stage", "seed", "fold"] and len(history) == 2
     assert model.assay.values == data.schema.values and "my-small" in repr(model)
+
+
+def test_compounds_are_answered_from_the_predictions_of_their_wells(model, data):
+    p = model.predict(data.test)
+    names = ["a", "A", "a", "a", *["b"] * (len(p) - 4)]
+    tables = model.answers(p, names, [f"{name.lower()} @ {i % 2}" for i, name in enumerate(names)], top=3)
+    treated = data.test_treated.to_numpy()
+    pooled = pool(p[treated], pd.Series(names, p.index).str.lower()[treated])
+    first = tables["compounds"].query("rank == 1")
+    assert first["moa"].tolist() == pooled.idxmax(axis=1).tolist()
+    np.testing.assert_allclose(first["probability"], pooled.max(axis=1), rtol=1e-4)
+    assert set(tables["treatments"]["treatment"]) <= {"a @ 0", "a @ 1", "b @ 0", "b @ 1"}
+    assert set(tables["mechanisms"]["compound"]) == set(first["compound"])
+    again = model.answers(p, pd.Series(names, p.index).sample(frac=1, random_state=0))
+    assert again["compounds"].query("rank == 1")["moa"].tolist() == first["moa"].tolist(), "a series goes by sig_id"
+    with pytest.raises(UserError, match="compounds: 1 for 8 rows"):
+        model.answers(p, ["a"])
+
+
+def test_columns_for_obs_of_anndata(model, data):
+    p = model.predict(data.test)
+    ranked, found = model.ranked(p, top=2), model.obs(p)
+    assert found.index.equals(p.index) and ranked["rank"].max() == 2
+    treated = p.index[data.test_treated]
+    assert found.loc[treated, "moa_1"].tolist() == p.loc[treated].idxmax(axis=1).tolist()
+    assert found.loc[~data.test_treated, "moa_1"].isna().all() and ranked["caution"].ne("").any()
+    assert model.reliability.rows == data.treated.sum()
 
 
 def test_scores_of_models_and_of_tables(model, data, place):

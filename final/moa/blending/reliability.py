@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ from moa.metrics.losses import log_loss
 from moa.metrics.pooling import pool
 from moa.metrics.ranking import column_areas
 from moa.progress import progress
-from moa.weights.trained import Trained, open_trained
+from moa.weights.trained import Trained
 from moa.words import counted
 
 #: Borders of the ranges of probability within which hits are counted, between 0 and 1.
@@ -125,21 +124,29 @@ class Reliability:
 
 
 def reliability(
-    spec: BlendSpec, weights: Path, members: Sequence[str], evidence: TrainingEvidence, raw: bool = False
+    spec: BlendSpec, models: Sequence[Trained], evidence: TrainingEvidence | None = None, raw: bool = False
 ) -> Reliability | None:
     """Score a blend's out-of-fold predictions; while folds are missing, of each row the members that cover it.
 
-    ``members`` are those that are trained, ``evidence`` has the labels, and ``raw`` asks for predictions before
-    calibration. None where no predicted row has labels.
+    Args:
+        spec: the blend.
+        models: its members that are trained.
+        evidence: has the labels; None: that of the first member that has one.
+        raw: take predictions before calibration.
+
+    Returns:
+        the measures; None where the weights hold no labels, or no predicted row has one.
     """
+    evidence = evidence or next((found for each in models if (found := each.evidence()) is not None), None)
+    if evidence is None:
+        return None
     tables: dict[str, pd.DataFrame] = {}
-    opened = [open_trained(name, weights, whole=False) for name in members]
-    with progress("reliability", len(members)) as bar:
-        for done, trained in enumerate(opened, 1):
+    with progress("reliability", len(models)) as bar:
+        for done, trained in enumerate(models, 1):
             tables[trained.model.name] = trained.oof() if raw else trained.calibrated_oof()
             bar.update(done, trained.model.name)
     targets = list(next(iter(tables.values())).columns)
-    y, used = evidence.labels(targets), effective_weights(spec, members, "renormalise")
+    y, used = evidence.labels(targets), effective_weights(spec, list(tables), "renormalise")
     total, weight = np.zeros(y.shape), np.zeros(len(y))
     for name, table in tables.items():
         covered = y.index.isin(table.index)
@@ -154,8 +161,8 @@ def reliability(
     return replace(
         measured(y[rows], mixed, known),
         share=float(weight[rows].mean() / used.sum()),
-        held_out=_held_out(opened),
-        distances=_by_distance(opened, y, mixed),
+        held_out=_held_out(models),
+        distances=_by_distance(models, y, mixed),
     )
 
 

@@ -68,9 +68,9 @@ class TrainingEvidence(Transformer):
         self.names_ = np.array([str(name)[:_LONGEST_NAME] for name in names[kept]], dtype=str)
         self.rows_ = rows[kept].astype(np.int32)
         if self.by_row:
-            place = np.full(len(names) + 1, -1, np.int32)  # the last one: of rows without a compound
-            place[kept] = np.arange(len(kept))
-            self.compounds_ = place[codes]
+            places = np.full(len(names) + 1, -1, np.int32)  # the last one: of rows without a compound
+            places[kept] = np.arange(len(kept))
+            self.compounds_ = places[codes]
         self.labels_ = np.argwhere(carried[kept]).astype(np.int32)
         medians = np.zeros((len(kept), values.shape[1]))
         order = np.argsort(codes, kind="stable")

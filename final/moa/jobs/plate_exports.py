@@ -81,7 +81,7 @@ def obs_columns(ranked: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         ranked: as the table ``ranked``, in the order of the ranks.
-        samples: as the table ``samples``, indexed by sig_id.
+        samples: as the table ``samples``, indexed by sig_id; columns that it lacks are left out.
 
     Returns:
         moa_1, moa_1_probability, moa_1_caution, moa_2 and so on, empty for controls, then moa_distance,
@@ -97,7 +97,8 @@ def obs_columns(ranked: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
         }
     found = pd.DataFrame(columns, index=samples.index)
     for name in ("distance", "share_nearer", "in_training", "warning"):
-        found[f"moa_{name}"] = samples[name]
+        if name in samples:
+            found[f"moa_{name}"] = samples[name]
     return found.rename_axis(SIG_ID)
 
 

@@ -88,8 +88,7 @@ def predict_plates(
     ensure_writable(Path(out))
     models = [open_trained(name, weights, runtime) for name in trained]
     schema = _shared_schema(models)
-    evidence = next((found for model in models if (found := model.evidence()) is not None), None)
-    known = None if evidence is None else reliability(spec, weights, trained, evidence, options.raw)
+    known = reliability(spec, models, raw=options.raw)
     trust = Trust() if known is None else known.trust
     prevalence = next((found for model in models if (found := model.prevalence()) is not None), None)
     busy = f"{out}: another `moa predict` writes there; wait until it has finished, or give another --out"

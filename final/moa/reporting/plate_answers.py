@@ -61,7 +61,7 @@ def answers_data(answers: Answers, ranked: int) -> dict[str, Any]:
         )
     listed = rank_compounds(answers.compounds.loc[names])
     places = names.get_indexer(listed["compound"])
-    found = {target: [] for target in answers.compounds}
+    found: dict[str, list[list[Any]]] = {target: [] for target in answers.compounds}
     for target, place, chance, precision in zip(
         listed["moa"], places, listed["probability"], listed["expected_precision"], strict=True
     ):
