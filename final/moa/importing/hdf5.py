@@ -92,6 +92,8 @@ class Hdf5File:
         self._name = source.name
         if find_spec("h5py") is None:
             raise UserError(f"{source.name}: an HDF5 file needs h5py; install it: pip install h5py")
+        if not sys.executable:
+            raise UserError(f"{source.name}: an HDF5 file is read by a process of its own, and there is no Python to run")
         # Without Python's own start files, which take longer than reading a plate; the folders are those of here.
         command = [sys.executable, "-I", "-S", str(Path(hdf5_process.__file__))]
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each takes memory, and nothing is computed
@@ -291,6 +293,7 @@ def opened(source: Source) -> Hdf5File:
     """
     if source.reader is None:
         source.reader = Hdf5File(source)
+    assert isinstance(source.reader, Hdf5File), "nothing else is read so"
     return source.reader
 
 

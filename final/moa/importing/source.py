@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import pandas as pd
 import pyarrow.parquet
@@ -20,9 +20,6 @@ from moa.files import regular, writing
 from moa.importing.fields import refuse_repeated
 from moa.memory import ensure_room, with_room
 from moa.words import shown
-
-if TYPE_CHECKING:
-    from moa.importing.hdf5 import Hdf5File
 
 _HEAD, _BLOCK = 4096, 1 << 20
 _FEWER = "give fewer plates at once"
@@ -52,6 +49,13 @@ _REFUSED = {
 }
 
 
+class Reader(Protocol):
+    """What reads a file in a process of its own."""
+
+    def close(self) -> None:
+        """End the process."""
+
+
 class Source:
     """A file to import.
 
@@ -68,7 +72,7 @@ class Source:
         #: Called with the share that is read, from 0 to 1.
         self.report: Callable[[float], None] = lambda share: None
         #: The open file, where it is HDF5; see ``moa.importing.hdf5.opened``.
-        self.reader: Hdf5File | None = None
+        self.reader: Reader | None = None
         try:
             with regular(self.path).open("rb") as file:
                 self.packed = file.read(2) == b"\x1f\x8b"
