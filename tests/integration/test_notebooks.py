@@ -170,7 +170,7 @@ def test_pages_are_written_with_their_pictures(data_dir, weights_of, tmp_path, m
     done = moa_here("notebooks", tmp_path / "pages", *only, *options)
     assert "not trained, and so left out: two-heads" in done.stdout
     page = (tmp_path / "pages" / "eda.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 6 and "data: SYNTHETIC" in page
+    assert page.count('src="data:image/png;base64,') == 7 and "data: SYNTHETIC" in page
     assert not re.search(r"""(src|href)=["']https?://[^"']+\.(js|css)""", page), "nothing comes from the network"
     assert "eda.html" in (tmp_path / "pages" / "index.html").read_text()
     done = moa_here("notebooks", tmp_path / "pages", "--only", "nope", *options, check=False)

@@ -12,6 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from moa.blending.blend import load_blend
+from moa.blending.catalogue import BLENDS
+from moa.blending.published_scores import published_scores
 from moa.data.dataset import Dataset
 from moa.data.schema import TRAIN_ROWS
 from moa.data.stored_tables import read_table
@@ -25,6 +28,7 @@ from moa.metrics.losses import column_log_loss, log_loss, prevalence_baseline
 from moa.metrics.ranking import column_areas
 from moa.models.registry import recipes
 from moa.plots.charts import calibration_curve
+from moa.plots.leaderboard import cv_against_leaderboard
 from moa.reporting.scores import calibration_table
 from moa.weights.layout import WeightsFolder
 from moa.weights.trained import open_trained
@@ -221,6 +225,13 @@ def members(data: Dataset, oofs: Mapping[str, pd.DataFrame], weights: pd.Series)
             "rank correlation": means[1],
         }
     ).rename_axis("member")
+
+
+def published_chart() -> Figure:
+    """The published CV of all models and blends against the private leaderboard; prints which number is which."""
+    scores = published_scores(load_blend(path) for path in BLENDS.values())
+    print(*(f"{row['number']:>2}  {row['title']}" for _, row in scores.iterrows()), sep="\n")
+    return cv_against_leaderboard(scores, "private")
 
 
 def claims(model: str, session: Session) -> Styler:

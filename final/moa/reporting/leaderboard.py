@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from moa.blending.published_scores import published_scores
 from moa.models.registry import package_recipes
 from moa.models.remarks import footnotes
 from moa.plots.leaderboard import cv_against_leaderboard
@@ -18,25 +19,14 @@ def leaderboard(found: ReportScores) -> Section | None:
         return None
     models = [model for model in package_recipes().values() if model.published]
     specs = [spec for spec in found.inputs.blends.values() if is_published(spec)]
-    rows = [
-        (model.title, model.cv_text, model.published.cv, model.published.public_lb, model.published.private_lb, False)
-        for model in models
-        if model.published
-    ]
-    for spec in specs:
-        known = spec.published
-        rows.append((spec.title, spec.oof_text, known.oof, known.public_lb, known.private_lb, True))
-    frame = pd.DataFrame(rows, columns=["title", "shown", "cv", "public", "private", "blend"])
-    frame = frame.astype({"cv": float, "public": float, "private": float})
-    numbers = [str(place) for place in range(1, len(frame) + 1)]
-    named = [f"{number}. {title}" for number, title in zip(numbers, frame["title"], strict=True)]
+    frame = published_scores(specs)
+    named = [f"{number}. {title}" for number, title in zip(frame["number"], frame["title"], strict=True)]
     table = pd.DataFrame({"model or blend": named, "CV": frame["shown"]})
     table = table.assign(**{"public LB": frame["public"], "private LB": frame["private"]})
     single = frame[~frame["blend"]]
     agreement = single["cv"].rank().corr(single["private"].rank())
     figures = [
-        (cv_against_leaderboard(frame.assign(number=numbers), board), f"CV against the {board} leaderboard")
-        for board in ("public", "private")
+        (cv_against_leaderboard(frame, board), f"CV against the {board} leaderboard") for board in ("public", "private")
     ]
     return Section(
         "leaderboard", "CV against the leaderboard",
