@@ -24,16 +24,21 @@ def _published(name: str, submission: str) -> Path:
 BLENDS = {"best-lb": _published("best-lb", "Best LB"), "best-cv": _published("best-cv", "Best CV")}
 
 
-def blend_path(name: str) -> Path:
+def blend_path(name: str, others: Iterable[str] = ()) -> Path:
     """The YAML file of a blend, given by name or path.
 
+    Args:
+        name: of the blend, or a path.
+        others: names that could be given in its place, such as those of models.
+
     Raises:
-        UserError: there is no such blend or file.
+        UserError: there is no such blend or file; names that are like it are suggested.
     """
     path = BLENDS.get(name, Path(name))
     if not path.is_file():
+        names = [*BLENDS, *others]
         raise UserError(
-            f"blend {unknown(name, BLENDS)}; choose one of {', '.join(BLENDS)}, or give the path of a YAML file"
+            f"blend {unknown(name, names)}; choose one of {', '.join(names)}, or give the path of a YAML file"
         )
     return path
 
@@ -44,7 +49,7 @@ def plate_blend(name: str) -> BlendSpec:
 
     if name in known_recipes():
         return BlendSpec(name=name, title=recipe(name).title, members=[{"model": name, "weight": 1.0}])
-    return load_blend(blend_path(name))
+    return load_blend(blend_path(name, known_recipes()))
 
 
 def expand_models(names: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights, load_blend, save_blend
+from moa.blending.catalogue import expand_models, plate_blend
 from moa.environment import FINAL
 from moa.errors import UserError
 from moa.models.registry import recipes
@@ -152,3 +153,10 @@ def test_differing_members_are_refused():
     spoilt.loc["r2", "moa_b"] = np.nan
     with pytest.raises(UserError, match="predictions of b.*r2.*moa_b"):
         apply_blend(spec(a=0.5, b=0.5), {"a": table(1), "b": spoilt})
+
+
+def test_an_unknown_name_gets_suggestions_of_models_and_blends():
+    with pytest.raises(UserError, match=r"blend 'two-head' is unknown \(did you mean two-heads.*or give the path"):
+        plate_blend("two-head")
+    with pytest.raises(UserError, match=r"model 'best-bl' is unknown \(did you mean best-lb"):
+        expand_models(["best-bl"])
