@@ -51,7 +51,7 @@ class Member:
 
 def fit(learner: ProfileSettings, job: FitJob) -> Fitted:
     """Choose settings in inner folds and fit on all treatments of a fold's training rows; see ``Learner.fit``."""
-    known = Treatments.of(job.data)
+    known = Treatments.of(job.data).of_one_mechanism()
     splits = InnerSplits.of(known, learner.inner_folds, job.seed, job.fold)
     one = one_each(known.labels)
     members = {name: _choose_member(learner, name, known, splits, one) for name in learner.members}
@@ -73,6 +73,7 @@ def fit(learner: ProfileSettings, job: FitJob) -> Fitted:
         "beta": calibration.beta,
         "gamma": calibration.gamma,
         "treatments": len(known.labels),
+        "labelled": known.labelled,
         "judged": int(splits.judged.sum()),
     }
     baseline = cell_losses(splits.prior[splits.judged], known.labels[splits.judged] > 0)
@@ -144,7 +145,8 @@ def predict(learner: ProfileSettings, fitted: Fitted, X: pd.DataFrame) -> np.nda
             q = _probabilities(name, settings, rows, stored)
             found = found + share * beta * (evidence(q, meta["one"]) - evidence(prior, meta["one"]))
     calibration = Calibration(meta["one"], meta["beta"], meta["gamma"])
-    return calibration.of_evidence(np.broadcast_to(found, (len(rows), len(prior))), prior).astype(np.float32)
+    p = calibration.of_evidence(np.broadcast_to(found, (len(rows), len(prior))), prior)
+    return (meta["labelled"] * p).astype(np.float32)
 
 
 def _probabilities(name: str, settings: Any, rows: np.ndarray, stored: dict[str, np.ndarray]) -> np.ndarray:

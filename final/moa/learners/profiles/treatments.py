@@ -21,6 +21,7 @@ class Treatments:
         labels: 0/1, shape (treatments, targets).
         compounds: number of each one's compound, shape (treatments,).
         apart: codes of what a fold leaves out besides compounds, shape (treatments,); None: nothing.
+        labelled: share of the treatments that have a mechanism.
         variances: of the features over the controls, or over the training rows where there are fewer than six controls,
             shape (features,).
     """
@@ -30,6 +31,7 @@ class Treatments:
     compounds: np.ndarray
     apart: np.ndarray | None
     variances: np.ndarray
+    labelled: float = 1.0
 
     @classmethod
     def of(cls, data: FoldData) -> Treatments:
@@ -58,6 +60,17 @@ class Treatments:
             apart,
             values[compared].var(axis=0),
         )
+
+    def of_one_mechanism(self) -> Treatments:
+        """The treatments with a mechanism, where none has several; else all."""
+        counts = self.labels.sum(axis=1)
+        inside = counts > 0
+        if counts.max() > 1 or inside.all() or not inside.any() or self.labels.shape[1] == 1:
+            return self
+        apart = None if self.apart is None else pd.factorize(self.apart[inside])[0]
+        compounds = pd.factorize(self.compounds[inside])[0]
+        share = float(inside.mean())
+        return Treatments(self.profiles[inside], self.labels[inside], compounds, apart, self.variances, share)
 
     @property
     def prior(self) -> np.ndarray:

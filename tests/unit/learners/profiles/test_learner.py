@@ -131,6 +131,18 @@ def test_mechanisms_of_held_out_compounds_are_recognised(members, several):
         assert log_loss(y, found) < 0.5 * log_loss(y, pd.DataFrame(prior, y.index, y.columns))
 
 
+def test_where_no_treatment_has_several_mechanisms_those_with_one_are_learned_from():
+    data = fold_data()
+    y = data.y.copy()
+    y.iloc[np.isin(data.compounds, [1, 2])] = 0
+    fitted, p = train(dataclasses.replace(data, y=y))
+    share = 1 - 2 / 19  # of the compounds for training two have no mechanism
+    assert fitted.meta["one"] and fitted.meta["labelled"] == pytest.approx(share)
+    assert fitted.meta["treatments"] == 17 * DOSES and np.allclose(p.sum(axis=1), share, atol=1e-5)
+    known = Treatments.of(fold_data(several=True))
+    assert known.of_one_mechanism() is known, "some have two"
+
+
 def held_out_changed(data, rows):
     """Other profiles and labels for some rows."""
     X, y = data.X.copy(), data.y.copy()
