@@ -105,6 +105,8 @@ def test_options_reach_the_import(tmp_path, moa_here, screen):
         (["screen.csv", "--level", "6"], "--level 6: expected one of auto, 3, 4, 5"),
         (["screen.csv", "--dose", "dosis"], "--dose dosis: no such column"),
         (["screen.csv", "--wells", "none.csv"], "none.csv: not found"),
+        (["screen.csv", "--mapping", "screen.csv"], "screen.csv: no mapping of an import; give the mapping.yaml"),
+        (["screen.csv", "--features", "Nucleoli_*"], "--features Nucleoli_*: no such column; there are"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, moa_here, arguments, message, monkeypatch):
@@ -160,3 +162,24 @@ def test_text_of_files_does_not_steer_the_terminal(tmp_path, moa_here, screen):
         command = ("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", "--name", evil, *options)
         done = moa_here(*command, check=False)
         assert done.stdout + done.stderr and not set("\x1b\x07") & set(done.stdout + done.stderr)
+
+
+def test_a_dry_run_prints_the_mapping_and_writes_nothing(tmp_path, moa_here, screen):
+    screen.table.to_csv(tmp_path / "screen.csv", index=False)
+    done = moa_here("data", "import", tmp_path / "screen.csv", "--dry-run")
+    assert [path.name for path in tmp_path.iterdir()] == ["screen.csv"]
+    moa_here("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out")
+    plain, written = yaml.safe_load(done.stdout), yaml.safe_load((tmp_path / "out" / "mapping.yaml").read_text())
+    assert plain == written and plain["columns"]["Metadata_moa"]["role"] == "mechanism"
+    assert all(column["reason"] for column in plain["columns"].values())
+    assert "# guessed: fields by the names of their columns" in done.stdout
+    refused = moa_here("data", "import", tmp_path / "screen.csv", check=False)
+    assert refused.returncode == 2 and "name the folder to write with --out, or give --dry-run" in refused.stderr
+
+
+def test_a_damaged_mapping_is_found_by_check(tmp_path, moa_here, screen):
+    screen.table.to_csv(tmp_path / "screen.csv", index=False)
+    moa_here("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out")
+    (tmp_path / "out" / "mapping.yaml").write_text("format: [")
+    done = moa_here("data", "check", tmp_path / "out", check=False)
+    assert done.returncode == 2 and "mapping.yaml" in done.stderr and "Traceback" not in done.stderr

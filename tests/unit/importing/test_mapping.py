@@ -160,6 +160,19 @@ def test_a_model_takes_plates_of_which_less_is_known(tmp_path, first):
     assert rows.features["cp_dose"].dropna().tolist() == table["amount"][8:].tolist()
 
 
+def test_what_a_model_takes_is_a_feature_whatever_it_is_called(tmp_path):
+    """Weights of before mappings were kept: the model's own names say what is a feature."""
+    from moa.data.assay import Assay, FeatureGroup
+
+    names = ("Area", "Cells_Location_Center_X", "Cells_Area")
+    table = plate(1).assign(Cells_Location_Center_X=range(24), Cells_Area=range(24), Cells_Perimeter=1.0)
+    table.rename(columns={"Drug": "Compound", "amount": "Dose", "slot": "Well"}).to_csv(tmp_path / "a.csv", index=False)
+    assay = Assay(name="old", groups=(FeatureGroup(name="all", columns=names),))
+    rows = read_for_model([tmp_path / "a.csv"], assay, None, ImportOptions(level="normalised", control="medium 7"))
+    np.testing.assert_allclose(rows.features[list(names)], table[list(names)])
+    assert "3 of the model's 3 features found" in "\n".join(rows.notes.lines())
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -171,7 +184,7 @@ def test_a_model_takes_plates_of_which_less_is_known(tmp_path, first):
         ("format: [1\n", "not YAML that can be read"),
         ("a: &a [1, 2]\nb: *a\n", "not YAML that can be read .*write the value itself"),
         ("!!python/object/apply:os.system [ls]\n", "not YAML that can be read"),
-        ("[" * 5000, "not YAML that can be read"),
+        ("[" * 1500, "not YAML that can be read"),
     ],
 )
 def test_files_that_are_no_mapping(tmp_path, text, message):
