@@ -1,18 +1,19 @@
 # Sourced by reproduce.sh and tests/run.sh from the repository's root: a virtual environment with the pinned packages.
-# PYTHON chooses the interpreter, VENV the folder of the environment. What is there already is used again. Arguments of
-# set_up are further files of pinned packages.
+# PYTHON chooses the interpreter, VENV the folder of the environment, TORCH_INDEX a further package index, from which torch
+# comes where it has its version: https://download.pytorch.org/whl/cpu has it without CUDA. What is there already is used
+# again. Arguments of set_up are further files of pinned packages.
 VENV="${VENV:-.venv}"
 
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-python3.12 python3.11 python3.13 python3.10 python3 python}; do
+    for candidate in ${PYTHON:-python3.12 python3.11 python3.13 python3 python}; do
         if command -v "$candidate" >/dev/null &&
-            "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
+            "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
             command -v "$candidate"
             return
         fi
     done
-    echo "Python 3.10 to 3.13 is needed and was not found; install one, or name it: PYTHON=/path/to/python bash $0" >&2
+    echo "Python 3.11 to 3.13 is needed and was not found; install one, or name it: PYTHON=/path/to/python bash $0" >&2
     return 1
 }
 
@@ -26,8 +27,9 @@ set_up() {
     # The stamp is written last, so that an installation cut short is done again.
     stamp="$(cat requirements.txt pyproject.toml | cksum)"
     if [ "$(cat "$VENV/.requirements" 2>/dev/null)" != "$stamp" ]; then
-        echo "Installing the pinned requirements (minutes, about 6 GB, the first time only)"
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt || return 2
+        echo "Installing the pinned requirements (minutes, about 6 GB, half of it without CUDA, the first time only)"
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+            ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r requirements.txt || return 2
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable . || return 2
         echo "$stamp" >"$VENV/.requirements"
     fi
@@ -37,7 +39,7 @@ set_up() {
         if [ "$(cat "$VENV/$name" 2>/dev/null)" != "$stamp" ]; then
             echo "Installing $file"
             "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-                --constraint requirements.txt -r "$file" || return 2
+                ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint requirements.txt -r "$file" || return 2
             echo "$stamp" >"$VENV/$name"
         fi
     done

@@ -10,7 +10,7 @@ import pytest
 #: Packages that take a tenth of a second or more to import.
 HEAVY = (
     *("iterstrat", "jinja2", "matplotlib", "nbformat", "numba", "optuna", "pandas", "papermill", "pyarrow"),
-    *("pytorch_lightning", "pytorch_tabnet", "scipy", "seaborn", "sklearn", "skops", "tensorboard", "timm", "torch"),
+    *("pytorch_lightning", "pytorch_tabnet", "scipy", "sklearn", "skops", "tensorboard", "timm", "torch"),
     *("torch_optimizer", "torchvision", "umap"),
 )
 OLD = "simple-nn-old-cv"
@@ -49,7 +49,7 @@ IMPORTS = [
         f"predict --features DATA/test_features.csv --blend {OLD} --weights WEIGHTS --out OUT/plates": NETWORK,
         f"score {OLD} --data DATA --weights WEIGHTS": NETWORK,
         TRAIN: FITTING,
-        "report --data /nowhere --weights WEIGHTS": FITTING | {"matplotlib", "seaborn"},
+        "report --data /nowhere --weights WEIGHTS": FITTING | {"matplotlib"},
     },
     {"blend apply best-lb --data DATA --predictions OUT/predictions --out OUT": TABLES},
     {"train all --device nope": {"torch"}},

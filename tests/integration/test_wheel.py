@@ -82,7 +82,7 @@ def test_it_holds_the_package_the_blends_and_the_pages(wheel):
 def test_it_declares_what_it_needs(wheel):
     packed = zipfile.ZipFile(wheel)
     (metadata,) = (packed.read(name).decode() for name in packed.namelist() if name.endswith("/METADATA"))
-    assert "Requires-Dist: torch<2.13,>=2.4" in metadata and "Requires-Python: >=3.10" in metadata
+    assert "Requires-Dist: torch<2.13,>=2.4" in metadata and "Requires-Python: >=3.11" in metadata
     extras = {line.split()[1] for line in metadata.splitlines() if line.startswith("Provides-Extra")}
     assert extras == {"assay", "cluster", "cnn", "dev", "docs", "kaggle", "notebooks"}
 

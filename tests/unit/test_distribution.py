@@ -1,16 +1,14 @@
 """What the wheel declares: ranges that admit the tested versions, and everything that the package imports."""
 
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 
-import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from support import ROOT
 from support.imports import imported
-
-tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {name: [Requirement(each) for each in found] for name, found in PROJECT["optional-dependencies"].items()}

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, ScalarFormatter
@@ -111,22 +110,17 @@ def correlation_heatmap(correlation: pd.DataFrame) -> Figure:
     # The scale starts at a round number below the lowest value: members of a blend are so similar that a scale from 0
     # would show a single colour.
     least = np.nanmin(correlation.to_numpy(), initial=1.0)
-    sns.heatmap(
-        correlation.rename(index=plain_text, columns=plain_text),
-        annot=True,
-        fmt=".2f",
-        vmin=min(np.floor(least * 10) / 10, 0.9),
-        vmax=1,
-        cmap="viridis",
-        square=True,
-        ax=axes,
-        cbar=False,
-        rasterized=True,
-        annot_kws={"fontsize": 9},
-    )
+    lowest = min(np.floor(least * 10) / 10, 0.9)
+    axes.imshow(correlation, vmin=lowest, vmax=1, cmap="viridis", interpolation="none")
+    for (row, column), value in np.ndenumerate(correlation.to_numpy()):
+        if np.isfinite(value):
+            colour = INK if value > (lowest + 1) / 2 else "white"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=colour)
+    places = range(len(correlation))
+    axes.set_xticks(places, map(plain_text, correlation.columns), rotation=40, ha="right")
+    axes.set_yticks(places, map(plain_text, correlation.index))
     axes.tick_params(length=0, labelcolor=INK)
-    axes.set_xticklabels(axes.get_xticklabels(), rotation=40, ha="right")
-    axes.set(xlabel="", ylabel="")
+    axes.spines[:].set_visible(False)
     return figure
 
 
