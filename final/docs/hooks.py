@@ -1,10 +1,21 @@
-"""Steps of the build: the page of commands comes from the command line itself."""
+"""Steps of the build: commands come from the command line itself, pages of notebooks from the notebooks."""
 
 import re
 import subprocess
 import sys
 
+from mkdocs.structure.files import File
+
+from moa.notebook.pages import as_html, notebooks
+
 MARKER = "<!-- commands -->"
+
+
+def on_files(files, config, **_):
+    """Add the notebooks, with the outputs that they have."""
+    for name, path in notebooks().items():
+        files.append(File.generated(config, f"notebooks/{name}.html", content=as_html(path)))
+    return files
 
 
 def on_page_markdown(markdown: str, **_) -> str:

@@ -175,10 +175,16 @@ def _execute(path: Path, executed: Path, values: dict[str, Any]) -> None:
         ) from None
 
 
+def as_html(path: Path) -> str:
+    """A notebook with its outputs as a page, which loads nothing from the network."""
+    page, _ = HTMLExporter(**_NO_SCRIPTS).from_notebook_node(nbformat.read(path, 4))
+    return str(page)
+
+
 def _write_page(path: Path, executed: Path, values: dict[str, Any]) -> Path:
     """Execute a notebook; returns its page."""
     _execute(path, executed, values)
-    page, _ = HTMLExporter(**_NO_SCRIPTS).from_notebook_node(nbformat.read(executed, 4))
+    page = as_html(executed)
     target = executed.with_suffix(".html")
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
