@@ -134,6 +134,9 @@ def design(profiles: Profiles, mapping: Mapping, notes: Notes) -> tuple[Profiles
     table["compound"] = facts.names
     table["cp_type"] = _types(mapping, facts, wells, notes)
     keep = table["cp_type"].notna().to_numpy()
+    for what in ("dose", "time"):
+        treated = keep & (table["cp_type"] != CONTROL).to_numpy()
+        keep = keep & ~_mixed(what, wells, treated, mapping, notes)
     if not keep.any():
         raise UserError("no treated wells and no controls are left; see --compound and --control")
     profiles, table = profiles.take(keep), table[keep].copy()
@@ -260,6 +263,19 @@ def _refuse_repeated(table: pd.DataFrame, wells: pd.DataFrame) -> None:
         f"{' and '.join(files[:2])}: plate {first['plate']}, well {first['well']} occurs {len(same)} times "
         f"({listed(same)}); {fix}"
     )
+
+
+def _mixed(what: str, wells: pd.DataFrame, treated: np.ndarray, mapping: Mapping, notes: Notes) -> np.ndarray:
+    """Treated wells with several doses or times, where others have one: theirs is another treatment, shape (wells,)."""
+    column = mapping.column("dose" if what == "dose" else "time")
+    if column is None:
+        return np.zeros(len(wells), bool)
+    several = quantities.are_several(wells[column], what) & treated
+    if (several == treated).all():
+        return np.zeros(len(wells), bool)
+    shown = listed(map(repr, sorted(set(wells.loc[several, column]))))
+    notes.dropped(f"with several {what}s in '{column}' ({shown})", wells.index[several], "well")
+    return several
 
 
 def _quantity(

@@ -20,6 +20,7 @@ from moa.words import counted
 
 #: Smallest median absolute deviation of a gene, in log2 units: that of genes that are not expressed is noise.
 LEAST_MAD = 0.1
+_FEW = "fewer than"
 #: A plate with fewer vehicle wells is compared with all its wells.
 LEAST_CONTROLS = 6
 #: Features with values beyond this many standard deviations are noted.
@@ -61,7 +62,9 @@ def normalise(
             bar.update(done, group)
     how = "robust z-scores" if level == "3" else "standardised (mean, standard deviation)"
     for what, of in against.items():
-        notes.noted(f"{how} of {counted(len(of), noun)} against {what}", of if len(against) > 1 else None)
+        notes.noted(
+            f"{how} of {counted(len(of), noun)} against {what}", of if len(against) > 1 or _FEW in what else None
+        )
     if beyond:
         notes.noted(f"{counted(beyond, 'value')} ({beyond / values.size:.2%}) clipped to ±{clip:g}")
     extreme = profiles.values.columns[((values > _EXTREME) | (values < -_EXTREME)).any(axis=0)]
@@ -138,5 +141,5 @@ def _reference(group: str, noun: str, controls: np.ndarray, options: ImportOptio
     if len(controls) < 3:
         wells = counted(len(controls), "well")
         raise UserError(f"{noun} {group} has {wells}: too few to compare with; give whole plates")
-    reason = "" if options.against == "plate" else f" (fewer than {enough} vehicle wells)"
+    reason = "" if options.against == "plate" else f" ({_FEW} {enough} vehicle wells)"
     return np.ones(len(controls), bool), f"all wells of the {noun}{reason}"

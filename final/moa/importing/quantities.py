@@ -62,12 +62,11 @@ def parse(
     text = without_thousands(cells)
     grouped = cells[text != cells]
     notes.guessed(f"commas in column '{column}' separate thousands, as in", sorted(set(grouped)))
-    several = {value for value in text.unique() if _is_several(value, table)}
-    if several:
-        wells = text.index[text.isin(several)]
-        named = listed(map(repr, sorted(several)))
-        notes.aside(f"values of '{column}' that are several {what}s ({named}): these wells have none", wells)
-        text = text[~text.isin(several)]
+    several = text[are_several(text, what)]
+    if len(several):
+        named = listed(map(repr, sorted(set(several))))
+        notes.aside(f"values of '{column}' that are several {what}s ({named}): these wells have none", several.index)
+        text = text.drop(several.index)
     if not len(text):
         return pd.Series(np.nan, index=values.index), ""
     parsed = {value: _NUMBER.match(value) for value in text.unique()}
@@ -107,6 +106,13 @@ def parse(
     kinds = written[written != ""].map(lambda unit: table[unit][1]).unique()
     factors = written.map(lambda unit: table[unit][0] if unit else 1.0)
     return (numbers * factors).astype(float).reindex(values.index), str(kinds[0]) if len(kinds) else ""
+
+
+def are_several(values: pd.Series, what: str) -> np.ndarray:
+    """Which cells hold several doses or times, such as "6 h & 4 h", shape (cells,)."""
+    table = DOSES if what == "dose" else TIMES
+    found = {value for value in values.dropna().unique() if _is_several(str(value), table)}
+    return values.isin(found).to_numpy()
 
 
 def _is_several(value: str, table: dict[str, tuple[float, str]]) -> bool:

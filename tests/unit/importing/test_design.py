@@ -108,6 +108,19 @@ def test_doses_in_words_are_levels_and_a_number_among_them_is_refused():
         found_design(pert_dose=[None, "low", "10"])
 
 
+def test_wells_with_several_times_leave_where_others_have_one():
+    notes = Notes()
+    found = found_design(
+        notes, pert_time=["24 h", "24 h", "6 h & 4 h", "48 h"], pert_dose=["0", "1", "1", "1 uM + 3 uM"]
+    )
+    assert list(found.table.index) == ["w0", "w1"]
+    noted = "\n".join(notes.lines())
+    assert "dropped: 1 well with several times in 'pert_time' ('6 h & 4 h'): w2" in noted
+    assert "dropped: 1 well with several doses in 'pert_dose' ('1 uM + 3 uM'): w3" in noted
+    found = found_design(pert_time=["24 h", "6 h & 4 h", "6 h & 4 h"])
+    assert len(found.table) == 3 and found.table["time"].isna().tolist() == [False, True, True]
+
+
 def test_time_0_is_a_time_and_controls_have_times_too():
     """Wells may be measured at the start; models take times as levels, not as logarithms."""
     found = found_design(pert_time=["0", "0", "24", None])
