@@ -155,7 +155,7 @@ def _temporary(
             path.parent.mkdir(parents=True, exist_ok=True)
             for left in stale_files(path):
                 _remove(left)
-            while handle is None:
+            while temporary is None or handle is None:
                 temporary = _made(path, folder)
                 handle = locked(temporary)  # None where another process has taken it for stale
             yield temporary

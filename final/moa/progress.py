@@ -36,7 +36,7 @@ def is_secondary_process() -> bool:
 class PlainConsole(Console):
     """Prints control characters as escapes: cells and names of files must not steer the terminal."""
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **options: Any) -> Text:
         """What is printed of a string, alone or in a table."""
         return super().render_str(printable(text, "\n\t"), **options)
 

@@ -30,7 +30,7 @@ def check_folder(folder: Path) -> list[tuple[str, str]]:
     if not _for_prediction(folder, schema):
         drugs, nonscored = has_table(folder, TRAIN_DRUG), has_table(folder, TRAIN_NONSCORED)
         return summary(load_dataset(folder, drugs=drugs, nonscored=nonscored))
-    test, _, _ = load_test(folder, list(schema.targets or ()), schema)
+    test, _, _ = load_test(folder, [], schema)
     if has_table(folder, WELLS):
         wells = read_wells(find_table(folder, WELLS))
         lost = test.index.difference(wells.index)

@@ -29,7 +29,7 @@ from moa.environment import cache_folder
 from moa.errors import UserError
 from moa.files import digest, regular, replacing
 from moa.memory import ensure_room, with_room
-from moa.words import listed
+from moa.words import listed, shown
 
 #: The first bytes of a parquet file, and of a file that is packed with gzip.
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
@@ -85,8 +85,10 @@ def read_input_table(path: Path, text_columns: Iterable[str], problems: Problems
             problems.append(too_wide(path.name, columns))
             return None, fingerprint
         return from_arrow(path.name, file.read(), text_columns, problems), fingerprint
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:100]
+    except MemoryError:
+        raise
+    except Exception as error:  # pyarrow raises many types of error for a damaged file
+        reason = shown(" ".join(str(error).split()), 100)
         problems.append(f"{path.name}: a parquet file that is damaged or cut short ({reason}); copy it again")
         return None, fingerprint
 
@@ -155,6 +157,7 @@ def _keep(key: str, table: pa.Table) -> None:
 
 def from_arrow(name: str, table: pa.Table, text_columns: Iterable[str], problems: Problems) -> pd.DataFrame | None:
     """A table of a parquet file, with a sig_id column; these columns and ``Metadata_`` columns are text."""
+    table.validate(full=True)  # the library reads texts of any bytes, and fails later
     text = set(text_columns)
     for place, field in enumerate(table.schema):
         if (field.name in text or field.name.startswith(METADATA)) and not pa.types.is_string(field.type):

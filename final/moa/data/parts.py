@@ -28,6 +28,7 @@ from moa.data.problems import Problems
 from moa.data.schema import SIG_ID
 from moa.errors import UserError
 from moa.files import regular
+from moa.words import shown
 
 _MIB = 2**20
 #: Bytes of a csv file's first line in which sig_id is looked for.
@@ -76,8 +77,12 @@ def parse_part(part: Part, name: str, schema: Assay = COMPETITION) -> Parsed:
     """Parse and check the rows of a part of the file ``name``, which must have the columns of the assay ``schema``."""
     problems = Problems(part.first, "row" if part.parquet else "line")
     if part.parquet:
-        with pa.ipc.open_stream(part.content) as reader:
-            table = from_arrow(name, reader.read_all(), schema.text_columns, problems)
+        table = None
+        try:
+            with pa.ipc.open_stream(part.content) as reader:
+                table = from_arrow(name, reader.read_all(), schema.text_columns, problems)
+        except (pa.ArrowException, LookupError, TypeError, ValueError) as error:  # text that is none, for example
+            problems.append(f"{name}: from row {part.first}: damaged ({shown(error, 100)}); copy the file again")
     else:
         parsed = parse_csv(part.content, name, list(schema.text_columns), problems)
         table = None if parsed is None else parsed.to_pandas()
@@ -157,8 +162,8 @@ def _parquet_parts(file: BufferedIOBase, features: Path, rows_at_a_time: int) ->
             done, number = done + batch.num_rows, number + 1
         if not number:
             yield Part(0, 1, _arrow(schema.empty_table(), schema), True, size)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:100]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = shown(" ".join(str(error).split()), 100)
         raise UserError(f"{features}: the parquet file is damaged or cut short ({reason}); copy it again") from None
 
 
@@ -183,7 +188,7 @@ def is_features_file(features: Path, schema: Assay) -> bool:
         if _is_parquet(file):
             try:
                 names = set(pyarrow.parquet.ParquetFile(file).schema_arrow.names)
-            except (pa.ArrowException, OSError):
+            except (pa.ArrowException, OSError, ValueError):
                 return True
         else:
             header = file.readline(_LONGEST_HEADER)

@@ -93,7 +93,7 @@ class Hdf5File:
         if find_spec("h5py") is None:
             raise UserError(f"{source.name}: an HDF5 file needs h5py; install it: pip install h5py")
         if not sys.executable:
-            raise UserError(f"{source.name}: an HDF5 file is read by a process of its own, and there is no Python to run")
+            raise UserError(f"{source.name}: an HDF5 file needs a process of its own; run this with Python")
         # Without Python's own start files, which take longer than reading a plate; the folders are those of here.
         command = [sys.executable, "-I", "-S", str(Path(hdf5_process.__file__))]
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each takes memory, and nothing is computed

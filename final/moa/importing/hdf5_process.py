@@ -189,7 +189,7 @@ def _values(file: Any, request: dict[str, Any]) -> tuple[dict[str, Any], list[by
     values = np.asarray(item.fields(request["field"])[rows] if request["field"] else item[rows])
     if _kind(values.dtype) != "text":
         flat = np.ascontiguousarray(values).reshape(-1)
-        return {"shape": list(values.shape)}, [memoryview(flat.view(np.uint8)) if flat.size else b""]
+        return {"shape": list(values.shape)}, [flat.view(np.uint8).data if flat.size else b""]
     texts = [
         each if isinstance(each, bytes) else str(each).encode("utf-8", "surrogateescape")
         for each in values.ravel().tolist()

@@ -175,6 +175,7 @@ class Source:
             ensure_room(f"{self.name}: the table", declared, self.path.stat().st_size)
             # Without pandas' own metadata an index is a column like the others.
             table = file.read().replace_schema_metadata(None)
+            table.validate(full=True)  # the library reads texts of any bytes, and fails later
             names = table.column_names
             found = table.to_pandas()
         except (UserError, MemoryError):

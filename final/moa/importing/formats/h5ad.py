@@ -112,6 +112,7 @@ class _AnnData:
     def table(self, name: str) -> pd.DataFrame:
         """Obs or var as text, indexed by its names."""
         item = self.file.items[name]
+        index: str | None
         if item.fields is not None:  # before anndata 0.7: one array of records
             columns = {column: self._record(name, column) for column in item.fields}
             index = next((column for column in ("index", "_index") if column in columns), None)
