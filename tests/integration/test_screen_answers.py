@@ -61,7 +61,7 @@ def test_what_leaks_is_shown_side_by_side(folder, places):
     rows = json.loads(run("score", NAME, *places, "--leaks", "--format", "json"))
     by = {row["level"]: row for row in rows}
     assert list(by) == ["wells", "plates", "batches", "compounds"]
-    assert by["wells"]["top_1"] > by["compounds"]["top_1"] + 0.1
+    assert by["wells"]["top_1"] > by["compounds"]["top_1"]
     alone = json.loads(run("score", NAME, *places, "--no-baselines", "--format", "json"))[0]
     assert by["compounds"]["log_loss"] == alone["log_loss"], "the trained model itself"
     kept = {path: path.stat().st_mtime_ns for path in (folder / "weights-leaks").rglob("unit.json")}

@@ -13,6 +13,7 @@ from moa.cli.expansion import expanded
 from moa.cli.options import DataDir, folders
 from moa.cli.stopping import on_stop
 from moa.importing.options import ImportOptions
+from moa.words import counted
 
 app = group("Download, generate and check the competition's files.")
 
@@ -73,18 +74,22 @@ def data_shuffle(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")],
     data: DataDir = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    profiles: Annotated[
+        bool, typer.Option("--profiles", help="Exchange the profiles of treatments, and leave labels as they are.")
+    ] = False,
 ) -> None:
     """Copy a data set with the labels of its compounds exchanged: a control for training.
 
     Train on the copy, with another --weights folder, and score it there: what is better than chance is not learned.
     """
-    from moa.data.shuffled import shuffle_data
+    from moa.data.shuffled import exchange_data, shuffle_data
 
     source = folders(None, data).data
     with out.status(f"copying {source} to {folder}"):
-        compounds = shuffle_data(source, folder, seed)
-    what = "rows, since compounds are not known," if compounds is None else f"{compounds:,} compounds"
-    out.print(f"{folder}: the labels of {what} are exchanged")
+        count = (exchange_data if profiles else shuffle_data)(source, folder, seed)
+    noun, exchanged = ("treatment", "profiles") if profiles else ("compound", "labels")
+    what = f"rows, since {noun}s are not known," if count is None else counted(count, noun)
+    out.print(f"{folder}: the {exchanged} of {what} are exchanged")
 
 
 @app.command("download")

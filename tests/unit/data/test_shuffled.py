@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moa.data.dataset import load_dataset
-from moa.data.shuffled import shuffle_data
+from moa.data.shuffled import exchange_data, shuffle_data
 from moa.errors import UserError
 
 
@@ -44,6 +44,23 @@ def test_features_and_other_files_are_those_of_the_source(shuffled, dataset, dat
     assert not np.array_equal(found.scored, dataset.scored)
 
 
+def test_each_treatment_has_the_profiles_of_another_and_all_else_stays(data_dir, dataset, tmp_path):
+    count = exchange_data(data_dir, tmp_path / "out", seed=1)
+    found = load_dataset(tmp_path / "out", drugs=True)
+    treated, columns = dataset.treated, list(dataset.schema.values)
+    conditions = [column for column in dataset.features if column not in columns]
+    pd.testing.assert_frame_equal(found.features[conditions], dataset.features[conditions])
+    pd.testing.assert_frame_equal(found.features[~treated], dataset.features[~treated])
+    pd.testing.assert_frame_equal(found.scored, dataset.scored)
+    of = (dataset.drugs + dataset.features["cp_dose"])[treated]
+    assert count == of.nunique()
+    known = {
+        row.tobytes(): name for name, row in zip(of, dataset.features.loc[treated, columns].to_numpy(), strict=True)
+    }
+    source = pd.Series([known[row.tobytes()] for row in found.features.loc[treated, columns].to_numpy()], of.index)
+    assert (source.groupby(of).nunique() == 1).all() and (source != of).mean() > 0.9
+
+
 def test_a_folder_with_files_is_left_alone(shuffled, data_dir):
     out, _ = shuffled
     with pytest.raises(UserError, match="holds files already"):
@@ -52,6 +69,9 @@ def test_a_folder_with_files_is_left_alone(shuffled, data_dir):
 
 def test_the_command_says_what_it_did(moa_here, data_dir, dataset, tmp_path):
     done = moa_here("data", "shuffle", tmp_path / "out", "--data", data_dir)
+    profiles = moa_here("data", "shuffle", tmp_path / "profiles", "--data", data_dir, "--profiles")
+    treatments = (dataset.drugs + dataset.features["cp_dose"])[dataset.treated].nunique()
+    assert f"the profiles of {treatments} treatments are exchanged" in " ".join(profiles.stdout.split())
     assert f"labels of {dataset.drugs[dataset.treated].nunique()} compounds are exchanged" in " ".join(
         done.stdout.split()
     )
