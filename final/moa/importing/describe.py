@@ -15,7 +15,7 @@ from moa.importing.mapping import Column, Family, File, Mapping, Table
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, WellTable
-from moa.importing.roles import choose_roles, described, described_mechanisms
+from moa.importing.roles import FIELDS, best_column, choose_roles, described, described_mechanisms
 from moa.words import counted, listed
 
 _BOOKKEEPING = (
@@ -77,6 +77,28 @@ def describe(read: Read, options: ImportOptions, notes: Notes, wanted: frozenset
         mechanisms_table=mechanisms,
         settings=options.settings,
     )
+
+
+def refuse_other_headings(read: Read, mapping: Mapping) -> None:
+    """Refuse files that have a field in a column of another name than the other files: it would be missing there.
+
+    Raises:
+        UserError: names both columns and files.
+    """
+    joined = {column for table in mapping.tables for column in table.columns}
+    roles = {name: column.role for name, column in mapping.columns.items() if column.role in FIELDS}
+    tables = list(zip((name for name, _ in read.files), read.wells(), strict=True))
+    for column, role in roles.items():
+        first = next((name for name, table in tables if column in table), None)
+        for name, table in tables if first and column not in joined else ():
+            free = [each for each in table if each in mapping.columns and each not in roles]
+            filled = {each: bool(table[each].notna().any()) for each in free}
+            other = None if column in table else best_column(filled, role, Notes())[0]
+            if other is not None:
+                raise UserError(
+                    f"{name}: its {role.replace('_', ' ')} is in column '{other}', that of {first} in '{column}'; give "
+                    "the columns one name, with one unit"
+                )
 
 
 def _features(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from moa.importing.choose_conditions import choose_conditions
 from moa.importing.combine import Item, profiles_of, read_all
-from moa.importing.describe import describe
+from moa.importing.describe import describe, refuse_other_headings
 from moa.importing.design import Plates, decide_wells, design
 from moa.importing.fit_mapping import fitted
 from moa.importing.folder import Imported, check_target, write_folder
@@ -69,6 +69,8 @@ def read_plates(
     else:
         mapping = fitted(given, read, options, notes, wanted)
     profiles = profiles_of(read, mapping, options, notes)
+    if given is None:
+        refuse_other_headings(read, mapping)
     read.files.clear()  # so that the values of before are freed once there are others
     profiles, mapping = with_places(profiles, mapping, notes)
     for number, (name, table) in enumerate(read.tables):

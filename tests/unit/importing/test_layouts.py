@@ -36,7 +36,7 @@ DOSES = {
 OTHERS = {"pH": 7.4, "viability_pct": 98.5, "assay_date": 20240105, "Replicate No": 1, "pubchem_cid": 2244, "MW": 180.2}
 CORE = ["plate", "well", "compound", "dose", "treatment", "cp_type"]
 ANY_FOLDER = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -222,3 +222,16 @@ def test_a_plate_map_as_a_grid(tmp_path, expected):
         imported(tmp_path / "no", [tmp_path / "a.csv"], wells=maps)
     with pytest.raises(UserError, match="dose.csv: looks like the grid of a plate"):
         imported(tmp_path / "no", [tmp_path / "dose.csv"])
+
+
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [("dose", ("dose_uM", "dose_nM")), ("compound", ("Compound", "compound")), ("plate", ("Plate", "Plate No."))],
+)
+def test_files_that_call_a_field_differently_are_refused(tmp_path, field, names):
+    values, known = screen()
+    for place, name in enumerate(names):
+        part = known.rename(columns={field: name}).join(values).iloc[20 * place : 20 * place + 20]
+        part.to_csv(tmp_path / f"{place}.csv", index=False)
+    with pytest.raises(UserError, match=f"1.csv: its {field} is in column '{names[1]}', that of 0.csv in '{names[0]}'"):
+        import_plates([tmp_path / "0.csv", tmp_path / "1.csv"], tmp_path / "out")
