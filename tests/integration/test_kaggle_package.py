@@ -28,7 +28,7 @@ from support.notebooks import execute
 
 MEMBERS = ("simple-nn-old-cv", "simple-nn-new-cv")
 #: Members of the other blend, whose folds are of one kind.
-ROW_WISE = ("simple-nn-old-cv", "three-stage-nn-10fold")
+ROW_WISE = ("simple-nn-old-cv", "two-heads")
 #: Where Kaggle has put data sets and the competition's files.
 LAYOUTS = {"flat": ("{}", "{}"), "by owner": ("datasets/some-one/{}", "competitions/{}")}
 #: Every process of a run loads this first: it can reach itself and nothing else.
@@ -69,7 +69,7 @@ def lay_out(root, packed, data, layout):
     # Other mixtures than the published ones, to see that what is attached is what runs.
     code = root / "input" / datasets.format("moa-code") / "final"
     for name, folder, weights in (
-        ("best-lb", "Best LB", {MEMBERS[0]: 0.7, MEMBERS[1]: 0.2, "two-heads": 0.1}),
+        ("best-lb", "Best LB", {MEMBERS[0]: 0.7, MEMBERS[1]: 0.2, "two-heads-v2": 0.1}),
         ("best-cv", "Best CV", {ROW_WISE[0]: 0.6, ROW_WISE[1]: 0.4}),
     ):
         members = [{"model": model, "weight": weight} for model, weight in weights.items()]
@@ -148,7 +148,7 @@ def check_submission(root, sample, weights):
 def test_the_submission_notebook_runs_as_packed(kaggle, packed, offline, tmp_path):
     with offline(kaggle):
         words, pictures = run(packed[0] / "kernels" / "moa-final-best-lb", kaggle, tmp_path)
-    assert "not trained, and so left out: two-heads" in words
+    assert "not trained, and so left out: two-heads-v2" in words
     assert pictures == 2, "the OOF predictions of the attached units, which have no table"
     check_submission(kaggle, kaggle / "input/lish-moa/sample_submission.csv", {MEMBERS[0]: 7 / 9, MEMBERS[1]: 2 / 9})
 
