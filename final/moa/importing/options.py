@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from moa.importing.mapping import Mapping
 
 #: Headings of groups of options in the help.
-FIELDS = "Columns (known names of CMap, pycytominer and AnnData are found)"
+FIELDS = "Columns (usual names are found, and headings with units)"
 VALUES, LABELS, MODEL = "Values", "Mechanisms", "What models get"
 
 Column = Annotated[str | None, Flag(panel=FIELDS, metavar="COLUMN")]
