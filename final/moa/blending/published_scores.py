@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ def published_scores(blends: Iterable[BlendSpec]) -> pd.DataFrame:
         one row per model or blend: "number" (text, from 1), "title", "shown" (the CV as in tables), "cv", "public" and
         "private" (NaN where none was published), and "blend" (whether it is one).
     """
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (model.title, model.cv_text, model.published.cv, model.published.public_lb, model.published.private_lb, False)
         for model in package_recipes().values()
         if model.published

@@ -1,5 +1,7 @@
 """How the units of a stage are run: side by side in threads or processes, batched, or one by one."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,17 @@ def test_one_after_another_uses_all_cores(engine, two_threads):
     assert [(result.seed, result.fold) for result in results] == [(unit.seed, unit.fold) for unit in units]
     assert order.units == [(unit.seed, unit.fold) for unit in units for _ in range(4)]
     assert {result.threads for result in results} == {2}
+
+
+def test_where_batches_are_not_wanted_units_run_one_by_one(engine, monkeypatch):
+    (unit, *_) = training_units(LEARNERS["simple"])
+    on_gpu = dataclasses.replace(unit, runtime=CUDA)
+    assert (engine_for(on_gpu), engine_for(on_gpu, batches=False)) == ("ensemble", "sequential")
+    engine("ensemble")
+    assert (engine_for(unit), engine_for(unit, batches=False)) == ("ensemble", "threads")
+    monkeypatch.setattr(executors, "train_batch", None)
+    results = list(LocalExecutor(batches=False).run(make_inputs(), training_units(LEARNERS["simple"])[:2]))
+    assert len(results) == 2
 
 
 def test_batches_hold_what_fits_and_share_the_number_of_steps(engine, monkeypatch):
