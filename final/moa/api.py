@@ -55,6 +55,8 @@ class Model:
     Attributes:
         spec: its members and their weights; a single model is a blend of one.
         members: the trained members by name.
+        reliability: how reliable the model was out of fold, in tables of one row for each target or training row; None
+            for weights without labels.
     """
 
     def __init__(self, spec: BlendSpec, members: Mapping[str, Trained]):

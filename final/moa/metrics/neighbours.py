@@ -59,12 +59,21 @@ def votes_of_each(
     on_part: Callable[[float], None] | None = None,
     apart: pd.DataFrame | None = None,
 ) -> dict[int, pd.DataFrame]:
-    """`neighbour_votes` of several numbers of neighbours ``ks``, for little more than the cost of one.
+    """`neighbour_votes` of several numbers of neighbours, for little more than the cost of one.
 
-    The other arguments are those of `neighbour_votes`, and so are errors.
+    Args:
+        features: numbers, shape (rows, features), indexed by sig_id.
+        y: 0/1 labels, shape (rows, targets), of exactly these rows.
+        groups: a label of each row, shape (rows,) or (rows, columns), as in `neighbour_votes`.
+        ks: numbers of neighbours.
+        on_part: called with the share of the rows that is done.
+        apart: columns whose value a neighbour must not share, shape (rows, columns); None: none.
 
     Returns:
-        the votes by number of neighbours.
+        the votes by number of neighbours, each of shape (rows with a label in any column, targets).
+
+    Raises:
+        UserError: as in `neighbour_votes`.
     """
     if min(ks) < 1:
         raise UserError(f"--neighbours {min(ks)}: expected at least 1")
