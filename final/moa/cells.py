@@ -99,9 +99,11 @@ class Cells(MetaPathFinder):
 
     def _add(self, module: str, text: str) -> None:
         own = _file(module).read_text(encoding="utf-8")
-        new = _defined(text)
-        kept = [cell for cell in self._run.get(module, []) if not _defined(cell) <= new]
-        self._run[module] = [*kept, text]
+        new, before = _defined(text), self._run.get(module, [])
+        again = [place for place, cell in enumerate(before) if _defined(cell) <= new]  # this cell as it was before
+        place = again[0] if again else len(before)
+        kept = [cell for number, cell in enumerate(before) if number not in again]
+        self._run[module] = [*kept[:place], text, *kept[place:]]
         self._texts[module] = assembled(own, self._run[module])
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:

@@ -161,3 +161,14 @@ def test_a_process_that_is_given_a_missing_file_says_so():
         [sys.executable, "-c", "import moa"], capture_output=True, text=True, env={"MOA_CELLS": "no.py"}
     )
     assert done.returncode and "no.py" in done.stderr
+
+
+def test_a_cell_that_is_run_again_changes_nothing():
+    cells = Cells()
+    for text in ("def counted():\n    return 1", "X = 2", "Y = 3"):
+        cells._add("moa.words", text)
+    before = cells.text
+    cells._add("moa.words", "X = 2")
+    assert cells.text == before
+    cells._add("moa.words", "X = 4")
+    assert cells.text == before.replace("X = 2", "X = 4")
