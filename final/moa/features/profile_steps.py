@@ -42,3 +42,24 @@ def profile_steps(schema: Assay, fit_on: FitOn) -> list[Step]:
         Step("log", SignedLog(), values, "in place", fit_on="train"),
         Step("standardised", StandardScaler(), values, "in place", fit_on=fit_on),
     ]
+
+
+def sphered_steps(schema: Assay, shrinkage: float | None) -> list[Step]:
+    """Steps that take the logarithm of all features and sphere them on controls, for networks; None: no steps.
+
+    With fewer than six controls they are fitted on all training rows.
+
+    Args:
+        schema: the assay.
+        shrinkage: λ of `moa.features.profiles.Sphering`.
+    """
+    if shrinkage is None:
+        return []
+    from moa.features import SignedLog, Sphering, StandardScaler
+
+    values = named(*schema.values)
+    return [
+        Step("log", SignedLog(), values, "in place", fit_on="train"),
+        Step("standardised", StandardScaler(), values, "in place", fit_on="controls"),
+        Step("sphered", Sphering(shrinkage), values, "in place", fit_on="controls"),
+    ]

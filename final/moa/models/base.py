@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moa.data.assay import COMPETITION, Assay
 from moa.data.folds import Folds
@@ -20,6 +20,9 @@ from moa.features.pipeline import FeaturePipeline
 from moa.learners.base import Learner
 from moa.models.remarks import Remark, marked
 from moa.models.settings import wrong_settings
+
+#: λ of sphering on controls, see ``moa.features.profile_steps.sphered_steps``; None: none, as the winners.
+Shrinkage = Annotated[float, Field(gt=0, le=1)] | None
 
 
 class ModelConfig(BaseModel):

@@ -14,9 +14,10 @@ from moa.data.folds import Folds
 from moa.data.sizes import CELL_CLUSTERS, CELL_COMPONENTS, GENE_CLUSTERS, GENE_COMPONENTS, components, setting_of
 from moa.features.condition_steps import encode_conditions, keep_treated
 from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, named, positions
+from moa.features.profile_steps import sphered_steps
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
-from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
+from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Shrinkage, Stage
 
 
 class SimpleNNConfig(ModelConfig):
@@ -25,6 +26,7 @@ class SimpleNNConfig(ModelConfig):
     Attributes:
         keep_slips: keep the off-by-one error of the original, see ``features``.
         gene_clusters, cell_clusters: numbers of k-means clusters; None: no clusters.
+        sphered: λ of sphering the features on controls first, for other assays; None: they are taken as they are.
     """
 
     seeds: tuple[int, ...] = (940, 1513, 1269, 1392, 1119, 1303)
@@ -41,6 +43,7 @@ class SimpleNNConfig(ModelConfig):
     gene_clusters: Annotated[int | None, GENE_CLUSTERS] = 45
     cell_clusters: Annotated[int | None, CELL_CLUSTERS] = 15
     cluster_seed: int = 123
+    sphered: Shrinkage = None
 
 
 def features(config: SimpleNNConfig, schema: Assay) -> FeaturePipeline:
@@ -56,7 +59,8 @@ def features(config: SimpleNNConfig, schema: Assay) -> FeaturePipeline:
     first = len(schema.control_columns) + len(schema.conditions)  # position of the first gene
     ends = [*accumulate(schema.widths.values(), initial=first)]  # where each group starts, and the last one ends
     rank = GaussianRank(random_state=config.first_rank_seed)
-    steps = [Step("rank", rank, named(*schema.values), "in place", fit_on="train")]
+    steps = sphered_steps(schema, config.sphered)
+    steps.append(Step("rank", rank, named(*schema.values), "in place", fit_on="train"))
     for group in schema.groups:
         fitted = factor_analysis(components(group, config.gene_factors, config.cell_factors), config.factor_seed)
         steps.append(Step(f"{group.prefix}-fa", fitted, named(*group.columns)))

@@ -13,9 +13,10 @@ from moa.data.folds import Folds
 from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, can_correct, components
 from moa.features.condition_steps import encode_conditions, keep_treated
 from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
+from moa.features.profile_steps import sphered_steps
 from moa.features.reductions import factor_analysis
 from moa.learners.perceptron.learner import MLPLearner
-from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
+from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Shrinkage, Stage
 
 
 class ThreeStageConfig(ModelConfig):
@@ -27,6 +28,7 @@ class ThreeStageConfig(ModelConfig):
         gene_umap, cell_umap: dimensions of the UMAP embeddings; 0 in either: no UMAP.
         meta_features: False leaves out the first stage.
         correction: False leaves out the last stage.
+        sphered: λ of sphering the features on controls first, for other assays; None: they are taken as they are.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
@@ -41,6 +43,7 @@ class ThreeStageConfig(ModelConfig):
     meta_rank_seed: int = 0
     meta_features: bool = True
     correction: bool = True
+    sphered: Shrinkage = None
     stage1: MLPLearner = MLPLearner(dropout=(0.15, 0.3, 0.25), epochs=15, pct_start=0.2, target_clip=(0.0005, 0.9995))
     stage2: MLPLearner = MLPLearner(dropout=(0.15, 0.3, 0.25), epochs=25, pct_start=0.2)
     stage3: MLPLearner = MLPLearner(
@@ -57,7 +60,7 @@ def features(config: ThreeStageConfig, schema: Assay, earlier: str | None = None
     """
     from moa.features import GaussianRank, UMAPEmbedding
 
-    seed, steps = config.reduction_seed, []
+    seed, steps = config.reduction_seed, sphered_steps(schema, config.sphered)
     for group in schema.groups:
         size = components(group, config.gene_factors, config.cell_factors)
         steps.append(Step(f"{group.prefix}-fa", factor_analysis(size, seed), named(*group.columns)))

@@ -15,10 +15,11 @@ from moa.data.sizes import CELL_COMPONENTS, GENE_COMPONENTS, SELECTED, component
 from moa.errors import UserError
 from moa.features.condition_steps import encode_conditions, keep_treated
 from moa.features.pipeline import FeaturePipeline, Step, drop, named, starting
+from moa.features.profile_steps import sphered_steps
 from moa.features.reductions import pca
 from moa.learners.two_heads.learner import TwoHeadsLearner
 from moa.learners.two_heads.settings import AFTER, SECOND
-from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
+from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Shrinkage, Stage
 
 #: The columns of the second input as the winners published them in their repository: 347 genes and all 100 cell lines,
 #: said to come from a Student's t-test of treated rows with and without any mechanism of action.
@@ -36,6 +37,7 @@ class TwoHeadsConfig(ModelConfig):
         gene_components, cell_components: of PCA, whose seed is the model seed.
         conditions: whether the first input has the conditions.
         phase1: None leaves out the phase on nonscored targets.
+        sphered: λ of sphering the features on controls first, for other assays; None: they are taken as they are.
     """
 
     seeds: tuple[int, ...] = (23, 228, 1488, 1998, 2208, 2077, 404)
@@ -47,6 +49,7 @@ class TwoHeadsConfig(ModelConfig):
     conditions: bool = False
     phase1: TwoHeadsLearner | None = TwoHeadsLearner()
     phase2: TwoHeadsLearner = TwoHeadsLearner(phase3="validation")
+    sphered: Shrinkage = None
 
 
 def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
@@ -61,6 +64,7 @@ def features(config: TwoHeadsConfig, schema: Assay) -> FeaturePipeline:
     overall = [name for name in statistics.get_feature_names_out() if name not in _means(schema)]
     return FeaturePipeline(
         [
+            *sphered_steps(schema, config.sphered),
             keep_treated(schema),
             *([_published(schema)] if config.selection == "published" else []),
             *(encode_conditions(schema) if config.conditions else [drop("no conditions", conditions)]),

@@ -13,10 +13,11 @@ from moa.data.folds import Folds
 from moa.data.sizes import CELL_CLUSTERS, CELL_COMPONENTS, GENE_CLUSTERS, GENE_COMPONENTS, components, setting_of
 from moa.features.condition_steps import encode_conditions, keep_treated, log_conditions
 from moa.features.pipeline import FeaturePipeline, Step, excluding, named, starting
+from moa.features.profile_steps import sphered_steps
 from moa.features.reductions import factor_analysis, pca
 from moa.learners.perceptron.learner import MLPLearner
 from moa.learners.tabnet.learner import TabNetLearner
-from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Stage
+from moa.models.base import DataFacts, ModelConfig, Published, Recipe, Shrinkage, Stage
 
 
 class NonscoredConfig(ModelConfig):
@@ -42,7 +43,11 @@ class NonscoredConfig(ModelConfig):
 
 
 class TabNetConfig(ModelConfig):
-    """Settings of stage 2."""
+    """Settings of stage 2.
+
+    Attributes:
+        sphered: λ of sphering the features on controls first, for other assays; None: they are taken as they are.
+    """
 
     seeds: tuple[int, ...] = (0, 1, 2)
     folds: Folds = Folds(scheme="multilabel", n_splits=10, seed=None, shuffle=True)
@@ -54,6 +59,7 @@ class TabNetConfig(ModelConfig):
     gene_clusters: Annotated[int, GENE_CLUSTERS] = 35
     cell_clusters: Annotated[int, CELL_CLUSTERS] = 5
     cluster_seed: int = 123
+    sphered: Shrinkage = None
 
 
 class TwoStageConfig(ModelConfig):
@@ -101,6 +107,7 @@ def tabnet_features(config: TabNetConfig, schema: Assay, meta_features: bool) ->
     values = named(*schema.values)
     statistics = RowStatistics(schema.widths, ("mean", "std", "kurtosis", "skew"))
     steps = [
+        *sphered_steps(schema, config.sphered),
         Step("codes", ConditionCodes(schema.levels), named(*schema.levels), "in place"),
         Step("rank", GaussianRank(random_state=config.rank_seed), values, "in place", fit_on="train"),
     ]

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from moa.data.assay import Assay
 from moa.features import Bounded, SignedLog, Sphering, StandardScaler, Varying
 from moa.features.pipeline import FeaturePipeline, Step, reference, starting
-from moa.features.profile_steps import is_bookkeeping, profile_steps
+from moa.features.profile_steps import is_bookkeeping, profile_steps, sphered_steps
 from moa.learners.profiles.members import sphered
 from moa.weights import fitted_transformers as fits
 
@@ -147,3 +147,12 @@ def test_rows_that_others_are_compared_with():
     controls = np.arange(10) < 6
     assert reference(controls, 10).tolist() == [0, 1, 2, 3, 4, 5]
     assert reference(controls[1:], 9).tolist() == list(range(9)) and reference(None, 3).tolist() == [0, 1, 2]
+
+
+def test_steps_for_networks_keep_the_names_and_sphere_on_controls():
+    frame, assay, controls = screen(20, rows=40)
+    assert sphered_steps(assay, None) == []
+    found = FeaturePipeline(sphered_steps(assay, 0.3), np.float64).fit_train(frame, controls=controls)
+    assert list(found) == list(frame)
+    logs = np.sign(frame) * np.log1p(np.abs(frame))
+    assert np.allclose(found, zca_cor(logs[controls].to_numpy(), logs.to_numpy(), 0.3))
