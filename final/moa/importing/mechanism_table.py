@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moa.data.compounds import compound_key
+from moa.data.compounds import compound_key, name_key
 from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.design import Design
@@ -181,7 +181,7 @@ def _refuse_contradiction(lines: list[_Line], table: pd.DataFrame, theirs: str, 
             continue
         at = line.dose if np.isfinite(line.dose) else np.inf
         other = first.setdefault(at, line)
-        if {name.casefold() for name in other.names} != {name.casefold() for name in line.names}:
+        if {*map(name_key, other.names)} != {*map(name_key, line.names)}:
             where = f" at dose {line.dose:g}" if np.isfinite(line.dose) else ""
             why = f", and its doses ('{unused}') cannot be used" if unused else ""
             raise UserError(

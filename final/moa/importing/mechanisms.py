@@ -92,6 +92,7 @@ def label_wells(
         UserError: the table of mechanisms does not fit the wells or contradicts itself.
     """
     treated, rule = ~design.controls, mapping.mechanisms or Mechanisms()
+    _check(rule, wells, table, design)
     if rule.column is None:
         found: list[tuple[str, ...]] = [()] * len(wells)
     elif table is not None:
@@ -117,6 +118,21 @@ def label_wells(
         if known[row]:
             labels[row, [places[name] for name in names if name in places]] = 1
     return Labels(pd.DataFrame(labels, index=wells.index, columns=targets), known | ~treated)
+
+
+def _check(rule: Mechanisms, wells: pd.DataFrame, table: pd.DataFrame | None, design: Design) -> None:
+    """Check that the columns of a rule are there; those of another import need not be."""
+    needed: list[tuple[str | None, pd.DataFrame, str]] = []
+    if table is not None:
+        needed = [(column, table, rule.table or "the table of mechanisms") for column in (rule.column, *rule.by)]
+        needed.append((rule.wells, design.table if rule.wells == "compound" else wells, "the files"))
+    elif rule.table is not None:
+        raise UserError(f"mapping: mechanisms are those of a table such as {rule.table}; give one with --moa")
+    else:
+        needed = [(rule.column, wells, "the files")]
+    for column, held, where in needed:
+        if column is not None and column not in held:
+            raise UserError(f"mapping: column '{column}' of mechanisms is not in {where}; name it as it was")
 
 
 def _note_unknown_words(cells: pd.Series, notes: Notes) -> None:

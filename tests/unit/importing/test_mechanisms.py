@@ -6,7 +6,7 @@ import pytest
 
 from moa.errors import UserError
 from moa.importing.design import Design
-from moa.importing.mapping import Column, Mapping, Table
+from moa.importing.mapping import Column, Mapping, Mechanisms, Table
 from moa.importing.mechanism_names import is_unknown, separators_of, split_cells
 from moa.importing.mechanisms import decide_mechanisms, label_wells
 from moa.importing.notes import Notes
@@ -153,8 +153,8 @@ def test_a_dose_on_two_lines(tmp_path):
         UserError, match=r"lines 2 and 3 give 'vemurafenib' different mechanisms at dose 1 \('a', 'b'\)"
     ):
         labels("compound,dose,moa\nvemurafenib,1,a\nvemurafenib,1,b\n", tmp_path)
-    table = "compound,dose,moa\nvemurafenib,1,a\nvemurafenib,1,A\nplx4720,1,a\n"
-    assert list(labels(table, tmp_path)[0].table) == ["a"], "spelt in two ways it is the same"
+    table = "compound,dose,moa\nvemurafenib,1,a 1\nvemurafenib,1,A-1\nplx4720,1,a 1\n"
+    assert list(labels(table, tmp_path)[0].table) == ["a 1"], "spelt in two ways it is the same"
 
 
 @pytest.mark.parametrize(
@@ -243,3 +243,23 @@ def test_all_names_of_a_compound_have_the_mechanisms_of_any(tmp_path):
     mapping = Mapping(columns={"pert_iname": Column(role="compound")}, mechanisms_table=known)
     mapping = decide_mechanisms(mapping, metadata, design, table, options, notes)
     assert label_wells(metadata, design, mapping, table, options, notes).table["x"].tolist() == [0, 1, 1, 0, 0, 1]
+
+
+def test_mechanisms_of_a_mapping_need_their_columns():
+    index = ["w0", "w1"]
+    wells = pd.DataFrame({"drug": ["a", "b"], "moa": ["x", "y"]}, index=index)
+    frame = pd.DataFrame({"compound": ["a", "b"], "cp_type": "trt_cp"}, index=index)
+    table = pd.DataFrame({"name": ["a", "b"], "action": ["x", "y"]}, index=[2, 3])
+    design = Design(frame, {"compound": "drug"})
+    for rule, read, message in (
+        (Mechanisms(column="effect"), None, "column 'effect' of mechanisms is not in the files"),
+        (Mechanisms(table="old.csv", column="moa", by=("name",), wells="drug"), table, "'moa' .* is not in old.csv"),
+        (Mechanisms(table="old.csv", column="action", by=("id",), wells="drug"), table, "'id' .* is not in old.csv"),
+        (
+            Mechanisms(table="old.csv", column="action", by=("name",)),
+            None,
+            "a table such as old.csv; give one with --moa",
+        ),
+    ):
+        with pytest.raises(UserError, match=message):
+            label_wells(wells, design, Mapping(mechanisms=rule), read, ImportOptions(), Notes())
