@@ -26,6 +26,8 @@ from moa.words import counted, listed
 
 #: The column that combining files adds: the file of a well.
 FILE = "Metadata_file"
+_Quantity = Literal["dose", "time"]
+_QUANTITIES: tuple[_Quantity, ...] = get_args(_Quantity)
 #: What is known of a well in a column of its own.
 FIELDS: tuple[FieldRole, ...] = get_args(FieldRole)
 
@@ -134,7 +136,7 @@ def design(profiles: Profiles, mapping: Mapping, notes: Notes) -> tuple[Profiles
     table["compound"] = facts.names
     table["cp_type"] = _types(mapping, facts, wells, notes)
     keep = table["cp_type"].notna().to_numpy()
-    for what in ("dose", "time"):
+    for what in _QUANTITIES:
         treated = keep & (table["cp_type"] != CONTROL).to_numpy()
         keep = keep & ~_mixed(what, wells, treated, mapping, notes)
     if not keep.any():
@@ -144,7 +146,7 @@ def design(profiles: Profiles, mapping: Mapping, notes: Notes) -> tuple[Profiles
     control = table["cp_type"] == CONTROL
     table["compound"] = table["compound"].where(~(control & table["compound"].isna()), "vehicle")
     units = {}
-    for what in ("dose", "time"):
+    for what in _QUANTITIES:
         # The dose of a control is that of no compound; plates write 0, -666, "DMSO" or nothing.
         rows = wells[~control] if what == "dose" else wells
         table[what], table[f"{what}_level"], units[what] = _quantity(what, rows, table.index, mapping, notes)
@@ -265,9 +267,9 @@ def _refuse_repeated(table: pd.DataFrame, wells: pd.DataFrame) -> None:
     )
 
 
-def _mixed(what: str, wells: pd.DataFrame, treated: np.ndarray, mapping: Mapping, notes: Notes) -> np.ndarray:
+def _mixed(what: _Quantity, wells: pd.DataFrame, treated: np.ndarray, mapping: Mapping, notes: Notes) -> np.ndarray:
     """Treated wells with several doses or times, where others have one: theirs is another treatment, shape (wells,)."""
-    column = mapping.column("dose" if what == "dose" else "time")
+    column = mapping.column(what)
     if column is None:
         return np.zeros(len(wells), bool)
     several = quantities.are_several(wells[column], what) & treated
@@ -279,7 +281,7 @@ def _mixed(what: str, wells: pd.DataFrame, treated: np.ndarray, mapping: Mapping
 
 
 def _quantity(
-    what: Literal["dose", "time"], wells: pd.DataFrame, index: pd.Index, mapping: Mapping, notes: Notes
+    what: _Quantity, wells: pd.DataFrame, index: pd.Index, mapping: Mapping, notes: Notes
 ) -> tuple[pd.Series, pd.Series, str]:
     """Numbers of the wells of ``index``, words where the column holds words, and the unit."""
     nothing = pd.Series(np.nan, index=index)
