@@ -52,7 +52,7 @@ def test_plates_of_one_name_in_two_batches_are_two_plates():
         assert "plates of one name that differ in 'Batch' are several plates: 1" in "\n".join(notes.lines())
 
 
-def test_the_same_wells_again_are_told_apart_by_replicates_or_files():
+def test_the_same_wells_again_are_other_plates_by_replicates_or_files():
     profiles = twice(plate=["1", "1"], Replicate=["1", "2"])
     profiles.wells["well"] = PLACES * 2
     assert designed(profiles)[1].table["plate"].nunique() == 2
