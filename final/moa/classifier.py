@@ -99,11 +99,12 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         except UserError as error:
             raise ValueError(str(error)) from error
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any, raw: bool = False) -> np.ndarray:
         """Probabilities of the classes or targets.
 
         Args:
             X: shape (rows, columns), the columns of ``fit``.
+            raw: as the model gives them; they are calibrated otherwise, but for the competition's columns.
 
         Returns:
             for labels shape (rows, classes), which sum to 1; for several targets (rows, targets).
@@ -113,7 +114,7 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         try:
-            found = self._trained().predict(self._frame(X), quiet=True).to_numpy(np.float64)
+            found = self._trained().predict(self._frame(X), quiet=True, raw=raw).to_numpy(np.float64)
         except UserError as error:
             raise ValueError(str(error)) from error
         if self.n_outputs_ > 1 or self._multilabel:
@@ -123,12 +124,12 @@ class MoAClassifier(ClassifierMixin, BaseEstimator):
         total = found.sum(axis=1, keepdims=True)
         return np.where(total > 0, found / np.where(total > 0, total, 1), 1 / len(self.classes_))
 
-    def predict_frame(self, X: Any) -> pd.DataFrame:
+    def predict_frame(self, X: Any, raw: bool = False) -> pd.DataFrame:
         """`predict_proba` as a table: its columns are the labels or the names of the targets, its index that of ``X``.
 
-        ``X`` and errors are those of `predict_proba`.
+        ``X``, ``raw`` and errors are those of `predict_proba`.
         """
-        found = self.predict_proba(X)
+        found = self.predict_proba(X, raw)
         columns = self.targets_ if self._multilabel else self.classes_
         return pd.DataFrame(found, X.index if isinstance(X, pd.DataFrame) else None, columns)
 

@@ -16,11 +16,13 @@ from moa.metrics.losses import align, cell_log_loss
 
 #: Measures that are compared, and whether more is better.
 COMPARED = {"top_1": True, "average_precision_micro": True, "log_loss": False}
-#: Coverage of the intervals.
-LEVEL = 0.95
+#: Coverage of the intervals, and standard deviations on both sides of the mean that have it.
+LEVEL, _WIDTH = 0.95, 1.959964
 DRAWS = 1000
 #: Fewest draws, and cells (row, target) that all draws together take: of a competition's data fewer draws are made.
-_LEAST, _CELLS = 100, 5 * 10**8
+_LEAST, _CELLS = 30, 1.5e8
+#: Of fewer draws than this the interval is that of a normal distribution with their standard deviation.
+_ENOUGH = 200
 #: Probabilities are clipped to [CLIP, 1 - CLIP] before the logarithm.
 CLIP = 1e-6
 
@@ -114,5 +116,8 @@ def difference(one: np.ndarray, other: np.ndarray, more: bool) -> Difference:
     drawn = values[1:][np.isfinite(values[1:])]
     if not len(drawn):
         return Difference(float(values[0]), float("nan"), float("nan"))
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if len(drawn) < _ENOUGH:
+        low, high = values[0] + _WIDTH * drawn.std(ddof=1) * np.array([-1, 1]) if len(drawn) > 1 else (np.nan, np.nan)
+    else:
+        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Difference(float(values[0]), float(low), float(high))

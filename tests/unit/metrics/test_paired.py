@@ -65,3 +65,19 @@ def test_intervals_over_compounds_are_wider_than_over_rows(case):
         return np.quantile(drawn, 0.975) - np.quantile(drawn, 0.025)
 
     assert width(compounds) > 1.7 * width(None)
+
+
+def test_of_many_rows_few_draws_give_about_the_same_interval(case, monkeypatch):
+    y, p, compounds = case
+    other = pd.DataFrame(np.random.default_rng(1).random(y.shape), y.index, y.columns)
+
+    def found():
+        draws = Draws(y, compounds)
+        one, two = draws.measured(p)["top_1"], draws.measured(other)["top_1"]
+        return len(draws.weights) - 1, difference(one, two, True)
+
+    many, whole = found()
+    monkeypatch.setattr("moa.metrics.paired._CELLS", 0)
+    few, part = found()
+    assert (many, few) == (1000, 30) and part.value == whole.value
+    assert part.high - part.low == pytest.approx(whole.high - whole.low, rel=0.35)
