@@ -222,3 +222,12 @@ def test_what_is_compiled_for_a_fit_is_kept_for_other_processes(umap):
     for function in compiled:
         assert function.stats.cache_path, "in the memory of this process alone"
         assert function.stats.cache_hits or function.stats.cache_misses
+
+
+def test_a_seed_gives_one_embedding_also_where_rows_are_equal(clustered):
+    """umap-learn with approximate neighbours is reported to differ there from run to run; neighbours here are exact."""
+    rows = clustered[0][:150].copy()
+    rows[100:] = rows[:50]
+    first, second = (UMAPEmbedding(2, random_state=7).fit(rows) for _ in range(2))
+    assert first.embedding_.tobytes() == second.embedding_.tobytes()
+    assert first.transform(rows[100:]).tobytes() == first.transform(rows[:50]).tobytes()
