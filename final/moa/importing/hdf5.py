@@ -27,7 +27,7 @@ from moa.memory import ensure_room
 from moa.words import listed, shown
 
 #: Processor time of a request in seconds: so much, and a second for so many bytes.
-_SECONDS, _BYTES_A_SECOND = 2.0, 20_000_000
+_SECONDS, _BYTES_A_SECOND = 1.0, 20_000_000
 #: Memory of the process, Python and libraries included, and of the part that keeps unpacked values.
 _MEMORY, _CACHE = 2 << 30, 32 << 20
 #: Values read at once.
