@@ -56,4 +56,4 @@ def read_annotated(item: AnnData, name: str, options: ImportOptions, notes: Note
 def _text(name: str, what: str, table: pd.DataFrame) -> pd.DataFrame:
     ids = table.index.astype(str).str.strip()
     refuse_repeated(ids, f"{name}: '{what}': the name", f"make names unique: {what}_names_make_unique()")
-    return text_table(table.reset_index(drop=True)).set_axis(ids, axis=0)
+    return text_table(table.reset_index(drop=True).rename(columns=str)).set_axis(ids, axis=0)

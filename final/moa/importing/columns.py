@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -82,6 +82,7 @@ class Separated:
 
     Attributes:
         features: the families, with the number of their columns.
+        names: the columns that are features.
         words: columns of text.
         bookkeeping: columns of CellProfiler's bookkeeping.
         unknown: numbers that belong to no family.
@@ -89,9 +90,9 @@ class Separated:
 
     features: list[Family]
     names: list[str]
-    words: list[str] = field(default_factory=list)
-    bookkeeping: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    words: list[str]
+    bookkeeping: list[str]
+    unknown: list[str]
 
 
 def separate(holds: Mapping[str, bool], options: ImportOptions, wanted: frozenset[str] = frozenset()) -> Separated:
@@ -102,39 +103,45 @@ def separate(holds: Mapping[str, bool], options: ImportOptions, wanted: frozense
         options: ``features`` and ``metadata`` are used, and the columns that are named as fields.
         wanted: names of columns that are features whatever they look like.
     """
-    columns = list(holds)
-    stated = stated_columns(columns, options)
+    stated = stated_columns(holds, options)
+    rest = [column for column in _open(holds) if column not in stated]
+    noted = {column for column in rest if is_bookkeeping(column) and column not in wanted}
     if options.features:
-        return _as_stated(holds, options.features, stated)
-    rest = [
-        column
-        for column in columns
-        if column not in stated and not is_metadata_name(column) and not names_rows(columns, column)
-    ]
-    words = [column for column in rest if not holds[column]]
-    numbers = [column for column in rest if holds[column]]
-    noted = [column for column in numbers if is_bookkeeping(column) and column not in wanted]
-    numbers = [column for column in numbers if column not in set(noted)]
-    families = _families(numbers)
-    names = [
-        column for column in numbers if column in wanted or any(_belongs(column, family.pattern) for family in families)
-    ]
-    families = [_counted(family, names) for family in families]
-    families += [
-        Family(pattern=column, count=1, reason="a feature of the model")
-        for column in names
-        if column in wanted and not any(_belongs(column, family.pattern) for family in families)
-    ]
-    unknown = [column for column in numbers if column not in set(names)]
-    return Separated([family for family in families if family.count], names, words, noted, unknown)
+        families, names = _as_stated(holds, options.features, stated)
+    else:
+        numbers = [column for column in rest if holds[column] and column not in noted]
+        families, names = _by_evidence(numbers, wanted)
+    rest = [column for column in rest if column not in names]
+    return Separated(
+        features=families,
+        names=[column for column in holds if column in names],
+        words=[column for column in rest if not holds[column]],
+        bookkeeping=[column for column in rest if holds[column] and column in noted],
+        unknown=[column for column in rest if holds[column] and column not in noted],
+    )
+
+
+def _open(columns: Iterable[str]) -> list[str]:
+    """Columns of which the name alone says neither that they are metadata nor that they name rows."""
+    columns = list(columns)
+    return [column for column in columns if not is_metadata_name(column) and not names_rows(columns, column)]
+
+
+def _by_evidence(numbers: list[str], wanted: frozenset[str]) -> tuple[list[Family], set[str]]:
+    """The families of columns of numbers, and the columns that belong to them or are wanted."""
+    families: list[Family] = []
+    names: set[str] = set()
+    for family in _families(numbers):
+        members = [column for column in numbers if _belongs(column, family.pattern)]
+        families.append(family.model_copy(update={"count": len(members)}))
+        names.update(members)
+    others = [column for column in numbers if column in wanted and column not in names]
+    families += [Family(pattern=column, count=1, reason="a feature of the model") for column in others]
+    return [family for family in families if family.count], names | set(others)
 
 
 def _belongs(column: str, pattern: str) -> bool:
     return of_kind(column, pattern, names_metadata) if pattern.startswith("<") else fits(column, pattern)
-
-
-def _counted(family: Family, names: list[str]) -> Family:
-    return family.model_copy(update={"count": sum(_belongs(name, family.pattern) for name in names)})
 
 
 def _families(numbers: list[str]) -> list[Family]:
@@ -149,35 +156,21 @@ def _families(numbers: list[str]) -> list[Family]:
     return [Family(pattern=each, count=0, reason="most columns of numbers have such names") for each in found]
 
 
-def _as_stated(holds: Mapping[str, bool], patterns: Sequence[str], stated: set[str]) -> Separated:
-    names, families = [], []
+def _as_stated(holds: Mapping[str, bool], patterns: Sequence[str], stated: set[str]) -> tuple[list[Family], set[str]]:
+    """The columns that the user names as features; by a pattern a field is none, by its full name it is."""
+    families: list[Family] = []
+    names: set[str] = set()
+    anything = set(_open(holds))
     for pattern in patterns:
-        matching = [column for column in holds if fits(column, pattern)]
-        if pattern not in matching:  # by a pattern a field is no feature, by its full name it is
-            matching = [
-                column for column in matching if not is_metadata_name(column) and not names_rows(list(holds), column)
-            ]
+        matching = [column for column in holds if column == pattern or (column in anything and fits(column, pattern))]
         if not matching:
             find_column(holds, pattern, "--features")
-        words = [column for column in matching if not holds[column] and column == pattern]
-        if words:
-            raise UserError(f"--features {pattern}: column '{words[0]}' holds no numbers; name columns of numbers")
-        new = [column for column in matching if holds[column] and column not in stated and column not in names]
-        names += new
+        if pattern in matching and not holds[pattern]:
+            raise UserError(f"--features {pattern}: column '{pattern}' holds no numbers; name columns of numbers")
+        new = {column for column in matching if holds[column] and column not in stated} - names
         families.append(Family(pattern=pattern, count=len(new), reason="named by --features"))
-    rest = [
-        column
-        for column in holds
-        if column not in set(names)
-        and column not in stated
-        and not is_metadata_name(column)
-        and not names_rows(list(holds), column)
-    ]
-    order = [column for column in holds if column in set(names)]
-    words = [column for column in rest if not holds[column]]
-    noted = [column for column in rest if holds[column] and is_bookkeeping(column)]
-    unknown = [column for column in rest if holds[column] and column not in set(noted)]
-    return Separated(families, order, words, noted, unknown)
+        names |= new
+    return families, names
 
 
 def refuse_no_features(name: str, separated: Separated) -> UserError:
@@ -186,8 +179,8 @@ def refuse_no_features(name: str, separated: Separated) -> UserError:
     if not found:
         return UserError(f"{name}: no column of numbers; give a plate map with --wells and mechanisms with --moa")
     return UserError(
-        f"{name}: no naming pattern is shared by most of {len(found):,} columns of numbers ({listed(found)}); name the "
-        "features, such as --features '*' for all of them or --features 'A*' for some"
+        f"{name}: no naming pattern is shared by most of {len(found):,} columns of numbers ({listed(found, 6)}); name "
+        "the features, such as --features '*' for all of them or --features 'A*' for some"
     )
 
 

@@ -123,14 +123,16 @@ def _check_columns(name: str, there: list[str], columns: dict[str, Column]) -> N
 
 
 def _check_families(name: str, features: list[str], given: Mapping) -> None:
+    rest = features
     for family in given.features:
         if family.pattern == MATRIX:
             continue
-        count = sum(fits(column, family.pattern) for column in features)
-        if count != family.count:
+        # What fits several patterns counts for the first of them.
+        count, rest = len(rest), [column for column in rest if not fits(column, family.pattern)]
+        if count - len(rest) != family.count:
             raise UserError(
-                f"{name}: has {counted(count, 'feature')} '{family.pattern}', and the mapping {family.count:,}; give "
-                "files of the same features, or import without --mapping"
+                f"{name}: has {counted(count - len(rest), 'feature')} '{family.pattern}', and the mapping "
+                f"{family.count:,}; give files of the same features, or import without --mapping"
             )
 
 

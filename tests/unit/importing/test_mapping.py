@@ -112,6 +112,15 @@ def test_columns_that_the_mapping_does_not_know_are_set_aside(tmp_path, first):
     assert "next.csv: columns that the mapping does not know, as metadata: Perimeter" in "\n".join(plan.notes.lines())
 
 
+def test_patterns_that_overlap_count_a_feature_once(tmp_path):
+    plate(0).to_csv(tmp_path / "first.csv", index=False)
+    options = ImportOptions(**STATED | {"features": ("A*", "*ea", "E*")})
+    result = import_plates([tmp_path / "first.csv"], tmp_path / "first", options)
+    assert [family.count for family in result.mapping.features] == [1, 0, 1]
+    plan = plan_import([tmp_path / "first.csv"], ImportOptions(mapping=tmp_path / "first" / "mapping.yaml"))
+    assert plan.mapping.features == result.mapping.features
+
+
 def test_values_of_another_level_are_refused(tmp_path):
     plate(0).to_csv(tmp_path / "first.csv", index=False)
     stated = {name: value for name, value in STATED.items() if name != "level"}
