@@ -1,6 +1,7 @@
 """Calibration outside of the competition: fitted from stored predictions, kept with the model, and applied."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from moa.metrics.calibration import BETAS, GAMMAS, Calibration, cell_losses, pri
 from moa.models.registry import recipe
 from moa.training.runner import Runner
 from moa.weights.calibrating import fit_calibration
+from moa.weights.merge import merge_weights
+from moa.weights.selection import Selection
 from moa.weights.trained import Trained, open_trained
 from support.screens import SMALL, screen
 
@@ -133,3 +136,24 @@ def test_the_competition_is_not_calibrated(tmp_path):
     model = recipe(NAME)
     found = Trained(model, tmp_path, model.config, COMPETITION)
     assert fit_calibration(found, pd.DataFrame()) is None and found.calibration() is None
+
+
+def test_merged_parts_are_calibrated_together(data, tmp_path):
+    """Two folders with a part of the folds each, and the folder that they make."""
+    model = recipe(NAME)
+    settings = SURE | {"seeds": (0,), "learner": {"hidden": 16, "epochs": 4}}
+    plan = fit_models([model], {NAME: model.configure("demo", settings)}, data, ("compound",), 3, quiet=True)[NAME]
+
+    def runner(folder):
+        return Runner(Trained(model, folder, plan.config, data.schema, hold_out=plan.hold_out), "demo")
+
+    runner(tmp_path / "first").train(data, Selection(folds=1))
+    shutil.copytree(tmp_path / "first" / "shared", tmp_path / "rest" / "shared")
+    for fold in (1, 2):
+        runner(tmp_path / "rest").train(data, Selection(fold=fold))
+    whole = runner(tmp_path / "whole")
+    whole.train(data)
+    merge_weights([tmp_path / "first", tmp_path / "rest"], tmp_path / "merged")
+    found = open_trained(NAME, tmp_path / "merged").calibration()
+    assert found == whole.trained.calibration()
+    assert open_trained(NAME, tmp_path / "first", whole=False).calibration().oof != found.oof

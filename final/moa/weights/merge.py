@@ -12,15 +12,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from moa.data.assay import Assay
 from moa.errors import StoreError, WriteError
 from moa.files import ensure_writable, replacing_folder, sha256, write_json, writing
 from moa.models.registry import known_recipes
 from moa.progress import progress
+from moa.weights.calibrating import fit_calibration
 from moa.weights.fitted_transformers import same
 from moa.weights.layout import UnitKey, WeightsFolder
 from moa.weights.records import FIRST_RECIPE, Record
 from moa.weights.stage_description import difference
 from moa.weights.store import NEEDED, ModelStore
+from moa.weights.trained import open_trained
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,19 @@ def merge_weights(
             before = results.get(part.model, Merged(part.model, 0, 0))
             there = before.there + len(part.units) - taken
             results[part.model] = Merged(part.model, before.taken + taken, there, before.versions or versions)
+    for name in results:
+        _calibrate(Path(target), name)
     return list(results.values())
+
+
+def _calibrate(weights: Path, name: str) -> None:
+    """Fit the calibration of a merged model again: its parts were calibrated by their own predictions alone."""
+    store = ModelStore(weights, name)
+    schema = store.manifest().data_schema
+    if name not in known_recipes() or schema is None or Assay.model_validate(schema).of_competition:
+        return
+    if (record := fit_calibration(open_trained(name, weights, whole=False))) is not None:
+        write_json(store.layout.calibration, record.to_json())
 
 
 class _ModelPart:
