@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def cv_against_leaderboard(scores: pd.DataFrame, board: Literal["public", "priva
             axes.annotate(row["number"], place, (6, 4), textcoords="offset points", fontsize=9, color=INK)
         for _, row in part[part["cv"].isna()].iterrows():
             axes.axhline(row[board], **GUIDE | {"color": colour})
-            text = {"textcoords": "offset points", "fontsize": 9, "color": INK, "ha": "right"}
+            text: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "color": INK, "ha": "right"}
             axes.annotate(row["number"], (1.0, row[board]), (-2, 3), ("axes fraction", "data"), **text)
     axes.set(xlabel="published CV (log loss, lower is better)", ylabel=f"{board} leaderboard")
     for axis in (axes.xaxis, axes.yaxis):
