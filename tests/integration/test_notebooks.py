@@ -158,7 +158,7 @@ def test_an_edited_cell_trains_another_model(data_dir, weights_of, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in (weights / name).rglob("*")}, "left as it was"
     cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
     outputs = {"".join(cell["source"]): json.dumps(cell["outputs"]) for cell in cells if cell["cell_type"] == "code"}
-    trained, compared = (next(o for s, o in outputs.items() if word in s) for word in (".train(", "against_unchanged"))
+    trained, compared = (next(o for s, o in outputs.items() if word in s) for word in ("experiment.train(", "against_unchanged"))
     assert "edited: moa/features/ranks.py, moa/learners/perceptron/training.py" in trained
     assert "image/png" in trained, "curves while it is trained"
     assert "unchanged" in compared and re.search(r"[+-]0\.\d{5} to [+-]0\.\d{5}", compared)
