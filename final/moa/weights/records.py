@@ -19,7 +19,7 @@ from moa.weights.layout import KEY, NAME
 
 #: Number of the format of a weights folder, in every manifest since format 2. It is raised where an older version of
 #: the package would misread what this one writes; ``docs/files.md`` says what differs.
-FORMAT = 2
+FORMAT = 3
 #: Version of the recipes whose manifests do not name it.
 FIRST_RECIPE = 1
 
