@@ -54,7 +54,7 @@ def fit(learner: ProfileSettings, job: FitJob) -> Fitted:
     known = Treatments.of(job.data).of_one_mechanism()
     splits = InnerSplits.of(known, learner.inner_folds, job.seed, job.fold)
     one = one_each(known.labels)
-    members = {name: _choose_member(learner, name, known, splits, one) for name in learner.members}
+    members: dict[str, Member] = {name: _choose_member(learner, name, known, splits, one) for name in learner.members}
     weight, calibration, loss = _choose_blend(learner, members, known, splits, one)
     tensors = {
         "variances": known.variances,

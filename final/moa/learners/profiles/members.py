@@ -15,6 +15,8 @@ from moa.learners.profiles.treatments import InnerSplits, Treatments
 
 #: Tolerance of regressions that are compared; the one that predicts is solved exactly.
 _COMPARED = 3e-4
+#: Cells (regression, row, class) that are computed at once: some arrays of 256 MiB.
+_CELLS = 2**26
 
 
 class Regression(NamedTuple):
@@ -28,7 +30,7 @@ class Neighbours(NamedTuple):
     """Settings of nearest neighbours: shrinkage, their number (None: all), and the temperature of their votes."""
 
     shrinkage: float
-    count: int | None
+    nearest: int | None
     temperature: float
 
 
@@ -64,7 +66,7 @@ def compare_regressions(
     Yields:
         settings and probabilities, shape (treatments, targets).
     """
-    present = known.labels.any(axis=0)
+    present = np.asarray(known.labels.any(axis=0))
     labels = known.labels[:, present]
     counts = splits.train @ labels  # (splits, targets)
     mean_labels = (splits.train @ labels.sum(axis=1) / splits.train.sum(axis=1).clip(1))[splits.split]
@@ -72,20 +74,32 @@ def compare_regressions(
     rows = np.arange(len(labels))
     for shrinkage in shrinkages:
         X = sphered(known.profiles, known.variances, shrinkage)
-        fitted = fit_softmax(X, labels, used, np.tile(penalties, len(splits.train)), _COMPARED, np.float32)
+        coefficients, intercepts = _compared(X, labels, used, np.tile(penalties, len(splits.train)))
         for place, penalty in enumerate(penalties):
             own = splits.split * len(penalties) + place
             logits = np.empty_like(labels)
             for regression in np.unique(own):
                 inside = rows[own == regression]
-                part = X[inside] @ fitted.coefficients[regression].T + fitted.intercepts[regression]
+                part = X[inside] @ coefficients[regression].T + intercepts[regression]
                 logits[inside] = np.where(counts[splits.split[inside]] > 0, part, -np.inf)
             yield Regression(shrinkage, penalty), _widened(softmax(logits) * mean_labels[:, None], present)
 
 
+def _compared(
+    X: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients and intercepts of regressions, as many at once as memory is meant for."""
+    pieces = min(-(-labels.size * len(used) // _CELLS), len(used))
+    found = [
+        fit_softmax(X, labels, used[part], penalties[part], _COMPARED, np.float32)
+        for part in np.array_split(np.arange(len(used)), pieces)
+    ]
+    return np.concatenate([each.coefficients for each in found]), np.concatenate([each.intercepts for each in found])
+
+
 def fit_regression(known: Treatments, settings: Regression) -> dict[str, np.ndarray]:
     """The regression on all treatments: what `regression_probabilities` takes, by name."""
-    present = known.labels.any(axis=0)
+    present = np.asarray(known.labels.any(axis=0))
     X = sphered(known.profiles, known.variances, settings.shrinkage)
     fitted = fit_softmax(X, known.labels[:, present], np.ones((1, len(X))), np.array([settings.penalty]))
     return {
@@ -140,7 +154,7 @@ def neighbour_probabilities(X: np.ndarray, known: np.ndarray, labels: np.ndarray
         shape (rows, targets).
     """
     cosine = X @ known.T
-    return _shares(cosine, _votes(cosine, settings.temperature), labels, settings.count)
+    return _shares(cosine, _votes(cosine, settings.temperature), labels, settings.nearest)
 
 
 def _votes(cosine: np.ndarray, temperature: float) -> np.ndarray:
