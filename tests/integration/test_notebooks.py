@@ -173,6 +173,8 @@ def test_pages_are_written_with_their_pictures(data_dir, weights_of, tmp_path, m
     assert page.count('src="data:image/png;base64,') == 7 and "data: SYNTHETIC" in page
     assert not re.search(r"""(src|href)=["']https?://[^"']+\.(js|css)""", page), "nothing comes from the network"
     assert "eda.html" in (tmp_path / "pages" / "index.html").read_text()
+    done = moa_here("notebooks", *options, check=False)
+    assert done.returncode == 2 and "give a folder OUT for the pages, or --write" in done.stderr
     done = moa_here("notebooks", tmp_path / "pages", "--only", "nope", *options, check=False)
     assert done.returncode == 2 and "notebook 'nope' is unknown; choose of: eda, simple-nn-old-cv" in done.stderr
 

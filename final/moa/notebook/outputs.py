@@ -56,10 +56,12 @@ def keep_outputs(path: Path, executed: Mapping[str, Any], places: Mapping[str, s
         places: what is written in the place of the names of folders of this machine.
 
     Raises:
-        UserError: the outputs are too large.
+        UserError: the outputs are of other cells, or too large.
     """
     notebook = json.loads(path.read_text(encoding="utf-8"))
     found = {cell.get("id"): cell for cell in executed["cells"] if cell["cell_type"] == "code"}
+    if digest(notebook["cells"]) != digest([found.get(cell["id"], cell) for cell in notebook["cells"]]):
+        raise UserError(f"{path}: its cells were changed while it was executed; execute it again")
     count = 0
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code" and cell["id"] in found:
