@@ -169,8 +169,8 @@ def _baselines(mapping: Mapping, wells: pd.DataFrame, apart: Sequence[str]) -> l
 
 
 def _have_own(plates: pd.Series, values: pd.Series, vehicles: np.ndarray, least: int = _OWN_VEHICLES) -> bool:
-    """Whether each value has vehicle wells of its own on each plate that has vehicle wells."""
+    """Whether each value has vehicle wells of its own on each plate, or many wells where a plate has no vehicle wells."""
     table = pd.DataFrame({"plate": plates, "value": values.fillna("unknown"), "vehicle": vehicles})
-    counts = table.groupby(["plate", "value"])["vehicle"].sum()
-    with_vehicles = counts.groupby("plate").transform("sum") > 0
-    return bool((counts[with_vehicles] >= least).all())
+    counts = table.groupby(["plate", "value"])["vehicle"].agg(["sum", "size"])
+    with_vehicles = counts["sum"].groupby("plate").transform("sum") > 0
+    return bool((counts["sum"] >= least).where(with_vehicles, counts["size"] >= MANY_WELLS).all())

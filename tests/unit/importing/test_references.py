@@ -52,6 +52,13 @@ def test_plates_of_one_name_in_two_batches_are_two_plates():
         assert "plates of one name that differ in 'Batch' are several plates: 1" in "\n".join(notes.lines())
 
 
+def test_the_batch_of_a_compound_makes_no_plates():
+    lots = {"Batch": [f"lot {number}" for number in range(12)]}
+    for compounds in (COMPOUNDS, [f"c{number}" for number in range(12)]):
+        found = designed(plate(compound=compounds, plate=["1"] * 12, **lots))[1]
+        assert set(found.table["plate"]) == set(found.table["group"]) == {"1"}
+
+
 def test_the_same_wells_again_are_other_plates_by_replicates_or_files():
     profiles = twice(plate=["1", "1"], Replicate=["1", "2"])
     profiles.wells["well"] = PLACES * 2
