@@ -140,6 +140,7 @@ def _reference(group: str, noun: str, controls: np.ndarray, options: ImportOptio
         raise UserError(f"against: vehicle: {noun} {group} has {counted(vehicles, 'vehicle well')}; use plate")
     if len(controls) < 3:
         wells = counted(len(controls), "well")
-        raise UserError(f"{noun} {group} has {wells}: too few to compare with; give whole plates")
+        fix = "give whole plates" if noun == "plate" else "remove the column from references in a mapping (--mapping)"
+        raise UserError(f"{noun} {group} has {wells}: too few to compare with; {fix}")
     reason = "" if options.against == "plate" else f" ({_FEW} {enough} vehicle wells)"
     return np.ones(len(controls), bool), f"all wells of the {noun}{reason}"

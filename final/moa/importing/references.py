@@ -169,7 +169,7 @@ def _baselines(mapping: Mapping, wells: pd.DataFrame, apart: Sequence[str]) -> l
 
 
 def _have_own(plates: pd.Series, values: pd.Series, vehicles: np.ndarray, least: int = _OWN_VEHICLES) -> bool:
-    """Whether each value has vehicle wells of its own on each plate, or many wells where a plate has no vehicle wells."""
+    """Whether each value has vehicle wells of its own on each plate, or many wells where a plate has no vehicles."""
     table = pd.DataFrame({"plate": plates, "value": values.fillna("unknown"), "vehicle": vehicles})
     counts = table.groupby(["plate", "value"])["vehicle"].agg(["sum", "size"])
     with_vehicles = counts["sum"].groupby("plate").transform("sum") > 0

@@ -104,6 +104,12 @@ def test_a_group_with_few_vehicles_is_named():
     )
 
 
+def test_a_group_that_is_too_small_says_how_to_compare_with_the_plate():
+    profiles, found = designed(plate(compound=["DMSO", "a", "b", "c"], cell_line=["x", "x", "x", "y"]))
+    with pytest.raises(UserError, match=r"group plate \(y\) has 1 well: too few .* from references in a mapping"):
+        normalise(profiles, found, "3", ImportOptions(against="plate"), Notes())
+
+
 def test_reference_groups_of_a_mapping_need_their_columns():
     profiles = twice(plate=["1", "1"], cell_line=["A549", "MCF7"])
     mapping = mapped(profiles)
