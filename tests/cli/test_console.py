@@ -12,7 +12,7 @@ from rich.console import Console
 
 from moa.blending.result import MethodResult, SearchResult
 from moa.cli import ablations, blends, compare
-from moa.cli.console import number_table, score_tables, text_table
+from moa.cli.console import number_table, run, score_tables, text_table
 from moa.environment import FINAL
 from moa.jobs.compare import Comparison
 from moa.jobs.model_scores import score_model
@@ -119,3 +119,14 @@ def test_output_that_is_not_utf8(command, encoding):
     assert done.returncode == (2 if "nope" in command else 0), done.stderr
     text = (done.stdout + done.stderr).decode(encoding)
     assert "Traceback" not in text and len(text) > 50
+
+
+def test_memory_that_runs_out_is_one_line(capsys):
+    def command():
+        raise MemoryError("Unable to allocate 40.0 GiB")
+
+    with pytest.raises(SystemExit) as ended:
+        run(command)
+    assert ended.value.code == 2
+    expected = "error: not enough memory (Unable to allocate 40.0 GiB); give less at once, or use a machine with more\n"
+    assert capsys.readouterr().err == expected

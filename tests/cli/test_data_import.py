@@ -183,3 +183,19 @@ def test_a_damaged_mapping_is_found_by_check(tmp_path, moa_here, screen):
     (tmp_path / "out" / "mapping.yaml").write_text("format: [")
     done = moa_here("data", "check", tmp_path / "out", check=False)
     assert done.returncode == 2 and "mapping.yaml" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_values_that_no_measurement_has_are_reported(tmp_path, moa_here, screen):
+    table = screen.table.copy()
+    feature = screen.values.columns[3]
+    table.loc[5, feature], table.loc[7, feature] = 1e38, float("-inf")
+    table.to_csv(tmp_path / "screen.csv", index=False)
+    done = moa_here("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out")
+    printed = " ".join(done.stdout.split())
+    assert f"2 values beyond ±1e+18, or infinite, count as missing, in features: {feature}" in printed
+    assert moa_here("data", "check", tmp_path / "out").returncode == 0
+    doses = table["Metadata_mmoles_per_liter"].astype(str)
+    table["Metadata_mmoles_per_liter"] = doses.where(doses.index != 1, "1e400")  # a treated well
+    table.to_csv(tmp_path / "screen.csv", index=False)
+    done = moa_here("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", check=False)
+    assert done.returncode == 2 and "holds '1e400': no dose is so large" in done.stderr
