@@ -33,7 +33,8 @@ def test_nearest_neighbours_of_an_l1000_plate(plate):
     """249 wells of 42 compounds, 14 mechanisms, 5 neighbours of other compounds: 0.226, 0.593 and 0.339 elsewhere."""
     assert plate.y.shape == (249, 14) and plate.known["compound"].nunique() == 42 and plate.features.shape[1] == 772
     found = score(plate)
-    nearest, prevalence = line(found, "neighbours"), line(found, "prevalence")
+    table = found.table.set_index("prediction")
+    nearest, prevalence = table.loc["5-NN, compounds"], line(found, "prevalence")
     assert nearest["average_precision_macro"] == pytest.approx(0.226, abs=0.02)
     assert nearest["roc_auc_macro"] == pytest.approx(0.593, abs=0.02)
     assert nearest["top_1"] == pytest.approx(0.339, abs=0.03)
@@ -43,7 +44,7 @@ def test_nearest_neighbours_of_an_l1000_plate(plate):
     assert prevalence["roc_auc_macro"] == 0.5
     doses = score(plate, by="dose").table
     assert list(doses["dose"].unique()) == ["0.04", "0.12", "0.37", "1.11", "3.33", "10"]
-    top = doses[doses["kind"] == "neighbours"].set_index("dose")["top_1"]
+    top = doses[doses["prediction"] == "5-NN, compounds"].set_index("dose")["top_1"]
     assert top["3.33"] > top["0.04"]
 
 
@@ -55,6 +56,14 @@ def test_nearest_neighbours_of_bbbc021(images):
     assert nearest["prediction"] == "1-NN, compounds" and nearest["rows"] == 103
     assert nearest["accuracy"] == pytest.approx(79 / 103) and nearest["top_1"] == nearest["accuracy"]
     assert line(found, "shuffled labels")["accuracy"] == pytest.approx(1 / 12, abs=0.03)
+    # What no simple method may know: exchanged profiles are at chance, and the training rows know less than all rows.
+    assert line(found, "exchanged profiles")["roc_auc_micro"] <= 0.53
+    assert line(found, "training prevalence")["log_loss"] > line(found, "prevalence")["log_loss"]
+    sphered = found.table.set_index("prediction").loc["5-NN sphered, compounds"]
+    assert (
+        sphered["average_precision_micro"]
+        > found.table.set_index("prediction").loc["5-NN, compounds", "average_precision_micro"]
+    )
 
 
 def test_mechanisms_of_bbbc021_are_retrieved(images):
