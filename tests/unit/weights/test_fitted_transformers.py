@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.preprocessing import FunctionTransformer
 
 from moa.errors import StoreError
 from moa.features import GaussianRank, OneHotConditions
-from moa.weights.fitted_transformers import SharedFits
+from moa.features.reductions import factor_analysis
+from moa.weights.fitted_transformers import SharedFits, dump, same
 
 EVIL, TORN, GONE = "e" * 20, "a" * 20, "0" * 20
 
@@ -67,3 +68,39 @@ def test_text_and_numbers_of_a_frame_are_distinguished(tmp_path):
     encoder = OneHotConditions({"a": ("1", 1)})
     frames = [pd.DataFrame({"a": ["1", "1"]}), pd.DataFrame({"a": [1, 1]}), pd.DataFrame({"a": ["1", "1"], "b": 1.0})]
     assert len({fits.fit(encoder, frame)[1] for frame in frames}) == 3
+
+
+@pytest.fixture
+def older(tmp_path):
+    """A fit as it was stored until version 0.3, scikit-learn's own object in a skops file: rows, fit, key and file."""
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    folder = SharedFits(tmp_path / "older")
+    fitted, key = folder.fit(FactorAnalysis(2, random_state=0), x)
+    assert [path.name for path in (tmp_path / "older" / "shared").iterdir()] == [f"{key}.skops"]
+    return x, fitted, key, folder.path(key)
+
+
+def test_a_fit_of_before_is_used_again_by_what_it_was_fitted_on(older, tmp_path):
+    x, fitted, key, path = older
+    again, same_key = SharedFits(tmp_path / "older").fit(factor_analysis(2, 0), x)
+    assert same_key == key and type(again) is FactorAnalysis and list(path.parent.iterdir()) == [path]
+    new, new_key = SharedFits(tmp_path / "new").fit(factor_analysis(2, 0), x)
+    assert new_key == key and [each.suffix for each in (tmp_path / "new" / "shared").iterdir()] == [".fit"]
+    assert new.transform(x).tobytes() == again.transform(x).tobytes() == fitted.transform(x).tobytes()
+
+
+def test_the_same_fit_is_recognised_in_both_forms(older, tmp_path):
+    x, _, _, path = older
+    found = {}
+    for name, values in (("equal", x), ("other", x + np.arange(4))):
+        folder = SharedFits(tmp_path / name)
+        found[name] = folder.path(folder.fit(factor_analysis(2, 0), values)[1])
+    assert same(path, found["equal"]) and same(found["equal"], path) and same(found["equal"], found["equal"])
+    assert not same(path, found["other"]) and not same(found["other"], found["equal"])
+
+
+def test_what_is_not_plain_goes_into_a_skops_file():
+    fitted = GaussianRank().fit(np.eye(5))
+    assert dump(fitted)[1] == dump({"fit-0": fitted})[1] == ".fit"
+    fitted.random_state = np.random.RandomState(0)
+    assert dump(fitted)[1] == dump({"fit-0": GaussianRank(), "fit-1": PCA(2)})[1] == ".skops"
