@@ -34,6 +34,8 @@ _MEASURED = frozenset(
     treatment point
     """)
 )
+#: Words that have a dose, in a unit of more than one letter: "[Drug] µM".
+_COMPOUNDS = frozenset(split_words("drug compound cpd cmpd"))
 #: pycytominer's name of a column whose values are in µM, whatever it says.
 _NO_UNIT = frozenset({"mmoles_per_liter", "mg_per_ml"})
 
@@ -89,7 +91,7 @@ def _unit_at_the_end(text: str) -> tuple[str, str]:
     """The heading without the unit that ends it, and the unit; a heading that is a unit keeps its word."""
     if (alone := plain_unit(text)) in _ALONE:
         return text, alone
-    if not _MEASURED.intersection(_words(text)):  # most columns are features
+    if not (_MEASURED | _COMPOUNDS).intersection(_words(text)):  # most columns are features
         return text, ""
     ends = [match.start() for match in re.finditer(r"[\s_,:;/.-]+", text)] + [
         match.start() for match in _CAMEL.finditer(text)
@@ -98,7 +100,10 @@ def _unit_at_the_end(text: str) -> tuple[str, str]:
         rest, last = text[:place], re.sub(r"^[\s_,:;/.-]+", "", text[place:])
         found = plain_unit(re.sub(r"^in[\s_]+", "", re.sub(r"[\s_]per[\s_]", "/", last), flags=re.IGNORECASE))
         words = _words(rest)
-        if found in _UNITS and _MEASURED.intersection(words) and words[-1] not in ("of", "per"):
+        measured = _MEASURED.intersection(words) and words[-1] not in ("of", "per")
+        if (found in _UNITS and measured) or (
+            found in DOSE_UNITS and len(found) > 1 and _COMPOUNDS.intersection(words)
+        ):
             return rest, found
     for word in re.findall(r"[^\W_]+", text):  # in the middle, as in "dose uM final"
         rest = re.sub(rf"(?<![^\W_]){word}(?![^\W_])", " ", text)

@@ -128,6 +128,8 @@ def test_what_options_name_goes_before_what_names_say():
         ("conc [micro M]", "conc", "um", "dose"),
         ("dose uM final", "dose final", "um", "dose"),
         ("Compound (uM)", "compound", "um", "dose"),
+        ("[Drug] µM", "drug", "um", "dose"),
+        ("Compound M", "compound m", "", None),
         ("uM", "um", "um", "dose"),
         ("pert_dose_um", "pert dose", "um", "dose"),
         ("log10 conc (M)", "log10 conc", "m", None),
