@@ -37,8 +37,8 @@ def sphered(features: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """
     columns = [name for name in features if not is_bookkeeping(str(name))] or list(features)
     values, fitted_on = (table[columns].to_numpy(np.float64) for table in (features, reference))
-    for selection, rows in ((Bounded(), values), (Varying(), fitted_on)):
-        kept = selection.fit(rows).get_support()
+    for selection in (Bounded(), Varying()):
+        kept = selection.fit(values if isinstance(selection, Bounded) else fitted_on).get_support()
         columns = [name for name, keep in zip(columns, kept, strict=True) if keep]
         values, fitted_on = values[:, kept], fitted_on[:, kept]
     log = SignedLog().fit(values)
