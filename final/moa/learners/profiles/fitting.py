@@ -52,7 +52,7 @@ class Member:
 def fit(learner: ProfileSettings, job: FitJob) -> Fitted:
     """Choose settings in inner folds and fit on all treatments of a fold's training rows; see ``Learner.fit``."""
     known = Treatments.of(job.data).of_one_mechanism()
-    splits = InnerSplits.of(known, learner.inner_folds, job.seed, job.fold)
+    splits = InnerSplits.of(known, learner.inner_folds, job.seed)
     one = one_each(known.labels)
     members: dict[str, Member] = {name: _choose_member(learner, name, known, splits, one) for name in learner.members}
     weight, calibration, loss = _choose_blend(learner, members, known, splits, one)

@@ -95,8 +95,8 @@ class InnerSplits:
     prior: np.ndarray
 
     @classmethod
-    def of(cls, known: Treatments, most: int, seed: int, fold: int) -> InnerSplits:
-        """Whole compounds held out, in at most ``most`` parts drawn by seed and fold.
+    def of(cls, known: Treatments, most: int, seed: int) -> InnerSplits:
+        """Whole compounds held out, in at most ``most`` parts drawn by the seed.
 
         Where a fold leaves out more than compounds, such as weeks, each week is held out in turn, and its compounds
         are left out of the rest.
@@ -109,7 +109,7 @@ class InnerSplits:
             train = (split != np.arange(len(shared))[:, None]) & ~shared[:, compounds]
         else:
             count = int(compounds.max()) + 1
-            part = np.random.default_rng([seed, fold]).permutation(count) % min(most, count)
+            part = np.random.default_rng(seed).permutation(count) % min(most, count)
             split = part[compounds]
             train = split != np.arange(part.max() + 1)[:, None]
         positives = train @ known.labels

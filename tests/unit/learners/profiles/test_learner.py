@@ -81,7 +81,7 @@ def test_without_treatments_and_compounds_each_row_is_its_own():
 
 def test_inner_splits_hold_out_whole_compounds():
     known = Treatments.of(fold_data())
-    splits = InnerSplits.of(known, 5, 0, 0)
+    splits = InnerSplits.of(known, 5, 0)
     assert len(splits.train) == 5 and splits.judged.all()
     for split in range(5):
         inside = splits.split == split
@@ -97,7 +97,7 @@ def test_with_weeks_apart_each_week_is_held_out_with_its_compounds():
     compound = data.compounds.copy()
     compound[data.compounds == 1] = 3  # a compound that is in two weeks
     known = Treatments.of(dataclasses.replace(data, compounds=compound))
-    splits = InnerSplits.of(known, 5, 0, 0)
+    splits = InnerSplits.of(known, 5, 0)
     assert len(splits.train) == 3 and (splits.split == known.apart).all()
     for week in range(3):
         train = splits.train[week]
@@ -112,7 +112,7 @@ def test_treatments_whose_mechanism_a_split_lacks_are_not_judged():
     alone = known.labels.copy()
     alone[known.compounds == 0] = [1, 0, 0, 0]
     alone[known.compounds != 0, 0] = 0
-    splits = InnerSplits.of(dataclasses.replace(known, labels=alone), 5, 0, 0)
+    splits = InnerSplits.of(dataclasses.replace(known, labels=alone), 5, 0)
     assert not splits.judged[known.compounds == 0].any() and splits.judged[alone[:, 1] > 0].all()
 
 
