@@ -200,7 +200,7 @@ FORGERIES = {
         "weights.safetensors: holds no weights",
     ),
     "weights of another network": (
-        lambda f: f.replace("weights.safetensors", with_tensor("w", torch.ones(2))),
+        lambda f: f.replace("weights.safetensors", with_tensor("w", torch.ones(10**5))),
         "fold-0: does not fit this version of the model",
     ),
     "facts of another network": (lambda f: f.edit_unit(meta={}), "fold-0: does not fit this version of the model"),
