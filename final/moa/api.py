@@ -121,8 +121,9 @@ class Model:
 
     def _plate(self, features: Features, options: PlateOptions, quiet: bool) -> pd.DataFrame | None:
         """A laboratory's own plate as rows of the model; None for a table or file of rows."""
+        features = Path(features) if isinstance(features, str) else features
         if isinstance(features, pd.DataFrame) or (
-            isinstance(features, str | Path) and is_features_file(Path(features), self.assay)
+            isinstance(features, Path) and is_features_file(features, self.assay)
         ):
             if options.of_laboratory:
                 raise UserError("rows with sig_id: wells, level and fill_missing are for a laboratory's own plates")
