@@ -55,11 +55,14 @@ def pooled_case(case: Case, unit: str = TREATMENT) -> tuple[Case, Case]:
         groups = _groups(each.groups, of)
         apart += [each] if groups is None else []
         predictions.append(_pooled_prediction(each, of, groups))
-    groups = _groups(case.groups, of)
+    groups, labels = _groups(case.groups, of), grouped(case.labels, of).max()
+    # Of rows to train on, the frequencies are those of treatments too; test rows have no labels of their own.
+    own = case.labels.index.isin(case.y.index).any() and case.labels.reindex(case.y.index).equals(case.y)
     made = replace(
         case,
         y=y,
-        labels=grouped(case.labels, of).max(),
+        prevalence=labels.mean() if own else case.prevalence,
+        labels=labels,
         features=None if case.features is None else grouped(case.features, of).median(),
         known=grouped(case.known, of).first(),
         predictions=predictions,

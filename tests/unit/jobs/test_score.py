@@ -250,6 +250,20 @@ def test_the_prevalence_of_training_rows_is_that_of_other_folds(case):
     assert found["log_loss"] > lines(score(case)).loc["prevalence", "log_loss"], "it knows less"
 
 
+def test_frequencies_of_treatments_are_those_of_treatments(case):
+    """A treatment of many wells counts once."""
+    kept = case.y.index[~((case.y["a"] == 1) & (np.arange(120) % 3 > 0))]
+    y = case.y.loc[kept]
+    part = replace(
+        case, y=y, labels=y, prevalence=y.mean(), features=case.features.loc[kept], known=case.known.loc[kept]
+    )
+    found = lines(score(part, "treatment"))
+    constant = pd.DataFrame(0.2, range(40), y.columns)
+    expected = log_loss(pd.DataFrame(np.eye(5)[np.arange(40) % 5], columns=y.columns), constant)
+    assert found.loc["prevalence", "log_loss"] == pytest.approx(expected)
+    assert y.mean()["a"] < 0.1, "of wells"
+
+
 def test_cell_counts_are_a_baseline_where_they_are_known(case):
     count = pd.Series(100.0 * case.y.to_numpy().argmax(axis=1), case.y.index)
     found = lines(score(replace(case, count=count)))
