@@ -166,7 +166,7 @@ class FeaturePipeline:
     ) -> FeaturePipeline:
         """Fit all steps on the rows of ``train`` alone, those for "train+test" included.
 
-        ``y``, ``fits`` and ``controls`` are those of ``fit_transform``.
+        ``y``, with ``fits`` and ``controls``, are those of ``fit_transform``.
 
         Raises:
             UserError: a step takes a column that is not there, or text.
@@ -183,7 +183,7 @@ class FeaturePipeline:
     ) -> pd.DataFrame:
         """Fit as ``fit`` does, and return the rows of ``train`` as the steps' ``training_rows`` have them.
 
-        ``y``, ``fits`` and ``controls`` are those of ``fit_transform``.
+        ``y``, with ``fits`` and ``controls``, are those of ``fit_transform``.
         """
         train, _ = self._fit(train, None, fits, y, controls)
         return _numbers(train, self.dtype)

@@ -76,7 +76,15 @@ class Calibration:
         return self.of_evidence(evidence(q, self.one) - evidence(prior, self.one), prior)
 
     def of_evidence(self, found: np.ndarray, prior: np.ndarray) -> np.ndarray:
-        """The probabilities that evidence beyond the prior gives; shapes as in `apply`."""
+        """The probabilities that evidence beyond the prior gives.
+
+        Args:
+            found: evidence, shape (rows, targets).
+            prior: as in `apply`.
+
+        Returns:
+            float64, shape (rows, targets).
+        """
         return probability(_kept(prior, self.one, self.gamma) + self.beta * found, self.one)
 
 
@@ -91,7 +99,7 @@ def _kept(prior: np.ndarray, one: bool, gamma: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen: the ``name`` of a candidate, its calibration, and their log loss."""
+    """What was chosen: the ``name`` of a candidate, its ``calibration``, and the log ``loss`` of both."""
 
     name: object
     calibration: Calibration
@@ -113,6 +121,9 @@ def choose(
         prior: of the rows that each row was predicted from, shape (rows, targets).
         one: whether each row has one mechanism.
         gammas: values of γ to compare.
+
+    Returns:
+        the choice.
     """
     positive = np.asarray(labels) > 0
     kept = [(gamma, _kept(prior, one, gamma).astype(np.float32)) for gamma in gammas]
@@ -138,7 +149,7 @@ def cell_losses(p: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def grid(one: bool) -> Iterator[Calibration]:
-    """All pairs of β and γ."""
+    """All pairs of β and γ; ``one``: whether each row has one mechanism."""
     for gamma in GAMMAS:
         for beta in BETAS:
             yield Calibration(one, float(beta), gamma)
