@@ -41,8 +41,8 @@ def merge_weights(
 ) -> list[Merged]:
     """Bring the finished units of several weights folders into ``target``; what is there stays.
 
-    A source may also be the output of a Kaggle kernel, with the weights folder in it. Only units of ``models`` are taken
-    if these are named. ``link`` makes symbolic links for reading, instead of copies.
+    A source may also be the output of a Kaggle kernel, with the weights folder in it. Only units of ``models`` are
+    taken if these are named. ``link`` makes symbolic links for reading, instead of copies.
 
     Raises:
         UserError: a source holds no trained model.

@@ -62,7 +62,7 @@ def test_families_of_features(features, patterns):
 
 def test_numbers_with_names_of_their_own_are_listed_and_asked_for():
     with pytest.raises(
-        UserError, match=r"of 10 columns of numbers \(Area, Perimeter, Entropy, Contrast, Eccentricity, Solidity and 4 more\).*--features"
+        UserError, match=r"of 10 columns of numbers \(Area, Perimeter, Entropy, Contrast, .* and 4 more\).*--features"
     ):
         described(READOUTS)
     mapping = described([*READOUTS, "Dose"], features=("*",))
