@@ -250,6 +250,8 @@ def test_each_model_has_kernels_that_fit_a_session(packed):
         assert folds == (list(range(10)) if name.startswith("deepinsight") else [None])
         assert ("moa-pretrained" in group[0].datasets) == name.startswith("deepinsight")
     notebook = (out / "kernels" / "moa-train-deepinsight-resnest-v1-fold-1" / "notebook.ipynb").read_text()
+    cells = json.loads(notebook)["cells"]
+    assert not any(cell.get("outputs") for cell in cells), "those in the repository are of the demo"
     assert '"fold = 1' in notebook and '"profile = \\"demo\\"' in notebook
     assert [line.split()[1:3] for line in written.commands] == [["datasets", "create"]] * 2 + [["kernels", "push"]] * 3
     for name in ("moa-final-best-lb", "moa-final-best-cv", "moa-blend-search"):

@@ -246,6 +246,9 @@ def _write_kernel(folder: Path, kernel: Kernel, user: str) -> None:
         notebook = parameterize_notebook(notebook, dict(kernel.parameters))
     for part in (notebook, *notebook.cells):  # papermill marks executed notebooks, and this one was not executed
         part.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # outputs are of the demo, and not of the run to come
+            cell.outputs, cell.execution_count = [], None
     with replacing(folder / "notebook.ipynb") as temporary:
         nbformat.write(notebook, str(temporary))
     write_json(folder / "kernel-metadata.json", kernel.metadata(user))
