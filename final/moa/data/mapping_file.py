@@ -24,6 +24,14 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError("it refers to another value by '*'; write the value itself")
         return super().compose_node(parent, index)
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """What a node holds; one key twice is refused, since the last would count without a word."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
+        if twice is not None:
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: '{twice}' stands there twice; leave one out")
+        return super().construct_mapping(node, deep)
+
 
 def read_plain(path: Path) -> dict[str, Any]:
     """What a YAML file holds.

@@ -13,7 +13,7 @@ from moa.importing.headings import plain_unit
 from moa.importing.mapping import Compounds, Mapping
 from moa.importing.notes import Notes
 from moa.importing.units import DOSES
-from moa.importing.vehicles import kind_of_compound
+from moa.importing.vehicles import TREATED_WORDS, kind_of_compound, word
 from moa.words import listed
 
 #: Broad ids with a batch; the compound is the group.
@@ -53,6 +53,7 @@ def decide_compounds(mapping: Mapping, wells: pd.DataFrame, notes: Notes) -> Com
             "--compound names the column"
         )
         return Compounds(reason="no column of compounds was found")
+    _refuse_states(wells[column], column, mapping)
     _refuse_doses(wells[column], column)
     found = _ids(wells, column)
     if found is None:
@@ -82,6 +83,17 @@ def compounds_of(rule: Compounds, wells: pd.DataFrame, notes: Notes) -> pd.Serie
     notes.noted(f"names that many values of '{rule.ids}' have are several compounds", found.apart)
     notes.noted(f"values of '{rule.ids}' that many names have are not used", found.placeholders)
     return found.names
+
+
+def _refuse_states(names: pd.Series, column: str, mapping: Mapping) -> None:
+    """Refuse a column that says whether wells are treated, and not by what: all would be one compound."""
+    treated = {str(name) for name in names.dropna().unique() if kind_of_compound(name) == "treated"}
+    if treated and {word(name) for name in treated} <= TREATED_WORDS:
+        others = mapping.columns_of("identifier")
+        fix = f"name that of compounds with --compound{f', such as {listed(map(repr, others))}' if others else ''}"
+        raise UserError(
+            f"column '{column}' says which wells are treated ({listed(sorted(treated))}), not by what; {fix}"
+        )
 
 
 def _refuse_doses(names: pd.Series, column: str) -> None:

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from moa.data.wells import parse_well
 from moa.errors import UserError
 from moa.importing.columns import Separated, holds_numbers, refuse_no_features, separate, stated_columns
 from moa.importing.families import MATRIX, compartment, fitting, is_bookkeeping
-from moa.importing.fields import names_metadata
+from moa.importing.fields import names_dose, names_metadata
 from moa.importing.mapping import Column, Family, File, Mapping, Table
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, WellTable
+from moa.importing.quantities import is_logarithm
 from moa.importing.roles import FIELDS, best_column, choose_roles, described, described_mechanisms
 from moa.words import counted, listed
 
+#: So many different places on a plate are no names of compounds.
+_LEAST_PLACES = 6
 _BOOKKEEPING = (
     "CellProfiler's bookkeeping (places, numbers and counts of objects), no features unless --features names it"
 )
@@ -69,6 +73,8 @@ def describe(read: Read, options: ImportOptions, notes: Notes, wanted: frozenset
         for group in (columns, *(table.columns for table in tables)):
             if column in group:
                 group[column] = described(column, list(group), role, reason)
+    _wells_by_values(read, columns, notes)
+    _note_logarithms(columns, tables, notes)
     return Mapping(
         files=tuple(File(name=name) for name, _ in read.files),
         features=tuple(families),
@@ -77,6 +83,30 @@ def describe(read: Read, options: ImportOptions, notes: Notes, wanted: frozenset
         mechanisms_table=mechanisms,
         settings=options.settings,
     )
+
+
+def _wells_by_values(read: Read, columns: dict[str, Column], notes: Notes) -> None:
+    """Give the role of the well to the one column of text that holds places on a plate, where no heading says it."""
+    if {"well", "row", "column"} & {column.role for column in columns.values()}:
+        return
+    found = [name for name, column in columns.items() if column.role == "metadata" and _hold_places(read, name)]
+    if len(found) == 1:
+        columns[found[0]] = described(found[0], list(columns), "well", "its values are places on a plate")
+        notes.guessed(f"well = {found[0]}, by its values")
+
+
+def _hold_places(read: Read, column: str) -> bool:
+    held = [table[column].dropna().unique() for table in read.wells() if column in table]
+    values = {str(value) for each in held for value in each}
+    return len(values) >= _LEAST_PLACES and all(map(parse_well, values))
+
+
+def _note_logarithms(columns: dict[str, Column], tables: list[Table], notes: Notes) -> None:
+    """Note logarithms of doses, where no other column holds doses: the wells have none then."""
+    every = {**columns, **{name: column for table in tables for name, column in table.columns.items()}}
+    if "dose" not in {column.role for column in every.values()}:
+        found = [name for name in every if is_logarithm(name) and names_dose(name)]
+        notes.noted("logarithms of doses are not read; give the doses themselves in a column, in place of", found)
 
 
 def refuse_other_headings(read: Read, mapping: Mapping) -> None:

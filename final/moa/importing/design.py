@@ -15,7 +15,7 @@ from moa.data.wells import format_well, well_name
 from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.compounds import compounds_of, decide_compounds
-from moa.importing.mapping import Compounds, Controls, FieldRole, Mapping, References
+from moa.importing.mapping import FIELDS, Compounds, Controls, Mapping, References
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
@@ -28,8 +28,6 @@ from moa.words import counted, listed
 FILE = "Metadata_file"
 _Quantity = Literal["dose", "time"]
 _QUANTITIES: tuple[_Quantity, ...] = get_args(_Quantity)
-#: What is known of a well in a column of its own.
-FIELDS: tuple[FieldRole, ...] = get_args(FieldRole)
 
 
 @dataclass(frozen=True)

@@ -57,28 +57,45 @@ _STEMS = tuple(
     for field, stems, others in (
         (
             "dose",
-            "dose doses dosage conc concn concentration concentrations molarity micromolar nanomolar millimolar um nm",
+            "dose doses dosage conc concn concentration concentrations molarity micromolar nanomolar millimolar um nm "
+            "konzentration konz dosis concentración",
             "final nominal compound cpd cmpd drug treatment test pert cp value well assay working in the of target",
         ),
         (
             "time",
-            "time timepoint hours hour hrs incubation duration",
+            "time timepoint hours hour hrs incubation duration zeit dauer zeitpunkt inkubationszeit behandlungszeit "
+            "temps durée tiempo",
             "exposure treatment compound drug point post after of total final pert cp in the length",
         ),
-        ("plate", "plate barcode plates", "no nr num number id name assay code label index the of"),
-        ("well", "well wells position", "id name no number nr pos location address assay plate of"),
+        (
+            "plate",
+            "plate barcode plates platte platten plattennummer plattenname plaque placa",
+            "no nr num number id name assay code label index the of nummer numéro número nom nombre de la",
+        ),
+        (
+            "well",
+            "well wells position vertiefung kavität puits pozo pocillo",
+            "id name no number nr pos location address assay plate of nom nombre de la",
+        ),
         (
             "compound",
-            "compound compounds cpd cmpd drug molecule chemical agent perturbagen perturbation treatment substance nsc",
-            "name names id common generic product label test the code no number of",
+            "compound compounds cpd cmpd drug molecule chemical agent perturbagen perturbation treatment substance nsc "
+            "substanz verbindung wirkstoff composé molécule traitement compuesto fármaco",
+            "name names nom nombre du del de id common generic product label test the code no number of",
         ),
         ("control", "control controltype", "type class kind is well sample"),
         ("mechanism", "moa mechanism moas", "of action annotated known primary label name the compound drug"),
         ("mechanism", "mode action", "of"),
-        ("cell_line", "line cellline", "cell cells name id the"),
+        ("mechanism", "wirkmechanismus mécanisme mecanismo", "d de action acción"),
+        (
+            "cell_line",
+            "line cellline zelllinie zellinie lignée línea",
+            "cell cells name id the cellulaire celular",
+        ),
         ("batch", "batch run", "no id number name nr experimental experiment assay screen screening of"),
     )
 )
+_DOSE_WORDS = next(stems for field, stems, _ in _STEMS if field == "dose") - {"um", "nm"}
 #: Words of headings of metadata that is no field.
 _METADATA_WORDS = frozenset(
     split_words("""
@@ -136,9 +153,19 @@ def is_identifier(column: str) -> bool:
     return plain_name(column) in KNOWN["identifier"] or bool(words & _IDENTIFIERS and not words & {"url", "batch"})
 
 
+#: What a feature is a summary of, as Harmony and Columbus write it: "Nuclei - Area [µm²] - Mean per Well".
+_PER = re.compile(r"\bper (?:well|field|image|object|cell)\b", re.IGNORECASE)
+
+
 def names_metadata(column: str) -> bool:
     """Whether a heading has a word that no feature's name has, such as "id", "count" or "date"."""
-    return bool(_METADATA_WORDS.intersection(heading(column).words))
+    return bool(_METADATA_WORDS.intersection(heading(_PER.sub("", column)).words))
+
+
+def names_dose(column: str) -> bool:
+    """Whether a heading has a word or a unit of doses, whatever else it has."""
+    found = heading(column)
+    return found.unit in DOSE_UNITS or bool(_DOSE_WORDS.intersection(found.words))
 
 
 def find_column(columns: Iterable[str], name: str, option: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,7 +32,7 @@ _ALONE = frozenset(split_words("um nm micromolar nanomolar millimolar picomolar 
 _MEASURED = frozenset(
     split_words("""
     dose doses dosage conc concn concentration concentrations molarity time timepoint duration incubation exposure
-    treatment point
+    treatment point konzentration konz dosis zeit dauer zeitpunkt inkubationszeit temps durée concentración tiempo
     """)
 )
 #: Words that have a dose, in a unit of more than one letter: "[Drug] µM".
@@ -71,7 +72,7 @@ def plain_name(column: object) -> str:
 @lru_cache(maxsize=100_000)
 def heading(column: str) -> Heading:
     """The words and the unit of a heading."""
-    text = MARK.sub("", str(column)).strip().lstrip("#").strip()
+    text = unicodedata.normalize("NFC", MARK.sub("", str(column))).strip().lstrip("#").strip()
     if plain_name(text) in _NO_UNIT:
         return Heading(tuple(plain_name(text).split("_")), "")
     inner = _ISA.match(text)

@@ -20,6 +20,8 @@ MAD_SCALE = 1.4826
 #: Z-scores of L1000 files lie in this range; the competition's are clipped to it.
 Z_RANGE = 10.0
 _SAMPLE = 200_000
+#: So many whole numbers are no accident.
+_ENOUGH = 50
 #: Profiles are normalised if this share of the features looks so; a spread over six controls is only a rough estimate.
 _NORMAL_SHARE = 0.4
 #: Z-scores of which more than this share lies beyond ±10 are none, or were multiplied.
@@ -177,6 +179,11 @@ def _guess_expression(values: np.ndarray) -> _Found:
         reason = f"the values are z-scores, level 4 or 5 ({found}), so taken as they are; --level 3 says otherwise"
         return _Found("4", reason, tuple(remarks))
     if negative <= 0.05 and median > 1 and highest <= 30:
+        if len(some) >= _ENOUGH and (some % 1 == 0).all():
+            raise UserError(
+                f"the values look like counts (whole numbers, {found}); give level 3 (log2 expression, normalised) or "
+                "level 4 (z-scores), or state --level 3 if they are right"
+            )
         reason = f"the values are log2 expression, level 3 ({found}), so made into z-scores; --level 4 says otherwise"
         return _Found("3", reason)
     if negative == 0 and highest > 100:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moa.data.mapping_file import read_plain
 from moa.errors import UserError, in_words
+from moa.words import listed
 
 #: Of the file; increase it when keys change their meaning.
 FORMAT: Literal[1] = 1
@@ -26,6 +27,7 @@ _HEAD = (
 FieldRole = Literal[
     "plate", "well", "compound", "dose", "dose_unit", "time", "time_unit", "control", "mechanism", "cell_line", "batch"
 ]
+FIELDS: tuple[FieldRole, ...] = get_args(FieldRole)
 #: A column's role. Columns of the last line are no field: "identifier" names compounds in another way, "name" the rows
 #: of a table, "unknown" is a number that nothing is known of.
 Role = Literal[FieldRole, "row", "column", "site", "name", "identifier", "count", "bookkeeping", "metadata", "unknown"]
@@ -204,6 +206,14 @@ def mapping_of(plain: dict[str, Any], name: str) -> Mapping:
         UserError: it is no mapping; the message starts with ``name``.
     """
     try:
-        return Mapping.model_validate(plain)
+        mapping = Mapping.model_validate(plain)
     except ValidationError as error:
         raise UserError(f"{name}: {in_words(error)}") from None
+    for role in FIELDS:
+        columns = mapping.columns_of(role)
+        if len(columns) > 1:
+            raise UserError(
+                f"{name}: columns {listed(map(repr, columns), joint=' and ')} both have the role {role}; give "
+                "it to one, and the other the role metadata"
+            )
+    return mapping

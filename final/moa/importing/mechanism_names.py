@@ -20,7 +20,8 @@ _UNKNOWN = frozenset(
     notassigned tbd tobedetermined notyetdetermined todo missing nomoa unknownmoa moaunknown unknownmechanism
     mechanismunknown nomechanism noknownmechanism unknownmechanismofaction mechanismofactionunknown unknowntarget
     unclear uncharacterized uncharacterised notreported nodata null nan nd nil empty unlabeled unlabelled notlabeled
-    noinformation noinfo ? ?? ??? - -- — . *
+    noinformation noinfo other others misc miscellaneous nonereported nonknown noneknown underinvestigation
+    unbekannt keine inconnu desconocido ? ?? ??? - -- — . *
     """)
 )
 #: What always stands between mechanisms, and what may also be a part of a name.

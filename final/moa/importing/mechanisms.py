@@ -184,8 +184,10 @@ def _learnable(
     least = counted(options.least_compounds, "compound")
     notes.dropped(f"with fewer than {least} ({len(kept)} kept; --least-compounds changes that)", few, "target")
     if compounds and not kept:
+        treated, labelled = (names[rows & ~design.controls].nunique() for rows in (np.ones_like(known), known))
         raise UserError(
-            f"no mechanism has {options.least_compounds} compounds, the most is {max(map(len, compounds.values()))}; "
-            "lower --least-compounds"
+            f"no mechanism has {options.least_compounds} compounds, the most is {max(map(len, compounds.values()))}, "
+            f"since {labelled} of {treated} compounds have a known one; give a mechanism in each line, or lower "
+            "--least-compounds"
         )
     return kept

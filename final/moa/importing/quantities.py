@@ -13,7 +13,7 @@ from moa.importing.headings import heading, plain_unit
 from moa.importing.notes import Notes
 from moa.importing.profiles import MISSING_NUMBER
 from moa.importing.units import DOSES, TIMES
-from moa.importing.written_numbers import without_thousands
+from moa.importing.written_numbers import commas_of, with_points, without_thousands
 from moa.words import listed, shown
 
 #: A number, after a sign for "about" or "equal", and what follows it: the unit.
@@ -62,6 +62,9 @@ def parse(
     text = without_thousands(cells)
     grouped = cells[text != cells]
     notes.guessed(f"commas in column '{column}' separate thousands, as in", sorted(set(grouped)))
+    if commas_of(text) == "decimal" and not text.str.contains(r"\d\.\d", regex=True).any():
+        decimal, text = text, with_points(text)
+        notes.guessed(f"commas in column '{column}' are decimal commas, as in", sorted(set(decimal[text != decimal])))
     several = text[are_several(text, what)]
     if len(several):
         named = listed(map(repr, sorted(set(several))))
@@ -73,7 +76,9 @@ def parse(
     bad = [value for value, match in parsed.items() if match is None]
     commas = [value for value in bad if _COMMA.match(value)]
     if commas:
-        raise UserError(f"column '{column}' holds '{commas[0]}': a decimal comma; write {what}s with a decimal point")
+        raise UserError(
+            f"column '{column}' holds '{commas[0]}': a decimal comma or thousands? write {what}s with a decimal point"
+        )
     if bad and len(bad) == len(parsed):
         return None
     if bad:
@@ -81,7 +86,7 @@ def parse(
             f"column '{column}': {listed(repr(value) for value in bad)} among numbers; expected {what}s such as "
             + ("'10 uM'" if what == "dose" else "'24 h'")
         )
-    if what == "dose" and _LOGARITHM.search(column):
+    if what == "dose" and is_logarithm(column):
         raise UserError(f"column '{column}' holds logarithms by its name; give the doses themselves")
     numbers = text.map({value: float(match[1]) for value, match in parsed.items() if match})
     beyond = numbers.abs() > _MOST
@@ -106,6 +111,11 @@ def parse(
     kinds = written[written != ""].map(lambda unit: table[unit][1]).unique()
     factors = written.map(lambda unit: table[unit][0] if unit else 1.0)
     return (numbers * factors).astype(float).reindex(values.index), str(kinds[0]) if len(kinds) else ""
+
+
+def is_logarithm(column: str) -> bool:
+    """Whether a heading says that a column holds logarithms."""
+    return bool(_LOGARITHM.search(column))
 
 
 def are_several(values: pd.Series, what: str) -> np.ndarray:

@@ -10,12 +10,15 @@ import pandas as pd
 from moa.data.wells import well_name
 from moa.errors import UserError
 from moa.importing.design import FILE
-from moa.importing.mapping import Mapping
+from moa.importing.mapping import FieldRole, Mapping
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
 from moa.importing.references import runs_apart
 from moa.words import counted, listed
+
+#: What is the same in all rows of a well.
+_TREATMENT: tuple[FieldRole, ...] = ("compound", "dose")
 
 
 def with_one_row_each(profiles: Profiles, mapping: Mapping, options: ImportOptions, notes: Notes) -> Profiles:
@@ -35,11 +38,12 @@ def with_one_row_each(profiles: Profiles, mapping: Mapping, options: ImportOptio
     if options.sites != "average":
         _, file, plate, well = first.split("\t")
         plates = f"plate {plate}, " if plate else ""
+        other = "" if plate else "name the column of plates with --plate, "
         many = len(keys) / keys.nunique() > 4
         cells = "aggregate single cells to wells first, or average sites" if many else "average a well's sites"
         raise UserError(
-            f"{file}: {plates}well {well} occurs {len(same)} times ({listed(same)}); {cells} with --sites average, or "
-            "give each well once"
+            f"{file}: {plates}well {well} occurs {len(same)} times ({listed(same)}); {other}{cells} with --sites "
+            "average, or give each well once"
         )
     keys = keys.where(keys.notna(), keys.index.to_series())
     order = keys.drop_duplicates()
@@ -48,12 +52,24 @@ def with_one_row_each(profiles: Profiles, mapping: Mapping, options: ImportOptio
     )
     groups = profiles.wells.groupby(keys.to_numpy(), sort=False)
     differ = (groups.nunique(dropna=False) > 1).loc[order.to_numpy()].set_axis(order.index, axis=0)
+    _refuse_other_treatments(differ, mapping)
     wells = profiles.wells.loc[order.index].mask(differ, np.nan)
     notes.noted(
         f"{counted(len(profiles.values), 'row')} are sites of {counted(len(means), 'well')}: their values are averaged"
     )
     notes.aside("columns that differ between the sites of a well are empty there", list(differ.columns[differ.any()]))
     return replace(profiles, values=means.astype(profiles.values.to_numpy().dtype), wells=wells)
+
+
+def _refuse_other_treatments(differ: pd.DataFrame, mapping: Mapping) -> None:
+    """Refuse rows of a well that were treated differently: they are wells of several plates."""
+    for role in _TREATMENT:
+        column = mapping.column(role)
+        if column in differ and differ[column].any():
+            raise UserError(
+                f"--sites average: rows of {differ.index[differ[column]][0]} differ in '{column}' ({role}), so they "
+                "are no sites of one well; name the column that tells them apart, such as that of plates with --plate"
+            )
 
 
 def _keys(wells: pd.DataFrame, mapping: Mapping) -> pd.Series:

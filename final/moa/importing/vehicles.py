@@ -34,7 +34,7 @@ _KINDS: dict[Kind, frozenset[str]] = {
         untreated_control untreated_cells not_treated no_compound no_drug non_treated nontreated
         """)
     ),
-    "empty": frozenset(split_words("empty blank no_cells unused background empty_well no_cell cell_free")),
+    "empty": frozenset(split_words("empty blank no_cells unused background empty_well no_cell cell_free leer vide")),
 }
 #: Words of treated wells that need no note.
 TREATED_WORDS = frozenset(split_words("trt_cp trt treated treatment compound test sample false 0 no"))

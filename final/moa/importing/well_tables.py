@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -15,7 +17,7 @@ from moa.importing.mapping import Mapping
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles, WellTable, is_missing, text_table
-from moa.importing.written_numbers import commas_of, without_thousands
+from moa.importing.written_numbers import commas_of, with_points, without_thousands
 from moa.words import listed
 
 #: Columns of ids that every row must have, each once.
@@ -33,8 +35,11 @@ def to_profiles(content: WellTable, mapping: Mapping, options: ImportOptions, no
     if not features:
         families = listed([family.pattern for family in mapping.features])
         raise UserError(f"{name}: has no feature of the mapping ({families}), only {listed(table.columns, 6)}")
-    numbers = _numbers(content, features, notes)
+    numbers, decimal = _numbers(content, features, notes)
     wells = text_table(table.drop(columns=features))
+    if decimal:
+        columns = {mapping.column("dose"), mapping.column("time")}.intersection(wells)
+        wells = wells.assign(**{column: with_points(wells[column]) for column in columns})
     names, rest = _names(name, wells, mapping, notes)
     single = all(dtype == np.float32 for dtype in numbers.dtypes)
     # One array for all columns: later steps are many times as fast as with one array per column.
@@ -43,30 +48,47 @@ def to_profiles(content: WellTable, mapping: Mapping, options: ImportOptions, no
     return identified(values, rest.set_axis(names, axis=0), fields, options, notes)
 
 
-def _numbers(content: WellTable, features: list[str], notes: Notes) -> pd.DataFrame:
-    """The columns of the features as numbers."""
+def _numbers(content: WellTable, features: list[str], notes: Notes) -> tuple[pd.DataFrame, bool]:
+    """The columns of the features as numbers, and whether commas are decimal commas in them."""
     table = content.table[features]
     texts = [column for column in features if not pd.api.types.is_numeric_dtype(table[column])]
     if not texts:
-        return table
+        return table, False
     # A point in some number of the table means that commas are no decimals in the others.
     points = any(
         pd.api.types.is_float_dtype(table[column]) and (table[column].dropna() % 1 != 0).any()
         for column in features
         if column not in texts
     )
+    written = {
+        column: table[column].where(~table[column].map(is_missing), np.nan).astype(object).map(str, na_action="ignore")
+        for column in texts
+    }
+    decimal = not points and _are_decimal(written.values())
+    if decimal:
+        notes.guessed(f"{content.name}: commas are decimal commas, as in column '{texts[0]}'")
     changed, grouped = {}, []
-    for column in texts:
-        text = table[column].where(~table[column].map(is_missing), np.nan).astype(object)
-        plain = without_thousands(text.map(str, na_action="ignore"), points)
-        if not plain.equals(text):
+    for column, text in written.items():
+        plain = with_points(text) if decimal else without_thousands(text, points)
+        if not (decimal or plain.equals(text)):
             grouped.append(column)
         parsed = pd.to_numeric(plain, errors="coerce")
         if (parsed.isna() & plain.notna()).any():
             raise _no_number(content, column, plain[parsed.isna() & plain.notna()], plain.dropna())
         changed[column] = parsed.astype(float)
     notes.noted(f"{content.name}: separators of thousands left out of numbers, in columns", grouped)
-    return table.assign(**changed)
+    return table.assign(**changed), decimal
+
+
+def _are_decimal(columns: Iterable[pd.Series]) -> bool:
+    """Whether the commas of a table are decimal commas: of some columns for certain, and of no column otherwise."""
+    found = set()
+    for text in columns:
+        numbers = text.dropna()
+        if numbers.str.contains(r"\d\.\d", regex=True).any():
+            return False
+        found.add(commas_of(numbers))
+    return "decimal" in found and "thousands" not in found
 
 
 def _no_number(content: WellTable, column: str, bad: pd.Series, text: pd.Series) -> UserError:

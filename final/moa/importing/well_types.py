@@ -22,6 +22,8 @@ from moa.words import counted, listed
 POSITIVE = "trt_poscon"
 #: A compound in at least this many wells of each plate, all without a dose where others have one, is the vehicle.
 MANY_WELLS = 6
+#: Letters of a compound's name that, within a longer name, are no accident.
+_LEAST_NAME = 5
 _NO_DOSE = re.compile(r"[-+]?0*\.?0*(?:[eE][-+]?\d+)?\s*[^\d.]*")
 
 
@@ -112,6 +114,12 @@ def types_of(facts: WellFacts, controls: Controls, types: pd.Series | None, note
         nameless = (kinds == "treated") & facts.names.isna()
         kinds[nameless] = "empty"
         notes.dropped("without a compound", kinds.index[nameless], "well")
+        if facts.doses is not None:
+            notes.noted(
+                "wells without a compound have a dose; where one cell stands for several rows, as merged cells do, "
+                "write the compound in each row",
+                kinds.index[nameless & _have_dose(facts.doses)],
+            )
     if not (kinds == "vehicle").any():
         notes.noted("no vehicle controls were found; --control COLUMN=VALUE names them" + _many_wells(facts))
     elif not controls.stated:
@@ -158,10 +166,13 @@ def _without_dose(facts: WellFacts, notes: Notes) -> pd.Series:
     none = pd.Series(False, facts.plates.index)
     if facts.compounds is None or facts.doses is None:
         return none
-    has_dose = facts.doses.map(lambda dose: not _NO_DOSE.fullmatch(str(dose)), na_action="ignore").eq(True)
-    dosed = set(facts.names[has_dose].dropna())
+    dosed = set(facts.names[_have_dose(facts.doses)].dropna())
     counts = pd.crosstab(facts.plates, facts.names)
-    found = [name for name in counts if name not in dosed and (counts[name] >= MANY_WELLS).all()]
+    found = [
+        name
+        for name in counts
+        if name not in dosed and (counts[name] >= MANY_WELLS).all() and not _is_no_vehicle(name, dosed)
+    ]
     if len(found) != 1 or not dosed:
         return none
     notes.guessed(
@@ -169,6 +180,19 @@ def _without_dose(facts: WellFacts, notes: Notes) -> pd.Series:
         "--control NAME says otherwise"
     )
     return facts.names == found[0]
+
+
+def _have_dose(doses: pd.Series) -> pd.Series:
+    """Whether each well has a dose, other than 0."""
+    return doses.map(lambda dose: not _NO_DOSE.fullmatch(str(dose)), na_action="ignore").eq(True)
+
+
+def _is_no_vehicle(name: str, dosed: Iterable[str]) -> bool:
+    """Whether a name is that of a positive control or an empty well, or holds that of a compound with doses."""
+    if kind_of_compound(name) != "treated":
+        return True
+    key = compound_key(name)
+    return any(len(other) >= _LEAST_NAME and other in key for other in map(compound_key, dosed))
 
 
 def _many_wells(facts: WellFacts) -> str:

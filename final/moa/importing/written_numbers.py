@@ -45,6 +45,11 @@ def commas_of(texts: pd.Series, points: bool = False) -> Commas:
     return "thousands" if small and (without or points) else "unclear"
 
 
+def with_points(texts: pd.Series) -> pd.Series:
+    """The texts with points for the decimal commas of their numbers; of a column whose commas are known to be these."""
+    return texts.str.replace(r"(?<=\d),(?=\d)", ".", regex=True)
+
+
 def without_thousands(texts: pd.Series, points: bool = False) -> pd.Series:
     """The texts without the separators of thousands in their numbers; unchanged where commas mean something else.
 

@@ -43,6 +43,7 @@ def described(columns, notes=None, **options):
         (["BR:MCF7", "BR:T-47D", "LE:SR", "PR:PC-3"], ["*:*"]),
         ([f"Cells_{each}" for each in READOUTS] + ["Nuclei_Area"], ["Cells_*", "Nuclei_*"]),
         ([*SYMBOLS, "HLA-A", "C1orf112", "LINC00115"], ["<gene symbols>"]),
+        ([f"Nuclei - {each} [px] - Mean per Well" for each in READOUTS], ["Nuclei - *"]),
         (["HEYA8_OVARY", "RKO", "A204", "HCT116"], ["<cell lines>"]),
         ([f"ENSG{n:011d}" for n in range(9)], ["ENSG#"]),
     ],
@@ -73,6 +74,17 @@ def test_numbers_with_names_of_their_own_are_listed_and_asked_for():
         described(READOUTS, features=("Areas",))
     with pytest.raises(UserError, match="--features Compound: column 'Compound' holds no numbers"):
         described(READOUTS, features=("Compound",))
+
+
+def test_logarithms_of_doses_are_named():
+    for heading_of_dose in ("log10 Concentration (µM)", "-log[M]", "logDose"):
+        notes = Notes()
+        mapping = described([*(f"emb_{n}" for n in range(5)), heading_of_dose], notes)
+        assert mapping.column("dose") is None
+        assert (
+            f"logarithms of doses are not read; give the doses themselves in a column, in place of: {heading_of_dose}"
+            in ("\n".join(notes.lines()))
+        )
 
 
 def test_few_alike_among_many_are_no_features():
@@ -141,6 +153,12 @@ def test_what_options_name_goes_before_what_names_say():
         ("Time of day", "time of day", "", None),
         ("Plate No.", "plate no", "", "plate"),
         ("PlateID", "plate id", "", "plate"),
+        ("Platten-Nr.", "platten nr", "", "plate"),
+        ("Puits", "puits", "", "well"),
+        ("Compose\N{COMBINING ACUTE ACCENT}", "composé", "", "compound"),
+        ("Konzentration [µM]", "konzentration", "um", "dose"),
+        ("Lignée cellulaire", "lignée cellulaire", "", "cell_line"),
+        ("Mécanisme d'action", "mécanisme d action", "", "mechanism"),
         ("Source plate", "source plate", "", None),
         ("WellPosition", "well position", "", "well"),
         ("Characteristics [Cell Line]", "cell line", "", "cell_line"),

@@ -15,10 +15,37 @@ from moa.importing.options import ImportOptions
 from support.assays import write_gct, write_h5ad
 
 HEADINGS = {
-    "plate": ["Plate", "plate_id", "Plate No.", "PlateID", "Assay Plate Barcode", "Metadata_Plate", "plateNumber"],
-    "well": ["Well", "well_id", "WellPosition", "Metadata_Well", "Well Name", "WELL", "Position"],
-    "compound": ["Compound", "Drug Name", "compound_name", "Metadata_compound", "Treatment", "CompoundName"],
-    "mechanism": ["MOA", "Mechanism of action", "mechanism", "Metadata_moa", "Mode of Action", "Known MoA"],
+    "plate": [
+        "Plate",
+        "plate_id",
+        "Plate No.",
+        "PlateID",
+        "Assay Plate Barcode",
+        "Metadata_Plate",
+        "plateNumber",
+        "Plattennummer",
+    ],
+    "well": [
+        "Well",
+        "well_id",
+        "WellPosition",
+        "Metadata_Well",
+        "Well Name",
+        "WELL",
+        "Vertiefung",
+        "Puits",
+        "Position",
+    ],
+    "compound": ["Compound", "Drug Name", "compound_name", "Metadata_compound", "Treatment", "Composé", "CompoundName"],
+    "mechanism": [
+        "MOA",
+        "Mechanism of action",
+        "mechanism",
+        "Metadata_moa",
+        "Mode of Action",
+        "Wirkmechanismus",
+        "Known MoA",
+    ],
 }
 #: Headings of doses, and what a dose in µM is in their unit.
 DOSES = {
@@ -31,6 +58,7 @@ DOSES = {
     "Metadata_dose_pM": 1_000_000,
     "Dose, mM": 0.001,
     "Treatment dose in nM": 1000,
+    "Konzentration (µmol/L)": 1,
 }
 #: Numbers that describe wells and are no features, and what they hold.
 OTHERS = {"pH": 7.4, "viability_pct": 98.5, "assay_date": 20240105, "Replicate No": 1, "pubchem_cid": 2244, "MW": 180.2}
@@ -85,6 +113,8 @@ def write(folder, values, known, layout):
     whole = known.join(values)
     if layout in (",", ";", "\t"):
         whole.to_csv(folder / "a.csv", sep=layout, index=False)
+    elif layout == "decimal commas":
+        whole.to_csv(folder / "a.csv", sep=";", decimal=",", index=False, encoding="utf-8-sig")
     elif layout == "marked header":
         (folder / "a.csv").write_text("#" + whole.to_csv(index=False))
     elif layout == "numbered rows":
@@ -113,6 +143,7 @@ def write(folder, values, known, layout):
 
 
 LAYOUTS = [",", ";", "\t", "marked header", "numbered rows", "parquet", "h5ad", "object", "plate map", "names of rows"]
+LAYOUTS += ["decimal commas"]
 
 
 @given(
@@ -123,6 +154,9 @@ LAYOUTS = [",", ";", "\t", "marked header", "numbered rows", "parquet", "h5ad", 
     order=st.randoms(use_true_random=False),
 )
 @example({field: names[0] for field, names in HEADINGS.items()}, "Concentration (µM)", "names of rows", {"pH"}, None)
+@example(
+    {field: names[-2] for field, names in HEADINGS.items()}, "Konzentration (µmol/L)", "decimal commas", set(), None
+)
 @example({field: names[-1] for field, names in HEADINGS.items()}, "dose_nM", "object", set(OTHERS), None)
 @ANY_FOLDER
 def test_any_headings_units_and_layout_give_the_same_folder(
@@ -202,6 +236,21 @@ def test_the_sites_of_a_well_are_averaged_if_asked(tmp_path):
     rows = pd.read_csv(tmp_path / "out" / "train_features.csv")
     np.testing.assert_allclose(rows[list(values)], values, atol=1e-6)
     assert "80 rows are sites of 40 wells" in "\n".join(result.notes.lines())
+
+
+def test_plates_that_no_heading_names_are_neither_one_plate_nor_sites(tmp_path):
+    values, known = screen()
+    known.rename(columns={"plate": "Levy", "well": "Kuoppa"}).join(values).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(UserError, match="well A01 occurs 2 times .*; name the column of plates with --plate, average"):
+        import_plates([tmp_path / "a.csv"], tmp_path / "out")
+    moved = known["compound"].where(known["plate"] == "P1", known["compound"].to_numpy()[::-1])
+    known.assign(compound=moved).drop(columns="plate").join(values).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(
+        UserError, match="differ in 'compound' .compound., so they are no sites of one well; .* --plate"
+    ):
+        import_plates([tmp_path / "b.csv"], tmp_path / "out", ImportOptions(sites="average"))
+    result = import_plates([tmp_path / "a.csv"], tmp_path / "out", ImportOptions(plate="Levy"))
+    assert result.mapping.columns["Kuoppa"].role == "well" and dict(result.counts)["plates"] == "2"
 
 
 def test_a_plate_map_as_a_grid(tmp_path, expected):

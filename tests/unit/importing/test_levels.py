@@ -70,6 +70,15 @@ def test_a_refusal_of_counts_names_the_layers_at_hand(tmp_path):
         plan_import([plate(tmp_path, "counts", "A")])
 
 
+def test_small_counts_are_no_expression(tmp_path):
+    counts = np.random.default_rng(0).poisson(5, (20, 60)).astype(float)
+    held = SimpleNamespace(
+        X=counts, obs=pd.DataFrame({"compound": ["DMSO"] * 8 + ["x", "y"] * 6}), var=pd.DataFrame(index=SYMBOLS)
+    )
+    with pytest.raises(UserError, match="look like counts .whole numbers, 0% negative.*state --level 3 if"):
+        plan_import([held])
+
+
 def test_counts_of_other_features_are_refused(tmp_path):
     table = pd.DataFrame(np.random.default_rng(0).poisson(0.3, (20, 12)), columns=[f"spots_{n}" for n in range(12)])
     table.assign(compound=["DMSO"] * 8 + ["x", "y"] * 6).to_csv(tmp_path / "a.csv", index=False)

@@ -133,7 +133,11 @@ TABLES = {
     "no header": ("1.5,2.5,3.5\n1.5,2.5,3.5\n", "line 1: numbers where the names of columns should be"),
     "a blank line": ("Metadata_Well,Cells_A\nA01,1\n\nA02,1\n", "line 3: blank, with rows below"),
     "a word": ("Metadata_Well,Cells_A\nA01,1\nA02,x\nA03,2\n", "column 'Cells_A', line 3 holds 'x'; expected a number"),
-    "decimal commas": ("Metadata_Well;Cells_A\nA01;1,5\nA02;2,5\n", "line 2 holds '1,5'; a decimal comma"),
+    "decimal commas and points": (
+        "Metadata_Well;Cells_A;Cells_B\nA01;1,5;1.5\nA02;2,5;2.5\n",
+        "line 2 holds '1,5'; a decimal comma",
+    ),
+    "commas of any meaning": ("Metadata_Well;Cells_A\nA01;1,500\nA02;2,500\n", "'1,500'; a decimal comma or thousands"),
     "no features": ("compound,moa\na,b\nc,d\n", "no column of numbers; give a plate map with --wells"),
     "an id twice": ("sig_id,Cells_A\nx,1\nx,2\n", "column 'sig_id': 'x' occurs twice"),
     "an open quote": ('"Metadata_Well,Cells_A\nA01,1\n', "line 1: a quote is left open in the header"),
@@ -244,7 +248,7 @@ MECHANISMS = {
         {},
         "none of its columns .* holds a compound of the wells",
     ),
-    "too few compounds": ("name,moa\nBRD-K10000000,x\n", {}, "no mechanism has 2 compounds, the most is 1; lower"),
+    "too few compounds": ("name,moa\nBRD-K10000000,x\n", {}, "no mechanism has 2 compounds, the most is 1, since 1 of"),
     "comments alone": ("!only\n", {}, "only comment lines"),
 }
 

@@ -190,6 +190,8 @@ def test_what_a_model_takes_is_a_feature_whatever_it_is_called(tmp_path):
         ("format: 2\n", "format: Input should be 1"),
         ("format: 1\ncolours: {}\n", "colours: Extra inputs are not permitted"),
         ("format: 1\ncolumns: {a: {role: king}}\n", "columns.a.role: Input should be"),
+        ("format: 1\ncolumns: {a: {role: dose}, b: {role: dose}}\n", "columns 'a' and 'b' both have the role dose"),
+        ("format: 1\ncolumns:\n  a: {role: dose}\n  a: {role: plate}\n", "line 3: 'a' stands there twice"),
         ("format: [1\n", "not YAML that can be read"),
         ("a: &a [1, 2]\nb: *a\n", "not YAML that can be read .*write the value itself"),
         ("!!python/object/apply:os.system [ls]\n", "not YAML that can be read"),

@@ -170,6 +170,9 @@ def test_a_dose_on_two_lines(tmp_path):
         "no known mechanism",
         "-",
         "n.d.",
+        "other",
+        "none reported",
+        "unbekannt",
     ],
 )
 def test_words_for_unknown_are_no_target(text, tmp_path):

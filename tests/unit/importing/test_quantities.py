@@ -179,15 +179,18 @@ def test_the_order_of_doses_is_kept_whatever_their_units(amounts, one, other):
 
 
 @given(st.integers(0, 10**6), st.integers(0, 999), st.sampled_from(["", " ", "uM", " nM", " µM"]))
-def test_a_decimal_comma_is_refused_and_never_read_as_another_number(whole, rest, unit):
-    """In "1,5" a comma separates decimals, in "1,000" beside "10" thousands: it has no decimals where others have."""
+def test_a_comma_is_read_by_the_whole_column_or_refused(whole, rest, unit):
+    """In "1,5" a comma separates decimals, in "1,000" beside "10" thousands; beside a point "1,5" is a mistake."""
     if 0 < whole < 1000 and rest > 99:
         values, _, notes = numbers([f"{whole},{rest}{unit}", "10" + (unit or " uM")])
         assert values[0] == pytest.approx(values[1] / 10 * (1000 * whole + rest))
         assert "commas in column 'dose' separate thousands" in "\n".join(notes.lines())
         return
-    with pytest.raises(UserError, match="a decimal comma; write doses with a decimal point"):
-        numbers([f"{whole},{rest}{unit}", "10 uM"])
+    values, _, notes = numbers([f"{whole},{rest}{unit}", "10" + (unit or " uM")])
+    assert values[0] == pytest.approx(values[1] / 10 * float(f"{whole}.{rest}"))
+    assert "commas in column 'dose' are decimal commas" in "\n".join(notes.lines())
+    with pytest.raises(UserError, match="a decimal comma or thousands[?] write doses with a decimal point"):
+        numbers([f"{whole},{rest}{unit}", "10.5 uM"])
 
 
 @given(st.lists(st.floats(1e-4, 1e4), min_size=1))

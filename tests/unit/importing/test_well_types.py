@@ -71,6 +71,29 @@ def test_many_wells_of_each_plate_without_a_dose_are_the_vehicle():
     assert not found.controls.any() and "'X-17' stands in 14 wells" in "\n".join(notes.lines())
 
 
+@pytest.mark.parametrize("name", ["Positive control", "Empty", "no cells", "blank", "Leer", "Vorinostat-ctrl"])
+def test_what_is_no_vehicle_by_its_name_is_none_without_a_dose_either(name):
+    wells = {"plate": ["1"] * 10, "compound": [name] * 7 + ["vorinostat", "b", "c"]}
+    _, found = designed(plate(**wells, dose=["0"] * 7 + ["1", "2", "3"]))
+    assert not found.controls.any()
+
+
+def test_wells_with_a_dose_and_no_compound_are_named():
+    """As in tables that were saved from a spreadsheet with merged cells."""
+    notes = Notes()
+    names = ["DMSO", "vorinostat", None, None, "taxol"]
+    _, found = designed(plate(compound=names, dose=["0", "1", "10", "0", "1"]), notes)
+    assert found.table["compound"].tolist() == ["DMSO", "vorinostat", "taxol"]
+    said = next(line for line in notes.lines() if "have a dose;" in line)
+    assert "as merged cells do" in said and said.endswith(": w2")
+
+
+def test_treated_is_no_compound():
+    wells = plate(Treatment=["DMSO", "treated", "treated"], CID=["", "2244", "3672"])
+    with pytest.raises(UserError, match="'Treatment' says which wells are treated .*--compound, such as 'CID'"):
+        mapped(wells)
+
+
 def test_a_column_of_types_is_known_by_its_values():
     names, notes = ["x-17", "x-17", "a", "b"], Notes()
     profiles = plate(compound=names, Category=["NegCon", "NegCon", "trt", "POSCON"], level=["1", "0", "1", "1"])
