@@ -19,7 +19,7 @@ PARTS = {
     "kaggle": ("kaggle/", "data/download.py"),
     "assay": ("importing/", "metrics/retrieval.py"),
     "cluster": ("training/cluster/",),
-    "notebooks": ("notebook/",),
+    "notebooks": ("notebook/", "cells.py"),
 }
 
 

@@ -198,6 +198,8 @@ ELSEWHERE = {
     ("kaggle/package.py", None): "called within `writing` by the command",
     ("weights/merge.py", "link_or_copy"): "called within `replacing_folder` and `writing`",
     ("reporting/page.py", "svg"): "into memory",
+    ("weights/fitted_arrays.py", "pack"): "into memory",
+    ("cli/score.py", "score"): "to standard output",
 }
 
 

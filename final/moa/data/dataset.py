@@ -301,7 +301,7 @@ def summary(data: Dataset) -> list[tuple[str, str]]:
 
 
 def measured(schema: Assay) -> str:
-    """The feature groups and conditions of an assay, in words."""
+    """The feature groups and conditions of the assay ``schema``, in words."""
     words = [f"{len(group.columns):,} {group.name}" for group in schema.groups]
     for condition in schema.conditions:
         levels = condition.levels or ()
