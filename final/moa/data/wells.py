@@ -34,6 +34,13 @@ def parse_well(text: object) -> tuple[int, int] | None:
     return row - 1, int(found[2]) - 1
 
 
+def place_of(row: str, column: str) -> str:
+    """The name of the well in a row and a column as tables write them: "A", "7" or "1", "7" for "A07"."""
+    if row.isdigit() and column.isdigit() and int(row) and int(column):
+        return format_well(int(row) - 1, int(column) - 1)
+    return well_name(row + column)
+
+
 def format_well(row: int, column: int) -> str:
     """The name of the well in a row and a column, both from 0: "A07", "AF48"."""
     first, last = divmod(row, 26)

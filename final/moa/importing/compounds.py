@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,9 @@ _BY_NAME = {
 _ORDER = ("InChIKey", "InChI", "SMILES", "ChEMBL id", "PubChem id", "CAS number")
 #: A name, and the dose that ends it.
 _DOSE = re.compile(r"(.*\w)[^\w.]*?[\s_@(,;:/-]+(\d+(?:\.\d+)?)\s*([A-Za-zµμ/]+)\)?")
+#: A name, and the number that ends it; so many compounds with the same numbers have them for doses.
+_NUMBER = re.compile(r"(.*[^\d.\s_@-])[\s_@-]+(\d+(?:\.\d+)?)")
+_LEAST_SERIES = 3
 #: The share of a column's values that must have the form, and of the wells with a compound that must have a value.
 _FORM, _FILLED = 0.9, 0.5
 #: Values of which one must have the form before all are looked at.
@@ -103,12 +107,31 @@ def _refuse_doses(names: pd.Series, column: str) -> None:
         ending = _DOSE.fullmatch(name)
         if ending and plain_unit(ending[3]) in DOSES and kind_of_compound(name) == "treated":
             doses.setdefault(compound_key(ending[1]), {})[ending[2] + plain_unit(ending[3])] = name
-    several = next((list(found.values()) for found in doses.values() if len(found) > 1), None)
+    several = next((list(found.values()) for found in doses.values() if len(found) > 1), None) or _numbered(names)
     if several:
         raise UserError(
             f"column '{column}' holds doses with the names ({listed(map(repr, several[:2]))}); give compounds and "
             "doses in a column each"
         )
+
+
+def _numbered(names: pd.Series) -> list[str] | None:
+    """Names of one compound with different numbers at their ends, where most names have the same few: doses.
+
+    "taxol_0.1", "taxol_1" and "TSA_0.1", "TSA_1" are doses; "Torin 1" and "Torin 2" are compounds.
+    """
+    found: dict[str, dict[str, str]] = {}
+    distinct = [str(name) for name in names.dropna().unique()]
+    for name in distinct:
+        if ending := _NUMBER.fullmatch(name):
+            found.setdefault(compound_key(ending[1]), {})[ending[2]] = name
+    sets = Counter(frozenset(each) for each in found.values())
+    doses, count = max(sets.items(), key=lambda item: item[1], default=(frozenset(), 0))
+    if count < _LEAST_SERIES or len(doses) < 2 or not any("." in dose for dose in doses):
+        return None
+    if count * len(doses) < len(distinct) / 2:
+        return None
+    return next(list(each.values()) for each in found.values() if each.keys() == doses)
 
 
 def _ids(wells: pd.DataFrame, compound: str) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from moa.importing.quantities import is_logarithm
 from moa.importing.roles import FIELDS, best_column, choose_roles, described, described_mechanisms
 from moa.words import counted, listed
 
+_REPLICATE = re.compile(r"(?<![a-z])(?:rep|repl|replicate)[\s_.-]*\d+(?!\d)", re.IGNORECASE)
 #: So many different places on a plate are no names of compounds.
 _LEAST_PLACES = 6
 _BOOKKEEPING = (
@@ -164,11 +166,28 @@ def _features(
         f"{where}: numbers that share no naming pattern with the features, as metadata (--features takes them)",
         found.unknown,
     )
+    if not options.features:
+        _note_replicates(found.names, notes)
     features, stated = set(found.names), stated_columns(holds, options)
     for column in holds:
         if column not in features:
             columns[column] = _described(column, found, stated, list(holds))
     return [*families, *found.features], filled
+
+
+def _note_replicates(features: list[str], notes: Notes) -> None:
+    """Note features that differ in the number of a replicate alone: they are wells side by side."""
+    stems: dict[str, list[str]] = {}
+    for feature in features:
+        stem, count = _REPLICATE.subn("", feature)
+        if count:
+            stems.setdefault(stem, []).append(feature)
+    several = [names for names in stems.values() if len(names) > 1]
+    if sum(map(len, several)) > len(features) / 2:
+        notes.noted(
+            f"replicates side by side, such as {listed(map(repr, several[0]))}, are read as different features of one "
+            "well; give each replicate a row of its own"
+        )
 
 
 def _bookkeeping_of_matrix(

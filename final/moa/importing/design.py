@@ -11,7 +11,7 @@ import pandas as pd
 
 from moa.data.compounds import unite
 from moa.data.schema import CONTROL
-from moa.data.wells import format_well, well_name
+from moa.data.wells import place_of, well_name
 from moa.errors import UserError
 from moa.importing import quantities
 from moa.importing.compounds import compounds_of, decide_compounds
@@ -239,14 +239,8 @@ def _places(wells: pd.DataFrame, mapping: Mapping) -> pd.Series:
         return wells[well].map(well_name, na_action="ignore")
     row, column = mapping.column("row"), mapping.column("column")
     if row and column and wells[[row, column]].notna().all(axis=None):
-        return pd.Series([_place(*pair) for pair in wells[[row, column]].to_numpy()], index=wells.index, dtype=object)
+        return pd.Series([place_of(*pair) for pair in wells[[row, column]].to_numpy()], index=wells.index, dtype=object)
     return pd.Series(np.nan, index=wells.index, dtype=object)
-
-
-def _place(row: str, column: str) -> str:
-    if row.isdigit() and column.isdigit() and int(row) and int(column):
-        return format_well(int(row) - 1, int(column) - 1)
-    return well_name(row + column)
 
 
 def _refuse_repeated(table: pd.DataFrame, wells: pd.DataFrame) -> None:

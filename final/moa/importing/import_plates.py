@@ -79,7 +79,8 @@ def read_plates(
         else:
             join = decide_join(mapping, profiles.wells, table, name, notes)
             mapping = mapping.with_(joins=(*mapping.joins, join))
-        profiles = replace(profiles, wells=join_wells(profiles.wells, table, join, mapping, notes))
+        earlier = {column for _, each in read.tables[:number] for column in each}
+        profiles = replace(profiles, wells=join_wells(profiles.wells, table, join, mapping, notes, earlier))
     profiles = with_one_row_each(profiles, mapping, options, notes)
     mapping = decide_wells(mapping, profiles, options, notes)
     profiles, wells = design(profiles, mapping, notes)

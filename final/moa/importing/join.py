@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
 import pandas as pd
@@ -63,7 +63,17 @@ def decide_join(mapping: Mapping, wells: pd.DataFrame, table: pd.DataFrame, name
         if plate and wells[plate].nunique() > 1:
             if table[well_pair[1]].map(_place).duplicated().any():
                 raise UserError(f"{name}: names wells more than once but no plate of the files, {example}; add plates")
+            _refuse_second_map(mapping, table, name, well_pair)
             notes.guessed(f"{name}: names no plates, so it holds for each of the {wells[plate].nunique():,} plates")
+    elif well_pair is None and place and _differ(table, plate_pair[1]):
+        ours = wells[place].dropna().iloc[0]
+        theirs = next(
+            (f" (its column '{each}' holds '{rest[each].iloc[0]}')" for each in rest if _is_named(each, "well")), ""
+        )
+        raise UserError(
+            f"{name}: no column holds places on a plate as the files' '{place}' does, such as '{ours}'{theirs}; write "
+            "them in one way, such as A01"
+        )
     elif well_pair is None and not place and table[plate_pair[1]].map(_plain).duplicated().any():
         raise UserError(f"{name}: names a plate twice, but the files name no wells; name their column with --well")
     pairs = [pair for pair in (plate_pair, well_pair) if pair]
@@ -75,10 +85,13 @@ def decide_join(mapping: Mapping, wells: pd.DataFrame, table: pd.DataFrame, name
     )
 
 
-def join_wells(wells: pd.DataFrame, table: pd.DataFrame, join: Join, mapping: Mapping, notes: Notes) -> pd.DataFrame:
+def join_wells(
+    wells: pd.DataFrame, table: pd.DataFrame, join: Join, mapping: Mapping, notes: Notes, earlier: Collection[str] = ()
+) -> pd.DataFrame:
     """Add the columns of a table to the metadata of wells; what was joined and what did not match is noted.
 
-    Plates, places and names are compared however they are written: "7" is "007", "a3" is "A03".
+    Plates, places and names are compared however they are written: "7" is "007", "a3" is "A03". Columns of ``earlier``
+    tables keep what they say of wells that this one does not name.
 
     Returns:
         the metadata with the table's other columns; NaN in wells that the table does not name.
@@ -118,9 +131,31 @@ def join_wells(wells: pd.DataFrame, table: pd.DataFrame, join: Join, mapping: Ma
     unused = ~lookup.index.isin(set(ours))
     if unused.any():
         notes.noted(f"{name}: {counted(int(unused.sum()), 'row')} of it are of no well of the files")
-    replaced = [column for column in joined if column in wells and not joined[column].equals(wells[column])]
+    # Of two maps with a plate each, the second says nothing of the first one's wells.
+    kept = [column for column in joined if column in wells and column in earlier]
+    joined = joined.assign(**{column: joined[column].where(found, wells[column]) for column in kept})
+    replaced = [
+        column
+        for column in joined
+        if column in wells and (wells[column].notna() & (joined[column] != wells[column])).any()
+    ]
     notes.noted(f"{name}: its columns replace those of the files", replaced)
     return pd.concat([wells.drop(columns=[column for column in joined if column in wells]), joined], axis=1)
+
+
+def _differ(table: pd.DataFrame, plate: str) -> bool:
+    """Whether a table says several things of a plate."""
+    return bool(table.drop_duplicates()[plate].map(_plain).duplicated().any())
+
+
+def _refuse_second_map(mapping: Mapping, table: pd.DataFrame, name: str, pair: tuple[str, str]) -> None:
+    """Refuse a map that holds for every plate and says what another one says, which it would replace."""
+    earlier = {join.table: join for join in mapping.joins if join.wells == (pair[0],)}
+    for known in mapping.tables:
+        if known.name in earlier and (set(known.columns) - set(earlier[known.name].on)) & (set(table) - {pair[1]}):
+            raise UserError(
+                f"{known.name} and {name} name no plates, so each would hold for all; write a column of plates in both"
+            )
 
 
 def _kind(column: str, mapping: Mapping) -> _Kind:

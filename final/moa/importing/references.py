@@ -26,6 +26,8 @@ _BASELINES = re.compile(
 )
 #: Vehicle wells that each value of such a column must have on a plate where several are.
 _OWN_VEHICLES = 2
+#: A column of more values is none of cell lines that share a plate.
+_MOST_LINES = 8
 
 
 def decide_references(
@@ -73,6 +75,7 @@ def decide_references(
                 "all are compared with all vehicle wells of the plate",
                 where,
             )
+    _note_others(mapping, wells.drop(columns=[*apart, *within, file_column], errors="ignore"), plates, vehicles, notes)
     return References(apart=apart, within=tuple(within), reason="; ".join(reasons))
 
 
@@ -166,6 +169,23 @@ def _baselines(mapping: Mapping, wells: pd.DataFrame, apart: Sequence[str]) -> l
     named = [column for column in wells if _BASELINES.search(plain_name(column))]
     columns = {column: True for column in roles if column} | {column: False for column in named if column not in roles}
     return [(column, must) for column, must in columns.items() if column in wells and column not in apart]
+
+
+def _note_others(mapping: Mapping, wells: pd.DataFrame, plates: pd.Series, vehicles: np.ndarray, notes: Notes) -> None:
+    """Note metadata that may be cell lines or batches: few values on each plate, each with vehicle wells there."""
+    found = [
+        column
+        for column in mapping.columns_of("metadata")
+        if column in wells
+        and 1 < wells[column].nunique() <= _MOST_LINES
+        and _several(plates, wells[column]).all()
+        and _have_own(plates, wells[column], vehicles, 1)
+    ]
+    notes.noted(
+        "columns that differ within each plate, among its vehicle wells too; name one that changes the values, as a "
+        "cell line does, with --cell-line",
+        found,
+    )
 
 
 def _have_own(plates: pd.Series, values: pd.Series, vehicles: np.ndarray, least: int = _OWN_VEHICLES) -> bool:

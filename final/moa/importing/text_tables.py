@@ -11,10 +11,10 @@ import pandas as pd
 
 from moa.data.csv_files import SEPARATORS, uneven_rows
 from moa.data.input_tables import PARQUET
-from moa.data.wells import well_name
+from moa.data.wells import place_of, well_name
 from moa.errors import UserError
 from moa.importing.columns import counts_rows, names_rows
-from moa.importing.fields import is_known
+from moa.importing.fields import field_of, is_known, plain_name
 from moa.importing.notes import Notes
 from moa.importing.orientation import is_grid
 from moa.importing.profiles import MISSING_FORMS, text_table
@@ -49,12 +49,23 @@ def read_text_table(path: Path, notes: Notes | None = None) -> pd.DataFrame:
     table = text_table(table)
     if is_grid(table):
         return _of_grid(source.name, table, notes)
+    table = _with_places(table)
     first = table.columns[0]
     if not names_rows(list(table), first):
         return table
     if counts_rows(table[first]):
         return table.drop(columns=first)
     return table.rename(columns={first: "row_name"})
+
+
+def _with_places(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column of wells where it names rows and columns of plates instead."""
+    row = next((column for column in table if plain_name(column) == "row"), None)
+    number = next((column for column in table if plain_name(column) in ("col", "column")), None)
+    if row is None or number is None or any(field_of(column) == "well" for column in table):
+        return table
+    places = table[[row, number]].dropna()
+    return table.assign(Well=pd.Series([place_of(*pair) for pair in places.to_numpy()], places.index, dtype=object))
 
 
 def _of_grid(name: str, table: pd.DataFrame, notes: Notes | None) -> pd.DataFrame:

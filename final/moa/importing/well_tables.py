@@ -38,8 +38,8 @@ def to_profiles(content: WellTable, mapping: Mapping, options: ImportOptions, no
     numbers, decimal = _numbers(content, features, notes)
     wells = text_table(table.drop(columns=features))
     if decimal:
-        columns = {mapping.column("dose"), mapping.column("time")}.intersection(wells)
-        wells = wells.assign(**{column: with_points(wells[column]) for column in columns})
+        quantities = [column for column in (mapping.column("dose"), mapping.column("time")) if column in wells]
+        wells = wells.assign(**{str(column): with_points(wells[column]) for column in quantities})
     names, rest = _names(name, wells, mapping, notes)
     single = all(dtype == np.float32 for dtype in numbers.dtypes)
     # One array for all columns: later steps are many times as fast as with one array per column.

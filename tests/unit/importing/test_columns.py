@@ -87,6 +87,15 @@ def test_logarithms_of_doses_are_named():
         )
 
 
+def test_replicates_side_by_side_are_named():
+    notes = Notes()
+    described([f"Cells_{each}_rep{n}" for each in READOUTS for n in (1, 2)], notes)
+    assert "replicates side by side, such as 'Cells_Area_rep1', 'Cells_Area_rep2', are read" in "\n".join(notes.lines())
+    notes = Notes()
+    described([f"Cells_{each}_{n}" for each in READOUTS for n in (1, 2)], notes)
+    assert "side by side" not in "\n".join(notes.lines())
+
+
 def test_few_alike_among_many_are_no_features():
     embedding = [f"emb_{n}" for n in range(40)]
     few = ["viability_pct", "viability_sem", "viability_n", "dose_1", "dose_2", "dose_3"]

@@ -56,6 +56,7 @@ def test_the_first_part_of_an_inchikey_and_numbers_of_wells_are_no_ids():
         ["taxol_1uM", "Taxol_0.1uM"],
         ["taxol (1 µM)", "taxol (3 µM)"],
         ["a @ 5 nM", "A-10 nM"],
+        [f"{name}_{dose}" for name in ("taxol", "TSA", "MG132 acid") for dose in ("0.1", "1")],
     ],
 )
 def test_names_with_doses_are_refused(names):
@@ -67,6 +68,8 @@ def test_names_with_doses_are_refused(names):
 
 def test_names_that_only_look_as_if_they_held_doses():
     names = ["DMSO 0.1 mM", "DMSO 0.5 mM", "MS-275", "MS-276", "AZ-1 M", "BRD-4", "taxol 1 uM", "PX-12"]
+    assert mapped(plate(drug=names)).compounds.column == "drug"
+    names = [f"{name} {number}" for name in ("Torin", "Nutlin", "PI") for number in (1, 2)] + ["x 0.1", "x 1"]
     assert mapped(plate(drug=names)).compounds.column == "drug"
 
 

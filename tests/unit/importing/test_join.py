@@ -5,7 +5,7 @@ import pytest
 
 from moa.errors import UserError
 from moa.importing.join import decide_join, join_wells
-from moa.importing.mapping import Column, Join, Mapping
+from moa.importing.mapping import Column, Join, Mapping, Table
 from moa.importing.notes import Notes
 from moa.importing.text_tables import read_text_table
 
@@ -21,11 +21,11 @@ WELLS = pd.DataFrame(
 MAPPING = Mapping(columns={"Image_Metadata_Plate": Column(role="plate"), "Image_Metadata_Well": Column(role="well")})
 
 
-def joined(tmp_path, text, wells=WELLS):
+def joined(tmp_path, text, wells=WELLS, earlier=()):
     (tmp_path / "map.csv").write_text(text)
     table, notes = read_text_table(tmp_path / "map.csv"), Notes()
     join = decide_join(MAPPING, wells, table, "map.csv", notes)
-    return join_wells(wells, table, join, MAPPING, notes), "\n".join(notes.lines())
+    return join_wells(wells, table, join, MAPPING, notes, earlier), "\n".join(notes.lines())
 
 
 def test_plate_and_well_whatever_they_are_called(tmp_path):
@@ -88,3 +88,29 @@ def test_a_join_of_a_mapping_needs_its_columns():
     ):
         with pytest.raises(UserError, match=f"joins new.csv on column {place}"):
             join_wells(WELLS, table, join, MAPPING, Notes())
+
+
+def test_a_map_of_each_plate(tmp_path):
+    first, _ = joined(tmp_path, "plate,well,Drug\nWeek1_1,A01,x\nWeek1_1,B12,y\n")
+    both, noted = joined(tmp_path, "plate,well,Drug\nWeek1_2,A01,z\nWeek1_2,C03,w\n", first, {"Drug"})
+    assert both["Drug"].tolist() == ["x", "y", "z", "w"] and "replace" not in noted
+
+
+def test_two_maps_without_plates_are_refused(tmp_path):
+    (tmp_path / "map.csv").write_text("well,Drug\nA01,x\nB12,y\nC03,z\n")
+    table = read_text_table(tmp_path / "map.csv")
+    known = Table(name="first.csv", columns={column: Column(role="metadata") for column in table})
+    join = Join(table="first.csv", wells=("Image_Metadata_Well",), on=("well",))
+    with pytest.raises(UserError, match="first.csv and map.csv name no plates, so each would hold for all"):
+        decide_join(MAPPING.with_(tables=(known,), joins=(join,)), WELLS, table, "map.csv", Notes())
+
+
+def test_rows_and_columns_of_a_map(tmp_path):
+    text = "plate,Row,Column,Drug\nWeek1_1,A,1,x\nWeek1_1,2,12,y\nWeek1_2,A,01,z\nWeek1_2,C,3,w\n"
+    assert joined(tmp_path, text)[0]["Drug"].tolist() == ["x", "y", "z", "w"]
+
+
+def test_numbered_wells_are_no_places(tmp_path):
+    text = "plate,Well,Drug\nWeek1_1,1,x\nWeek1_1,24,y\nWeek1_2,1,z\n"
+    with pytest.raises(UserError, match="no column holds places .*such as 'A01' .its column 'Well' holds '1'.; write"):
+        joined(tmp_path, text)

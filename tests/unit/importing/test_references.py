@@ -41,6 +41,13 @@ def test_cell_lines_on_a_plate_are_compared_with_their_own_vehicles():
     assert "of 2 groups against the group's vehicle wells" in "\n".join(notes.lines())
 
 
+def test_what_may_be_cell_lines_is_named():
+    notes = Notes()
+    mapped(twice(plate=["P1", "P1"], Model=["A549", "MCF-7"], run_by=["x", "x"]), notes)
+    line = next(line for line in notes.lines() if "--cell-line" in line)
+    assert "differ within each plate, among its vehicle wells too" in line and line.endswith("--cell-line: Model")
+
+
 def test_plates_of_one_name_in_two_batches_are_two_plates():
     for columns in ({"well": None}, {}):
         profiles = twice(plate=["1", "1"], Batch=["2024-01", "2024-02"])
