@@ -13,7 +13,7 @@ from moa.data.folds import Folds
 from moa.features.fits import NoStore
 from moa.features.pipeline import FeaturePipeline, Step, drop, excluding, named
 from moa.learners.perceptron.learner import MLPLearner
-from moa.learners.tabnet import TabNetLearner
+from moa.learners.tabnet.learner import TabNetLearner
 from moa.models.base import Stage
 from moa.models.registry import recipe, recipes
 from moa.weights.records import PipelineRecord, StageRecord
