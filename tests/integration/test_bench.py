@@ -36,6 +36,7 @@ def test_every_part_is_measured_both_ways(written):
         "gaussian rank",
         "inference",
         "TabNet epoch",
+        *(f"{network}, epoch on one core" for network in ("Simple NN", "3-stage NN", "2-heads", "TabNet")),
         alone,
     }
     assert (benchmarks[["seconds_min", "seconds_median"]] > 0).all(axis=None)

@@ -70,6 +70,8 @@ def test_names_in_data_are_text(page):
 def test_names_are_text_in_a_browser(folder):
     with chromium() as browser:
         browser.open(folder / "report.html")
+        browser.one('nav a[href="#mechanisms"]').click()
+        browser.settle()
         browser.one("#mechanisms input[type=search]").send_keys("<script>")
         (line,) = (each for each in browser.all("#mechanisms tr.item button") if each.text == SCRIPT)
         line.click()

@@ -86,8 +86,9 @@ def train(place: OwnPlace, options: TrainOptions, models: Annotated[list[str] | 
     The options of CNN training change how a fold is run, but not what is trained: a run that was started without them
     can be continued with them, and the other way round.
     """
+    named = _chosen(models, place.recipe) if models or place.recipe else None  # before a note on the data is printed
     where = place.find()
-    recipes = _chosen(models, place.recipe) if models or place.recipe else [_default(where)]
+    recipes = named or [_default(where)]
     for model in recipes:
         model.configure(overlay=options.settings)
     _ = options.runtime, options.selection
