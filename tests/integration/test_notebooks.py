@@ -29,7 +29,7 @@ def name_of(path):
 FROM_CELLS = ("simple-nn-old-cv", "two-stage-nn-tabnet", "deepinsight-resnest-v2")
 #: Executed in every run of the tests. The others differ from one of these by settings, and their outputs show that they
 #: were executed with their present cells.
-EXECUTED = (*FROM_CELLS, "simple-nn-new-cv", "three-stage-nn-10fold", "two-heads")
+EXECUTED = (*FROM_CELLS, "three-stage-nn-10fold", "two-heads")
 #: What a reader must find in the notebook of a model, by its start.
 SHOWN = {
     "simple-nn": ("loss.backward()", "torch.optim.Adam", "OneCycleLR", "FactorAnalysis", "IterativeStratification"),
