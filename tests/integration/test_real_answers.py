@@ -5,9 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from moa.cli import app
 from moa.features.familiarity import UNUSUAL
 from moa.importing.formats import gct
 from moa.importing.notes import Notes
@@ -15,25 +13,20 @@ from moa.importing.options import ImportOptions
 from moa.importing.source import Source
 from moa.weights.trained import open_trained
 from support.field_data import field_data
+from support.invoking import invoke
 
 NAME = "any-assay"
-
-
-def run(*words):
-    done = CliRunner().invoke(app, [str(word) for word in words])
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("l1000")
     plate = field_data("LJP005_A375_24H_X1_B19_level3.gct.gz")
-    run("data", "import", plate, "--moa", field_data("ljp005_moa.tsv"), "--out", folder / "data")
+    invoke("data", "import", plate, "--moa", field_data("ljp005_moa.tsv"), "--out", folder / "data")
     options = ["--hold-out", "compound", "--parts", "5", "--seeds", "1"]
-    run("train", NAME, "--data", folder / "data", "--weights", folder / "weights", *options)
+    invoke("train", NAME, "--data", folder / "data", "--weights", folder / "weights", *options)
     out = ["--weights", folder / "weights", "--out", folder / "out", "--format", "gct"]
-    run("predict", "--features", plate, NAME, *out)
+    invoke("predict", "--features", plate, NAME, *out)
     return folder
 
 
@@ -96,7 +89,7 @@ def test_the_gct_file_comes_back(folder):
 
 def test_scores_of_the_plate(folder):
     rows = json.loads(
-        run("score", NAME, "--data", folder / "data", "--weights", folder / "weights", "--format", "json")
+        invoke("score", NAME, "--data", folder / "data", "--weights", folder / "weights", "--format", "json")
     )
     by = {row["kind"]: row for row in reversed(rows)}
     assert rows[0]["rows"] == 249 and by["exchanged profiles"]["roc_auc_micro"] <= 0.53

@@ -5,22 +5,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from moa.cli import app
 from moa.importing.formats import gct
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.source import Source
 from support.assays import cell_painting, write_h5ad
+from support.invoking import invoke
 
 NAME = "any-assay"
-
-
-def run(*words):
-    done = CliRunner().invoke(app, [str(word) for word in words])
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +26,9 @@ def folder(tmp_path_factory):
     old.to_csv(folder / "old.csv", index=False)
     new = screen.wells.iloc[200:].drop(columns="Metadata_moa").reset_index(drop=True)
     write_h5ad(folder / "new.h5ad", screen.values.iloc[200:].reset_index(drop=True), new)
-    run("data", "import", folder / "old.csv", "--out", folder / "data")
+    invoke("data", "import", folder / "old.csv", "--out", folder / "data")
     options = ["--hold-out", "compound", "--parts", "3", "--seeds", "1"]
-    run("train", NAME, "--data", folder / "data", "--weights", folder / "weights", *options)
+    invoke("train", NAME, "--data", folder / "data", "--weights", folder / "weights", *options)
     return folder
 
 
@@ -45,7 +38,7 @@ def places(folder):
 
 
 def test_a_model_stands_beside_every_simple_method(places):
-    rows = json.loads(run("score", NAME, *places, "--by", "treatment", "--format", "json"))
+    rows = json.loads(invoke("score", NAME, *places, "--by", "treatment", "--format", "json"))
     assert (rows[0]["prediction"], rows[0]["kind"], rows[0]["by"]) == (NAME, "model", "treatment")
     kinds = [row["kind"] for row in rows]
     for kind in ("prevalence", "training prevalence", "cell count", "neighbours", "exchanged profiles"):
@@ -53,27 +46,27 @@ def test_a_model_stands_beside_every_simple_method(places):
     control = next(row for row in rows if row["kind"] == "exchanged profiles")
     assert control["roc_auc_micro"] <= 0.53 < rows[0]["roc_auc_micro"]
     assert rows[0]["log_loss"] < min(row["log_loss"] for row in rows if row["kind"].endswith("prevalence"))
-    assert rows[0]["log_loss"] == json.loads(run("score", NAME, *places, "--by", "treatment", "--no-baselines",
+    assert rows[0]["log_loss"] == json.loads(invoke("score", NAME, *places, "--by", "treatment", "--no-baselines",
                                                   "--format", "json"))[0]["log_loss"]  # fmt: skip
 
 
 def test_what_leaks_is_shown_side_by_side(folder, places):
-    rows = json.loads(run("score", NAME, *places, "--leaks", "--format", "json"))
+    rows = json.loads(invoke("score", NAME, *places, "--leaks", "--format", "json"))
     by = {row["level"]: row for row in rows}
     assert list(by) == ["wells", "plates", "batches", "compounds"]
     assert by["wells"]["top_1"] > by["compounds"]["top_1"]
-    alone = json.loads(run("score", NAME, *places, "--no-baselines", "--format", "json"))[0]
+    alone = json.loads(invoke("score", NAME, *places, "--no-baselines", "--format", "json"))[0]
     assert by["compounds"]["log_loss"] == alone["log_loss"], "the trained model itself"
     kept = {path: path.stat().st_mtime_ns for path in (folder / "weights-leaks").rglob("unit.json")}
-    assert kept and json.loads(run("score", NAME, *places, "--leaks", "--format", "json")) == rows
+    assert kept and json.loads(invoke("score", NAME, *places, "--leaks", "--format", "json")) == rows
     assert kept == {path: path.stat().st_mtime_ns for path in (folder / "weights-leaks").rglob("unit.json")}
-    assert "compounds held out: " in run("score", NAME, *places, "--leaks", "--by", "compound")
+    assert "compounds held out: " in invoke("score", NAME, *places, "--leaks", "--by", "compound")
 
 
 @pytest.mark.parametrize("kind", ["gct", "obs"])
 def test_a_new_plate_goes_to_other_tools(folder, kind):
     out = folder / kind
-    output = run(
+    output = invoke(
         "predict",
         "--features",
         folder / "new.h5ad",
