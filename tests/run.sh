@@ -17,7 +17,7 @@ checking=$!
 trap 'kill "$checking" 2>/dev/null || true; rm -f "$types"' EXIT
 
 status=0
-# One process per core, of one thread each, takes one file of tests after another; tests/conftest.py says which first.
+# Processes of one thread each take one file of tests after another; tests/conftest.py says how many, and which file first.
 python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 wait "$checking" || status=1
 cat "$types"
