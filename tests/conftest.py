@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from hypothesis import HealthCheck, settings
 
-from moa.environment import FINAL
+from moa.environment import FINAL, available_cores
 from moa.models import registry
 from support import ROOT, TESTS
 
@@ -53,7 +53,7 @@ LONG = [
 
 def pytest_xdist_auto_num_workers(config):
     """One process more than there are cores: some tests wait for processes that they start."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+    return available_cores() + 1
 
 
 def pytest_collection_modifyitems(items):
