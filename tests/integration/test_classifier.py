@@ -1,7 +1,6 @@
 """The classifier with scikit-learn's interface: scikit-learn's own checks, and what they do not know of."""
 
 import pickle
-from time import process_time
 
 import numpy as np
 import pandas as pd
@@ -89,9 +88,7 @@ def plate():
 def test_recipes_of_any_assay_go_with_grid_searches_and_cross_validation(name, plate):
     X, y, compounds, _ = plate
     model = MoAClassifier(recipe=name, settings={"seeds": [0]}, device="cpu")
-    started = process_time()
     model.fit(X, y, groups=compounds)
-    assert process_time() - started < 2, "a second on a machine that does nothing else"
     p = cross_val_predict(
         model, X, y, groups=compounds, cv=GroupKFold(3), method="predict_proba", params={"groups": compounds}
     )

@@ -35,14 +35,15 @@ class Noting(_InProcesses):
 
 @dataclass(frozen=True)
 class Failing(_InProcesses):
-    """Fails in fold 1; the other folds take a minute, or other seconds."""
+    """Fails in fold 1; the other folds take minutes, or other seconds, and leave a file at their end."""
 
-    seconds: float = 60
+    seconds: float = 300
 
     def fit(self, data, seed, fold, runtime, initial=None, callback=None):
         if fold == 1:
             raise ValueError("fold 1 cannot be trained")
         time.sleep(self.seconds)
+        (self.folder / f"fold {fold} has ended").touch()
         return Fitted({}, {}, [])
 
 
