@@ -25,7 +25,7 @@ from moa.models.registry import recipes
 from moa.weights.layout import WeightsFolder
 from moa.weights.records import ManifestRecord
 from moa.weights.store import ModelStore
-from moa.weights.trained import stages_of
+from moa.weights.stored_model import stages_of
 
 #: Columns that a row of a learning curve needs.
 CURVE = {"epoch", "train_loss", "valid_loss"}

@@ -22,8 +22,9 @@ from moa.weights.fitted_transformers import same
 from moa.weights.layout import UnitKey, WeightsFolder
 from moa.weights.records import FIRST_RECIPE, Record
 from moa.weights.stage_description import difference
-from moa.weights.store import NEEDED, ModelStore
+from moa.weights.store import ModelStore
 from moa.weights.trained import open_trained
+from moa.weights.unit_store import NEEDED
 
 
 @dataclass(frozen=True)
