@@ -117,10 +117,10 @@ def weights_of(demo):
 
 @pytest.fixture(scope="session")
 def all_weights(weights_of):
-    """Weights of every model."""
-    from moa.models.registry import recipes
+    """Weights of every model, but for one that differs from another in a setting."""
+    from support.demo import TRAINED
 
-    return weights_of(*recipes())
+    return weights_of(*TRAINED)
 
 
 @pytest.fixture(scope="session")

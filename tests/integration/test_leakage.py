@@ -9,7 +9,7 @@ import pytest
 
 from moa.metrics.losses import log_loss
 from moa.models.registry import recipe, recipes
-from support.demo import copy_models
+from support.demo import TRAINED, copy_models
 from support.leakage import leak, measure, shuffled_fold
 
 #: What only costs time is made small: images, their layout, the number of folds before the last stage.
@@ -19,8 +19,8 @@ OVERLAYS = {
     "three-stage-nn-5fold": {"folds": {"n_splits": 2}, "stage2": {"epochs": 30}, "stage3": {"epochs": 30}},
     **{name: _SMALL for name in recipes() if name.startswith("deepinsight")},
 }
-#: The 10-fold model differs from the 5-fold one in the number of folds alone, ResNeSt V2 from V1 in a dropout.
-NAMES = [name for name in recipes() if name not in ("three-stage-nn-10fold", "deepinsight-resnest-v2")]
+#: The 10-fold model differs from the 5-fold one in the number of folds alone.
+NAMES = [name for name in TRAINED if name != "three-stage-nn-10fold"]
 
 
 @pytest.fixture

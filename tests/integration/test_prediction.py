@@ -10,8 +10,8 @@ from moa.data.stored_tables import read_table
 from moa.jobs.predict import predict_model
 from moa.learners.runtime import Runtime
 from moa.metrics.losses import log_loss, prevalence_baseline
-from moa.models.registry import recipes
 from moa.weights.trained import open_trained
+from support.demo import TRAINED
 
 NAME = "simple-nn-old-cv"
 
@@ -21,7 +21,7 @@ def weights(weights_of):
     return weights_of(NAME)
 
 
-@pytest.fixture(params=list(recipes()))
+@pytest.fixture(params=TRAINED)
 def trained(request, weights_of):
     return open_trained(request.param, weights_of(request.param))
 
@@ -41,9 +41,9 @@ def test_it_learns(weights, dataset):
 
 
 def test_a_fresh_process_gives_byte_equal_predictions(all_weights, data_dir, tmp_path, moa_command):
-    moa_command("predict", "all", "--data", data_dir, "--weights", all_weights, "--out", tmp_path, "--device", "cpu")
+    moa_command("predict", *TRAINED, "--data", data_dir, "--weights", all_weights, "--out", tmp_path, "--device", "cpu")
     sample = pd.read_csv(data_dir / "sample_submission.csv")
-    for name in recipes():
+    for name in TRAINED:
         for kind in ("oof", "test"):
             written = read_table(all_weights / name / "predictions" / f"{kind}.parquet")
             again = read_table(tmp_path / name / f"{kind}.parquet")
