@@ -105,6 +105,40 @@ def test_the_line_is_all_that_is_printed(number, status, name):
     assert subprocess.run([*command, "0"], capture_output=True).returncode == -number
 
 
+LOSING = """
+import ctypes, os, sys, time, typer
+from moa.cli.console import run
+
+app = typer.Typer()
+
+@ctypes.CFUNCTYPE(None)
+def callback():
+    os.kill(os.getpid(), 2)
+
+class Destroyed:
+    def __del__(self):
+        os.kill(os.getpid(), 2)
+
+@app.command()
+def work(how: str):
+    if how == "callback":
+        callback()
+        raise RuntimeError("the callback has not done its work")
+    destroyed = Destroyed()
+    del destroyed
+    time.sleep(300)
+
+run(app)
+"""
+
+
+@pytest.mark.parametrize("how", ["callback", "destructor"])
+def test_a_signal_whose_exception_python_forgets_ends_the_command_too(how):
+    done = subprocess.run([sys.executable, "-c", LOSING, how], capture_output=True, text=True)
+    expected = "stopped by Ctrl-C: no file is left half-written; run the same command again\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", expected)
+
+
 def test_a_signal_that_the_parent_ignores_stays_ignored():
     """A shell script starts a command in the background so that Ctrl-C does not reach it."""
     command = f"trap '' INT; {sys.executable} -c '{PROGRAM}' {int(signal.SIGINT)} 60"
