@@ -13,8 +13,9 @@ import numpy as np
 from moa.learners.profiles.softmax import fit_softmax
 from moa.learners.profiles.treatments import InnerSplits, Treatments
 
-#: Tolerance of regressions that are compared; the one that predicts is solved exactly.
-_COMPARED = 3e-4
+#: Tolerance of regressions that are compared. Their probabilities are within 0.005 of those of exact regressions, so
+#: that settings and calibration are chosen for predictions like the model's own.
+_COMPARED = 1e-4
 #: Cells (regression, row, class) that are computed at once: some arrays of 256 MiB.
 _CELLS = 2**26
 
@@ -68,40 +69,36 @@ def compare_regressions(
     """
     present = np.asarray(known.labels.any(axis=0))
     labels = known.labels[:, present]
-    counts = splits.train @ labels  # (splits, targets)
+    lacking = (splits.train @ labels == 0)[splits.split]
     mean_labels = (splits.train @ labels.sum(axis=1) / splits.train.sum(axis=1).clip(1))[splits.split]
-    used = np.repeat(splits.train, len(penalties), axis=0)
-    rows = np.arange(len(labels))
     for shrinkage in shrinkages:
         X = sphered(known.profiles, known.variances, shrinkage)
-        coefficients, intercepts = _compared(X, labels, used, np.tile(penalties, len(splits.train)))
-        for place, penalty in enumerate(penalties):
-            own = splits.split * len(penalties) + place
-            logits = np.empty_like(labels)
-            for regression in np.unique(own):
-                inside = rows[own == regression]
-                part = X[inside] @ coefficients[regression].T + intercepts[regression]
-                logits[inside] = np.where(counts[splits.split[inside]] > 0, part, -np.inf)
-            yield Regression(shrinkage, penalty), _widened(softmax(logits) * mean_labels[:, None], present)
+        for penalty, logits in _compared(X, labels, splits, sorted(penalties)):
+            q = softmax(np.where(lacking, -np.inf, logits)) * mean_labels[:, None]
+            yield Regression(shrinkage, penalty), _widened(q, present)
 
 
 def _compared(
-    X: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients and intercepts of regressions, as many at once as memory is meant for."""
-    pieces = min(-(-labels.size * len(used) // _CELLS), len(used))
-    found = [
-        fit_softmax(X, labels, used[part], penalties[part], _COMPARED, np.float32)
-        for part in np.array_split(np.arange(len(used)), pieces)
-    ]
-    return np.concatenate([each.coefficients for each in found]), np.concatenate([each.intercepts for each in found])
+    X: np.ndarray, labels: np.ndarray, splits: InnerSplits, penalties: list[float]
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Each penalty, and the logits of the treatments by their splits; as many splits at once as memory is meant for."""
+    numbers = np.arange(len(splits.train))
+    parts = np.array_split(numbers, min(-(-labels.size * len(numbers) // _CELLS), len(numbers)))
+    paths = [fit_softmax(X, labels, splits.train[part].astype(np.float64), penalties, _COMPARED) for part in parts]
+    for penalty, *found in zip(penalties, *paths, strict=True):
+        logits = np.empty_like(labels)
+        for part, fitted in zip(parts, found, strict=True):
+            for split, coefficients, intercepts in zip(part, fitted.coefficients, fitted.intercepts, strict=True):
+                inside = splits.split == split
+                logits[inside] = X[inside] @ coefficients.T + intercepts
+        yield penalty, logits
 
 
 def fit_regression(known: Treatments, settings: Regression) -> dict[str, np.ndarray]:
     """The regression on all treatments: what `regression_probabilities` takes, by name."""
     present = np.asarray(known.labels.any(axis=0))
     X = sphered(known.profiles, known.variances, settings.shrinkage)
-    fitted = fit_softmax(X, known.labels[:, present], np.ones((1, len(X))), np.array([settings.penalty]))
+    fitted = next(fit_softmax(X, known.labels[:, present], np.ones((1, len(X))), [settings.penalty]))
     return {
         "coefficients": _widened(fitted.coefficients[0].T, present).T,
         "intercepts": np.where(present, _widened(fitted.intercepts, present)[0], -np.inf),

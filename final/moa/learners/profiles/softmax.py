@@ -1,42 +1,43 @@
-"""Softmax regression for many penalties and many sets of rows at once.
+"""Softmax regression for several sets of rows at once, along a path of penalties.
 
-A unit compares three penalties in five inner folds for three shrinkages: 45 regressions on nearly the same rows. All of
-one shrinkage are solved together here, each step two matrix products, in a fifth to a tenth of the time that as many
-calls of scikit-learn's ``LogisticRegression`` take, and with the same result (``tests/unit/learners/profiles``).
+A unit compares three penalties in five inner folds for three shrinkages: 45 regressions on nearly the same rows. Those
+of one shrinkage and penalty are solved together here, each step a few matrix products, in a fraction of the time that
+as many calls of scikit-learn's ``LogisticRegression`` take, with the same result (``tests/unit/learners/profiles``).
 
-The solver is L-BFGS along the principal axes of the rows. The Hessian of the loss is at most half of the rows' second
-moments (Böhning 1992), which are diagonal there, so each axis gets its own scale and few steps are needed.
+The solver is Newton's method with directions by conjugate gradients (Lin, Weng & Keerthi 2008). Directions are
+approximate anyway and computed in float32; losses and gradients are float64, so the result is exact. Parameters lie
+along the principal axes of the rows, where the Hessian is nearly diagonal and its diagonal is a good preconditioner.
+Each penalty begins where the stronger one ended.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-#: Pairs of steps and changes of the gradient that are kept.
-_MEMORY = 6
-_MOST_STEPS = 1000
+_MOST_STEPS, _MOST_INNER = 100, 200
+#: Residual of a direction as a share of the gradient: at most, and at least, where the end is near.
+_COARSE, _FINE = 0.3, 0.01
 #: Share of the expected decrease that a step must reach, and what a step that misses it is multiplied by.
-_ENOUGH, _SHORTER, _MOST_SHORTENED = 1e-4, 0.4, 25
-#: Axes with a smaller share of the largest variance are those of rounding.
-_LEAST_VARIANCE = 1e-12
+_ENOUGH, _SHORTER, _MOST_SHORTENED = 1e-4, 0.5, 30
+_ROUNDING = 1e-13
+#: Axes with a smaller share of the largest variance are those of rounding; also the least curvature of a direction.
+_LEAST_VARIANCE, _LEAST_CURVATURE = 1e-12, 1e-6
 
 
 @dataclass(frozen=True)
 class SoftmaxRegression:
-    """Fitted regressions.
+    """Fitted regressions of one penalty.
 
     Attributes:
         coefficients: shape (regressions, classes, features).
         intercepts: shape (regressions, classes).
-        steps: of the slowest one.
     """
 
     coefficients: np.ndarray
     intercepts: np.ndarray
-    steps: int
 
     def logits(self, X: np.ndarray) -> np.ndarray:
         """Logits of the rows of ``X``, shape (rows, features); shape (regressions, rows, classes)."""
@@ -44,14 +45,9 @@ class SoftmaxRegression:
 
 
 def fit_softmax(
-    X: np.ndarray,
-    counts: np.ndarray,
-    used: np.ndarray,
-    penalties: np.ndarray,
-    tolerance: float = 1e-8,
-    dtype: Any = np.float64,
-) -> SoftmaxRegression:
-    """Minimise C · Σ over rows and classes of count · -log p(class) + ½ ‖coefficients‖², for each regression.
+    X: np.ndarray, counts: np.ndarray, used: np.ndarray, penalties: Sequence[float], tolerance: float = 1e-10
+) -> Iterator[SoftmaxRegression]:
+    """Minimise C · Σ over rows and classes of count · -log p(class) + ½ ‖coefficients‖², for each set of rows.
 
     That is scikit-learn's objective, with a row of m labels in the place of m rows. Intercepts are not penalised.
 
@@ -59,137 +55,181 @@ def fit_softmax(
         X: shape (rows, features).
         counts: number of labels of each row and class, shape (rows, classes); rows without labels count for nothing.
         used: 1 for the rows of each regression, else 0; shape (regressions, rows).
-        penalties: C of each regression, shape (regressions,).
-        tolerance: stop where a step's expected decrease is below this share of the loss.
-        dtype: of the steps; float32 takes half the time, for comparisons.
+        penalties: values of C, best in ascending order.
+        tolerance: the step that is expected to gain less than this share of the loss, about, is the last one.
+
+    Yields:
+        the regressions of each penalty.
     """
-    problem = _Problem(X, counts, used, penalties, dtype)
-    theta, steps = _minimise(problem, len(penalties), tolerance)
-    return problem.regression(theta, steps)
+    problem = _Problem.of(X, counts, used)
+    weights = np.zeros(problem.linear.shape)
+    for penalty in penalties:
+        weights = _minimise(problem.penalised(penalty), weights, tolerance)
+        yield problem.regression(weights)
 
 
+@dataclass(frozen=True)
+class _Point:
+    """Parameters, their losses, gradients and probabilities; the first axis of each is that of the regressions."""
+
+    weights: np.ndarray
+    loss: np.ndarray
+    gradient: np.ndarray
+    p: np.ndarray
+
+    def of(self, kept: np.ndarray) -> _Point:
+        """Some of the regressions."""
+        return _Point(self.weights[kept], self.loss[kept], self.gradient[kept], self.p[kept])
+
+    def replace(self, places: np.ndarray, other: _Point) -> None:
+        """Write the regressions of another point into some places."""
+        for own, new in zip(vars(self).values(), vars(other).values(), strict=True):
+            own[places] = new
+
+
+@dataclass(frozen=True)
 class _Problem:
-    """Losses and gradients in the scaled coordinates; parameters have the shape (classes, regressions, axes)."""
+    """Losses of regressions; parameters have the shape (regressions, classes, axes), and the last axis is constant.
 
-    def __init__(self, X: np.ndarray, counts: np.ndarray, used: np.ndarray, penalties: np.ndarray, dtype: Any):
-        self._labels = used * counts.sum(axis=1)  # (regressions, rows)
-        mean_weight = self._labels.mean(axis=0)
-        self._centre = mean_weight @ X / max(mean_weight.sum(), 1e-300)
-        variances, self._axes = _principal_axes((X - self._centre) * np.sqrt(mean_weight)[:, None])
-        rows = np.hstack([(X - self._centre) @ self._axes, np.ones((len(X), 1))])
-        penalty = np.repeat(1 / np.asarray(penalties, np.float64)[:, None], rows.shape[1], axis=1)
-        penalty[:, -1] = 0
-        bound = np.append(variances, max(mean_weight.sum(), 1e-300)) / (2 * counts.shape[1])
-        scale = 1 / np.sqrt(bound + penalty)
-        linear = np.matmul((used[None] * counts.T[:, None]), rows)  # (classes, regressions, axes)
-        self._scale, self._linear = scale.astype(dtype), (scale * linear).astype(dtype)
-        self._quadratic = (penalty * scale**2).astype(dtype)
-        self._labels = self._labels.astype(dtype)
-        self._rows = rows.astype(dtype)
-        self._columns = np.ascontiguousarray(self._rows.T)
-        self.shape = (counts.shape[1], len(scale), rows.shape[1])
-        self.dtype = dtype
+    Attributes:
+        rows: of all regressions, shape (rows, axes).
+        labels: number of labels of each row in each regression, shape (regressions, rows).
+        linear: sums of the rows of each class, in the shape of the parameters.
+        axes, centre: where the rows' coordinates come from, shapes (features, axes) and (features,).
+        penalty: 1 / C, 0 for the intercept, shape (axes,).
+    """
 
-    def keep(self, kept: np.ndarray) -> None:
-        """Go on with some of the regressions."""
-        self._scale, self._quadratic, self._labels = self._scale[kept], self._quadratic[kept], self._labels[kept]
-        self._linear = self._linear[:, kept]
+    rows: np.ndarray
+    labels: np.ndarray
+    linear: np.ndarray
+    axes: np.ndarray
+    centre: np.ndarray
+    penalty: np.ndarray
 
-    def evaluate(self, theta: np.ndarray, which: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Loss of each regression, shape (regressions,), and its gradient."""
-        scale, labels, quadratic = self._scale[which], self._labels[which], self._quadratic[which]
-        linear = self._linear[:, which]
-        classes, regressions, axes = theta.shape
-        logits = ((theta * scale).reshape(-1, axes) @ self._columns).reshape(classes, regressions, -1)
-        highest = logits.max(axis=0)
-        logits -= highest
-        np.exp(logits, out=logits)
-        total = logits.sum(axis=0)
-        penalised = quadratic * theta
-        loss = (labels * (np.log(total) + highest)).sum(axis=1, dtype=np.float64)
-        loss += dots(0.5 * penalised - linear, theta)
-        logits *= labels / total
-        gradient = (logits.reshape(classes * regressions, -1) @ self._rows).reshape(theta.shape)
-        return loss, gradient * scale - linear + penalised
+    @classmethod
+    def of(cls, X: np.ndarray, counts: np.ndarray, used: np.ndarray) -> _Problem:
+        labels = used * counts.sum(axis=1)
+        mean_weight = labels.mean(axis=0)
+        centre = mean_weight @ X / max(mean_weight.sum(), 1e-300)
+        axes = _principal_axes((X - centre) * np.sqrt(mean_weight)[:, None])
+        rows = np.hstack([(X - centre) @ axes, np.ones((len(X), 1))])
+        linear = np.matmul(used[:, None] * counts.T[None], rows)
+        return cls(rows, labels, linear, axes, centre, np.zeros(rows.shape[1]))
 
-    def regression(self, weights: np.ndarray, steps: int) -> SoftmaxRegression:
-        """The result in the features' own coordinates, from parameters that are scaled back."""
-        weights = weights.astype(np.float64)
-        coefficients = weights[:, :, :-1] @ self._axes.T
-        intercepts = weights[:, :, -1] - coefficients @ self._centre
-        return SoftmaxRegression(coefficients.transpose(1, 0, 2), intercepts.T, steps)
+    def penalised(self, penalty: float) -> _Problem:
+        """The problem with another C."""
+        values = np.append(np.full(len(self.penalty) - 1, 1 / penalty), 0.0)
+        return _Problem(self.rows, self.labels, self.linear, self.axes, self.centre, values)
 
-    def weights(self, theta: np.ndarray) -> np.ndarray:
-        """Parameters along the axes, scaled back."""
-        return theta * self._scale
+    def only(self, kept: np.ndarray) -> _Problem:
+        """The problem of some of the regressions."""
+        return _Problem(self.rows, self.labels[kept], self.linear[kept], self.axes, self.centre, self.penalty)
 
+    def at(self, weights: np.ndarray) -> _Point:
+        """Everything about parameters that a step needs."""
+        p = _times(weights, self.rows.T)
+        highest = p.max(axis=1, keepdims=True)
+        p -= highest
+        np.exp(p, out=p)
+        total = p.sum(axis=1, keepdims=True)
+        p /= total
+        penalised = self.penalty * weights
+        loss = (self.labels * (highest + np.log(total))[:, 0]).sum(axis=1)
+        loss += _dots(0.5 * penalised - self.linear, weights)
+        gradient = _times(p * self.labels[:, None], self.rows) - self.linear + penalised
+        return _Point(weights, loss, gradient, p)
 
-def dots(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Scalar product of each regression, shape (regressions,), float64."""
-    return np.einsum("krp,krp->r", first, second).astype(np.float64)
+    def regression(self, weights: np.ndarray) -> SoftmaxRegression:
+        """The result in the features' own coordinates."""
+        coefficients = weights[:, :, :-1] @ self.axes.T
+        return SoftmaxRegression(coefficients, weights[:, :, -1] - coefficients @ self.centre)
 
 
-def _principal_axes(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of squares along the principal axes, shape (axes,), and the axes, shape (features, axes)."""
+def _minimise(problem: _Problem, weights: np.ndarray, tolerance: float) -> np.ndarray:
+    """Parameters from where ``weights`` are; regressions that are finished leave the batch."""
+    found, left = weights.copy(), np.arange(len(weights))
+    point, residual = problem.at(weights), np.full(len(weights), _COARSE)
+    for _ in range(_MOST_STEPS):
+        direction = _direction(problem, point, residual)
+        slope = _dots(point.gradient, direction)
+        finished = -slope <= tolerance * np.abs(point.loss)
+        decrement = np.sqrt(np.maximum(-slope, 0) / np.maximum(np.abs(point.loss), 1e-300))
+        point = _step(problem, point, direction, slope)
+        found[left] = point.weights
+        if finished.all():
+            break
+        if finished.any():
+            going = ~finished
+            left, problem, point, decrement = left[going], problem.only(going), point.of(going), decrement[going]
+        residual = np.clip(decrement, _FINE, _COARSE)
+    return found
+
+
+def _step(problem: _Problem, point: _Point, direction: np.ndarray, slope: np.ndarray) -> _Point:
+    """The point at the end of the directions, nearer where the loss does not fall by enough."""
+    new, length = problem.at(point.weights + direction), np.ones(len(slope))
+    for _ in range(_MOST_SHORTENED):
+        enough = point.loss + _ENOUGH * length * slope + _ROUNDING * np.abs(point.loss)
+        short = np.flatnonzero(new.loss > enough)
+        if not len(short):
+            break
+        length[short] *= _SHORTER
+        nearer = point.weights[short] + length[short, None, None] * direction[short]
+        new.replace(short, problem.only(short).at(nearer))
+    return new
+
+
+def _direction(problem: _Problem, point: _Point, residual: np.ndarray) -> np.ndarray:
+    """Newton's direction to within a share of the gradient, by preconditioned conjugate gradients in float32."""
+    rows, p = problem.rows.astype(np.float32), point.p.astype(np.float32)
+    columns, penalty = np.ascontiguousarray(rows.T), problem.penalty.astype(np.float32)
+    weights = p * problem.labels[:, None].astype(np.float32)
+    diagonal = _times(weights * (1 - p), rows**2) + penalty
+    scale = 1 / np.maximum(diagonal, _LEAST_CURVATURE * diagonal.max(axis=(1, 2), keepdims=True))
+    size = np.sqrt(_dots(point.gradient, point.gradient * scale))[:, None, None]
+    rest = (-point.gradient / np.where(size > 0, size, 1)).astype(np.float32)
+    found, along = np.zeros_like(rest), scale * rest
+    left = first = _dots(rest, along)
+    going = left > 0
+    for _ in range(_MOST_INNER):
+        if not going.any():
+            break
+        curved = _times(along, columns)
+        curved -= (p * curved).sum(axis=1, keepdims=True)
+        change = _times(weights * curved, rows) + penalty * along
+        curvature = _dots(along, change)
+        share = _ratio(np.where(going, left, 0), curvature)
+        found += share * along
+        rest -= share * change
+        scaled = scale * rest
+        before, left = left, _dots(rest, scaled)
+        going &= left > residual**2 * first
+        along *= _ratio(left, before)
+        along += scaled
+    return found * size
+
+
+def _ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The quotient for each regression, 0 where the second is not positive; float32, shape (regressions, 1, 1)."""
+    positive = second > 0
+    found = np.where(positive, first / np.where(positive, second, 1), 0)
+    return found.astype(np.float32)[:, None, None]
+
+
+def _times(values: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Product of the last axis with a matrix that all regressions share, as one call."""
+    return (values.reshape(-1, values.shape[-1]) @ matrix).reshape(*values.shape[:-1], matrix.shape[-1])
+
+
+def _dots(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Scalar product of each regression, shape (regressions,)."""
+    return np.einsum("rkp,rkp->r", first, second)
+
+
+def _principal_axes(rows: np.ndarray) -> np.ndarray:
+    """The principal axes, shape (features, axes)."""
     wide = rows.shape[1] > len(rows)
     values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
     kept = values > _LEAST_VARIANCE * max(values[-1], 1e-300)
     values, vectors = values[kept], vectors[:, kept]
-    return values, rows.T @ (vectors / np.sqrt(values)) if wide else vectors
-
-
-def _minimise(problem: _Problem, regressions: int, tolerance: float) -> tuple[np.ndarray, int]:
-    """Parameters along the axes, and the number of steps; regressions that are finished leave the batch."""
-    found, left = np.zeros(problem.shape, problem.dtype), np.arange(regressions)
-    theta = np.zeros(problem.shape, problem.dtype)
-    loss, gradient = problem.evaluate(theta)
-    pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    rounding = 16 * np.finfo(problem.dtype).eps
-    step = 0
-    for step in range(_MOST_STEPS):  # noqa: B007 (the number of steps is returned)
-        direction = _direction(gradient, pairs)
-        slope = dots(gradient, direction)
-        finished = -slope <= tolerance * np.abs(loss)
-        if finished.any():
-            found[:, left[finished]] = problem.weights(theta)[:, finished]
-            going = ~finished
-            left = left[going]
-            if not len(left):
-                return found, step
-            problem.keep(going)
-            theta, gradient, direction = theta[:, going], gradient[:, going], direction[:, going]
-            loss, slope = loss[going], slope[going]
-            pairs = [(s[:, going], y[:, going], rho[going]) for s, y, rho in pairs]
-        length = np.ones(len(left))
-        new = theta + direction
-        new_loss, new_gradient = problem.evaluate(new)
-        for _ in range(_MOST_SHORTENED):
-            short = np.flatnonzero(new_loss > loss + _ENOUGH * length * slope + rounding * np.abs(loss))
-            if not len(short):
-                break
-            length[short] *= _SHORTER
-            new[:, short] = theta[:, short] + length[short, None].astype(problem.dtype) * direction[:, short]
-            new_loss[short], new_gradient[:, short] = problem.evaluate(new[:, short], short)
-        moved, change = new - theta, new_gradient - gradient
-        product = dots(moved, change)
-        curved = product > 0
-        pairs = [*pairs, (moved, change, np.where(curved, 1 / np.where(curved, product, 1), 0))][-_MEMORY:]
-        theta, loss, gradient = new, new_loss, new_gradient
-    found[:, left] = problem.weights(theta)
-    return found, step + 1
-
-
-def _direction(gradient: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> np.ndarray:
-    """The direction of L-BFGS (Nocedal 1980), for each regression."""
-    found, shares = -gradient, []
-    for moved, change, rho in reversed(pairs):
-        share = (rho * dots(moved, found)).astype(found.dtype)
-        shares.append(share)
-        found -= share[:, None] * change
-    if pairs:
-        _, change, rho = pairs[-1]
-        squares = rho * dots(change, change)
-        found *= np.where(squares > 0, 1 / np.where(squares > 0, squares, 1), 1.0).astype(found.dtype)[:, None]
-    for (moved, change, rho), share in zip(pairs, reversed(shares), strict=True):
-        found += (share - rho * dots(change, found)).astype(found.dtype)[:, None] * moved
-    return found
+    return rows.T @ (vectors / np.sqrt(values)) if wide else vectors

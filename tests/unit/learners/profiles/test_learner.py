@@ -7,9 +7,17 @@ import pandas as pd
 import pytest
 
 from moa.learners.base import FitJob, FoldData
-from moa.learners.profiles import fitting
+from moa.learners.profiles import fitting, members
 from moa.learners.profiles.learner import ProfileLearner
-from moa.learners.profiles.members import Neighbours, neighbour_probabilities, sphered
+from moa.learners.profiles.members import (
+    Neighbours,
+    compare_neighbours,
+    compare_regressions,
+    fit_regression,
+    neighbour_probabilities,
+    regression_probabilities,
+    sphered,
+)
 from moa.learners.profiles.treatments import InnerSplits, Treatments
 from moa.metrics.losses import log_loss
 from moa.metrics.ranking import micro_areas
@@ -114,6 +122,39 @@ def test_treatments_whose_mechanism_a_split_lacks_are_not_judged():
     alone[known.compounds != 0, 0] = 0
     splits = InnerSplits.of(dataclasses.replace(known, labels=alone), 5, 0)
     assert not splits.judged[known.compounds == 0].any() and splits.judged[alone[:, 1] > 0].all()
+
+
+def apart(settings, X, stored, part):
+    """The probabilities that a model predicts whose training treatments are those of a split."""
+    X, known = (sphered(each, part.variances, settings.shrinkage) for each in (X, part.profiles))
+    if isinstance(settings, Neighbours):
+        return neighbour_probabilities(X, known, part.labels, settings)
+    return regression_probabilities(X, stored)
+
+
+def largest_difference(known):
+    """Between the predictions that settings are compared by, and those of models fitted on a split's treatments."""
+    splits, found = InnerSplits.of(known, 5, 0), 0.0
+    learner = ProfileLearner()
+    compared = [
+        *compare_regressions(known, splits, learner.shrinkages, learner.penalties),
+        *compare_neighbours(known, splits, learner.shrinkages, learner.neighbours, learner.temperatures),
+    ]
+    for split, train in enumerate(splits.train):
+        part = Treatments(known.profiles[train], known.labels[train], known.compounds[train], None, known.variances)
+        held = splits.split == split
+        for settings, q in compared:
+            stored = {} if isinstance(settings, Neighbours) else fit_regression(part, settings)
+            found = max(found, np.abs(apart(settings, known.profiles[held], stored, part) - q[held]).max())
+    return found
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_is_compared_is_what_a_model_predicts(several, monkeypatch):
+    known = Treatments.of(fold_data(noise=3.0, several=several))
+    assert largest_difference(known) < 0.005
+    monkeypatch.setattr(members, "_COMPARED", 0.3)
+    assert largest_difference(known) > 0.01, "regressions that are stopped early are others"
 
 
 @pytest.mark.parametrize("several", [False, True])
