@@ -91,6 +91,7 @@ class Model:
         *,
         wells: Sequence[Path | str] = (),
         level: str | None = None,
+        mapping: Path | str | None = None,
         fill_missing: float | None = None,
         raw: bool = False,
     ) -> pd.DataFrame:
@@ -104,6 +105,7 @@ class Model:
             quiet: show no progress, and not what was guessed of a laboratory's plate.
             wells: plate maps to join to a laboratory's plate.
             level: what the plate holds, as for ``moa data import``; None: recognised by its values.
+            mapping: a ``mapping.yaml``, or settings of one alone; None: how the training's plates were read.
             fill_missing: value of features that the plate lacks; None: such plates are refused.
             raw: as the members give them; outside of the competition they are calibrated otherwise.
 
@@ -114,7 +116,9 @@ class Model:
             DataError: lists what is wrong with the rows, by column and row.
             UserError: a laboratory's plate cannot be read, or lacks what the model takes.
         """
-        options = PlateOptions(wells=tuple(map(Path, wells)), level=level, fill_missing=fill_missing)
+        options = PlateOptions(
+            wells=tuple(map(Path, wells)), level=level, mapping=mapping and Path(mapping), fill_missing=fill_missing
+        )
         rows = self._plate(features, options, quiet)
         rows = features_of(features, self.assay) if rows is None else rows
         return self._mixed({name: each.predict(rows, quiet, raw) for name, each in self.members.items()})
@@ -126,7 +130,9 @@ class Model:
             isinstance(features, Path) and is_features_file(features, self.assay)
         ):
             if options.of_laboratory:
-                raise UserError("rows with sig_id: wells, level and fill_missing are for a laboratory's own plates")
+                raise UserError(
+                    "rows with sig_id: wells, level, mapping and fill_missing are for a laboratory's own plates"
+                )
             return None
         from moa.jobs.plates import laboratory_rows, print_notes
 
@@ -263,8 +269,9 @@ def import_plates(
         files: one or several plates of one assay: files of any format that the command takes, or AnnData objects
             (whatever has ``X``, ``obs`` and ``var``).
         out: folder to write, new or of an earlier import; None: nothing is written.
-        options: as the options of the command are called, such as ``wells=["map.csv"]``, ``moa="hub.txt"``,
-            ``compound="Drug"``, ``features=["emb_*"]`` or ``mapping="mapping.yaml"``.
+        options: as the options of the command and the settings of ``mapping.yaml`` are called, such as
+            ``wells=["map.csv"]``, ``moa="hub.txt"``, ``features=["emb_*"]``, ``cell_line="Model"`` or
+            ``least_compounds=5``.
 
     Returns:
         what was written: ``folder``, ``counts`` of wells, features and targets, ``mapping`` with the role of each
@@ -386,6 +393,7 @@ def predict(
     quiet: bool = True,
     wells: Sequence[Path | str] = (),
     level: str | None = None,
+    mapping: Path | str | None = None,
     fill_missing: float | None = None,
     raw: bool = False,
 ) -> pd.DataFrame:
@@ -401,8 +409,9 @@ def predict(
         device: "auto", "cpu" or "cuda".
         precision: as in ``moa predict --precision``.
         quiet: show no progress.
-        wells: as for ``Model.predict``, like the two that follow.
+        wells: as for ``Model.predict``, like the three that follow.
         level: what a laboratory's plate holds.
+        mapping: how it is read.
         fill_missing: value of features that it lacks.
         raw: probabilities as the model gives them; outside of the competition they are calibrated otherwise.
 
@@ -414,7 +423,9 @@ def predict(
         UserError: nothing of the model is trained.
     """
     opened = load(model, weights, profile=profile, device=device, precision=precision)
-    return opened.predict(features, quiet, wells=wells, level=level, fill_missing=fill_missing, raw=raw)
+    return opened.predict(
+        features, quiet, wells=wells, level=level, mapping=mapping, fill_missing=fill_missing, raw=raw
+    )
 
 
 def score(

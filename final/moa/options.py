@@ -44,8 +44,9 @@ def flag(field: FieldInfo) -> Flag:
 
 
 def option_name(name: str, field: FieldInfo) -> str:
-    """The name of a field on the command line, such as "--most-missing"."""
-    return flag(field).name or f"--{name.replace('_', '-')}"
+    """The name of a field on the command line, such as "--level"; the field's own where the command line has none."""
+    shown = flag(field)
+    return name if shown.hidden else shown.name or f"--{name.replace('_', '-')}"
 
 
 class Options(BaseModel):

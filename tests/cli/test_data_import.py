@@ -11,6 +11,12 @@ from moa.data.assay_files import load_assay
 from support.assays import cell_painting, l1000_plate, write_gct, write_h5ad
 
 
+def written(path, **settings):
+    """A file of settings alone."""
+    path.write_text(yaml.safe_dump({"settings": settings}))
+    return path
+
+
 @pytest.fixture(scope="module")
 def screen():
     return cell_painting(wells=240, features=60, compounds=16, plates=2)
@@ -21,8 +27,9 @@ def test_a_screen_as_table_and_as_anndata(tmp_path, moa_here):
     screen = cell_painting()
     screen.table.to_csv(tmp_path / "screen.csv.gz", index=False)
     write_h5ad(tmp_path / "screen.h5ad", screen.values, screen.wells, "csr")
-    first = moa_here("data", "import", tmp_path / "screen.csv.gz", "--out", tmp_path / "a", "--name", "screen")
-    moa_here("data", "import", tmp_path / "screen.h5ad", "--out", tmp_path / "b", "--name", "screen")
+    settings = ("--mapping", written(tmp_path / "settings.yaml", name="screen"))
+    first = moa_here("data", "import", tmp_path / "screen.csv.gz", "--out", tmp_path / "a", *settings)
+    moa_here("data", "import", tmp_path / "screen.h5ad", "--out", tmp_path / "b", *settings)
     assert "600, treated 540" in first.stdout and "guessed: profiles are raw" in first.stdout
     assert "5, 0.1235 to 10" in first.stdout and "40, for training 40" in first.stdout
     assay = load_assay(tmp_path / "a")
@@ -48,11 +55,12 @@ def test_everything_is_stored_and_an_import_can_be_repeated(tmp_path, moa_here, 
     unknown = next(note for note in record["notes"] if "without a known mechanism" in note["text"])
     assert len(unknown["items"]) == 6 and "6 compounds without a known mechanism" in done.stdout
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    moa_here(*command, "--unannotated", "drop", "--least-compounds", "1")
+    settings = tmp_path / "settings.yaml"
+    moa_here(*command, "--mapping", written(settings, unannotated="drop", least_compounds=1))
     assert not (tmp_path / "out" / "test_features.csv").exists()
     moa_here(*command)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    moa_here(*command, "--unannotated", "train")
+    moa_here(*command, "--mapping", written(settings, unannotated="train"))
     assert len(pd.read_csv(tmp_path / "out" / "train_features.csv")) == 240
     assert not list(tmp_path.glob(".*"))  # no temporary folder is left
 
@@ -83,13 +91,12 @@ def test_options_reach_the_import(tmp_path, moa_here, screen):
     screen.table.to_csv(tmp_path / "screen.csv", index=False)
     plain = yaml.safe_load(moa_here("data", "import", tmp_path / "screen.csv", "--dry-run").stdout)
     plain["settings"] |= {"plate_pattern": "(?P<run>[0-9]+)$", "against": "plate", "most_missing": 0.5, "clip": None}
-    plain["settings"] |= {"merge_replicates": False}
+    plain["settings"] |= {"merge_replicates": True, "select_features": True, "conditions": "none"}
     mapping = tmp_path / "changed.yaml"
     mapping.write_text(yaml.safe_dump(plain))
     done = moa_here(
         *("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", "--dose", "mmoles_per_liter"),
-        *("--control", "Metadata_broad_sample=dmso", "--conditions", "none", "--select-features", "--merge-replicates"),
-        *("--mapping", mapping),
+        *("--control", "Metadata_broad_sample=dmso", "--mapping", mapping),
     )
     wells = pd.read_csv(tmp_path / "out" / "wells.csv")
     assert (
@@ -158,8 +165,9 @@ def test_text_of_files_does_not_steer_the_terminal(tmp_path, moa_here, screen):
     evil = "x\x1b]0;title\x07\x1b[2J"
     table = screen.table.assign(Metadata_broad_sample=screen.table["Metadata_broad_sample"].replace("DMSO", evil))
     table.to_csv(tmp_path / "screen.csv", index=False)
-    for options in ((), ("--control", "nothing"), ("--dose", evil)):
-        command = ("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", "--name", evil, *options)
+    name = ("--mapping", written(tmp_path / "settings.yaml", name=evil))
+    for options in (name, ("--control", "nothing"), ("--dose", evil)):
+        command = ("data", "import", tmp_path / "screen.csv", "--out", tmp_path / "out", *options)
         done = moa_here(*command, check=False)
         assert done.stdout + done.stderr and not set("\x1b\x07") & set(done.stdout + done.stderr)
 

@@ -121,7 +121,8 @@ def data_import(
     """Make a data folder of plates as they come from the laboratory: L1000, Cell Painting, or any other assay.
 
     What was guessed, dropped and set aside is printed, and stored in the folder (import.txt, import.json). What each
-    column is and how the wells were read is in mapping.yaml, which --mapping applies to further plates.
+    column is and how the wells were read is in mapping.yaml, which --mapping applies to further plates. Settings that
+    are no options here, such as least_compounds, are in it too, each with what it does; --dry-run prints them.
 
     **moa data import plate.gct --moa repurposing_drugs.txt --out data/my-assay**
 

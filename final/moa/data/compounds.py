@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -50,6 +50,21 @@ _WHOLE = re.compile(r"\d+\.0+")
 _BROAD = re.compile(r"(brd[a-z]\d{8})(?:-\d+)*")
 #: The form of a structure's key; there is none for "confidential" and the like.
 INCHIKEY = re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]")
+#: Words at the end of a name that say which salt or hydrate of a compound it is, and of an acid at its start.
+_CATION = r"(?:di|tri|hemi)?(?:sodium|potassium|calcium|magnesium|lithium|zinc|ammonium|meglumine|tromethamine)"
+_ANION = (
+    r"hydrochlor(?:ide|id)|hcl|hydrobromide|hbr|chloride|bromide|iodide|me[sz]ylate|mesilate|methanesulfonate|tosylate|"
+    r"tosilate|besylate|besilate|esylate|napsylate|sul[fp]h?ate|phosphate|nitrate|citrate|tartrate|maleate|malate|"
+    r"fumarate|succinate|acetate|trifluoroacetate|tfa|lactate|gluconate|oxalate|pamoate|embonate|hydrate|salt|"
+    r"free (?:base|acid)"
+)
+_SALT = re.compile(
+    rf"[\s·•*.,;(\[_-]{{1,4}}(?:[2-4]|x )?(?:{_CATION}|"
+    rf"(?:mono|di|tri|tetra|penta|hexa|hepta|bi|hemi|sesqui)?(?:{_ANION}))[\s)\]]{{0,4}}$",
+    re.IGNORECASE,
+)
+_MOST_WORDS, _LONGEST = 4, 40
+_SALT_OF = re.compile(rf"^{_CATION}\s+(?=\w)", re.IGNORECASE)
 #: Another structure or id with more names than this is a placeholder, and a name with more ids is none of one compound.
 _MOST_NAMES, _MOST_IDS = 3, 3
 
@@ -88,6 +103,26 @@ def compound_key(name: object) -> str:
     key = name_key(text)
     broad = _BROAD.fullmatch(key)
     return broad[1] if broad else key
+
+
+def without_salt(name: object) -> str:
+    """The key of a name without the words for a salt or hydrate: that of "doxorubicin" for "Doxorubicin HCl".
+
+    A salt of such words alone, such as sodium chloride, keeps them all.
+    """
+    text = _SALT_OF.sub("", unicodedata.normalize("NFKC", str(name)))
+    for _ in range(_MOST_WORDS):
+        if match := _SALT.search(text, max(0, len(text) - _LONGEST)):  # a cell may hold anything of any length
+            text = text[: match.start()]
+    return compound_key(name if re.fullmatch(rf"\W*(?:{_CATION}|{_ANION})?", text, re.IGNORECASE) else text)
+
+
+def salts(names: Iterable[object]) -> list[tuple[str, ...]]:
+    """Names of different compounds that are alike but for a salt or hydrate, each group in alphabetical order."""
+    groups: dict[str, dict[str, str]] = {}
+    for name in sorted(map(str, names)):
+        groups.setdefault(without_salt(name), {}).setdefault(compound_key(name), name)
+    return sorted(tuple(found.values()) for found in groups.values() if len(found) > 1)
 
 
 def _whole(text: object) -> str:

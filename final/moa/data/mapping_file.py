@@ -49,7 +49,7 @@ def read_plain(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = shown(" ".join(str(error).split()), 100)
         raise UserError(f"{path}: not YAML that can be read ({reason})") from None
-    if not isinstance(plain, dict) or "format" not in plain:
+    if not isinstance(plain, dict) or not {"format", "settings"} & set(plain):
         raise UserError(f"{path}: no mapping of an import; give the {MAPPING} of a data folder")
     return plain
 

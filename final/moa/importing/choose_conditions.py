@@ -14,7 +14,7 @@ from moa.errors import UserError
 from moa.importing.design import Design
 from moa.importing.fields import find_column, plain_name
 from moa.importing.notes import Notes
-from moa.importing.options import ImportOptions
+from moa.importing.options import ImportOptions, setting
 from moa.importing.profiles import Profiles
 from moa.words import counted, listed
 
@@ -51,21 +51,22 @@ def choose_conditions(profiles: Profiles, design: Design, options: ImportOptions
         if name in _COLUMNS:
             values = design.quantity(name)
         else:
-            values = profiles.wells[find_column(profiles.wells.columns, name, "--conditions")]
+            values = profiles.wells[find_column(profiles.wells.columns, name, "conditions")]
         treated = values[~design.controls]
         if wanted is None and not _varies(name, treated, design, notes):
             continue
         if not treated.notna().any():
-            raise UserError(f"--conditions {name}: no treated well has a {name}")
+            raise UserError(f"conditions {name}: no treated well has a {name}")
         column = _COLUMNS.get(name, plain_name(name))
         if column in profiles.features.index or column in (SIG_ID, CP_TYPE):
-            raise UserError(f"--conditions {name}: '{column}' is the name of another column; rename it in the file")
+            raise UserError(f"conditions {name}: '{column}' is the name of another column; rename it in the file")
         if pd.api.types.is_float_dtype(values) and name == "dose":
             condition = Condition(name=name, column=column, numeric="log10")
         else:
             values = _levels(name, values, design, notes)
             condition = Condition(name=name, column=column, levels=tuple(_ordered(values.dropna().unique())))
-        complete &= wells_with(condition, values, design.controls, " (--conditions none keeps them)", notes)
+        remark = f" ({setting('conditions', 'none')} keeps them)"
+        complete &= wells_with(condition, values, design.controls, remark, notes)
         table[column] = values
         conditions.append(condition)
     return Conditions(tuple(conditions), table, complete)
@@ -91,7 +92,8 @@ def _varies(name: str, treated: pd.Series, design: Design, notes: Notes) -> bool
         return False
     if share < _MOST_HAVE:
         notes.noted(
-            f"{name}: {1 - share:.0%} of the treated wells have none, so no condition; --conditions {name} takes it"
+            f"{name}: {1 - share:.0%} of the treated wells have none, so no condition; {setting('conditions', name)} "
+            "takes it"
         )
         return False
     return True

@@ -54,7 +54,7 @@ def stated_columns(columns: Iterable[str], options: ImportOptions) -> set[str]:
     found: set[str] = set()
     for name in options.metadata:
         matching = [column for column in columns if fits(column, name)]
-        found.update(matching or [find_column(columns, name, "--metadata")])
+        found.update(matching or [find_column(columns, name, "metadata")])
     for name in options.columns.values():
         found.update(column for column in columns if column == name or plain_name(column) == plain_name(name))
     return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from moa.data.compounds import INCHIKEY, compound_key, unite
+from moa.data.compounds import INCHIKEY, compound_key, salts, unite
 from moa.errors import UserError
 from moa.importing.headings import plain_unit
 from moa.importing.mapping import Compounds, Mapping
@@ -80,13 +81,26 @@ def compounds_of(rule: Compounds, wells: pd.DataFrame, notes: Notes) -> pd.Serie
     for column in (rule.column, rule.ids):
         if column is not None and column not in wells:
             raise UserError(f"mapping: column '{column}' of compounds is not in the files; name it with --compound")
-    names = _without_batch(wells[rule.column], notes)
+    names = _as_stated(_without_batch(wells[rule.column], notes), rule.same)
     found = unite(names, None if rule.ids is None else wells[rule.ids])
     notes.noted("names that differ in spelling alone are one compound", found.spellings)
     notes.noted(f"names with the same '{rule.ids}' are one compound; if not, correct it there", found.synonyms)
     notes.noted(f"names that many values of '{rule.ids}' have are several compounds", found.apart)
     notes.noted(f"values of '{rule.ids}' that many names have are not used", found.placeholders)
+    notes.noted(
+        "names that differ in a salt or hydrate alone are several compounds here, which different folds may hold; to "
+        "unite some, write them under compounds in mapping.yaml as they stand there, with `same` for `perhaps_same`",
+        map(" / ".join, salts(found.names.dropna().unique())),
+    )
     return found.names
+
+
+def _as_stated(names: pd.Series, same: Sequence[Sequence[str]]) -> pd.Series:
+    """The names, of each group of ``same`` the first; the case and punctuation of names do not matter."""
+    if not same:
+        return names
+    first = {compound_key(name): group[0] for group in same for name in group}
+    return names.map(lambda name: first.get(compound_key(name), name), na_action="ignore").astype(object)
 
 
 def _refuse_states(names: pd.Series, column: str, mapping: Mapping) -> None:

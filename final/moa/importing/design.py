@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from moa.data.compounds import unite
+from moa.data.compounds import salts, unite
 from moa.data.schema import CONTROL
 from moa.data.wells import place_of, well_name
 from moa.errors import UserError
@@ -86,9 +86,13 @@ def decide_wells(mapping: Mapping, profiles: Profiles, options: ImportOptions, n
     wells, quiet = profiles.wells, Notes()
     if mapping.column("control") is None and mapping.controls is None:
         mapping = _with_types(mapping, wells, notes)
-    if mapping.compounds is None:
+    undecided = mapping.compounds is None
+    if undecided:
         mapping = mapping.with_(compounds=decide_compounds(mapping, wells, notes))
     facts = _facts(mapping, wells, quiet)
+    if undecided and mapping.compounds and facts.compounds is not None:
+        alike = tuple(salts(facts.compounds.dropna().unique()))
+        mapping = mapping.with_(compounds=mapping.compounds.model_copy(update={"perhaps_same": alike}))
     if mapping.controls is None:
         controls = (
             stated_controls(options.control, wells, facts.names)
@@ -96,7 +100,7 @@ def decide_wells(mapping: Mapping, profiles: Profiles, options: ImportOptions, n
             else decide_controls(facts, mapping.column("control"), notes)
         )
         mapping = mapping.with_(controls=controls)
-    if mapping.references is None:
+    if mapping.references in (None, References()):  # where nothing differed on plates before, it may on these
         kinds = _types(mapping, facts, wells, quiet)
         keep = kinds.notna().to_numpy()
         places = _places(wells, mapping)

@@ -17,6 +17,13 @@ from moa.importing.roles import FIELDS, best_column, described, described_mechan
 from moa.importing.row_names import FROM_NAMES
 from moa.words import counted, listed
 
+#: Parts of a mapping that are decided again where another column is named.
+_DECIDED_BY: dict[str, dict[str, None]] = {
+    "compound": {"compounds": None},
+    "control": {"controls": None},
+    **dict.fromkeys(("time", "cell_line", "batch"), {"references": None}),
+}
+
 
 def fitted(
     given: Mapping, read: Read, options: ImportOptions, notes: Notes, wanted: frozenset[str] | None = None
@@ -39,6 +46,10 @@ def fitted(
     if wanted is not None:
         given = _for_model(given, read, wanted, notes)
     columns = dict(given.columns)
+    for table in read.wells() if options.metadata else ():
+        named = [each for each in table if any(fits(each, name) for name in options.metadata)]
+        columns |= {each: described(each, list(table), "metadata", "named as metadata") for each in named}
+    given = given.with_(columns=columns)
     for name, content in read.files:
         table = content.wells if isinstance(content, Profiles) else content.table
         _check_columns(name, list(table), given.columns)
@@ -108,8 +119,7 @@ def _with_named(given: Mapping, read: Read, options: ImportOptions) -> Mapping:
             each: described(each, every) if known.role == field else known for each, known in given.columns.items()
         }
         columns[column] = described(column, every, cast(Role, field), f"named by {FIELD_OPTIONS[field]}")
-        decided = {"compound": {"compounds": None}, "control": {"controls": None}}.get(field, {})
-        given = given.with_(columns=columns, **decided)
+        given = given.with_(columns=columns, **_DECIDED_BY.get(field, {}))
     return given.with_(controls=None) if options.control else given
 
 
@@ -132,7 +142,7 @@ def _check_families(name: str, features: list[str], given: Mapping) -> None:
         if count - len(rest) != family.count:
             raise UserError(
                 f"{name}: has {counted(count - len(rest), 'feature')} '{family.pattern}', and the mapping "
-                f"{family.count:,}; give files of the same features, or import without --mapping"
+                f"{family.count:,}; give files of the same features, or correct the mapping"
             )
 
 

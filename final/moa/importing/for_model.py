@@ -21,7 +21,7 @@ from moa.importing.identities import Matched, align
 from moa.importing.import_plates import read_plates
 from moa.importing.mapping import Mapping
 from moa.importing.notes import Notes
-from moa.importing.options import ImportOptions
+from moa.importing.options import ImportOptions, setting
 from moa.words import counted, listed
 
 
@@ -162,7 +162,10 @@ def _nearest_level(
     """Times and doses as levels of the model; of levels that are words, such as D1 and D2, high and low doses."""
     known = numbers[~design.controls].dropna()
     if not len(known):
-        raise UserError(f"{what}: the model takes one of {listed(levels, 6)}, but the files name none; name its column")
+        raise UserError(
+            f"{what}: the model takes one of {listed(levels, 6)}, but the files name none; name its column "
+            f"with {setting(what, 'COLUMN')}"
+        )
     try:
         places = np.array([float(level) for level in levels])
     except ValueError:
@@ -185,7 +188,7 @@ def _high_and_low(
     if len(levels) != 2:
         raise UserError(
             f"{what}: the model takes one of {listed(levels, 6)}, but the files hold numbers such as "
-            f"{known.iloc[0]:g}; give a column of levels with --{what}"
+            f"{known.iloc[0]:g}; give a column of levels with {setting(what, 'COLUMN')}"
         )
     middle = float(np.sqrt(known.min() * known.max()))
     high = numbers >= middle

@@ -59,9 +59,7 @@ def read_plates(
     Raises:
         UserError: a file or table is damaged, or the options or the mapping do not fit it; one line with place and fix.
     """
-    if options.mapping is not None:
-        given = read_mapping(Path(options.mapping))
-    options = options.reading(given)
+    given, options = _with_settings(given, options)
     patterns = tuple(family.pattern for family in given.features) if given else options.features
     read = read_all(files, options.model_copy(update={"features": (*patterns, *(wanted or ()))}), notes)
     if given is None:
@@ -90,6 +88,18 @@ def read_plates(
     profiles = fill_missing(profiles, wells.table["plate"], notes)
     table = None if read.mechanisms is None else read.mechanisms[1]
     return ReadPlates(Plates(profiles, wells, z_scores), mapping, options, table)
+
+
+def _with_settings(given: Mapping | None, options: ImportOptions) -> tuple[Mapping | None, ImportOptions]:
+    """The mapping that is applied, that of the options before ``given``, and the options with its settings.
+
+    A file of settings alone adds them to what was typed, and takes the place of no mapping.
+    """
+    if options.mapping is not None:
+        stated = read_mapping(Path(options.mapping))
+        options = options.reading(stated.settings)
+        given = given if stated.is_settings else stated
+    return given, options if given is None else options.reading(given.settings)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moa.data.mapping_file import read_plain
 from moa.errors import UserError, in_words
+from moa.importing.options import ImportOptions
 from moa.words import listed
 
 #: Of the file; increase it when keys change their meaning.
 FORMAT: Literal[1] = 1
 _HEAD = (
     "# What `moa data import` decided. Change it, and apply it with: moa data import FILES --mapping FILE --out DIR\n"
+)
+_SETTINGS = (
+    "# --mapping also takes a file that holds some of these settings alone; there and here they may name columns too:\n"
+    "# time, cell_line, batch, dose_unit, time_unit, and metadata (columns that are no features).\n"
+    "settings:"
 )
 
 #: What is known of a well, each in one column at most.
@@ -77,6 +83,8 @@ class Compounds(Part):
 
     column: str | None = None  # of names
     ids: str | None = None  # column of structures or ids; those that are equal are one compound, whatever its name
+    same: tuple[tuple[str, ...], ...] = ()  # names that are one compound, whatever the columns say
+    perhaps_same: tuple[tuple[str, ...], ...] = ()  # salts; they are several compounds, unless ``same`` has them
     rule: str = ""
     reason: str = ""
 
@@ -134,7 +142,12 @@ class Mapping(Part):
     controls: Controls | None = None
     references: References | None = None
     mechanisms: Mechanisms | None = None
-    settings: dict[str, Any] = Field(default_factory=dict)  # options of the import that name no column
+    settings: dict[str, Any] = Field(default_factory=dict)  # ``ImportOptions`` by name, those that name no column
+
+    @property
+    def is_settings(self) -> bool:
+        """Whether it holds settings alone, and columns are still to be described."""
+        return self == Mapping(settings=self.settings)
 
     def with_(self, **parts: Any) -> Mapping:
         """The mapping with other parts."""
@@ -173,8 +186,26 @@ class Mapping(Part):
         """The mapping as YAML."""
         plain = self.model_dump(mode="json", exclude_defaults=True) | {"format": FORMAT}
         order = [name for name in type(self).model_fields if name in plain]
-        values = {name: plain[name] for name in order}
-        return _HEAD + yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+        values = {name: plain[name] for name in order if name != "settings"}
+        return _HEAD + _yaml(values) + _settings_text(self.settings)
+
+
+def _yaml(values: Any, **style: Any) -> str:
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6, **style)
+
+
+def _settings_text(settings: dict[str, Any]) -> str:
+    """The settings as YAML, each in one line, with what it does behind it."""
+    if not settings:
+        return ""
+    lines = [_SETTINGS]
+    for name, value in settings.items():
+        one_line = "".join(map(str, value if isinstance(value, list) else [value])).isprintable()
+        written = _yaml(value, default_flow_style=True, default_style=None if one_line else '"').removesuffix("...\n")
+        field = ImportOptions.model_fields.get(name)
+        what = f"  # {field.description}" if field else ""
+        lines.append(f"  {name}: {written.strip()}{what}")
+    return "\n".join([*lines, ""])
 
 
 class _Dumper(yaml.SafeDumper):
@@ -196,7 +227,10 @@ def read_mapping(path: Path) -> Mapping:
     Raises:
         UserError: it cannot be read, or is no mapping; the message names the place.
     """
-    return mapping_of(read_plain(path), str(path))
+    mapping = mapping_of(read_plain(path), str(path))
+    if not mapping.features and not mapping.is_settings:
+        raise UserError(f"{path}: names no features; give a whole mapping, as --dry-run prints it, or settings alone")
+    return mapping
 
 
 def mapping_of(plain: dict[str, Any], name: str) -> Mapping:

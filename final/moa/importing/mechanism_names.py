@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from moa.data.compounds import name_key
 from moa.importing.fields import split_words
 from moa.importing.notes import Notes
+from moa.importing.options import setting
 from moa.importing.profiles import is_missing
 from moa.words import listed
 
@@ -59,11 +60,13 @@ def separators_of(cells: Iterable[object], notes: Notes) -> tuple[str, ...]:
     more = [separator for separator in split if separator != "|"]
     if more:
         written = listed([repr(separator.strip() or separator) for separator in more], 5)
+        otherwise = setting("moa_separator", "'|'")
         notes.guessed(
-            f"{written} between mechanisms as well as '|'; --moa-separator says otherwise",
+            f"{written} between mechanisms as well as '|'; {otherwise} says otherwise",
             [repr(split[separator]) for separator in more],
         )
-    notes.noted("mechanisms with a comma in them are one mechanism each; --moa-separator , splits them", whole)
+    splits = setting("moa_separator", "','")
+    notes.noted(f"mechanisms with a comma in them are one mechanism each; {splits} splits them", whole)
     return ("|", *more)
 
 

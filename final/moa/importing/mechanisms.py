@@ -15,7 +15,7 @@ from moa.importing.mapping import Mapping, Mechanisms
 from moa.importing.mechanism_names import is_unknown, separators_of, spellings, split_cells
 from moa.importing.mechanism_table import column_of, from_table, identifying
 from moa.importing.notes import Notes
-from moa.importing.options import ImportOptions
+from moa.importing.options import ImportOptions, setting
 from moa.importing.profiles import is_missing
 from moa.words import counted
 
@@ -43,9 +43,10 @@ def decide_mechanisms(
     Raises:
         UserError: the table has no column of mechanisms, or holds no compound of the wells.
     """
-    if mapping.mechanisms is not None:
-        return mapping
     stated = None if options.moa_separator is None else (options.moa_separator,)
+    if mapping.mechanisms is not None:
+        changed = {} if stated is None else {"separators": stated, "stated": True}
+        return mapping.with_(mechanisms=mapping.mechanisms.model_copy(update=changed))
     own = mapping.column("mechanism")
     if table is None:
         if own is None or own not in wells:
@@ -182,12 +183,14 @@ def _learnable(
     few = sorted(target for target, of in compounds.items() if len(of) < options.least_compounds)
     kept = sorted((target for target in compounds if target not in set(few)), key=str.lower)
     least = counted(options.least_compounds, "compound")
-    notes.dropped(f"with fewer than {least} ({len(kept)} kept; --least-compounds changes that)", few, "target")
+    notes.dropped(
+        f"with fewer than {least} ({len(kept)} kept; {setting('least_compounds', '1')} keeps all)", few, "target"
+    )
     if compounds and not kept:
         treated, labelled = (names[rows & ~design.controls].nunique() for rows in (np.ones_like(known), known))
         raise UserError(
             f"no mechanism has {options.least_compounds} compounds, the most is {max(map(len, compounds.values()))}, "
-            f"since {labelled} of {treated} compounds have a known one; give a mechanism in each line, or lower "
-            "--least-compounds"
+            f"since {labelled} of {treated} compounds have a known one; give a mechanism in each line, or import with "
+            f"{setting('least_compounds', '1')}"
         )
     return kept

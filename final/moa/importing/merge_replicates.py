@@ -26,7 +26,7 @@ def merge_replicates(profiles: Profiles, design: Design, notes: Notes) -> tuple[
         UserError: pycytominer is not installed, or compounds are unknown.
     """
     if "compound" not in design.fields:
-        raise UserError("--merge-replicates: the wells' compounds are unknown; name their column with --compound")
+        raise UserError("merge_replicates: the wells' compounds are unknown; name their column with --compound")
     pycytominer = load_pycytominer("replicates are merged")
     treated = ~design.controls
     table = design.table[treated]

@@ -124,7 +124,7 @@ def select_features(profiles: Profiles, notes: Notes) -> Profiles:
     found = pycytominer.feature_select(profiles.values.reset_index(drop=True), features=names, operation=operations)
     kept = [name for name in names if name in set(found.columns)]
     if not kept:
-        raise UserError("--select-features: no feature is left; import all features")
+        raise UserError("select_features: no feature is left; import all features")
     out = [name for name in names if name not in set(kept)]
     notes.dropped(f"by pycytominer's feature selection ({', '.join(operations)})", out, "feature")
     return profiles.only(kept)

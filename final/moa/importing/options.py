@@ -1,30 +1,30 @@
-"""The choices of an import: fields here are options of ``moa data import``, hidden ones settings of a mapping alone."""
+"""The choices of an import: options of ``moa data import``, and hidden fields, which ``settings`` of a mapping hold."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from moa.options import Flag, Options
-
-if TYPE_CHECKING:
-    from moa.importing.mapping import Mapping
+from moa.errors import UserError
+from moa.options import Flag, Options, option_name
 
 #: Headings of groups of options in the help.
 FIELDS = "Columns (usual names are found, and headings with units)"
-VALUES, LABELS, MODEL = "Values", "Mechanisms", "What models get"
+VALUES, LABELS = "Values", "Mechanisms"
 
 Column = Annotated[str | None, Flag(panel=FIELDS, metavar="COLUMN")]
+Setting = Flag(hidden=True)
 Level = Literal["auto", "3", "4", "5", "raw", "normalised"]
-#: The fields of a well whose columns an option can name, and the option.
-FIELD_OPTIONS = {
-    name: f"--{name.replace('_', '-')}"
-    for name in ("plate", "well", "compound", "dose", "time", "cell_line", "mechanism", "control")
-}
-#: Options that name files and columns; what they say is elsewhere in a mapping.
-_NAMING = {*FIELD_OPTIONS, "wells", "moa", "mapping", "features", "metadata", "name"}
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) else value  # YAML reads `level: 3` as a number
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 def _split(value: Any) -> Any:
@@ -41,48 +41,51 @@ class ImportOptions(Options):
         None, description="Table of mechanisms, by compound or by compound and dose."
     )
     mapping: Path | None = Field(
-        None, description="The mapping.yaml of an earlier import: read these files in the same way."
+        None,
+        description="The mapping.yaml of an earlier import: read these files in the same way; or a file of settings "
+        "alone.",
     )
     plate: Column = Field(None, description="Column of plates.")
     well: Column = Field(None, description="Column of places on the plate.")
     compound: Column = Field(None, description="Column of compounds.")
     dose: Column = Field(None, description="Column of doses, with units or without.")
-    time: Column = Field(None, description="Column of times of treatment.")
-    cell_line: Column = Field(None, description="Column of cell lines.")
+    time: Annotated[str | None, Setting] = Field(None, description="Column of times of treatment.")
+    cell_line: Annotated[str | None, Setting] = Field(None, description="Column of cell lines.")
+    batch: Annotated[str | None, Setting] = Field(None, description="Column of batches.")
+    dose_unit: Annotated[str | None, Setting] = Field(None, description="Column of the doses' units.")
+    time_unit: Annotated[str | None, Setting] = Field(None, description="Column of the times' units.")
     control: Annotated[str | None, Flag(panel=FIELDS)] = Field(
         None,
         description="How vehicle controls are recognised: COLUMN=VALUE, COLUMN=VALUE,VALUE, or the name of a compound.",
     )
-    features: Annotated[tuple[str, ...], Flag(panel=FIELDS, metavar="PATTERN")] = Field(
+    features: Annotated[tuple[str, ...], BeforeValidator(_listed), Flag(panel=FIELDS, metavar="PATTERN")] = Field(
         (),
         description="Columns that are features, such as 'emb_*'; no others are then; can be repeated.  [default: those "
         "that share a naming pattern]",
     )
-    metadata: Annotated[tuple[str, ...], Flag(panel=FIELDS, metavar="PATTERN")] = Field(
-        (), description="Columns that are no features, such as 'QC_*'; can be repeated."
+    metadata: Annotated[tuple[str, ...], BeforeValidator(_listed), Setting] = Field(
+        (), description="Columns that are no features, such as ['QC_*']."
     )
-    gene_id: Annotated[str | None, Flag(hidden=True)] = Field(None, description="Column of Entrez ids (a row field).")
-    gene_symbol: Annotated[str | None, Flag(hidden=True)] = Field(
-        None, description="Column of gene symbols (a row field)."
-    )
-    plate_pattern: Annotated[str | None, Flag(hidden=True)] = Field(
+    gene_id: Annotated[str | None, Setting] = Field(None, description="Column of Entrez ids (a row field).")
+    gene_symbol: Annotated[str | None, Setting] = Field(None, description="Column of gene symbols (a row field).")
+    plate_pattern: Annotated[str | None, Setting] = Field(
         None,
         description="Regular expression whose named groups become columns, such as `(?P<week>Week[0-9]+)_`.",
     )
-    level: Annotated[Level, Flag(panel=VALUES)] = Field(
+    level: Annotated[Level, BeforeValidator(_text), Flag(panel=VALUES)] = Field(
         "auto",
         description="3: log2 expression, made into robust z-scores; 4, 5: z-scores; raw: profiles to standardise; "
         "normalised; auto: recognised by the values.",
     )
-    against: Annotated[Literal["auto", "vehicle", "plate"], Flag(hidden=True)] = Field(
+    against: Annotated[Literal["auto", "vehicle", "plate"], Setting] = Field(
         "auto",
         description="What values are compared with: vehicle wells, the whole plate, or auto: vehicle wells where a "
         "plate has at least six.",
     )
-    clip: Annotated[float | None, AfterValidator(lambda clip: clip or None), Flag(hidden=True)] = Field(
+    clip: Annotated[float | None, AfterValidator(lambda clip: clip or None), Setting] = Field(
         10.0, ge=0, description="Clip the z-scores that are made here to ± this value; 0: no clipping."
     )
-    genes: Annotated[Literal["landmark", "all"], Flag(hidden=True)] = Field(
+    genes: Annotated[Literal["landmark", "all"], Setting] = Field(
         "landmark", description="Of L1000 files with inferred genes: landmark, or all."
     )
     layer: Annotated[str | None, Flag(panel=VALUES)] = Field(
@@ -91,41 +94,33 @@ class ImportOptions(Options):
     sites: Annotated[Literal["refuse", "average"], Flag(panel=VALUES)] = Field(
         "refuse", description="Several rows of a well, such as its sites: refuse, or average."
     )
-    most_missing: Annotated[float, Flag(hidden=True)] = Field(
+    most_missing: Annotated[float, Setting] = Field(
         0.05, ge=0, le=1, description="Drop wells and features with a larger share of missing values."
     )
-    select_features: Annotated[bool, Flag("--select-features", panel=VALUES)] = Field(
-        False, description="Select features by pycytominer."
-    )
-    merge_replicates: Annotated[bool, Flag("--merge-replicates", panel=VALUES)] = Field(
-        False, description="Merge a treatment's wells (level 5, MODZ)."
-    )
+    select_features: Annotated[bool, Setting] = Field(False, description="Select features by pycytominer.")
+    merge_replicates: Annotated[bool, Setting] = Field(False, description="Merge a treatment's wells (level 5, MODZ).")
     mechanism: Annotated[str | None, Flag(panel=LABELS, metavar="COLUMN")] = Field(
         None, description="Column of mechanisms, in the files or in --moa."
     )
-    moa_separator: Annotated[str | None, Flag(panel=LABELS)] = Field(
+    moa_separator: Annotated[str | None, Setting] = Field(
         None,
         min_length=1,
-        description="What stands between several mechanisms.  [default: | and ;, and commas where both sides are "
-        "mechanisms]",
+        description="What stands between several mechanisms; null: | and ;, and commas where each part is a mechanism.",
     )
-    least_compounds: Annotated[int, Flag(panel=LABELS)] = Field(
+    least_compounds: Annotated[int, Setting] = Field(
         2, ge=1, description="Keep targets that at least this many compounds have."
     )
-    unannotated: Annotated[Literal["test", "train", "drop"], Flag(panel=LABELS)] = Field(
+    unannotated: Annotated[Literal["test", "train", "drop"], Setting] = Field(
         "test", description="Wells without a known mechanism: test (rows to predict), train (as negatives) or drop."
     )
-    conditions: Annotated[tuple[str, ...] | None, BeforeValidator(_split), Flag(panel=MODEL, typed=str)] = Field(
+    conditions: Annotated[tuple[str, ...] | None, BeforeValidator(_split), Setting] = Field(
         None,
-        description="Conditions that models take: dose, time or columns, with commas; none.  "
-        "[default: dose and time where they vary]",
+        description="Conditions that models take: [dose, time] or columns; none; null: dose and time where they vary.",
     )
-    group: Annotated[str | None, Flag(hidden=True)] = Field(
+    group: Annotated[str | None, Setting] = Field(
         None, description="Name of the features' group, where the file names none."
     )
-    name: Annotated[str | None, Flag(panel=MODEL)] = Field(
-        None, description="Name of the assay.  [default: that of the folder]"
-    )
+    name: Annotated[str | None, Setting] = Field(None, description="Name of the assay; null: that of the folder.")
 
     @property
     def columns(self) -> dict[str, str]:
@@ -142,19 +137,20 @@ class ImportOptions(Options):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The options that name neither files nor columns, as plain values."""
+        """The options that name neither files nor columns, as plain values; of columns a mapping says more."""
         return self.model_dump(mode="json", exclude=_NAMING)
 
-    def reading(self, mapping: Mapping | None) -> ImportOptions:
-        """The options with the settings of a mapping where these options have their defaults.
+    def reading(self, settings: dict[str, Any]) -> ImportOptions:
+        """The options with ``settings`` of a mapping where these options have their defaults.
 
         Raises:
-            UserError: the mapping has a setting that does not exist.
+            UserError: a setting does not exist, or its value cannot be used.
         """
-        if mapping is None:
-            return self
         given = self.model_dump(exclude_defaults=True)
-        return type(self)(**{**mapping.settings, **given})
+        try:
+            return type(self)(**{**settings, **given})
+        except UserError as error:
+            raise UserError(f"settings of {self.mapping or 'the mapping'}: {error}") from None
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -163,3 +159,20 @@ class ImportOptions(Options):
         values |= {"columns": self.columns, "control_values": list(self.control_values)}
         files = {"moa": self.moa and self.moa.name, "mapping": self.mapping and self.mapping.name}
         return values | {"wells": [path.name for path in self.wells], **files}
+
+
+#: The fields of a well whose columns can be named, and how messages name the option or setting.
+FIELD_OPTIONS = {
+    field: option_name(field, ImportOptions.model_fields[field])
+    for field in (
+        *("plate", "well", "compound", "dose", "dose_unit", "time", "time_unit"),
+        *("control", "mechanism", "cell_line", "batch"),
+    )
+}
+#: What names files and columns; a mapping says it elsewhere.
+_NAMING = {*FIELD_OPTIONS, "wells", "moa", "mapping", "features", "metadata"}
+
+
+def setting(name: str, value: str) -> str:
+    """What messages call a setting that the command line does not have."""
+    return f"`settings: {{{name}: {value}}}` in a file for --mapping"

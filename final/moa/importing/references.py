@@ -13,6 +13,7 @@ from moa.errors import UserError
 from moa.importing.fields import plain_name
 from moa.importing.mapping import Mapping, References
 from moa.importing.notes import Notes
+from moa.importing.options import setting
 from moa.importing.well_types import MANY_WELLS
 from moa.words import listed
 
@@ -183,7 +184,7 @@ def _note_others(mapping: Mapping, wells: pd.DataFrame, plates: pd.Series, vehic
     ]
     notes.noted(
         "columns that differ within each plate, among its vehicle wells too; name one that changes the values, as a "
-        "cell line does, with --cell-line",
+        f"cell line does, with {setting('cell_line', 'COLUMN')}",
         found,
     )
 

@@ -113,7 +113,11 @@ def choose_roles(
             found[column], chosen[role] = (role, reason), column
     for unit, owner in (("dose_unit", "dose"), ("time_unit", "time")):
         # "10.0 um" of pert_idose needs no unit: CMap's columns of units belong to pert_dose and pert_time.
-        if unit in chosen and (owner in stated or plain_name(chosen.get(owner, "")).startswith("pert_i")):
+        if (
+            unit in chosen
+            and unit not in stated
+            and (owner in stated or plain_name(chosen.get(owner, "")).startswith("pert_i"))
+        ):
             found.pop(chosen.pop(unit))
     taken = [f"{role} = {column}" for role, column in chosen.items() if role not in stated]
     if taken:

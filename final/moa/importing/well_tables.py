@@ -15,7 +15,7 @@ from moa.importing.fields import plain_name, refuse_repeated
 from moa.importing.identities import identified
 from moa.importing.mapping import Mapping
 from moa.importing.notes import Notes
-from moa.importing.options import ImportOptions
+from moa.importing.options import ImportOptions, setting
 from moa.importing.profiles import Profiles, WellTable, is_missing, text_table
 from moa.importing.written_numbers import commas_of, with_points, without_thousands
 from moa.words import listed
@@ -95,7 +95,7 @@ def _no_number(content: WellTable, column: str, bad: pd.Series, text: pd.Series)
     """Name the first cell of a feature that is no number."""
     place = list(content.table.index).index(bad.index[0])
     where = f"row {place + 1}" if content.line is None else f"line {content.line + place}"
-    fix = f"expected a number; if '{column}' is no feature, name it with --metadata"
+    fix = f"expected a number; if '{column}' is no feature, name it with {setting('metadata', repr(column))}"
     if bad.str.contains(r"\d,\d", regex=True).any():
         fix = "a decimal comma? write numbers with a decimal point"
         if commas_of(text) == "unclear":

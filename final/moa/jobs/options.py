@@ -173,6 +173,10 @@ class PlateOptions(RunOptions):
     rows_at_a_time: int = Field(  # few enough that a file of one plate's thousands of rows keeps several cores busy
         2048, ge=1, description="With --features: rows in each part; smaller parts need less memory."
     )
+    mapping: Annotated[Path | None, Flag(panel=LABORATORY)] = Field(
+        None,
+        description="A mapping.yaml, or settings alone, as for `moa data import`.  [default: that of the weights]",
+    )
     fill_missing: Annotated[float | None, Flag(panel=LABORATORY)] = Field(
         None,
         description="Value of features that the file lacks, such as 0.  [default: such files are refused]",
@@ -207,4 +211,4 @@ class PlateOptions(RunOptions):
     @property
     def importing(self) -> ImportOptions:
         """How a laboratory's own file is read."""
-        return ImportOptions(wells=self.wells, level=self.level or "auto")
+        return ImportOptions(wells=self.wells, level=self.level or "auto", mapping=self.mapping)

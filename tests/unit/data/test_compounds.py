@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moa.data.compounds import compound_key, name_key, unite
+from moa.data.compounds import compound_key, name_key, salts, unite
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,28 @@ def test_names_that_are_one_compound_each_stay_as_they_are():
     names = pd.Series([f"{number:09x}" for number in range(0, 10**9, 10**7)])
     found = unite(names)
     assert found.names.tolist() == names.tolist() and not found.united
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["doxorubicin", "Doxorubicin hydrochloride"], True),
+        (["imatinib", "imatinib mesylate hydrate"], True),
+        (["X-01 (HCl)", "X-01·2HCl"], True),
+        (["sodium butyrate", "butyrate"], True),
+        (["ibuprofen", "Ibuprofen sodium salt"], True),
+        (["morphine", "morphine sulphate pentahydrate"], True),
+        (["Torin 1 HCl", "Torin 2"], False),
+        (["(+)-JQ1 HCl", "(-)-JQ1"], False),
+        (["sodium chloride", "sodium phosphate", "sodium"], False),
+        (["MS-275", "ms 275"], False),  # one compound in any case
+        (["acetate", "HCl"], False),
+    ],
+)
+def test_salts_of_one_compound_are_found(names, found):
+    assert salts(names) == ([tuple(sorted(names))] if found else [])
+
+
+@given(st.text(max_size=200))
+def test_any_text_may_be_a_salt(text):
+    assert salts([text, f"{text} x"]) in ([], [tuple(sorted((text, f"{text} x")))])

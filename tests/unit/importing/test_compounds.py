@@ -29,6 +29,20 @@ def test_structures_are_preferred_and_names_complete_them():
     assert "names with the same 'structure' are one compound; if not, correct it there: Paclitaxel = " in lines
 
 
+def test_salts_are_named_and_united_only_where_the_mapping_says_so():
+    names = ["drug A", "Drug-A hydrochloride", "B", "B", "DMSO", "DMSO"]
+    profiles, notes = plate(compound=names), Notes()
+    mapping = mapped(profiles, notes)
+    assert mapping.compounds.perhaps_same == (("Drug-A hydrochloride", "drug A"),)
+    _, found = design(profiles, mapping, notes)
+    line = next(line for line in notes.lines() if "in a salt or hydrate alone" in line)
+    assert found.table["compound"].nunique() == 4 and line.endswith("`perhaps_same`: Drug-A hydrochloride / drug A")
+    same = mapping.with_(compounds=mapping.compounds.model_copy(update={"same": (("drug-a", "drug A HYDROCHLORIDE"),)}))
+    notes = Notes()
+    _, found = design(profiles, same, notes)
+    assert found.table["compound"].tolist()[:2] == ["drug-a", "drug-a"] and "salt" not in "\n".join(notes.lines())
+
+
 @pytest.mark.parametrize(
     ("column", "values"),
     [

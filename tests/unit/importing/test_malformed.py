@@ -263,7 +263,7 @@ def test_tables_of_mechanisms(tmp_path, case):
 OPTIONS = {
     "an unknown column": ({"dose": "Metadata_mmole"}, "--dose Metadata_mmole: no such column; there are"),
     "an unknown control": ({"control": "water"}, "--control: no well has 'water' in its compound; there are"),
-    "an unknown condition": ({"conditions": ("weekday",)}, "--conditions weekday: no such column"),
+    "an unknown condition": ({"conditions": ("weekday",)}, "^conditions weekday: no such column"),
     "a pattern without a name": ({"plate_pattern": "Week.*"}, "plate_pattern Week.*: has no named group"),
     "a pattern that fits nothing": ({"plate_pattern": "(?P<run>Run.)"}, "fits no plate, such as 'Week1_27481'"),
     "no pattern": ({"plate_pattern": "("}, "not a regular expression"),

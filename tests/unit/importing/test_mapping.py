@@ -88,6 +88,61 @@ def test_settings_of_the_mapping_hold_unless_others_are_typed(tmp_path, first):
         plan_import([tmp_path / "first.csv"], ImportOptions(mapping=tmp_path / "changed.yaml"))
 
 
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_settings_alone_are_read_as_if_they_were_typed(tmp_path, first):
+    """A first import has no mapping yet, and further settings go with that of weights."""
+    table = plate(0).assign(QC=np.arange(24) / 7, Zeit=24, Model=["A549", "MCF7"] * 12)
+    table.to_csv(tmp_path / "first.csv", index=False)
+    stated = {**STATED, "features": "*", "metadata": "QC", "time": "Zeit", "cell_line": "Model", "name": "screen"}
+    settings = written(tmp_path / "settings.yaml", yaml.safe_dump({"settings": {**stated, "least_compounds": 1}}))
+    one = import_plates([tmp_path / "first.csv"], tmp_path / "one", ImportOptions(**stated, least_compounds=1))
+    two = import_plates([tmp_path / "first.csv"], tmp_path / "two", ImportOptions(mapping=settings))
+    assert one.mapping == two.mapping and one.mapping.references.within == ("Model",)
+    assert [one.mapping.columns[name].role for name in ("QC", "Zeit", "Model")] == ["metadata", "time", "cell_line"]
+    for file in ("train_features.csv", "wells.csv", "train_targets_scored.csv", "assay.json", "mapping.yaml"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+    typed = plan_import([tmp_path / "first.csv"], ImportOptions(mapping=settings, features=("Area",)))
+    assert [family.pattern for family in typed.mapping.features] == ["Area"]
+    wrong = written(tmp_path / "settings.yaml", "settings: {cell_line: Line, features: Area}\n")
+    with pytest.raises(UserError, match="^cell_line Line: no such column; there are"):
+        plan_import([tmp_path / "first.csv"], ImportOptions(mapping=wrong))
+    wrong = written(tmp_path / "settings.yaml", "format: 1\ncolumns: {Model: {role: cell_line}}\n")
+    with pytest.raises(UserError, match="settings.yaml: names no features; give a whole mapping, .* or settings alone"):
+        plan_import([tmp_path / "first.csv"], ImportOptions(mapping=wrong))
+
+
+def test_a_model_is_given_settings_with_the_mapping_of_its_weights(tmp_path, first):
+    from moa.data.assay_files import load_assay
+
+    assay, mapping = load_assay(first), read_mapping(first / "mapping.yaml")
+    plate(1).rename(columns={"amount": "Menge 2"}).to_csv(tmp_path / "next.csv", index=False)
+    settings = written(tmp_path / "settings.yaml", "settings: {dose: Menge 2}\n")
+    rows = read_for_model([tmp_path / "next.csv"], assay, None, ImportOptions(mapping=settings), mapping=mapping)
+    assert rows.features["cp_dose"].dropna().tolist() == plate(1)["amount"][8:].tolist()
+
+
+def test_a_mapping_may_be_changed_by_roles_and_by_settings(tmp_path, first):
+    table = plate(1).assign(Model=["A549", "MCF7"] * 12, effect=np.where(np.arange(24) % 4 < 2, "alpha & b", "b"))
+    table.loc[:7, "effect"] = ""
+    table.to_csv(tmp_path / "next.csv", index=False)
+    plain = yaml.safe_load((first / "mapping.yaml").read_text())
+    for role, setting in (({"Model": {"role": "cell_line"}}, {}), ({}, {"cell_line": "Model"})):
+        changed = {**plain, "columns": {**plain["columns"], **role}}
+        changed["settings"] = {**plain["settings"], **setting, "moa_separator": "&"}
+        options = ImportOptions(mapping=written(tmp_path / "changed.yaml", yaml.safe_dump(changed)))
+        found = plan_import([tmp_path / "next.csv"], options).mapping
+        assert found.references.within == ("Model",) and found.columns["Model"].role == "cell_line"
+        assert found.mechanisms.separators == ("&",) and found.mechanisms.stated
+    changed["settings"] = {"metadata": ["Area"]}
+    options = ImportOptions(mapping=written(tmp_path / "changed.yaml", yaml.safe_dump(changed)))
+    with pytest.raises(UserError, match="has 0 features 'Area', and the mapping 1; .* or correct the mapping"):
+        plan_import([tmp_path / "next.csv"], options)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from moa.errors import UserError
+from moa.importing.mapping import Mapping
 from moa.importing.options import FIELD_OPTIONS, ImportOptions
+from moa.options import flag
 
 
 @pytest.mark.parametrize(
@@ -27,7 +30,10 @@ def test_how_controls_are_named(control, column, values):
 def test_columns_that_are_named_are_known_by_field():
     options = ImportOptions(dose="Metadata_dose", cell_line="line")
     assert options.columns == {"dose": "Metadata_dose", "cell_line": "line"}
-    assert FIELD_OPTIONS["cell_line"] == "--cell-line" and ImportOptions().columns == {}
+    assert (FIELD_OPTIONS["dose"], FIELD_OPTIONS["cell_line"]) == (
+        "--dose",
+        "cell_line",
+    ) and ImportOptions().columns == {}
 
 
 def test_no_clipping_and_conditions_with_commas():
@@ -36,6 +42,37 @@ def test_no_clipping_and_conditions_with_commas():
     assert ImportOptions().clip == 10 and ImportOptions().conditions is None
     with pytest.raises(UserError, match="--level 6: expected one of auto, 3, 4, 5, raw, normalised"):
         ImportOptions(level="6")
+    assert ImportOptions(level=3).level == "3" and ImportOptions(metadata="QC_a,b").metadata == ("QC_a,b",)
+
+
+def test_what_the_command_line_has_not_is_explained_in_the_mapping():
+    options = {name for name, field in ImportOptions.model_fields.items() if not flag(field).hidden}
+    assert options == {
+        *("wells", "mapping", "moa", "mechanism", "plate", "well", "compound", "dose", "control", "features"),
+        *("level", "layer", "sites"),
+    }
+    text = Mapping(settings=ImportOptions().settings).text()
+    for name, field in ImportOptions.model_fields.items():
+        if name not in options:
+            assert f"  # {field.description}\n" in text or name in text.partition("settings:")[0], name
+
+
+def test_settings_are_written_so_that_they_are_read():
+    odd = {
+        "name": "a\n\nb: {c} # d",
+        "moa_separator": "\n",
+        "conditions": ["none", "a, b"],
+        "level": "3",
+        "group": "...",
+    }
+    settings = {**odd, "clip": None, "most_missing": 1e-7, "plate_pattern": "(?P<x>.)", "metadata": ["\x85*"]}
+    assert yaml.safe_load(Mapping(settings=settings).text())["settings"] == settings
+
+
+def test_a_setting_that_cannot_be_used_is_named_with_its_file():
+    options = ImportOptions(mapping=Path("my.yaml"))
+    with pytest.raises(UserError, match=r"^settings of my.yaml: least_compounds 0: expected at least 1$"):
+        options.reading({"least_compounds": 0})
 
 
 def test_the_record_names_files_and_not_folders():

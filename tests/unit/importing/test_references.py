@@ -44,8 +44,10 @@ def test_cell_lines_on_a_plate_are_compared_with_their_own_vehicles():
 def test_what_may_be_cell_lines_is_named():
     notes = Notes()
     mapped(twice(plate=["P1", "P1"], Model=["A549", "MCF-7"], run_by=["x", "x"]), notes)
-    line = next(line for line in notes.lines() if "--cell-line" in line)
-    assert "differ within each plate, among its vehicle wells too" in line and line.endswith("--cell-line: Model")
+    line = next(line for line in notes.lines() if "cell_line" in line)
+    assert "differ within each plate, among its vehicle wells too" in line and line.endswith(
+        "`settings: {cell_line: COLUMN}` in a file for --mapping: Model"
+    )
 
 
 def test_plates_of_one_name_in_two_batches_are_two_plates():

@@ -212,5 +212,5 @@ def test_replicates_are_merged_by_modz_and_controls_are_not():
 
 def test_merging_needs_compounds():
     profiles, design = made(np.ones((2, 2)))
-    with pytest.raises(UserError, match="--merge-replicates: the wells' compounds are unknown"):
+    with pytest.raises(UserError, match="^merge_replicates: the wells' compounds are unknown"):
         merge_replicates(profiles, Design(design.table, {}), Notes())
