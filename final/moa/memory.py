@@ -16,7 +16,17 @@ _SMALL = 64 << 20
 _MOST_PACKED = 200
 #: A table takes up to so many times its size while it is worked on.
 _TIMES = 4
-_CGROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+#: Of a container, by both versions of control groups: files of the limit, of what is used, of what that consists of;
+#: and the entry there of pages of files that the system frees when memory is wanted.
+_CGROUPS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
 
 
 def available_memory() -> int | None:
@@ -25,10 +35,7 @@ def available_memory() -> int | None:
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         found.append(int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024)
-    for limit, used in _CGROUPS:
-        with suppress(OSError, ValueError):
-            folder = Path("/sys/fs/cgroup")
-            found.append(int((folder / limit).read_text()) - int((folder / used).read_text()))
+    found += container_memory(Path("/sys/fs/cgroup"))
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -37,6 +44,22 @@ def available_memory() -> int | None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             found.append(own - pages * os.sysconf("SC_PAGE_SIZE"))
     return max(0, min(found)) if found else None
+
+
+def container_memory(folder: Path) -> list[int]:
+    """Bytes that the container whose control groups are in ``folder`` can still use; empty where it has no limit.
+
+    What is used counts files that were read, too. Those not used lately give way to whatever needs the memory.
+    """
+    found = []
+    for limit, used, statistics, cached in _CGROUPS:
+        with suppress(OSError, ValueError):
+            free = int((folder / limit).read_text()) - int((folder / used).read_text())
+            with suppress(OSError, ValueError):
+                entries = dict(line.split() for line in (folder / statistics).read_text().splitlines())
+                free += int(entries.get(cached, 0))
+            found.append(free)
+    return found
 
 
 def ensure_room(what: str, needed: int, there: int | None = None, fix: str = "give fewer wells at once") -> None:

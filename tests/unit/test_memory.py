@@ -4,13 +4,35 @@ import pytest
 
 from moa import memory
 from moa.errors import UserError
-from moa.memory import available_memory, ensure_room, in_memory, with_room
+from moa.memory import available_memory, container_memory, ensure_room, in_memory, with_room
 
 MB, GB = 10**6, 10**9
 
 
 def test_what_is_free_is_known():
     assert available_memory() > MB
+
+
+@pytest.mark.parametrize(
+    ("prefix", "limit", "used", "entry"),
+    [
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.", "limit_in_bytes", "usage_in_bytes", "total_inactive_file"),
+    ],
+    ids=["v2", "v1"],
+)
+def test_files_that_a_container_has_read_do_not_count_as_used(tmp_path, prefix, limit, used, entry):
+    (tmp_path / "memory").mkdir()
+    statistics = tmp_path / ("memory/memory.stat" if prefix else "memory.stat")
+    (tmp_path / f"{prefix}{limit}").write_text(f"{8 * GB}\n")
+    (tmp_path / f"{prefix}{used}").write_text(f"{7 * GB}\n")
+    assert container_memory(tmp_path) == [1 * GB], "without statistics"
+    statistics.write_text(f"anon {2 * GB}\nactive_file {1 * GB}\n{entry} {4 * GB}\n")
+    assert container_memory(tmp_path) == [5 * GB]
+    statistics.write_text("not a table of two columns\n")
+    assert container_memory(tmp_path) == [1 * GB]
+    (tmp_path / f"{prefix}{limit}").write_text("max\n")
+    assert container_memory(tmp_path) == []
 
 
 def test_sizes(monkeypatch):
