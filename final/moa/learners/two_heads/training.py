@@ -114,7 +114,8 @@ def predict(settings: TwoHeadsSettings, fitted: Fitted, X: pd.DataFrame, runtime
 class _Loop:
     """Epochs over a fold: trains the network in place, and leaves it at the best epoch of each run.
 
-    ``x1``, ``x2`` and ``y`` hold all rows on the device, ``train`` and ``valid`` are positions in them.
+    ``x1``, ``x2``, and the labels ``y`` and ``smoothed`` hold all rows on the device; ``train`` and ``valid`` are
+    positions in them.
     """
 
     def __init__(self, settings: TwoHeadsSettings, network: TwoHeads, job: FitJob, order: torch.Generator):
@@ -122,6 +123,7 @@ class _Loop:
         data, device = job.data, job.runtime.torch_device
         self.x1, self.x2 = _split(data.X, device)
         self.y = to_device(data.y, device)
+        self.smoothed = smooth(self.y, settings.smoothing)
         self.train, self.valid = (torch.from_numpy(rows).to(device) for rows in (data.train, data.valid))
 
     def run(
@@ -148,8 +150,8 @@ class _Loop:
             total = torch.zeros((), device=rows.device)
             shuffled = rows[torch.randperm(len(rows), generator=self.order).to(rows.device)]
             for batch in shuffled.split(self.settings.batch_size):
-                out = self.network(self.x1[batch], self.x2[batch])
-                loss = bce_with_logits(out, smooth(self.y[batch], self.settings.smoothing))
+                out = self.network(self.x1.index_select(0, batch), self.x2.index_select(0, batch))
+                loss = bce_with_logits(out, self.smoothed.index_select(0, batch))
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -180,9 +182,9 @@ class _Loop:
 
     def valid_losses(self) -> tuple[float, float]:
         """Log loss over the validation fold: plain, and with smoothed labels, which is the monitored one."""
-        out, y = self._valid_logits(), self.y[self.valid]
-        smoothed = smooth(y, self.settings.smoothing)
-        plain, monitored = torch.stack([bce_with_logits(out, y), bce_with_logits(out, smoothed)]).tolist()
+        out = self._valid_logits()
+        losses = [bce_with_logits(out, labels[self.valid]) for labels in (self.y, self.smoothed)]
+        plain, monitored = torch.stack(losses).tolist()
         return plain, monitored
 
     def valid_probabilities(self) -> np.ndarray:
