@@ -18,8 +18,11 @@ from moa.features.stored import stored
 
 #: Samples for which more than this share of the training samples is nearer to the training data get a warning.
 FAR = 0.999
-#: And those for which of more than this share of them less is unexplained.
-UNUSUAL = 0.99
+#: And those for which of more than a share of them less is unexplained: the first; where columns hardly correlate, as much
+#: lower as is needed to find rows whose columns are permuted, down to the second.
+UNUSUAL, LEAST_UNUSUAL = 0.99, 0.9
+#: Share of permuted rows that are to be found.
+_FOUND = 0.95
 _QUANTILES = np.linspace(0, 1, 1001)
 _FOLDS = 5
 _LEAST = 1e-6  # smallest variance of a direction; a scaled column has variance 1
@@ -47,6 +50,7 @@ class Familiarity(Transformer):
         distances_: 1,001 evenly spaced quantiles of the training rows' distances.
         row_distances_: of each training row, float32, shape (rows,).
         unexplained_: 1,001 evenly spaced quantiles of what is unexplained of the training rows.
+        unusual_: share of training rows, of which less is unexplained, above which a sample gets a warning.
     """
 
     def __init__(self, n_components: int = 50, random_state: int = 0):
@@ -72,13 +76,17 @@ class Familiarity(Transformer):
         groups = None if y is None or len(np.unique(y)) < _FOLDS else np.asarray(y)
         shuffled = {"shuffle": True, "random_state": self.random_state}
         folds = KFold(_FOLDS, **shuffled) if groups is None else GroupKFold(_FOLDS, **shuffled)
-        distances, unexplained = np.empty(len(X)), np.empty(len(X))
+        mixed = np.random.default_rng(self.random_state).permuted(X, axis=0)
+        distances, unexplained, of_mixed = np.empty((3, len(X)))
         for train, rest in folds.split(X, groups=groups):
             self._learn(X[train])
             distances[rest], unexplained[rest] = self._distance(X[rest]), self._unexplained(X[rest])
+            of_mixed[rest] = self._unexplained(mixed[rest])
         self._learn(X)
         self.distances_, self.row_distances_ = np.quantile(distances, _QUANTILES), distances.astype(np.float32)
         self.unexplained_ = np.quantile(unexplained, _QUANTILES)
+        enough = np.quantile(np.interp(of_mixed, self.unexplained_, _QUANTILES), 1 - _FOUND)
+        self.unusual_ = float(np.clip(enough, LEAST_UNUSUAL, UNUSUAL))
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:

@@ -131,7 +131,8 @@ class PartPredictor:
         samples["in_training"] = self._trust.in_training(part.index, compounds)
         # Controls need no warning: their predictions are always 0.
         treated = schema.is_treated(part).to_numpy()
-        reasons = {FAR_AWAY: samples["share_nearer"].gt(FAR), MIXED: samples["share_better_explained"].gt(UNUSUAL)}
+        unusual = getattr(self._usual, "unusual_", UNUSUAL)  # which a fit of an earlier version lacks
+        reasons = {FAR_AWAY: samples["share_nearer"].gt(FAR), MIXED: samples["share_better_explained"].gt(unusual)}
         found = [[words for words, rows in reasons.items() if rows.iloc[row]] for row in range(len(part))]
         samples["warning"] = np.where(treated, ["; ".join(each) for each in found], "")
         digits = dict.fromkeys(names, 4) | {"distance": 3, "right_at_distance": 3}

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from moa.errors import UserError
-from moa.features.familiarity import FAR, UNUSUAL, Familiarity
-from support.field_data import bbbc021, l1000_plate
+from moa.features.familiarity import FAR, LEAST_UNUSUAL, UNUSUAL, Familiarity
+from support.field_data import bbbc021, field_data, l1000_plate
 
 
 def test_familiarity_is_mahalanobis_and_learned_out_of_sample():
@@ -42,22 +42,45 @@ def test_values_that_do_not_belong_together_are_unusual():
     train, new, mixed = rows[:300], rows[300:], permuted(rows[:300], rng)[:100]
     fitted = Familiarity().fit(train, compound[:300])
     share, below = fitted.unexplained(mixed).T
-    assert (below > UNUSUAL).mean() >= 0.9 and ((share > 0) & (share <= 1)).all()
-    assert (fitted.unexplained(new)[:, 1] > UNUSUAL).mean() <= 0.1, "wells of compounds that were held out"
+    assert (below > fitted.unusual_).mean() >= 0.9 and ((share > 0) & (share <= 1)).all()
+    assert (fitted.unexplained(new)[:, 1] > fitted.unusual_).mean() <= 0.1, "wells of compounds that were held out"
+    assert fitted.unusual_ == UNUSUAL
+
+
+def test_where_few_columns_are_correlated_fewer_rows_are_usual():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(150, 3)) @ rng.normal(size=(3, 12)) + 1.5 * rng.normal(size=(150, 12))
+    assert LEAST_UNUSUAL <= Familiarity().fit(rows).unusual_ < UNUSUAL
+
+
+def nci60():
+    """The viabilities of compounds whose mechanism five or more have, the median for missing ones."""
+    values = pd.read_csv(field_data("nci60/drug_activity_zscore_for_1075drugs.csv"), index_col="nsc")
+    values = values.select_dtypes("number")
+    values = values.loc[:, values.notna().mean() >= 0.5]
+    mechanism = pd.read_csv(field_data("nci60/drug_1075_public_v2_4_2.csv"), index_col="nsc")["mechanism"]
+    counts = mechanism[mechanism.index.isin(values.index)].value_counts()
+    values = values.loc[values.index.isin(mechanism.index[mechanism.isin(counts.index[counts >= 5])])]
+    return values.fillna(values.median()), None, pd.DataFrame({"compound": values.index})
 
 
 @pytest.mark.parametrize("plate", [l1000_plate, bbbc021])
+def test_the_distance_alone_finds_hardly_any_of_them(plate):
+    values = plate()[0].to_numpy()
+    mixed = permuted(values, np.random.default_rng(0))[:100]
+    assert (Familiarity().fit(values).transform(mixed)[:, 1] > FAR).mean() <= 0.1
+
+
+@pytest.mark.parametrize("plate", [l1000_plate, bbbc021, nci60])
 def test_real_wells_with_permuted_features_are_found(plate):
-    """The distance alone finds hardly any of them: they lie no further away."""
     values, _, known = plate()
     values, compound = values.to_numpy(), pd.factorize(known["compound"])[0]
     rng = np.random.default_rng(0)
     held = np.isin(compound, rng.choice(compound.max() + 1, (compound.max() + 1) // 4, replace=False))
     fitted = Familiarity().fit(values[~held], compound[~held])
     mixed = permuted(values[~held], rng)[:100]
-    assert (fitted.transform(mixed)[:, 1] > FAR).mean() <= 0.1
-    assert (fitted.unexplained(mixed)[:, 1] > UNUSUAL).mean() >= 0.9
-    assert (fitted.unexplained(values[held])[:, 1] > UNUSUAL).mean() <= 0.1
+    assert (fitted.unexplained(mixed)[:, 1] > fitted.unusual_).mean() >= 0.9
+    assert (fitted.unexplained(values[held])[:, 1] > fitted.unusual_).mean() <= 0.1
 
 
 def test_rows_are_measured_without_others_of_their_compound():

@@ -44,7 +44,7 @@ class Model:
     def familiarity(self):
         first = lambda values: np.c_[values[:, 0], values[:, 0]]  # noqa: E731
         second = lambda values: np.c_[values[:, 1], values[:, 1]]  # noqa: E731
-        return SimpleNamespace(mean_=0.0, scale_=1.0, transform=first, unexplained=second)
+        return SimpleNamespace(mean_=0.0, scale_=1.0, transform=first, unexplained=second, unusual_=0.99)
 
     def prevalence(self):
         return None
