@@ -18,8 +18,8 @@ from moa.features.stored import stored
 
 #: Samples for which more than this share of the training samples is nearer to the training data get a warning.
 FAR = 0.999
-#: And those for which of more than a share of them less is unexplained: the first; where columns hardly correlate, as much
-#: lower as is needed to find rows whose columns are permuted, down to the second.
+#: And those for which of more than a share of them less is unexplained: the first; where columns hardly correlate,
+#: as much lower as is needed to find rows whose columns are permuted, down to the second.
 UNUSUAL, LEAST_UNUSUAL = 0.99, 0.9
 #: Share of permuted rows that are to be found.
 _FOUND = 0.95
