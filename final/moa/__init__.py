@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from moa.version import __version__
 
 if TYPE_CHECKING:  # for editors and type checkers
-    from moa.api import Model, import_plates, load, predict, report, score, train
+    from moa.api import import_plates, load, predict, report, score, train
     from moa.classifier import MoAClassifier
+    from moa.loaded import Model
 
 # Threads of torch and scikit-learn that wait for others sleep. By default they spin, and starve whatever else wants the
 # core. OpenMP reads this when torch is imported: every way into the package sets it first, and processes that it starts
@@ -40,7 +41,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("moa.classifier" if name == "MoAClassifier" else "moa.api"), name)
+    places = {"MoAClassifier": "moa.classifier", "Model": "moa.loaded"}
+    return getattr(import_module(places.get(name, "moa.api")), name)
 
 
 def __dir__() -> list[str]:

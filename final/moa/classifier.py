@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from moa.api import features_of, recipes_of
+from moa.api import recipes_of
 from moa.data.assay import COMPETITION, Assay, Control, FeatureGroup
 from moa.data.dataset import Dataset
 from moa.data.schema import SIG_ID, TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED
@@ -22,6 +22,7 @@ from moa.files import digest, replacing
 from moa.jobs.fitting import fit_models, held_columns
 from moa.jobs.options import DeviceOptions
 from moa.learners.runtime import Runtime
+from moa.loaded import features_of
 from moa.models.base import Recipe
 from moa.training.runner import Runner
 from moa.training.unit_progress import Silent
