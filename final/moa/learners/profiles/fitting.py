@@ -21,7 +21,7 @@ from moa.learners.profiles.members import (
     sphered,
 )
 from moa.learners.profiles.treatments import InnerSplits, Treatments
-from moa.metrics.calibration import Calibration, Choice, cell_losses, choose, one_each
+from moa.metrics.calibration import Calibration, cell_losses, choose, one_each
 from moa.metrics.pooling import evidence
 
 if TYPE_CHECKING:
@@ -89,22 +89,24 @@ def _choose_member(learner: ProfileSettings, name: str, known: Treatments, split
     prior = splits.prior[judged]
     if not judged.any():
         return Member(_middle(learner, name), _AS_THEY_ARE[0], np.zeros_like(prior))
-    before = evidence(prior, one)
-    kept: dict[object, np.ndarray] = {}
-
-    def candidates() -> Iterator[tuple[object, np.ndarray]]:
-        for settings, q in _compared(learner, name, known, splits):
-            kept[settings] = evidence(q[judged], one) - before
-            yield settings, kept[settings]
-
-    found: Choice = choose(candidates(), known.labels[judged], prior, one, gammas=(0.0,))
-    beta = found.calibration.beta
-    return Member(found.name, beta, beta * kept[found.name])  # type: ignore[arg-type]  # names are settings here
+    before, best = evidence(prior, one), None
+    for path in _compared(learner, name, known, splits):
+        last = np.inf
+        for settings, q in path:
+            found = evidence(q[judged], one) - before
+            choice = choose([(settings, found)], known.labels[judged], prior, one, gammas=(0.0,))
+            if best is None or choice.loss < best[0]:
+                best = choice.loss, Member(settings, choice.calibration.beta, choice.calibration.beta * found)
+            if choice.loss > last:
+                break  # a weaker penalty overfits more
+            last = choice.loss
+    assert best is not None, "there are settings"
+    return best[1]
 
 
 def _compared(
     learner: ProfileSettings, name: str, known: Treatments, splits: InnerSplits
-) -> Iterator[tuple[Regression | Neighbours, np.ndarray]]:
+) -> Iterator[Iterator[tuple[Regression | Neighbours, np.ndarray]]]:
     if name == "regression":
         return compare_regressions(known, splits, learner.shrinkages, learner.penalties)
     return compare_neighbours(known, splits, learner.shrinkages, learner.neighbours, learner.temperatures)

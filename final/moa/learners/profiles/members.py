@@ -1,6 +1,7 @@
 """The two kinds of predictions from treatments' profiles, each with the settings that are compared.
 
-A member gives the probabilities q of held-out treatments for all its settings at once, and of new rows for one of them.
+A member gives the probabilities q of held-out treatments for its settings, and of new rows for one of them. Settings
+come in paths; whoever compares them may leave a path early, and what follows on it is then not computed.
 """
 
 from __future__ import annotations
@@ -59,23 +60,26 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def compare_regressions(
     known: Treatments, splits: InnerSplits, shrinkages: tuple[float, ...], penalties: tuple[float, ...]
-) -> Iterator[tuple[Regression, np.ndarray]]:
+) -> Iterator[Iterator[tuple[Regression, np.ndarray]]]:
     """Settings of the regression, and the probabilities of the treatments by their inner splits.
 
     Of classes that a split's training rows lack the probability is 0.
 
-    Yields:
-        settings and probabilities, shape (treatments, targets).
+    Returns:
+        for each shrinkage a path, C in ascending order: settings and probabilities, shape (treatments, targets).
     """
     present = np.asarray(known.labels.any(axis=0))
     labels = known.labels[:, present]
     lacking = (splits.train @ labels == 0)[splits.split]
     mean_labels = (splits.train @ labels.sum(axis=1) / splits.train.sum(axis=1).clip(1))[splits.split]
-    for shrinkage in shrinkages:
+
+    def path(shrinkage: float) -> Iterator[tuple[Regression, np.ndarray]]:
         X = sphered(known.profiles, known.variances, shrinkage)
         for penalty, logits in _compared(X, labels, splits, sorted(penalties)):
             q = softmax(np.where(lacking, -np.inf, logits)) * mean_labels[:, None]
             yield Regression(shrinkage, penalty), _widened(q, present)
+
+    return (path(shrinkage) for shrinkage in shrinkages)
 
 
 def _compared(
@@ -124,8 +128,8 @@ def compare_neighbours(
     shrinkages: tuple[float, ...],
     counts: tuple[int | None, ...],
     temperatures: tuple[float, ...],
-) -> Iterator[tuple[Neighbours, np.ndarray]]:
-    """Settings of nearest neighbours, and the probabilities of the treatments; as `compare_regressions`."""
+) -> Iterator[Iterator[tuple[Neighbours, np.ndarray]]]:
+    """Settings of nearest neighbours, and the probabilities of the treatments; each is a path of its own."""
     allowed = splits.train[splits.split]
     for shrinkage in shrinkages:
         X = sphered(known.profiles, known.variances, shrinkage).astype(np.float32)
@@ -135,7 +139,8 @@ def compare_neighbours(
             for count in counts:
                 if count == 1 and temperature != temperatures[0]:
                     continue  # one neighbour has the only vote, whatever the temperature
-                yield Neighbours(shrinkage, count, temperature), _shares(cosine, votes, known.labels, count)
+                settings = Neighbours(shrinkage, count, temperature)
+                yield iter([(settings, _shares(cosine, votes, known.labels, count))])
 
 
 def neighbour_probabilities(X: np.ndarray, known: np.ndarray, labels: np.ndarray, settings: Neighbours) -> np.ndarray:

@@ -137,8 +137,13 @@ def largest_difference(known):
     splits, found = InnerSplits.of(known, 5, 0), 0.0
     learner = ProfileLearner()
     compared = [
-        *compare_regressions(known, splits, learner.shrinkages, learner.penalties),
-        *compare_neighbours(known, splits, learner.shrinkages, learner.neighbours, learner.temperatures),
+        each
+        for paths in (
+            compare_regressions(known, splits, learner.shrinkages, learner.penalties),
+            compare_neighbours(known, splits, learner.shrinkages, learner.neighbours, learner.temperatures),
+        )
+        for path in paths
+        for each in path
     ]
     for split, train in enumerate(splits.train):
         part = Treatments(known.profiles[train], known.labels[train], known.compounds[train], None, known.variances)
@@ -155,6 +160,24 @@ def test_what_is_compared_is_what_a_model_predicts(several, monkeypatch):
     assert largest_difference(known) < 0.005
     monkeypatch.setattr(members, "_COMPARED", 0.3)
     assert largest_difference(known) > 0.01, "regressions that are stopped early are others"
+
+
+def test_a_path_of_penalties_is_left_where_the_loss_rises(monkeypatch):
+    """The choice is that of all settings, where the loss along each path falls and then rises."""
+    data, solved, penalties = fold_data(noise=2.0), [], (1000.0, 100.0, 10.0, 1.0, 0.1)
+    one_by_one = [train(data, ProfileLearner(members=("regression",), penalties=(c,)))[0] for c in penalties]
+    honest = members.fit_softmax
+
+    def counting(*arguments):
+        for found in honest(*arguments):
+            solved.append(found)
+            yield found
+
+    monkeypatch.setattr(members, "fit_softmax", counting)
+    fitted, _ = train(data, ProfileLearner(members=("regression",), penalties=penalties))
+    assert len(solved) < 3 * 5 + 1, "of three shrinkages, and the model's own"
+    best = min(one_by_one, key=lambda each: each.history[-1]["valid_loss"])
+    assert fitted.meta["members"]["regression"] == best.meta["members"]["regression"]
 
 
 @pytest.mark.parametrize("several", [False, True])
