@@ -161,7 +161,7 @@ class Source:
 
     def text(self) -> str:
         """The content as text with line ends of one kind; see ``decoded``."""
-        return decoded(self.content, self.name)
+        return decoded(b"".join(self._blocks()), self.name)  # not ``content``, which would stay in memory
 
     def frame(self) -> pd.DataFrame:
         """The table of a parquet file as it is, index columns among its columns.

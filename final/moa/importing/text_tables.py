@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Callable, Iterable
-from io import StringIO
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -115,9 +116,27 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
     source.report(0.2)
     _check_rows(name, text, separator, len(columns), line)
     source.report(0.4)
+    raw = text.encode()
+    del text
     try:
-        table = pd.read_csv(
-            StringIO(text),
+        table = _parsed(raw, separator, columns, keep)
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{name}: not a table that can be read ({str(error).strip().splitlines()[0]})") from None
+    if not len(table):
+        raise UserError(f"{name}: holds a header and no rows")
+    return table, line + 1
+
+
+def _parsed(raw: bytes, separator: str, columns: list[str], keep: set[str]) -> pd.DataFrame:
+    """The table of a header and rows.
+
+    A few rows at a time, because the cells of all rows take four times the file. Where the parts of a column differ in
+    type, the whole is parsed at once.
+    """
+
+    def parsed(at_once: bool) -> pd.DataFrame:
+        return pd.read_csv(
+            BytesIO(raw),
             sep=separator,
             names=columns,
             header=0,
@@ -125,13 +144,16 @@ def parse_text(source: Source, text_columns: Callable[[list[str]], Iterable[str]
             dtype={column: str for column in columns if column in keep},
             keep_default_na=False,
             na_values=dict.fromkeys(columns, _MISSING),
-            low_memory=False,
+            low_memory=not at_once,
         )
-    except (ValueError, csv.Error) as error:
-        raise UserError(f"{name}: not a table that can be read ({str(error).strip().splitlines()[0]})") from None
-    if not len(table):
-        raise UserError(f"{name}: holds a header and no rows")
-    return table, line + 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.DtypeWarning)
+        try:
+            return parsed(False)
+        except pd.errors.DtypeWarning:
+            pass
+    return parsed(True)
 
 
 def _is_marked_header(text: str, start: int, end: int) -> bool:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from moa.data.csv_files import SEPARATORS, uneven_rows
 from moa.errors import UserError
 from moa.importing.profiles import is_missing
-from moa.importing.text_tables import read_text_table
+from moa.importing.source import Source
+from moa.importing.text_tables import parse_text, read_text_table
 
 #: Cells with everything that a csv writer must quote; no carriage returns, since line ends become of one kind.
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0", exclude_categories=("Cs", "Cc")), max_size=6)
@@ -98,3 +99,13 @@ def test_comments_above_the_header_count_as_lines(tmp_path):
         read_text_table(path)
     path.write_text("!made by hand\n\nsep=;\n#x\na;b\n1;2\n")
     assert list(read_text_table(path).index) == [6]
+
+
+def test_a_column_of_numbers_with_a_word_far_below_is_text_throughout(tmp_path):
+    rows = 150_000  # more than are parsed at once
+    path = tmp_path / "wells.csv"
+    path.write_text("well,value,count\n" + "".join(f"A{row},{row}.5,{row}\n" for row in range(rows)) + "B1,word,1\n")
+    table, first_line = parse_text(Source(path), lambda columns: columns[:1])
+    assert first_line == 2 and len(table) == rows + 1
+    assert set(map(type, table["value"])) == {str} and table["value"].iloc[0] == "0.5"
+    assert table["count"].dtype == int
