@@ -150,7 +150,7 @@ class KerasAdam(torch.optim.Optimizer):
         first, second = 0.9, 0.999
         torch._fused_adam_(
             self.values,
-            [value.grad for value in self.values],
+            [value.grad for value in self.values],  # type: ignore[misc]  # a backward pass came before
             self.first,
             self.second,
             [],
