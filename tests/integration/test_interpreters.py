@@ -17,6 +17,7 @@ from support import ROOT
 WANTED = os.environ.get("MOA_TEST_INTERPRETERS", "").split()
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(7200),  # an installation alone has taken half an hour on a busy machine
     pytest.mark.skipif(not WANTED, reason="MOA_TEST_INTERPRETERS names no interpreter"),
 ]
 
