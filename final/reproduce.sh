@@ -14,7 +14,7 @@ set_up
 if [ -f data/train_features.csv ]; then
     profile=kaggle data=data
     output="${OUTPUT:-output/kaggle}"
-    echo "== Real competition data found in data/: published settings. Without the CNNs 64 core hours; these need a GPU"
+    echo "== Real competition data found in data/: published settings. Without the CNNs 42 core hours; these need a GPU"
     echo "== (about 25 hours each, estimated). moa plan says more; MODELS=\"simple-nn-old-cv two-heads\" trains fewer."
 else
     profile=demo
