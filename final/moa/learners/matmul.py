@@ -3,15 +3,10 @@
 On the CPU torch sends float32 products to MKL, which keeps to a slower instruction set on processors that are not
 Intel's (half the speed, measured on an AMD EPYC with AVX-512); oneDNN, in the same torch build, does not. The operator
 is the one torch's own compiler calls for a frozen linear layer; where it is missing, plain matmul serves.
-
-On Intel's processors both are equally fast, but oneDNN first copies transposed factors, which gradients have: there MKL
-takes a fifth to a third less time, and is used for them.
 """
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,14 +15,6 @@ from torch.autograd.function import once_differentiable
 
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 SMALL = 64**3  # multiply-adds below which oneDNN's preparation costs more than it saves
-
-
-def _made_by_intel() -> bool:
-    listed = Path("/proc/cpuinfo")
-    return "GenuineIntel" in (listed.read_text(errors="replace") if listed.exists() else platform.processor())
-
-
-INTEL = _made_by_intel()
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None, rounded: torch.dtype | None = None) -> Tensor:
@@ -46,7 +33,7 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None, rounded: torch.dty
     if rounded is not None:
         result = (a.to(rounded) @ b.to(rounded).mT).to(a.dtype)
         return result if bias is None else result.add_(bias.unsqueeze(-2))
-    if not _by_onednn(a, b):
+    if not _by_onednn(a):
         if bias is None:
             return a @ b.mT
         return torch.addmm(bias, a, b.mT) if a.dim() == 2 else torch.baddbmm(bias.unsqueeze(1), a, b.mT)
@@ -58,10 +45,8 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None, rounded: torch.dty
     return result
 
 
-def _by_onednn(a: Tensor, b: Tensor) -> bool:
-    if not ONEDNN or a.device.type != "cpu" or a.dtype != torch.float32 or torch.compiler.is_compiling():
-        return False
-    return not (INTEL and b.stride(-1) > 1)
+def _by_onednn(a: Tensor) -> bool:
+    return ONEDNN and a.device.type == "cpu" and a.dtype == torch.float32 and not torch.compiler.is_compiling()
 
 
 def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:

@@ -131,38 +131,21 @@ class TwoHeads(nn.Module):
         return self.head(self.a4(torch.cat([out1, a2, a3, a3b], 1)))
 
 
-class KerasAdam(torch.optim.Optimizer):
+class KerasAdam(torch.optim.Adam):
     """Adam as Keras computes it: eps is added to the square root of the *uncorrected* second moment.
 
-    That is PyTorch's rule with eps divided by the square root of the moment's correction, which approaches 1. PyTorch's
-    operator is called without its optimizer, which takes a quarter as long again to sort the tensors at every step.
+    That is PyTorch's rule with eps divided by the square root of the moment's correction, which approaches 1.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float):
-        self.values = list(parameters)
-        super().__init__(self.values, {"lr": lr})
-        self.first, self.second = ([torch.zeros_like(value) for value in self.values] for _ in range(2))
+        super().__init__(parameters, lr=lr, eps=KERAS_EPS, fused=True)
         self.steps = 0
 
-    @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # closures are not used here
         self.steps += 1
-        first, second = 0.9, 0.999
-        torch._fused_adam_(
-            self.values,
-            [value.grad for value in self.values],  # type: ignore[misc]  # a backward pass came before
-            self.first,
-            self.second,
-            [],
-            [torch.full((), float(self.steps), device=self.values[0].device)] * len(self.values),
-            lr=self.param_groups[0]["lr"],
-            beta1=first,
-            beta2=second,
-            weight_decay=0.0,
-            eps=KERAS_EPS / math.sqrt(1 - second**self.steps),
-            amsgrad=False,
-            maximize=False,
-        )
+        for group in self.param_groups:
+            group["eps"] = KERAS_EPS / math.sqrt(1 - group["betas"][1] ** self.steps)
+        super().step(closure)
 
 
 def keras_adadelta(parameters: Iterable[Tensor], lr: float) -> torch.optim.Adadelta:
