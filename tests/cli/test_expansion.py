@@ -53,6 +53,14 @@ def test_defaults_and_values_reach_the_command(bake):
     assert seen[1] == (Place("big"), Baking(seeds=("poppy", "rye"), slices=(3, 4), steam=False), 2)
 
 
+def test_what_was_not_typed_is_unset(bake):
+    """An option that was typed with its default value is distinguished from one that was not typed."""
+    _, seen = bake(2, "--minutes", "30", "--steam", "--seed", "rye")
+    _, seen = bake(2)
+    assert seen[0][1].model_fields_set == {"minutes", "steam", "seeds"} and seen[0][1].minutes == 30
+    assert seen[1][1].model_fields_set == set()
+
+
 def test_the_help_is_that_of_the_fields(bake):
     text = bake("--help")[0].output
     for words in ("How long.", "[default: 30]", "x>=1", "On top", "NAME", "--no-steam", "Which oven.", "How many."):

@@ -15,6 +15,8 @@ from pydantic.fields import FieldInfo
 from moa.options import Options, flag
 
 Parameter = inspect.Parameter
+#: The parameter in which typer hands over what was typed.
+_CONTEXT = "typed_context"
 
 
 def expanded(command: Callable[..., None]) -> Callable[..., None]:
@@ -22,7 +24,8 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
 
     A parameter whose type is an ``Options`` or a dataclass gives way to its fields, and the command receives the
     object that is made of their values. Fields of an ``Options`` bring their default, help and limits; those of a
-    dataclass are annotated as typer has it. A value that was not given is left to the object.
+    dataclass are annotated as typer has it. An option that was not typed is unset in its ``Options``, unlike one that
+    was typed with its default value.
     """
     hints = get_type_hints(command, include_extras=True)
     parameters: list[Parameter] = []
@@ -34,17 +37,27 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
             made[parameter.name] = kind, [each.name for each in own]
         parameters += own or [parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY)]
     parameters.sort(key=lambda each: each.default is not Parameter.empty)
+    parameters.append(Parameter(_CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
     @wraps(command)
     def run(**values: Any) -> None:
+        context = values.pop(_CONTEXT)
         for name, (kind, names) in made.items():
             stated = {each: values.pop(each) for each in names}
+            if issubclass(kind, Options):
+                stated = {each: value for each, value in stated.items() if _is_stated(context, each)}
             values[name] = kind(**{each: value for each, value in stated.items() if value is not None})
         command(**values)
 
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions may have one
     return run
+
+
+def _is_stated(context: typer.Context, name: str) -> bool:
+    """Whether an option was typed, or given by a variable of the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _parameters(kind: type) -> Iterator[Parameter]:

@@ -50,7 +50,9 @@ def read_plain(path: Path) -> dict[str, Any]:
         reason = shown(" ".join(str(error).split()), 100)
         raise UserError(f"{path}: not YAML that can be read ({reason})") from None
     if not isinstance(plain, dict) or not {"format", "settings"} & set(plain):
-        raise UserError(f"{path}: no mapping of an import; give the {MAPPING} of a data folder")
+        raise UserError(
+            f"{path}: no mapping of an import; give the {MAPPING} of a data folder, or settings below `settings:`"
+        )
     return plain
 
 

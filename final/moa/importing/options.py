@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from moa.errors import UserError
 from moa.options import Flag, Options, option_name
+from moa.words import unknown
 
 #: Headings of groups of options in the help.
 FIELDS = "Columns (usual names are found, and headings with units)"
@@ -122,6 +123,13 @@ class ImportOptions(Options):
     )
     name: Annotated[str | None, Setting] = Field(None, description="Name of the assay; null: that of the folder.")
 
+    @field_validator("clip", "most_missing", "least_compounds", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # YAML reads `yes` so, which would count as 1
+            raise ValueError("expected a number")
+        return value
+
     @property
     def columns(self) -> dict[str, str]:
         """The columns that were named, by field of a well; the others are found by their names."""
@@ -141,16 +149,25 @@ class ImportOptions(Options):
         return self.model_dump(mode="json", exclude=_NAMING)
 
     def reading(self, settings: dict[str, Any]) -> ImportOptions:
-        """The options with ``settings`` of a mapping where these options have their defaults.
+        """The options with ``settings`` of a mapping where these options were not given.
+
+        An option that was given goes before the setting, even with its default value.
 
         Raises:
             UserError: a setting does not exist, or its value cannot be used.
         """
-        given = self.model_dump(exclude_defaults=True)
+        where = f"settings of {self.mapping or 'the mapping'}"
+        for name in settings:
+            if name in _FILES:
+                raise UserError(f"{where}: {name} is no setting; type --{name}")
+            if name not in type(self).model_fields:
+                known = [each for each in type(self).model_fields if each not in _FILES]
+                raise UserError(f"{where}: {unknown(str(name), known)}; there are {', '.join(known)}")
+        given = self.model_dump(exclude_unset=True)
         try:
             return type(self)(**{**settings, **given})
         except UserError as error:
-            raise UserError(f"settings of {self.mapping or 'the mapping'}: {error}") from None
+            raise UserError(f"{where}: {error}") from None
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -169,8 +186,10 @@ FIELD_OPTIONS = {
         *("control", "mechanism", "cell_line", "batch"),
     )
 }
+#: The options that name files, which are no settings.
+_FILES = ("wells", "moa", "mapping")
 #: What names files and columns; a mapping says it elsewhere.
-_NAMING = {*FIELD_OPTIONS, "wells", "moa", "mapping", "features", "metadata"}
+_NAMING = {*FIELD_OPTIONS, *_FILES, "features", "metadata"}
 
 
 def setting(name: str, value: str) -> str:

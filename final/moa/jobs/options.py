@@ -206,9 +206,10 @@ class PlateOptions(RunOptions):
     @property
     def of_laboratory(self) -> bool:
         """Whether an option is given that applies to a laboratory's own files alone."""
-        return self.fill_missing is not None or self.importing != ImportOptions()
+        return self.fill_missing is not None or bool(self.importing.model_fields_set)
 
     @property
     def importing(self) -> ImportOptions:
         """How a laboratory's own file is read."""
-        return ImportOptions(wells=self.wells, level=self.level or "auto", mapping=self.mapping)
+        given = {"wells": self.wells, "level": self.level, "mapping": self.mapping}
+        return ImportOptions(**{name: value for name, value in given.items() if value})

@@ -84,7 +84,7 @@ def test_settings_of_the_mapping_hold_unless_others_are_typed(tmp_path, first):
     assert "cp_dose" in (tmp_path / "b" / "train_features.csv").read_text()
     plain["settings"]["colour"] = "red"
     (tmp_path / "changed.yaml").write_text(yaml.safe_dump(plain))
-    with pytest.raises(UserError, match="has no colour"):
+    with pytest.raises(UserError, match="changed.yaml: 'colour' is unknown; there are plate,"):
         plan_import([tmp_path / "first.csv"], ImportOptions(mapping=tmp_path / "changed.yaml"))
 
 

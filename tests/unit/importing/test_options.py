@@ -71,8 +71,29 @@ def test_settings_are_written_so_that_they_are_read():
 
 def test_a_setting_that_cannot_be_used_is_named_with_its_file():
     options = ImportOptions(mapping=Path("my.yaml"))
-    with pytest.raises(UserError, match=r"^settings of my.yaml: least_compounds 0: expected at least 1$"):
-        options.reading({"least_compounds": 0})
+    for settings, message in (
+        ({"least_compounds": 0}, "least_compounds 0: expected at least 1"),
+        (
+            {"least_compunds": 5},
+            r"'least_compunds' is unknown \(did you mean least_compounds .*\); there are plate, .*",
+        ),
+        ({5: 5}, "'5' is unknown; there are plate, .*"),
+        ({"moa": "hub.txt"}, "moa is no setting; type --moa"),
+        ({"mapping": "other.yaml"}, "mapping is no setting; type --mapping"),
+        ({"clip": True}, "clip True: expected a number"),  # YAML reads `clip: yes` so
+        ({"least_compounds": True}, "least_compounds True: expected a number"),
+        ({"most_missing": False}, "most_missing False: expected a number"),
+    ):
+        with pytest.raises(UserError, match=f"^settings of my.yaml: {message}$") as raised:
+            options.reading(settings)
+        assert "ImportOptions" not in str(raised.value)
+
+
+def test_what_was_given_goes_before_a_setting_even_with_its_default():
+    options = ImportOptions(sites="refuse", level="auto").reading({"sites": "average", "level": "raw", "clip": 0})
+    assert (options.sites, options.level, options.clip) == ("refuse", "auto", None)
+    again = options.reading({"sites": "average", "clip": 5, "least_compounds": 3})  # settings of weights come last
+    assert (again.sites, again.clip, again.least_compounds) == ("refuse", None, 3)
 
 
 def test_the_record_names_files_and_not_folders():
