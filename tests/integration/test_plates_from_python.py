@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import moa
 from moa.errors import UserError
@@ -53,6 +54,44 @@ def test_a_further_plate_needs_no_option(trained, moa_here):
     written = pd.read_csv(out / "probabilities.csv", index_col="sig_id")
     np.testing.assert_allclose(written.to_numpy(), found.to_numpy(), atol=1e-6)
     assert list(written.index) == list(found.index)
+
+
+def test_a_plate_with_other_headings_needs_a_mapping(trained, tmp_path, moa_here):
+    """A whole mapping, or settings that name the columns, gives what the headings of the training data give."""
+    names = {"run": "Lauf", "slot": "Ort", "Agent X": "Stoff", "amount": "Menge"}
+    plate = pd.read_csv(trained / "next.csv").rename(columns=names)
+    plate.to_csv(tmp_path / "other.csv", index=False)
+    stated = {field: names[STATED[field]] for field in ("plate", "well", "compound", "dose")}
+    moa.import_plates(tmp_path / "other.csv", tmp_path / "data", control="Stoff=medium 7", **stated)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(yaml.safe_dump({"settings": {**stated, "control": "Stoff=medium 7"}}))
+
+    def predicted(features, out, *options, check=True):
+        fixed = ("--weights", trained / "weights", "--device", "cpu", "--out", tmp_path / out)
+        return moa_here("predict", "--features", features, "simple-nn-new-cv", *fixed, *options, check=check)
+
+    def tables(out):
+        return [pd.read_csv(tmp_path / out / f"{name}.csv") for name in ("probabilities", "compounds", "treatments")]
+
+    predicted(trained / "next.csv", "known")
+    predicted(tmp_path / "other.csv", "whole", "--mapping", tmp_path / "data" / "mapping.yaml")
+    predicted(tmp_path / "other.csv", "settings", "--mapping", settings)
+    for known, whole, alone in zip(tables("known"), tables("whole"), tables("settings"), strict=True):
+        assert len(known) and known.equals(whole) and known.equals(alone)
+    for text, options, message in (
+        (
+            "",
+            (),
+            "no well has dose, which the model takes; name the column that holds it with `settings: {dose: COLUMN}`",
+        ),
+        ("settings: {doze: Menge}", ("--mapping", settings), "settings.yaml: 'doze' is unknown (did you mean dose"),
+        ("settings: {dose: Maenge}", ("--mapping", settings), "dose Maenge: no such column; there are Menge"),
+        ("", ("--mapping", settings), "settings.yaml: no mapping of an import"),
+    ):
+        settings.write_text(text)
+        done = predicted(tmp_path / "other.csv", "refused", *options, check=False)
+        assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert not (tmp_path / "refused" / "probabilities.csv").exists()
 
 
 def test_a_plate_as_an_object_and_as_a_file_of_another_format(trained):

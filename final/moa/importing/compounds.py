@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,11 @@ def compounds_of(rule: Compounds, wells: pd.DataFrame, notes: Notes) -> pd.Serie
     for column in (rule.column, rule.ids):
         if column is not None and column not in wells:
             raise UserError(f"mapping: column '{column}' of compounds is not in the files; name it with --compound")
-    names = _as_stated(_without_batch(wells[rule.column], notes), rule.same)
+    names = _without_batch(wells[rule.column], notes)
+    there = set(names.dropna().map(compound_key))
+    absent = [name for group in rule.same for name in group if compound_key(name) not in there]
+    notes.noted("names that `same` unites, but no well has", absent)
+    names = _as_stated(names, rule.same)
     found = unite(names, None if rule.ids is None else wells[rule.ids])
     notes.noted("names that differ in spelling alone are one compound", found.spellings)
     notes.noted(f"names with the same '{rule.ids}' are one compound; if not, correct it there", found.synonyms)
@@ -101,6 +105,12 @@ def _as_stated(names: pd.Series, same: Sequence[Sequence[str]]) -> pd.Series:
         return names
     first = {compound_key(name): group[0] for group in same for name in group}
     return names.map(lambda name: first.get(compound_key(name), name), na_action="ignore").astype(object)
+
+
+def key_of(rule: Compounds | None) -> Callable[[object], str]:
+    """What gives the key of a compound's name: of names that ``same`` has in one group, that of the first."""
+    first = {compound_key(name): compound_key(group[0]) for group in (rule.same if rule else ()) for name in group}
+    return lambda name: first.get(compound_key(name), compound_key(name))
 
 
 def _refuse_states(names: pd.Series, column: str, mapping: Mapping) -> None:

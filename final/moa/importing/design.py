@@ -86,9 +86,11 @@ def decide_wells(mapping: Mapping, profiles: Profiles, options: ImportOptions, n
     wells, quiet = profiles.wells, Notes()
     if mapping.column("control") is None and mapping.controls is None:
         mapping = _with_types(mapping, wells, notes)
-    undecided = mapping.compounds is None
+    undecided = mapping.compounds is None or not mapping.compounds.decided
     if undecided:
-        mapping = mapping.with_(compounds=decide_compounds(mapping, wells, notes))
+        same = mapping.compounds.same if mapping.compounds else ()
+        found = decide_compounds(mapping, wells, notes)
+        mapping = mapping.with_(compounds=found.model_copy(update={"same": same}))
     facts = _facts(mapping, wells, quiet)
     if undecided and mapping.compounds and facts.compounds is not None:
         alike = tuple(salts(facts.compounds.dropna().unique()))

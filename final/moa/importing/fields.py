@@ -183,7 +183,7 @@ def find_column(columns: Iterable[str], name: str, option: str) -> str:
     if alike:
         raise UserError(f"{option} {name}: fits the columns {listed(alike)}; write the one you mean in full")
     near = difflib.get_close_matches(name, columns, 3, 0.5) or columns
-    raise UserError(f"{option} {name}: no such column; there are {listed(near, 6)}")
+    raise UserError(f"{option} {name}: no such column; there {f'are {listed(near, 6)}' if near else 'is none'}")
 
 
 def refuse_repeated(names: Iterable[object], what: str, fix: str = "give each its own") -> None:

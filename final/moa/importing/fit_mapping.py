@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+import pandas as pd
+
 from moa.errors import UserError
 from moa.importing.describe import Read, families_of, feature_columns
 from moa.importing.families import MATRIX, fits
@@ -18,11 +20,17 @@ from moa.importing.row_names import FROM_NAMES
 from moa.words import counted, listed
 
 #: Parts of a mapping that are decided again where another column is named.
-_DECIDED_BY: dict[str, dict[str, None]] = {
-    "compound": {"compounds": None},
+_DECIDED_BY: dict[str, dict[str, None | tuple[()]]] = {
+    **dict.fromkeys(("plate", "well"), {"joins": ()}),
+    "compound": {"mechanisms": None},
+    "mechanism": {"mechanisms": None},
     "control": {"controls": None},
     **dict.fromkeys(("time", "cell_line", "batch"), {"references": None}),
 }
+
+
+#: Stands for a column that a mapping does not have.
+_UNKNOWN = Column(role="unknown")
 
 
 def fitted(
@@ -41,8 +49,13 @@ def fitted(
     Raises:
         UserError: a column, a feature or a table of the mapping is missing; the message names it.
     """
+    if options.features and wanted is None:
+        raise UserError(
+            "--features: the mapping names the features, and the option would change nothing; change them there, or "
+            "give a file of settings alone with --mapping"
+        )
     given = _with_named(given, read, options)
-    given = _with_tables(given, read, whole=wanted is None)
+    given = _with_tables(given, read, options, whole=wanted is None)
     if wanted is not None:
         given = _for_model(given, read, wanted, notes)
     columns = dict(given.columns)
@@ -97,7 +110,7 @@ def _without(given: Mapping, missing: dict[str, str | None]) -> Mapping:
     """The mapping with rules that do without some columns, or take others in their place; what cannot is undecided."""
     compounds, controls, references = given.compounds, given.controls, given.references
     if compounds is not None and {compounds.column, compounds.ids} & set(missing):
-        compounds = None
+        compounds = compounds.undecided
     if controls is not None and controls.column in missing:
         other = missing[controls.column]
         controls = None if other is None else controls.model_copy(update={"column": other})
@@ -110,17 +123,47 @@ def _with_named(given: Mapping, read: Read, options: ImportOptions) -> Mapping:
     """The mapping with the columns that options name in place of its own."""
     for field, name in options.columns.items():
         if field == "mechanism" and read.mechanisms is not None:
+            given = _with_mechanism(given, read.mechanisms[1], name)
             continue
         every = [column for table in (*read.wells(), *(table for _, table in read.tables)) for column in table]
         column = find_column(dict.fromkeys(every), name, FIELD_OPTIONS[field])
         if field == "control" and column in given.columns and given.columns[column].role in FIELDS:
             continue  # it may be that of compounds, and Controls name it
-        columns = {
-            each: described(each, every) if known.role == field else known for each, known in given.columns.items()
-        }
-        columns[column] = described(column, every, cast(Role, field), f"named by {FIELD_OPTIONS[field]}")
-        given = given.with_(columns=columns, **_DECIDED_BY.get(field, {}))
+        if dict(given.all_columns()).get(column, _UNKNOWN).role == field:
+            continue  # the mapping says so too
+        given = _with_field(given, read, column, cast(Role, field)).with_(**_DECIDED_BY.get(field, {}))
+        if field == "compound" and given.compounds:
+            given = given.with_(compounds=given.compounds.undecided)
     return given.with_(controls=None) if options.control else given
+
+
+def _with_mechanism(given: Mapping, table: pd.DataFrame, name: str) -> Mapping:
+    """The mapping with another column of mechanisms in its table; a table that it does not know is described later."""
+    known = given.mechanisms_table
+    if known is None:
+        return given
+    column = find_column(list(table), name, FIELD_OPTIONS["mechanism"])
+    if known.columns.get(column, _UNKNOWN).role == "mechanism":
+        return given
+    columns = _with_role(known.columns, column, "mechanism", list(table))
+    return given.with_(mechanisms_table=known.model_copy(update={"columns": columns}), mechanisms=None)
+
+
+def _with_field(given: Mapping, read: Read, name: str, role: Role) -> Mapping:
+    """The mapping with the role of a field for a column of the files or of the plate maps, and for no other."""
+    columns = list(dict.fromkeys(column for table in read.wells() for column in table))
+    tables = []
+    for place, table in enumerate(given.tables):
+        there = list(read.tables[place][1]) if place < len(read.tables) else []
+        tables.append(table.model_copy(update={"columns": _with_role(table.columns, name, role, there)}))
+    return given.with_(columns=_with_role(given.columns, name, role, columns), tables=tuple(tables))
+
+
+def _with_role(columns: dict[str, Column], name: str, role: Role, there: list[str]) -> dict[str, Column]:
+    """The columns with the role of a field for the one that an option names, where it is there, and for no other."""
+    others = {each: described(each, there) if known.role == role else known for each, known in columns.items()}
+    named = {name: described(name, there, role, f"named by {FIELD_OPTIONS[role]}")} if name in there else {}
+    return others | named
 
 
 def _check_columns(name: str, there: list[str], columns: dict[str, Column]) -> None:
@@ -146,7 +189,7 @@ def _check_families(name: str, features: list[str], given: Mapping) -> None:
             )
 
 
-def _with_tables(given: Mapping, read: Read, whole: bool) -> Mapping:
+def _with_tables(given: Mapping, read: Read, options: ImportOptions, whole: bool) -> Mapping:
     """The mapping for the tables at hand; of a model's it needs none."""
     mechanisms = given.mechanisms_table
     if read.mechanisms is None:
@@ -154,10 +197,13 @@ def _with_tables(given: Mapping, read: Read, whole: bool) -> Mapping:
             given = given.with_(mechanisms=None, mechanisms_table=None)
     elif mechanisms is None:
         name, found = read.mechanisms
-        table = Table(name=name, columns=described_mechanisms(name, found))
+        table = Table(name=name, columns=described_mechanisms(name, found, options.mechanism))
         given = given.with_(mechanisms=None, mechanisms_table=table)
     else:
-        _check_columns(read.mechanisms[0], list(read.mechanisms[1]), mechanisms.columns)
+        name, found = read.mechanisms
+        _check_columns(name, list(found), mechanisms.columns)
+        rule = given.mechanisms and given.mechanisms.model_copy(update={"table": name})
+        given = given.with_(mechanisms=rule, mechanisms_table=mechanisms.model_copy(update={"name": name}))
     if not whole and not read.tables and given.tables:
         lost = {column for table in given.tables for column in table.columns} - set(given.columns)
         return _without(given.with_(tables=(), joins=()), dict.fromkeys(lost))

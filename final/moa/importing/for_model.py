@@ -92,7 +92,11 @@ def read_for_model(
     front, complete = _front(plates, assay, notes)
     rows = pd.concat([front[complete], values[complete]], axis=1)[list(assay.features)]
     if not len(rows):
-        raise UserError(f"{name}: no well has all conditions that the model takes")
+        taken = [condition.name for condition in assay.conditions]
+        raise UserError(
+            f"{name}: no well has {listed(taken, joint=' and ')}, which the model takes; name the column that holds it "
+            f"with {setting(taken[0], 'COLUMN')}"
+        )
     wells = wells_table(plates.profiles, plates.design, options, notes)
     return ModelRows(rows.rename_axis(SIG_ID), wells[complete], matched, notes)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from moa.errors import UserError
 from moa.importing.choose_conditions import choose_conditions
 from moa.importing.combine import Item, profiles_of, read_all
-from moa.importing.describe import describe, refuse_other_headings
+from moa.importing.describe import Read, describe, refuse_other_headings
 from moa.importing.design import Plates, decide_wells, design
 from moa.importing.fit_mapping import fitted
 from moa.importing.folder import Imported, check_target, write_folder
@@ -62,6 +63,7 @@ def read_plates(
     given, options = _with_settings(given, options)
     patterns = tuple(family.pattern for family in given.features) if given else options.features
     read = read_all(files, options.model_copy(update={"features": (*patterns, *(wanted or ()))}), notes)
+    _check_layer(read, options, notes, whole=wanted is None)
     if given is None:
         mapping = describe(read, options, notes, wanted or frozenset())
     else:
@@ -100,6 +102,14 @@ def _with_settings(given: Mapping | None, options: ImportOptions) -> tuple[Mappi
         options = options.reading(stated.settings)
         given = given if stated.is_settings else stated
     return given, options if given is None else options.reading(given.settings)
+
+
+def _check_layer(read: Read, options: ImportOptions, notes: Notes, whole: bool) -> None:
+    """Refuse a layer that a file cannot have; of a model's plates, which may come in another format, note it."""
+    without = [name for name, content in read.files if not getattr(content, "layers", ())] if options.layer else []
+    if without and whole:
+        raise UserError(f"--layer {options.layer}: {without[0]} has no layers, only .h5ad files have; leave it out")
+    notes.noted(f"layer {options.layer} is not used, since files have none", without)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from moa.data.mapping_file import read_plain
 from moa.errors import UserError, in_words
@@ -88,6 +88,16 @@ class Compounds(Part):
     rule: str = ""
     reason: str = ""
 
+    @property
+    def decided(self) -> bool:
+        """Whether the column is decided, or that there is none."""
+        return self.column is not None or bool(self.reason)
+
+    @property
+    def undecided(self) -> Compounds:
+        """What holds for another column too."""
+        return Compounds(same=self.same)
+
 
 class Controls(Part):
     """How vehicle controls are recognised: by values of a column, and by names of compounds."""
@@ -143,6 +153,11 @@ class Mapping(Part):
     references: References | None = None
     mechanisms: Mechanisms | None = None
     settings: dict[str, Any] = Field(default_factory=dict)  # ``ImportOptions`` by name, those that name no column
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _settings(cls, value: Any) -> Any:
+        return {} if value is None else value  # a line `settings:` with nothing below
 
     @property
     def is_settings(self) -> bool:

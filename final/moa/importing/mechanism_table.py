@@ -11,7 +11,8 @@ import pandas as pd
 from moa.data.compounds import compound_key, name_key
 from moa.errors import UserError
 from moa.importing import quantities
-from moa.importing.design import Design
+from moa.importing.compounds import key_of
+from moa.importing.design import FILE, Design
 from moa.importing.headings import plain_name
 from moa.importing.mapping import FieldRole, Mapping, Mechanisms
 from moa.importing.mechanism_names import split_cells
@@ -52,11 +53,15 @@ def identifying(
     candidates = [] if compound is None else [design.table["compound"], wells[compound]]
     candidates += [wells[column] for column in others]
     if not candidates:
-        raise UserError(f"{name}: the wells' compounds are unknown; name their column with --compound")
-    theirs = {column: set(table[column].dropna().map(compound_key)) for column in table if column != mechanism}
+        columns = listed([column for column in wells if column != FILE], 6)
+        raise UserError(
+            f"{name}: the wells' compounds are unknown; name their column with --compound (the wells have {columns})"
+        )
+    key = key_of(mapping.compounds)
+    theirs = {column: set(table[column].dropna().map(key)) for column in table if column != mechanism}
     most, best = 0, None
     for values in candidates:
-        ours = set(values[treated].dropna().map(compound_key))
+        ours = set(values[treated].dropna().map(key))
         for column, held in theirs.items():
             if len(ours & held) > most:
                 most, best = len(ours & held), (values, column)
@@ -96,7 +101,8 @@ def from_table(
     assert rule.column is not None
     theirs, dose = rule.by[0], rule.by[1] if len(rule.by) > 1 else None
     treated = ~design.controls
-    keys = table[theirs].map(compound_key, na_action="ignore")
+    key_for = key_of(mapping.compounds)
+    keys = table[theirs].map(key_for, na_action="ignore")
     doses = None if dose is None else _doses(dose, mapping, design, table, name, notes)
     texts = split_cells(list(table[rule.column]), rule.separators, rule.stated)
     lines: dict[str, list[_Line]] = defaultdict(list)
@@ -105,9 +111,9 @@ def from_table(
     ):
         if not pd.isna(key):
             lines[key].append(_Line(number, at, names))
-    mine = ours.map(compound_key, na_action="ignore")
+    mine = ours.map(key_for, na_action="ignore")
     known = set(mine[treated].dropna())
-    spelt = table[theirs].groupby(keys).nunique()
+    spelt = table[theirs].groupby(table[theirs].map(compound_key, na_action="ignore")).nunique()
     merged = [key for key in spelt.index[spelt > 1] if key in known]
     notes.noted(f"{name}: names that differ in case or punctuation alone are one compound", merged)
     how = f"compound ('{theirs}')" if doses is None else f"compound and dose ('{theirs}', '{dose}')"
@@ -183,9 +189,11 @@ def _refuse_contradiction(lines: list[_Line], table: pd.DataFrame, theirs: str, 
         other = first.setdefault(at, line)
         if {*map(name_key, other.names)} != {*map(name_key, line.names)}:
             where = f" at dose {line.dose:g}" if np.isfinite(line.dose) else ""
+            names = [str(table.loc[each.number, theirs]) for each in (other, line)]
+            spelt = listed({compound_key(each): f"'{each}'" for each in names}.values(), joint=" and ")
             why = f", and its doses ('{unused}') cannot be used" if unused else ""
             raise UserError(
-                f"{name}: lines {other.number} and {line.number} give '{table.loc[line.number, theirs]}' different "
+                f"{name}: lines {other.number} and {line.number} give {spelt} different "
                 f"mechanisms{where} ('{'|'.join(other.names)}', '{'|'.join(line.names)}'){why}; give a column of doses "
                 "that are also in the wells, or one line with | between the mechanisms"
             )
