@@ -14,8 +14,9 @@ import re
 import zlib
 from collections.abc import Collection, Iterable
 from functools import partial
-from io import BytesIO
+from io import BytesIO, RawIOBase
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -77,7 +78,12 @@ def read_input_table(path: Path, text_columns: Iterable[str], problems: Problems
         return None, ""
     fingerprint = hashlib.sha256(raw).hexdigest()
     if not raw.startswith(PARQUET):
-        return _read_csv(path.name, raw, fingerprint, sorted(text_columns), problems), fingerprint
+        parsed = _read_csv(path.name, raw, fingerprint, sorted(text_columns), problems)
+        del raw  # otherwise the file is in memory three times: as bytes, in Arrow's format and as a data frame
+        table = None if parsed is None else parsed.to_pandas()
+        del parsed
+        pa.default_memory_pool().release_unused()  # of Arrow's own pool, which would keep it
+        return table, fingerprint
     try:
         file = pyarrow.parquet.ParquetFile(BytesIO(raw))
         columns = len(file.schema_arrow.names)
@@ -106,14 +112,12 @@ def _missing(path: Path) -> str:
     return f"{path}: missing; see data/README.md for how to get it"
 
 
-def _read_csv(
-    name: str, content: bytes, sha256: str, text_columns: list[str], problems: Problems
-) -> pd.DataFrame | None:
+def _read_csv(name: str, content: bytes, sha256: str, text_columns: list[str], problems: Problems) -> pa.Table | None:
     """The table of a csv file, or the cached copy from the last time it was parsed; None if it cannot be read."""
     key = digest(sha256, text_columns)
     copy = _recall(key)
     if copy is not None:
-        return copy.to_pandas()
+        return copy
     if content.startswith(GZIP):
         try:
             with gzip.open(BytesIO(content)) as file:
@@ -123,10 +127,9 @@ def _read_csv(
             problems.append(f"{name}: a gzip file that is damaged or cut short; copy it again")
             return None
     table = parse_csv(content, name, text_columns, problems)
-    if table is None:
-        return None
-    _keep(key, table)
-    return table.to_pandas()
+    if table is not None:
+        _keep(key, table)
+    return table
 
 
 def _recall(key: str) -> pa.Table | None:
@@ -142,15 +145,34 @@ def _recall(key: str) -> pa.Table | None:
         return None
 
 
+class _Body(RawIOBase):
+    """What follows the hash in a cached copy, with its own hash; written at once, without a buffer of all of it."""
+
+    def __init__(self, file: BinaryIO):
+        super().__init__()
+        self.hash = hashlib.sha256()
+        self._file = file
+        file.write(bytes(_HEAD))
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell() - _HEAD  # Arrow notes places in the body
+
+    def write(self, block: Any) -> int:
+        self.hash.update(block)
+        return self._file.write(block)
+
+
 def _keep(key: str, table: pa.Table) -> None:
     """Write the cached copy of a parsed file; do nothing if that is not possible."""
     try:
-        sink = pa.BufferOutputStream()
-        pyarrow.feather.write_feather(table, sink, compression="uncompressed")
-        body = sink.getvalue()
         with replacing(cache_folder() / f"{key}.{_FORMAT}") as temporary, temporary.open("wb") as file:
-            file.write(hashlib.sha256(body).hexdigest().encode())
-            file.write(body)
+            body = _Body(file)
+            pyarrow.feather.write_feather(table, body, compression="uncompressed")
+            file.seek(0)
+            file.write(body.hash.hexdigest().encode())
     except (OSError, RuntimeError, pa.ArrowException):
         pass  # the cache cannot be written, or the user has no home folder: next time the file is parsed again
 

@@ -150,6 +150,33 @@ def test_a_header_of_millions_of_columns_is_refused_at_once(tmp_path):
     assert problems == ["wide.csv: line 1: 10,000,002 columns; at most 100,000 are read (is the table transposed?)"]
 
 
+@pytest.mark.parametrize(
+    ("above", "below", "expected"),
+    [("1", "2", [1, 2]), ("1", "0.5", [1.0, 0.5]), ("", "0.5", [None, 0.5]), ("1", "x", ["1", "x"])],
+    ids=["alike", "whole numbers first", "empty first", "numbers first"],
+)
+def test_the_cells_below_those_that_are_parsed_first_may_be_of_another_type(monkeypatch, above, below, expected):
+    def parsed(block):
+        monkeypatch.setattr("moa.data.csv_files._BLOCK", block)
+        rows = "".join(f"id_{row:03d},{above if row < 50 else below}\n" for row in range(100))
+        problems = Problems()
+        table = parse_csv(f"sig_id,value\n{rows}".encode(), "a.csv", ["sig_id"], problems)
+        assert not problems
+        return table.to_pandas()
+
+    found = parsed(200)
+    pd.testing.assert_frame_equal(found, parsed(1 << 20))
+    assert found["value"].iloc[[0, -1]].astype(object).replace({np.nan: None}).tolist() == expected
+
+
+def test_a_short_row_below_those_that_are_parsed_first_is_named(monkeypatch):
+    monkeypatch.setattr("moa.data.csv_files._BLOCK", 200)
+    problems = Problems()
+    rows = "".join(f"id_{row:03d},{row if row < 90 else 'x'}\n" for row in range(100))
+    assert parse_csv(f"sig_id,value\n{rows}id_100\n".encode(), "a.csv", ["sig_id"], problems) is None
+    assert problems == ["a.csv: line 102 has 1 value: expected 2, one per column (is the file cut short?)"]
+
+
 def test_a_stale_sample_submission_is_left_out_everywhere(folder, capsys):
     targets = load_dataset(folder).targets
     edit(folder / SAMPLE_SUBMISSION, lambda table: table.iloc[1:])
