@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,12 @@ def container_memory(folder: Path) -> list[int]:
                 free += int(entries.get(cached, 0))
             found.append(free)
     return found
+
+
+def give_back() -> None:
+    """Give freed memory back to the system where the C library, glibc, keeps small blocks of it."""
+    with suppress(AttributeError, OSError, TypeError):  # another C library, or Windows
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def ensure_room(what: str, needed: int, there: int | None = None, fix: str = "give fewer wells at once") -> None:

@@ -1,10 +1,14 @@
 """Sizes that a file declares are compared with what it holds, and with the memory, before anything is allocated."""
 
+import ctypes
+import os
+from pathlib import Path
+
 import pytest
 
 from moa import memory
 from moa.errors import UserError
-from moa.memory import available_memory, container_memory, ensure_room, in_memory, with_room
+from moa.memory import available_memory, container_memory, ensure_room, give_back, in_memory, with_room
 
 MB, GB = 10**6, 10**9
 
@@ -33,6 +37,22 @@ def test_files_that_a_container_has_read_do_not_count_as_used(tmp_path, prefix, 
     assert container_memory(tmp_path) == [1 * GB]
     (tmp_path / f"{prefix}{limit}").write_text("max\n")
     assert container_memory(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None) if os.name == "posix" else None, "malloc_trim"), reason="needs glibc")
+def test_freed_memory_is_given_back():
+    """Small blocks between others that stay."""
+    blocks = [bytes(50_000) for _ in range(2000)]
+    stay, full = blocks[::10], _resident()
+    del blocks
+    give_back()
+    assert full - _resident() > 60 * MB
+    assert len(stay) == 200
+
+
+def _resident():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_sizes(monkeypatch):

@@ -44,7 +44,9 @@ def identified(
     if keep is not None:
         fields, values = fields[keep], values[:, keep]
     features, kind = identify(fields, options)
-    return Profiles(pd.DataFrame(values, index=wells.index, columns=features.index), wells, features, kind)
+    # Without a copy: no step of an import changes values in place.
+    table = pd.DataFrame(values, index=wells.index, columns=features.index, copy=False)
+    return Profiles(table, wells, features, kind)
 
 
 def identify(fields: pd.DataFrame, options: ImportOptions) -> tuple[pd.DataFrame, str]:

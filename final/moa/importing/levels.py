@@ -103,11 +103,17 @@ def median_and_mad(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _guess(profiles: Profiles, design: Design, rows: np.ndarray, where: str) -> _Found:
     try:
         if profiles.kind == "expression":
-            return _guess_expression(profiles.values.to_numpy()[rows])
+            return _guess_expression(_of_rows(profiles, rows))
         return _guess_profiles(profiles, design, rows)
     except UserError as error:
         layers = f"; or choose a layer with --layer: {listed(profiles.layers)}" if profiles.layers else ""
         raise UserError(f"{where}{error}{layers}") from None
+
+
+def _of_rows(profiles: Profiles, rows: np.ndarray) -> np.ndarray:
+    """The values of some wells; of all wells without a copy."""
+    values = profiles.values.to_numpy()
+    return values if rows.all() else values[rows]
 
 
 def _guess_profiles(profiles: Profiles, design: Design, rows: np.ndarray) -> _Found:
@@ -123,7 +129,7 @@ def _guess_profiles(profiles: Profiles, design: Design, rows: np.ndarray) -> _Fo
         remark = ("plates that do not look normalised; --level raw standardises all", odd)
         reason = "profiles are normalised already (controls near 0 with a spread near 1), so left as they are"
         return _Found("normalised", reason, (remark,))
-    if _are_counts(profiles.values.to_numpy()[rows]):
+    if _are_counts(_of_rows(profiles, rows)):
         raise UserError(
             "the values look like counts (whole numbers, most of them 0); give normalised values, or say what they are "
             "with --level raw or --level normalised"
@@ -152,7 +158,7 @@ def _are_counts(values: np.ndarray) -> bool:
 
 def _sample(values: np.ndarray) -> np.ndarray:
     step = max(1, values.size // _SAMPLE)
-    some = values.ravel()[::step].astype(np.float64)
+    some = values.flat[::step].astype(np.float64)
     return some[np.isfinite(some)]
 
 

@@ -15,6 +15,7 @@ from moa.importing.mapping import Level
 from moa.importing.notes import Notes
 from moa.importing.options import ImportOptions
 from moa.importing.profiles import Profiles
+from moa.memory import give_back
 from moa.progress import progress
 from moa.words import counted
 
@@ -43,6 +44,7 @@ def normalise(
     """
     if level in ("4", "5", "normalised"):
         return profiles, profiles.kind == "expression"
+    give_back()  # the table that was read, with a block of memory for each column, is freed by now
     values = np.empty(profiles.values.shape, profiles.values.to_numpy().dtype)
     against: dict[str, list[str]] = {}
     clip, beyond = options.clip if level == "3" else None, 0
@@ -69,7 +71,7 @@ def normalise(
         notes.noted(f"{counted(beyond, 'value')} ({beyond / values.size:.2%}) clipped to ±{clip:g}")
     extreme = profiles.values.columns[((values > _EXTREME) | (values < -_EXTREME)).any(axis=0)]
     notes.noted(f"beyond {_EXTREME:,} standard deviations in some well, since controls hardly vary", extreme, "feature")
-    table = pd.DataFrame(values, index=profiles.values.index, columns=profiles.values.columns)
+    table = pd.DataFrame(values, index=profiles.values.index, columns=profiles.values.columns, copy=False)
     return replace(profiles, values=table), level == "3"
 
 
