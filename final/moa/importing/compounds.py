@@ -81,11 +81,7 @@ def compounds_of(rule: Compounds, wells: pd.DataFrame, notes: Notes) -> pd.Serie
     for column in (rule.column, rule.ids):
         if column is not None and column not in wells:
             raise UserError(f"mapping: column '{column}' of compounds is not in the files; name it with --compound")
-    names = _without_batch(wells[rule.column], notes)
-    there = set(names.dropna().map(compound_key))
-    absent = [name for group in rule.same for name in group if compound_key(name) not in there]
-    notes.noted("names that `same` unites, but no well has", absent)
-    names = _as_stated(names, rule.same)
+    names = _as_stated(_without_batch(wells[rule.column], notes), rule.same)
     found = unite(names, None if rule.ids is None else wells[rule.ids])
     notes.noted("names that differ in spelling alone are one compound", found.spellings)
     notes.noted(f"names with the same '{rule.ids}' are one compound; if not, correct it there", found.synonyms)
@@ -105,6 +101,14 @@ def _as_stated(names: pd.Series, same: Sequence[Sequence[str]]) -> pd.Series:
         return names
     first = {compound_key(name): group[0] for group in same for name in group}
     return names.map(lambda name: first.get(compound_key(name), name), na_action="ignore").astype(object)
+
+
+def note_absent(rule: Compounds | None, wells: pd.DataFrame, notes: Notes) -> None:
+    """Note names under ``same`` that no well has, such as misspelt ones."""
+    if rule is not None and rule.column is not None:
+        there = set(wells[rule.column].dropna().map(compound_key))
+        absent = [name for group in rule.same for name in group if compound_key(name) not in there]
+        notes.noted("names that `same` unites, but no well has", absent)
 
 
 def key_of(rule: Compounds | None) -> Callable[[object], str]:
