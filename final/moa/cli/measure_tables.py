@@ -55,12 +55,10 @@ def measure_table(title: str, first: str, rows: Sequence[Mapping[str, object]], 
 def shown_measures(frame: pd.DataFrame) -> list[str]:
     """The measures to show, few enough for 80 columns; `moa score --format` has all.
 
-    Accuracy stands in place of top 1 where all labelled rows have one mechanism: both are equal.
+    Top 1 is always among them, and accuracy, which is the same where all labelled rows have one mechanism, never:
+    one measure has one name in all tables.
     """
-    known = frame.loc[frame["top_1"].notna(), ["top_1", "accuracy"]]
-    single = len(known) and (known["accuracy"] - known["top_1"]).abs().lt(1e-12).all()
-    left_out = ("roc_auc_macro", "top_1" if single else "accuracy")
-    return [name for name in HEADINGS if name in frame and name not in left_out]
+    return [name for name in HEADINGS if name in frame and name not in ("roc_auc_macro", "accuracy")]
 
 
 def cell(name: str, value: object) -> str:

@@ -98,8 +98,9 @@ def warnings(run: PlateResult, schema: Assay, data: dict[str, Any]) -> list[str]
         if count < FEW_COMPOUNDS:
             found.append(f"The training data have {counted(count, 'compound')}: too few to know most mechanisms by.")
         if marked and own:
+            are = "is" if marked == 1 else "are"
             found.append(
-                f"{marked} of {counted(len(known.table), 'mechanism')} are marked: fewer than {LEAST_COMPOUNDS} "
+                f"{marked} of {counted(len(known.table), 'mechanism')} {are} marked: fewer than {LEAST_COMPOUNDS} "
                 "training compounds have them, or out of fold they were found no better than by chance."
             )
     if own and schema.control is None:

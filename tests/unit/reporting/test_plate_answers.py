@@ -40,6 +40,9 @@ def test_each_reason_is_named(known):
     y, p = (known.oof > 0.5).astype(int), known.oof
     (worse, marked) = warned(replace(measured(y, 1 - p, known.compounds), held_out=("compound",)))
     assert worse.startswith("Out of fold, these probabilities are worse") and marked.startswith("2 of 2 mechanisms")
+    mixed = p.assign(**{p.columns[0]: 1 - p.iloc[:, 0]})
+    found = warned(replace(measured(y, mixed, known.compounds), held_out=("compound",)))
+    assert found[-1].startswith("1 of 2 mechanisms is marked")
     (rows,) = warned(replace(known, held_out=()))
     assert "did not hold out whole compounds" in rows and "--hold-out compound" in rows
     few = known.oof.index[:40]
