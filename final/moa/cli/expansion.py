@@ -37,11 +37,14 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
             made[parameter.name] = kind, [each.name for each in own]
         parameters += own or [parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY)]
     parameters.sort(key=lambda each: each.default is not Parameter.empty)
-    parameters.append(Parameter(_CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context))
+    # Typer fills one parameter of this type alone, so that a command's own serves here too.
+    own_context = next((name for name, kind in hints.items() if kind is typer.Context), None)
+    if own_context is None:
+        parameters.append(Parameter(_CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
     @wraps(command)
     def run(**values: Any) -> None:
-        context = values.pop(_CONTEXT)
+        context = values[own_context] if own_context else values.pop(_CONTEXT)
         for name, (kind, names) in made.items():
             stated = {each: values.pop(each) for each in names}
             if issubclass(kind, Options):
