@@ -70,6 +70,7 @@ NOT_HERE = {
     r"moa blend search best-cv --on local": "minutes",
     r"big\.parquet": "another machine",
     r"weights/screen": "a training for each compound",
+    r"data/(bbbc021|injury|nci60|cpjump1|l1000|exchanged)\b": "public screens, and minutes on each",
 }
 #: A CNN that trains in a second.
 TINY = {"pretrained": False, "resolution": 16, "layout": "pca", "hidden": 8, "epochs": 1, "batch_size": 64}
