@@ -70,7 +70,8 @@ NOT_HERE = {
     r"moa blend search best-cv --on local": "minutes",
     r"big\.parquet": "another machine",
     r"weights/screen": "a training for each compound",
-    r"data/(bbbc021|injury|nci60|cpjump1|l1000|exchanged)\b": "public screens, and minutes on each",
+    r"moa (train|score) MODEL |data/exchanged": "minutes on each of six public screens",
+    r"moa data import (bbbc021_profiles|injury/|drug_activity|embeddings|LJP005)": "files of public screens",
 }
 #: A CNN that trains in a second.
 TINY = {"pretrained": False, "resolution": 16, "layout": "pca", "hidden": 8, "epochs": 1, "batch_size": 64}

@@ -11,7 +11,7 @@ from support.forked import processes
 
 #: When to kill, one after another: as soon as so many files or folders of the pattern are in the model's folder.
 KILLS = {
-    "simple-nn-old-cv": (("nn", 1), ("nn/seed-*/fold-*", 2)),
+    "simple-nn-old-cv": (("nn", 1), ("nn/seed-*/fold-*", 1), ("nn/seed-*/fold-*", 3)),
     "three-stage-nn-5fold": (
         ("stage1/seed-0/fold-0", 1),
         ("stage1/seed-0/fold-2", 1),
