@@ -18,7 +18,8 @@ trap 'kill "$checking" 2>/dev/null || true; rm -f "$types"' EXIT
 
 status=0
 # Processes of one thread each take one file of tests after another; tests/conftest.py says how many, and which file first.
-python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@" || status=$?
+# One that dies ends the run: its file would be begun again, and a run whose last process dies never ends.
+python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 "$@" || status=$?
 wait "$checking" || status=1
 cat "$types"
 exit "$status"

@@ -1,5 +1,6 @@
 """Pieces of work for streams. They lie in a module, so that a process can import them."""
 
+import multiprocessing
 import os
 import time
 import uuid
@@ -36,14 +37,14 @@ def die_once(folder, number):
     """Ends its process at number 3, the first time."""
     if number == 3 and not (folder / "died").exists():
         (folder / "died").touch()
-        os._exit(9)
+        _exit()
     return number
 
 
 def die(state, number):
     """Ends its process, but for the first piece, which the process of the test computes."""
     if number:
-        os._exit(9)
+        _exit()
 
 
 def fail(state, number):
@@ -51,3 +52,8 @@ def fail(state, number):
     if number == 3:
         raise ValueError("piece 3 cannot be computed")
     return number
+
+
+def _exit():
+    assert multiprocessing.parent_process(), "not the process of the tests"
+    os._exit(9)

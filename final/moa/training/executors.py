@@ -14,7 +14,6 @@ side by side, or batched (learners that cannot be batched then run as they would
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,6 +28,7 @@ from moa.environment import ENGINE, variable
 from moa.errors import UserError
 from moa.learners.base import BatchedLearner, EpochCallback, traits
 from moa.learners.runtime import Runtime
+from moa.memory import available_memory
 from moa.parallel import Processes, Streams, as_finished, one_thread, pool, report
 from moa.training.unit import StageInputs, Unit, UnitCallback, train_batch, train_unit
 from moa.weights.units import UnitResult
@@ -152,9 +152,7 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
-    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 0  # unknown: one unit at a time
+    return available_memory() or 0  # unknown: one unit at a time
 
 
 class _Forward(EpochCallback):

@@ -52,7 +52,14 @@ def test_what_is_not_given_is_left_to_the_runtime():
 
 
 def test_options_of_a_laboratorys_file_are_known():
-    assert not PlateOptions(top=3, level="auto", wells=[]).of_laboratory
-    for values in ({"fill_missing": 0}, {"wells": ["map.csv"]}, {"level": "4"}, {"mapping": "m.yaml"}):
+    """Also where they are given with their default, which goes before the mapping's setting."""
+    assert not PlateOptions(top=3, wells=[]).of_laboratory
+    for values in (
+        {"fill_missing": 0},
+        {"wells": ["map.csv"]},
+        {"level": "4"},
+        {"level": "auto"},
+        {"mapping": "m.yaml"},
+    ):
         assert PlateOptions(**values).of_laboratory
     assert PlateOptions(level="4").importing.level == "4" and PlateOptions().importing.level == "auto"

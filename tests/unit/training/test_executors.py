@@ -111,6 +111,14 @@ def test_units_are_drawn_as_they_are_needed(cores, monkeypatch):
     results.close()
 
 
+def test_memory_that_holds_files_read_before_is_free(monkeypatch):
+    """The system gives it to whoever asks: a machine that has read many files trains as many units at once."""
+    monkeypatch.setattr(executors, "available_memory", lambda: 5)
+    assert executors.free_memory(CPU.torch_device) == 5
+    monkeypatch.setattr(executors, "available_memory", lambda: None)
+    assert executors.free_memory(CPU.torch_device) == 0
+
+
 def test_units_at_once_follow_memory_and_cores(engine, monkeypatch):
     inputs, unit = make_inputs(), training_units(MLPLearner())[0]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from moa.errors import UserError
+from moa.training import executors
 from moa.training.executors import LocalExecutor
 from moa.training.unit import UnitCallback
 from support import TESTS
@@ -23,6 +24,12 @@ class Epochs(UnitCallback):
 
     def on_epoch_end(self, seed, fold, epoch, epochs, row):
         self.found.append((seed, fold, row["valid_loss"]))
+
+
+@pytest.fixture(autouse=True)
+def room_for_two(monkeypatch):
+    """Units run side by side, however much memory other tests take."""
+    monkeypatch.setattr(executors, "free_memory", lambda device: 16 << 30)
 
 
 def run(learner, callback=None, n_splits=2):
