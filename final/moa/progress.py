@@ -22,6 +22,8 @@ from moa.words import printable
 
 #: Least number of seconds between two lines of this process where there is no terminal.
 INTERVAL = 60.0
+#: Seconds that a bar runs before it has a line there: what ends sooner, such as the features of few wells, needs none.
+PATIENCE = 2.0
 #: An estimate of the time left needs this share of the work, and this many seconds of it.
 LEAST_SHARE, LEAST_SECONDS = 0.02, 3.0
 #: A unit counts for no more than this share of a step before it is finished, whatever its epochs say.
@@ -124,7 +126,8 @@ class Bar:
         Args:
             done: number of finished steps; of a fraction the whole part is shown as finished.
             note: what is being done.
-            log: without a terminal, the next line has this note, and not a later one without ``log``.
+            log: without a terminal, the next line has this note, and not a later one without ``log``; it is a result,
+                and needs no patience.
             running: what is done of the steps that are running, in steps.
             bound: the steps that are running may end early, so that the time left is at most the estimate.
         """
@@ -151,12 +154,15 @@ class Bar:
         now = time.monotonic()
         if Bar._printed is not None and now - Bar._printed < INTERVAL:
             return
+        if not self._kept and self.left.spent < PATIENCE:
+            return
         Bar._printed = now
-        title = ": ".join(filter(None, (self.title, self._count(done))))
+        # A comma, so that no number is taken for that of the things in the note: "1/6, conditions".
+        news = ", ".join(filter(None, (self._count(done), self._kept or note)))
         times = ", ".join(filter(None, (duration(self.left.spent), str(self.left))))
-        words = (title, self._kept or note, f"({times})")
+        words = ": ".join(filter(None, (self.title, news)))
         self._kept = ""
-        console.print(" ".join(filter(None, words)), highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{words} ({times})", highlight=False, markup=False, soft_wrap=True)
 
 
 class Units:

@@ -49,11 +49,11 @@ def test_a_log_has_whole_numbers_and_one_line_per_minute(clock, lines):
             clock.now += 6
             bar.update((clock.now - 1000) / 300 * 2, "seed 0 fold 1")
     assert lines() == [
-        "nn: 0/2 seed 0 fold 1 (6s, about 4m54s left)",
-        "nn: 0/2 seed 0 fold 1 (1m06s, about 3m54s left)",
-        "nn: 0/2 seed 0 fold 1 (2m06s, about 2m54s left)",
-        "nn: 1/2 seed 0 fold 1 (3m06s, about 1m54s left)",
-        "nn: 1/2 seed 0 fold 1 (4m06s, about 54s left)",
+        "nn: 0/2, seed 0 fold 1 (6s, about 4m54s left)",
+        "nn: 0/2, seed 0 fold 1 (1m06s, about 3m54s left)",
+        "nn: 0/2, seed 0 fold 1 (2m06s, about 2m54s left)",
+        "nn: 1/2, seed 0 fold 1 (3m06s, about 1m54s left)",
+        "nn: 1/2, seed 0 fold 1 (4m06s, about 54s left)",
     ]
 
 
@@ -66,8 +66,29 @@ def test_short_bars_after_one_another_share_the_minute(clock, lines):
     assert [line.split(":")[0] for line in lines()] == ["stage 0", "stage 6"]
 
 
+def test_work_that_ends_at_once_has_no_line_and_longer_work_is_told_from_its_count(clock, lines):
+    """ "features: 0/6 conditions", printed by the first of six steps, reads as if there were six conditions to do."""
+    with progress("features", 6, even=False) as bar:
+        bar.update(0, "conditions")
+        clock.now += 1
+        bar.update(6)
+    assert lines() == []
+    with progress("features", 6, even=False) as bar:
+        bar.update(0, "bounded")
+        clock.now += 3
+        bar.update(1, "conditions")
+    assert lines() == ["features: 1/6, conditions (3s)"]
+
+
+def test_a_result_is_printed_at_once(clock, lines):
+    with progress("workers of local") as bar:
+        bar.update(0, "4 of them", log=True)
+    assert lines() == ["workers of local: 4 of them (0s)"]
+
+
 def test_the_result_of_a_unit_is_not_lost_to_a_passing_note(clock, lines):
     with progress("nn", 5) as bar:
+        clock.now += 2
         bar.update(0, "epoch 1")
         clock.now += 20
         bar.update(1, "best 0.0167", log=True)
@@ -75,7 +96,11 @@ def test_the_result_of_a_unit_is_not_lost_to_a_passing_note(clock, lines):
         bar.update(1.5, "epoch 9")
         clock.now += 61
         bar.update(1.6, "epoch 10")
-    assert [line.split(" (")[0] for line in lines()] == ["nn: 0/5 epoch 1", "nn: 1/5 best 0.0167", "nn: 1/5 epoch 10"]
+    assert [line.split(" (")[0] for line in lines()] == [
+        "nn: 0/5, epoch 1",
+        "nn: 1/5, best 0.0167",
+        "nn: 1/5, epoch 10",
+    ]
 
 
 def test_steps_finished_by_an_earlier_run_took_no_time(clock, lines):
@@ -99,8 +124,9 @@ def test_no_time_left_without_a_basis(clock, lines):
         bar.update(1)  # nor does a thousandth
     clock.now += 100
     with progress("familiarity") as bar:
+        clock.now += 5
         bar.update(0)
-    assert lines() == ["features: 2/8 g-umap (1m40s)", "nn: 1/25 (2s)", "nn: 1/1000 (1m40s)", "familiarity (0s)"]
+    assert lines() == ["features: 2/8, g-umap (1m40s)", "nn: 1/25 (2s)", "nn: 1/1000 (1m40s)", "familiarity (5s)"]
 
 
 def test_a_time_that_has_passed_is_not_shown_any_longer(clock):
@@ -157,13 +183,14 @@ def test_units_that_stop_early(clock):
 def test_a_unit_that_goes_on_after_its_last_epoch_is_not_counted_as_finished(clock, lines):
     with progress("phase2", 2) as bar:
         units = Units(bar)
+        clock.now += 4
         units.epoch(0, 11, 12)
         clock.now += 60
         units.epoch(1, 11, 12)
         clock.now += 60
         units.finished(0, "fold 0")
     assert lines() == [
-        "phase2: 0/2 (0s)",
-        "phase2: 0/2 (1m00s, at most 3s left)",
-        "phase2: 1/2 fold 0 (2m00s, about 3s left)",
+        "phase2: 0/2 (4s, at most 4s left)",
+        "phase2: 0/2 (1m04s, at most 3s left)",
+        "phase2: 1/2, fold 0 (2m04s, about 3s left)",
     ]
