@@ -156,5 +156,22 @@ def test_on_a_phone_it_is_short_and_sections_open_when_asked_for(opened, path):
     assert opened.errors() == [] and opened.requests() == []
 
 
+def test_on_a_phone_captions_stay_in_sight(opened, path):
+    opened.open(path, PHONE)
+    opened.run("document.querySelectorAll('details').forEach(each => each.open = true)")
+    opened.settle()
+    wide = "return [...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth)"
+    tables = [each for each in opened.run(wide) if each.find_elements("css selector", "caption")]
+    assert len(tables) >= 3, "these are wider than their place"
+    for table in tables:
+        for _ in range(2):
+            caption = table.find_element("css selector", "caption")
+            left, right = opened.run(
+                "const place = arguments[0].getBoundingClientRect(); return [place.left, place.right]", caption
+            )
+            assert 0 <= left < right <= PHONE[0], (caption.text, left, right)
+            opened.run("arguments[0].scrollLeft = arguments[0].scrollWidth", table)
+
+
 def test_the_page_is_small(path):
     assert path.stat().st_size < 2_000_000
