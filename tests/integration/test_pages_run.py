@@ -25,6 +25,7 @@ from moa.models import registry
 from moa.models.registry import recipe
 from support import ROOT, TESTS
 from support.assays import cell_painting, l1000_plate, write_gct
+from support.demo import TINY_CNN
 from support.in_process import InProcess
 from support.pages import DOCS, PAGES, README, blocks
 
@@ -73,8 +74,6 @@ NOT_HERE = {
     r"moa (train|score) MODEL |data/exchanged": "minutes on each of six public screens",
     r"moa data import (bbbc021_profiles|injury/|drug_activity|embeddings|LJP005)": "files of public screens",
 }
-#: A CNN that trains in a second.
-TINY = {"pretrained": False, "resolution": 16, "layout": "pca", "hidden": 8, "epochs": 1, "batch_size": 64}
 ROWS = {"rows": 120, "test_rows": 20, "seed": 0}
 
 
@@ -82,7 +81,7 @@ ROWS = {"rows": 120, "test_rows": 20, "seed": 0}
 def patched():
     with pytest.MonkeyPatch.context() as patch:
         for name in ("deepinsight-efficientnet-b3", "deepinsight-resnest-v1", "deepinsight-resnest-v2"):
-            patch.setitem(recipe(name).demo, "learner", recipe(name).demo["learner"] | TINY)
+            patch.setitem(recipe(name).demo, "learner", recipe(name).demo["learner"] | TINY_CNN)
         figures = demo.reference().assign(tolerance=1.0)  # the data are not the demo's: any figure will do
         patch.setattr(demo, "reference", lambda: figures)
         patch.setattr(demo, "DATA", ROWS | {"world": WORLD})

@@ -146,7 +146,7 @@ def test_a_map_that_leaves_most_pixels_empty_is_remarked_on(found, seen):
     assert remarks() == []
     place[40] = (30, 30)
     (remark,) = remarks()
-    assert f": {found.names[features[40]]} lie far from all others" in remark and "of 1,024 pixels" in remark
+    assert f": {found.names[features[40]]} lie far from all others" in remark and "of 256 pixels" in remark
 
 
 def test_without_a_trained_cnn_there_is_no_section(found, data_dir, predictions, tmp_path):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 from filelock import FileLock
 
@@ -18,6 +19,8 @@ from moa.jobs.train import train_models
 from moa.models.registry import recipe, recipes
 from support import ROOT
 
+#: A CNN that trains in a second.
+TINY_CNN = {"pretrained": False, "resolution": 16, "layout": "pca", "hidden": 8, "epochs": 1, "batch_size": 64}
 #: ResNeSt V1 differs from V2 in a dropout: the other models are trained for the tests that go through all of them.
 TRAINED = [name for name in recipes() if name != "deepinsight-resnest-v1"]
 #: Trained by a command, as a user does. The others are trained in the test process, which has imported torch already.
@@ -80,8 +83,11 @@ class Demo:
                 options = ["--profile", "demo", "--data", data, "--weights", self._weights, "--device", "cpu"]
                 moa("train", name, *options)
             else:
-                where = Folders.find("demo", data, weights=self._weights)
-                train_models([recipe(name)], where, TrainOptions(device="cpu"))
+                where, model = Folders.find("demo", data, weights=self._weights), recipe(name)
+                # EfficientNet alone is trained at the demo's size, which takes a ResNeSt three times as long.
+                tiny = {"learner": model.demo["learner"] | TINY_CNN} if "resnest" in name else {}
+                with mock.patch.dict(model.demo, tiny):
+                    train_models([model], where, TrainOptions(device="cpu"))
             trained.touch()
 
     def _locked(self, name: str) -> FileLock:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
+from scipy.special import gammaln
 
 from moa.metrics.likeliest import calibration_error, macro_f1
 from moa.metrics.losses import align, check_labels, log_loss
@@ -107,9 +107,18 @@ def top_hits(y_true: pd.DataFrame, y_pred: pd.DataFrame, k: int) -> pd.Series:
     last = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
     above, tied = scores > last, scores == last
     drawn = k - above.sum(axis=1)
-    missed = hypergeom.pmf(0, tied.sum(axis=1), (tied & labels).sum(axis=1), drawn)
+    missed = _none_drawn(tied.sum(axis=1), (tied & labels).sum(axis=1), drawn)
     hits = np.where((above & labels).any(axis=1), 1.0, 1.0 - missed)
     return pd.Series(np.where(labels.any(axis=1), hits, np.nan), y_true.index, name=f"top_{k}")
+
+
+def _none_drawn(count: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """The chance that none of the marked ones is drawn: C(count - marked, drawn) / C(count, drawn).
+
+    It is scipy.stats' ``hypergeom.pmf(0, count, marked, drawn)``, which takes half a second to import.
+    """
+    rest = gammaln(count - marked + 1) - gammaln(count - marked - drawn + 1)  # -inf where fewer are left than are drawn
+    return np.exp(rest - gammaln(count + 1) + gammaln(count - drawn + 1))
 
 
 def measures(y_true: pd.DataFrame, y_pred: pd.DataFrame, probabilities: bool = True) -> dict[str, float]:

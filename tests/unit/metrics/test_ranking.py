@@ -5,10 +5,11 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import hypergeom
 from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
 
 from moa.errors import UserError
-from moa.metrics.ranking import MEASURES, column_areas, mean_measures, measures, micro_areas, top_hits
+from moa.metrics.ranking import MEASURES, _none_drawn, column_areas, mean_measures, measures, micro_areas, top_hits
 
 
 @pytest.fixture
@@ -94,3 +95,13 @@ def test_the_mean_of_several_results_keeps_counts(tables):
     mean = mean_measures([one, other])
     assert mean["rows"] == 400 and isinstance(mean["rows"], int)
     assert mean["roc_auc_micro"] == pytest.approx((one["roc_auc_micro"] + other["roc_auc_micro"]) / 2)
+
+
+def test_the_chance_of_no_hit_is_the_hypergeometric_one():
+    random = np.random.default_rng(0)
+    count = random.integers(1, 300, 2000)
+    marked, drawn = (np.minimum(random.integers(0, most, 2000), count) for most in (40, 30))
+    found = _none_drawn(count, marked, drawn)
+    np.testing.assert_allclose(found, hypergeom.pmf(0, count, marked, drawn), rtol=0, atol=1e-11)
+    assert (found[marked + drawn > count] == 0).all()
+    assert [*_none_drawn(*np.array([(1, 0, 1), (1, 1, 1)]).T)] == [1, 0], "exact without ties"
