@@ -84,6 +84,38 @@ def test_mistakes_are_reported_without_a_traceback(arguments, expected, moa_here
     assert expected in done.stderr and "Traceback" not in done.stderr + done.stdout
 
 
+#: Commands that read a data set; without one at all, the first of them look for nothing else before.
+READING = ("train", f"train {OLD}", f"score {OLD}", f"score {OLD} --leaks", "score", f"predict {OLD}")
+OTHERS = ("report", "blend apply best-lb", "blend search all", "data shuffle copy")
+
+
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [
+        *((command, folder) for command in (*READING, *OTHERS) for folder in ("../nope", "plate.csv")),
+        *((command, None) for command in READING),
+    ],
+)
+def test_a_data_folder_that_is_not_there_is_named_as_typed(command, folder, weights, tmp_path, moa_here, monkeypatch):
+    """One line that says how to get one, and not that each of its files is missing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plate.csv").write_text("")
+    words = [*command.split(), *([] if folder is None else ["--data", folder])]
+    if words[0] in ("train", "score", "predict"):
+        words += ["--weights", weights]
+    done = moa_here(*words, check=False)
+    error = done.stderr.splitlines()[-1]
+    reason = "a file, where" if folder == "plate.csv" else "there is no such folder"
+    assert done.returncode == 2 and error.startswith(f"error: {folder or 'data'}: {reason}"), done.stderr
+    assert all(f"`moa data {way}" in error for way in ("synthesize", "import", "download"))
+
+
+def test_a_folder_to_check_that_is_not_there_is_named_as_typed(tmp_path, moa_here, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = moa_here("data", "check", "../nope", check=False).stderr
+    assert error.startswith("error: ../nope: there is no such folder; ") and error.count("\n") == 1
+
+
 def test_a_process_ends_with_the_status_of_a_mistake(moa_command):
     done = moa_command("train", "nope", check=False)
     assert done.returncode == 2 and done.stderr.startswith("error: model 'nope' is unknown")

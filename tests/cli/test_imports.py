@@ -49,7 +49,7 @@ IMPORTS = [
         f"predict --features DATA/test_features.csv --blend {OLD} --weights WEIGHTS --out OUT/plates": NETWORK,
         f"score {OLD} --data DATA --weights WEIGHTS": NETWORK,
         TRAIN: FITTING,
-        "report --data /nowhere --weights WEIGHTS": FITTING | {"matplotlib"},
+        "report --data WEIGHTS --weights WEIGHTS": FITTING | {"matplotlib"},
     },
     {"blend apply best-lb --data DATA --predictions OUT/predictions --out OUT": TABLES},
     {"train all --device nope": {"torch"}},

@@ -134,7 +134,15 @@ def folders(
     predictions: Path | None = None,
     output: Path | None = None,
 ) -> Folders:
-    """The folders of a command; says so where its data are the demo's because there are no others."""
+    """The folders of a command; says so where its data are the demo's because there are no others.
+
+    Raises:
+        UserError: the command reads data, and the folder that was given is not there.
+    """
+    if reads_data and data is not None:
+        from moa.data.folders import check_data_folder
+
+        check_data_folder(data)
     found = Folders.find(profile, data, weights=weights, predictions=predictions, output=output)
     if reads_data and (profile, data, found.profile) == (None, None, "demo"):
         console.print("no data in data/: this is the demo, with synthetic data", style="yellow", highlight=False)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from moa.data.assay import COMPETITION, Assay
+from moa.data.folders import check_data_folder
 from moa.errors import DataError, UserError
 from moa.files import regular, write_json
 from moa.words import shown
@@ -27,7 +28,9 @@ def load_assay(folder: Path) -> Assay:
 
     Raises:
         DataError: lists what is wrong with the file.
+        UserError: there is no such folder.
     """
+    check_data_folder(folder)
     path = Path(folder) / ASSAY
     if not os.path.lexists(path):
         return COMPETITION

@@ -7,12 +7,12 @@ from pathlib import Path
 from moa.data.assay import Assay
 from moa.data.assay_files import load_assay
 from moa.data.dataset import load_dataset, load_test, measured, summary
+from moa.data.folders import check_data_folder
 from moa.data.input_tables import find_table, has_table
 from moa.data.schema import TEST_FEATURES, TRAIN_DRUG, TRAIN_FEATURES, TRAIN_NONSCORED, TRAIN_SCORED, WELLS
 from moa.data.wells import read_wells
 from moa.data.written_files import check_written
 from moa.errors import UserError
-from moa.whole_folders import put_back
 
 
 def check_folder(folder: Path) -> list[tuple[str, str]]:
@@ -23,8 +23,9 @@ def check_folder(folder: Path) -> list[tuple[str, str]]:
 
     Raises:
         DataError: lists all problems found.
+        UserError: there is no such folder.
     """
-    put_back(Path(folder))
+    check_data_folder(folder)
     check_written(folder)
     schema = load_assay(folder)
     if not _for_prediction(folder, schema):

@@ -12,6 +12,7 @@ from moa.blending.blend import BlendSpec, load_blend
 from moa.blending.catalogue import blend_path
 from moa.blending.submission import write_test_submission
 from moa.data.dataset import load_test
+from moa.data.folders import check_data_folder
 from moa.data.input_tables import has_table
 from moa.data.schema import TEST_FEATURES
 from moa.data.stored_tables import write_table
@@ -41,6 +42,7 @@ def predict_model(
         write_table(folder / "oof.parquet", trained.oof() if raw else trained.calibrated_oof())
         console.print(f"[yellow]{data}: has no {TEST_FEATURES}, so only OOF predictions are written[/yellow]")
         return folder
+    check_data_folder(data)
     features, sample, metadata = load_test(data, trained.targets, trained.schema)
     test = trained.predict(features, raw=raw)
     write_table(folder / "oof.parquet", trained.oof() if raw else trained.calibrated_oof())
