@@ -7,12 +7,10 @@ Packages of several GB are installed, so this runs only where MOA_TEST_INTERPRET
 import os
 import shutil
 import subprocess
-import tomllib
 
 import pytest
-from packaging.requirements import Requirement
 
-from support import ROOT
+from support import ROOT, bounds
 
 WANTED = os.environ.get("MOA_TEST_INTERPRETERS", "").split()
 pytestmark = [
@@ -20,14 +18,33 @@ pytestmark = [
     pytest.mark.timeout(7200),  # an installation alone has taken half an hour on a busy machine
     pytest.mark.skipif(not WANTED, reason="MOA_TEST_INTERPRETERS names no interpreter"),
 ]
+#: The lowest version of these is a source archive; they are Python alone, and so need no compiler.
+NO_WHEELS = ("kaggle",)
 
 
-def lowest():
-    """Each dependency at the lowest version that the package declares."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for each in map(Requirement, project["dependencies"]):
-        (version,) = (part.version for part in each.specifier if part.operator == ">=")
-        yield f"{each.name}=={version}"
+def lowest(interpreter, extras=False):
+    """Each dependency at the lowest version that the package declares for an interpreter."""
+    command = [interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    version = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return [f"{name}=={lowest}" for name, lowest in bounds.lowest(version, extras).items()]
+
+
+@pytest.fixture(scope="module", params=WANTED)
+def interpreter(request):
+    found = shutil.which(request.param)
+    assert found, f"{request.param} was not found"
+    return found
+
+
+def test_lowest_versions_have_wheels(interpreter, tmp_path):
+    done = subprocess.run(
+        [interpreter, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet"]
+        + ["--only-binary=:all:", f"--no-binary={','.join(NO_WHEELS)}", *lowest(interpreter, extras=True)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 CASES = [(name, which) for name in WANTED for which in ("lowest", "pinned")]
@@ -42,10 +59,11 @@ def environment(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"{os.path.basename(name)}-{which}")
     subprocess.run([interpreter, "-m", "venv", folder / "venv"], check=True)
     commands = folder / "venv" / "bin"
-    wanted = list(lowest()) if which == "lowest" else ["-r", str(ROOT / "requirements.txt")]
+    wanted = lowest(interpreter) if which == "lowest" else ["-r", str(ROOT / "requirements.txt")]
     for arguments in (wanted, ["--no-deps", str(ROOT)]):
         subprocess.run([commands / "python", "-m", "pip", "install", "--quiet", *arguments], check=True)
-    return commands
+    yield commands
+    shutil.rmtree(folder)  # several GB
 
 
 def test_the_package_is_imported_trains_and_predicts(environment, tmp_path):

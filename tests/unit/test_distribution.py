@@ -4,10 +4,13 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from support import ROOT
+from support.bounds import declared, lowest
 from support.imports import imported
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -44,9 +47,19 @@ def test_ranges_admit_the_versions_that_are_tested():
     assert not sorted(set(pinned) - known), "every pin belongs to the package or to one of its extras"
 
 
-def test_torch_has_an_upper_bound():
-    (torch,) = (each for each in BASE if each.name == "torch")
-    assert torch.specifier.contains("2.12.0") and not torch.specifier.contains("2.13.0")
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_torch_has_an_upper_bound(python):
+    torch = declared(python)["torch"]
+    assert torch.contains("2.12.0") and not torch.contains("2.13.0")
+
+
+def test_bounds_of_newer_pythons_come_on_top():
+    """Python 3.13 has no wheels of many a version that is the lowest elsewhere."""
+    before, after = (lowest(python, extras=True) for python in ("3.12", "3.13"))
+    assert before == lowest("3.11", extras=True) and before.keys() == after.keys()
+    assert (before["numpy"], after["numpy"]) == ("1.26", "2.1") and (before["torch"], after["torch"]) == ("2.4", "2.6")
+    for name in before:
+        assert Version(after[name]) >= Version(before[name]), f"{name}: the bound of 3.13 is below the one of all"
 
 
 def test_every_import_is_declared_by_the_package_or_by_the_extra_of_its_part():
