@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Collection, Iterable, Iterator
 from io import BytesIO, StringIO, TextIOWrapper
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,8 @@ SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 MOST_COLUMNS = 100_000
 #: Columns that start so describe the sample, and are text; pycytominer and cytominer name them like this.
 METADATA = "Metadata_"
-#: Bytes that are parsed at once.
-_BLOCK = 1 << 24
+#: Bytes that one core parses at once, and bytes whose cells are held before they are converted.
+_BLOCK, _PIECE = 1 << 22, 1 << 24
 
 
 def too_wide(place: str, columns: int) -> str:
@@ -141,11 +142,10 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
         skipped.append(row)
         return "skip"
 
-    def parse(types: dict[str, pa.DataType]) -> pa.Table:
-        # `open_csv` would take less memory, and twice the time on two cores: it converts columns on one.
+    def parse(types: dict[str, pa.DataType], piece: Any = raw, names: list[str] | None = None) -> pa.Table:
         return pyarrow.csv.read_csv(
-            pa.BufferReader(raw),
-            pyarrow.csv.ReadOptions(block_size=_BLOCK),
+            pa.BufferReader(piece),
+            pyarrow.csv.ReadOptions(block_size=_BLOCK, column_names=names),
             pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
             pyarrow.csv.ConvertOptions(
                 column_types=types,
@@ -154,14 +154,27 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
             ),
         )
 
-    try:
+    def in_pieces() -> pa.Table:
+        # `read_csv` holds the cells of all that it is given, twice its size, before it converts them. `open_csv` does
+        # not, and takes twice the time on two cores: it converts columns on one.
+        first, *rest = _pieces(raw)
+        table = parse(text, first)
+        types = dict(zip(table.column_names, table.schema.types, strict=True))
+        return pa.concat_tables([table, *(parse(types, piece, table.column_names) for piece in rest)])
+
+    def as_text() -> pa.Table:
+        return _with_numbers(parse(dict.fromkeys(header, pa.string())), text)
+
+    # pyarrow guesses a column's type from the first block that it is given, and fails where a later one differs.
+    for attempt in (in_pieces, lambda: parse(text), as_text):
+        skipped.clear()
         try:
-            table = parse(text)
-        except pa.ArrowInvalid:
-            # pyarrow guesses a column's type from the first block of the file, and fails where a later block differs.
-            table = _with_numbers(parse(dict.fromkeys(header, pa.string())), text)
-    except pa.ArrowInvalid as error:
-        problems.append(f"{name}: not a csv file that can be read ({str(error).splitlines()[0]})")
+            table = attempt()
+            break
+        except pa.ArrowInvalid as error:
+            failed = error
+    else:
+        problems.append(f"{name}: not a csv file that can be read ({str(failed).splitlines()[0]})")
         return None
     if skipped:
         problems.append(f"{name}: {_uneven(raw, len(header), problems.first_line - 1)}")
@@ -171,6 +184,19 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
         problems.append(f"{name}: holds a header and no rows")
         return None
     return table
+
+
+def _pieces(raw: bytes) -> list[pa.Buffer]:
+    """The bytes of a csv file, cut at ends of lines; not cut where cells are in quotes, and may hold such ends."""
+    whole, start, found = pa.py_buffer(raw), 0, []
+    quoted = len(raw) > 2 * _PIECE and b'"' in raw
+    while not quoted and len(raw) - start > 2 * _PIECE:
+        end = raw.find(b"\n", start + _PIECE) + 1
+        if not end:
+            break
+        found.append(whole.slice(start, end - start))
+        start = end
+    return [*found, whole.slice(start)]
 
 
 def _with_numbers(table: pa.Table, text: Collection[str]) -> pa.Table:
