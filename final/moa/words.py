@@ -49,5 +49,24 @@ def shown(text: object, most: int = 60) -> str:
 
 def unknown(name: str, known: Iterable[str]) -> str:
     """The name, that it is unknown, and the known ones that are nearly the same."""
-    near = get_close_matches(name.lower(), list(known), n=2)
+    near = _similar(name, known)
     return f"'{shown(name)}' is unknown" + (f" (did you mean {' or '.join(near)}?)" if near else "")
+
+
+def not_named(what: str, name: str, known: Iterable[str], own: str) -> str:
+    """That nothing is named so; the known names that are nearly the same, or else all of them.
+
+    Args:
+        what: what could be named so, such as "model or blend".
+        name: what was typed.
+        known: the names that there are.
+        own: how one is given that has no such name.
+    """
+    known = list(known)
+    near = [f"'{each}'" for each in _similar(name, known)]
+    choice = f"did you mean {' or '.join(near)}?" if near else f"choose one of: {', '.join(known)}"
+    return f"no {what} is named '{shown(name)}'; {choice} ({own})"
+
+
+def _similar(name: str, known: Iterable[str]) -> list[str]:
+    return get_close_matches(name.lower(), list(known), n=2)

@@ -59,7 +59,7 @@ def test_command_line_searches_and_writes_a_blend_that_can_be_applied(data_dir, 
     [
         (["best-cv", "simple-nn-new-cv"], "simple-nn-new-cv (drug-aware-5)"),
         (["best-cv", "simple-nn-new-cv"], "blend one kind, or give --mixed comparable"),
-        (["best-cw"], "'best-cw' is unknown (did you mean best-cv or best-lb?)"),
+        (["best-cw"], "no model or blend is named 'best-cw'; did you mean 'best-cv' or 'best-lb'?"),
         (["three-stage-nn-10fold"], "OOF predictions of three-stage-nn-10fold; a blend needs at least two"),
         (["best-cv", "simple-nn-old-cv"], "simple-nn-old-cv/oof.parquet: not found"),
         (["best-cv", "--free", "--out", "x.yaml"], "a blend file holds one weight per model"),

@@ -70,11 +70,13 @@ def test_training_shows_the_leaky_score_beside_the_honest_one_and_says_why(datas
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["train", "nope"], "model 'nope' is unknown"),
+        (["train", "nope"], "no model or blend is named 'nope'"),
         (["train", OLD, "--data", "/nowhere"], "/nowhere"),
         (["train", OLD, "--profile", "big"], "profile 'big' is unknown"),
         (["predict", OLD, "--weights", "/nowhere"], "/nowhere"),
-        (["blend", "apply", "nope"], "blend 'nope' is unknown"),
+        (["predict", "any-asay"], "no model or blend is named 'any-asay'; did you mean 'any-assay'?"),
+        (["predict", "--features", "x.csv", "--blend", "any-asay"], "no model or blend is named 'any-asay'; did you"),
+        (["blend", "apply", "nope"], "no model or blend is named 'nope'"),
         (["data", "check", "/nowhere"], "/nowhere"),
     ],
 )
@@ -118,7 +120,7 @@ def test_a_folder_to_check_that_is_not_there_is_named_as_typed(tmp_path, moa_her
 
 def test_a_process_ends_with_the_status_of_a_mistake(moa_command):
     done = moa_command("train", "nope", check=False)
-    assert done.returncode == 2 and done.stderr.startswith("error: model 'nope' is unknown")
+    assert done.returncode == 2 and done.stderr.startswith("error: no model or blend is named 'nope'")
     assert done.stderr.count("\n") == 1 and not done.stdout
 
 

@@ -92,7 +92,7 @@ def test_settings_are_changed_and_kept(here):
     [
         (["train"], "name models or blends, 'all', or a file of your own: --recipe FILE"),
         (["train", "--recipe", "gone.py"], "gone.py: no such file; `moa models new NAME`"),
-        (["train", "my-small"], "model 'my-small' is unknown.*--recipe FILE"),
+        (["train", "my-small"], "no model or blend is named 'my-small'; .*--recipe FILE"),
         (["train", "--recipe", "my_small.py", "--set", "learner.hiden=3"], "did you mean learner.hidden"),
         (["train", "--recipe", "my_small.py", "--set", "hidden"], "--set hidden: expected NAME=VALUE"),
     ],

@@ -175,7 +175,7 @@ def test_rows_of_the_competition_are_taken_as_such(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"recipe": "nope"}, "model 'nope' is unknown"),
+        ({"recipe": "nope"}, "no model or blend is named 'nope'"),
         ({"recipe": "best-lb"}, "best-lb: stands for 7 models"),
         ({"profile": "large"}, "profile 'large' is unknown"),
         ({"settings": {"hidden": 3}}, "there is no setting hidden"),

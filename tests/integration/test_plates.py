@@ -296,7 +296,7 @@ def test_the_command(plate, weights, tmp_path, moa_command):
     assert pd.read_csv(tmp_path / "out" / "ranked.csv")["rank"].max() == 3
     for wrong, expected in (
         (["--features", plate[0]], "name one blend or model"),
-        (["--features", plate[0], "--blend", "nope"], "blend 'nope' is unknown"),
+        (["--features", plate[0], "--blend", "nope"], "no model or blend is named 'nope'"),
         ([], "name MODELS"),
     ):
         failed = CliRunner().invoke(app, [*map(str, arguments), *map(str, wrong)]).exception

@@ -66,7 +66,7 @@ def test_weights_of_another_version_of_the_recipe_are_not_trained_further(weight
 def test_untrained_unknown_and_incomplete_are_reported_plainly(tmp_path, weights, dataset):
     with pytest.raises(StoreError, match="train the model first"):
         open_trained(NAME, tmp_path)
-    with pytest.raises(UserError, match="model 'nope' is unknown.*simple-nn-old-cv"):
+    with pytest.raises(UserError, match="no model is named 'nope'.*simple-nn-old-cv"):
         open_trained("nope", tmp_path)
     with pytest.raises(UserError, match="--fold 9: nn has folds 0 to 2"):
         Runner(Trained(recipe(NAME), weights, recipe(NAME).configure("demo"))).train(dataset, Selection(fold=9))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from moa.environment import FINAL
 from moa.errors import UserError
-from moa.models.registry import known_recipes, recipe, recipes
-from moa.words import unknown
+from moa.models.registry import OWN_MODEL, known_recipes, recipe, recipes
+from moa.words import not_named
 
 if TYPE_CHECKING:
     from moa.blending.blend import BlendSpec
@@ -24,23 +24,26 @@ def _published(name: str, submission: str) -> Path:
 BLENDS = {"best-lb": _published("best-lb", "Best LB"), "best-cv": _published("best-cv", "Best CV")}
 
 
-def blend_path(name: str, others: Iterable[str] = ()) -> Path:
-    """The YAML file of a blend, given by name or path.
+#: How a blend is given that is not of the package.
+_OWN_BLEND = "a blend of your own is given as the path of its YAML file"
 
-    Args:
-        name: of the blend, or a path.
-        others: names that could be given in its place, such as those of models.
+
+def blend_path(name: str, own: str = _OWN_BLEND) -> Path:
+    """The YAML file of a blend, given by name or path; ``own`` says how one is given that is not of the package.
 
     Raises:
-        UserError: there is no such blend or file; names that are like it are suggested.
+        UserError: there is no such blend or file; names that are like it are suggested. Or it is a model's name.
     """
     path = BLENDS.get(name, Path(name))
-    if not path.is_file():
-        names = [*BLENDS, *others]
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         raise UserError(
-            f"blend {unknown(name, names)}; choose one of {', '.join(names)}, or give the path of a YAML file"
+            f"{name}: there is no such file; give the path of a blend's YAML file, or {' or '.join(BLENDS)}"
         )
-    return path
+    if name in known_recipes():
+        raise UserError(f"{name} is a model and no blend; its own submission is written by: moa predict {name}")
+    raise UserError(not_named("model or blend", name, [*BLENDS, *known_recipes()], own))
 
 
 def plate_blend(name: str) -> BlendSpec:
@@ -49,7 +52,7 @@ def plate_blend(name: str) -> BlendSpec:
 
     if name in known_recipes():
         return BlendSpec(name=name, title=recipe(name).title, members=[{"model": name, "weight": 1.0}])
-    return load_blend(blend_path(name, known_recipes()))
+    return load_blend(blend_path(name, f"{OWN_MODEL}, {_OWN_BLEND}"))
 
 
 def expand_models(names: Iterable[str]) -> list[str]:

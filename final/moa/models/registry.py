@@ -10,8 +10,10 @@ from functools import cache
 import moa.models
 from moa.errors import UserError
 from moa.models.base import Recipe
-from moa.words import unknown
+from moa.words import not_named
 
+#: How a model is given that is not of the package.
+OWN_MODEL = "a model of your own is read with --recipe FILE"
 #: Recipes of files outside of the package, see ``moa.models.own``.
 _own: dict[str, Recipe] = {}
 
@@ -60,9 +62,6 @@ def recipe(name: str, others: Iterable[str] = ()) -> Recipe:
     """
     known = known_recipes()
     if name not in known:
-        names = [*known, *others]
-        listed = ", ".join(names)
-        raise UserError(
-            f"model {unknown(name, names)}; choose one of: {listed}; or name the file of your own: --recipe FILE"
-        )
+        others = list(others)
+        raise UserError(not_named("model or blend" if others else "model", name, [*known, *others], OWN_MODEL))
     return known[name]

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from moa.blending.blend import BlendSpec, apply_blend, effective_weights, load_blend, save_blend
-from moa.blending.catalogue import expand_models, plate_blend
+from moa.blending.catalogue import blend_path, expand_models, plate_blend
 from moa.environment import FINAL
 from moa.errors import UserError
-from moa.models.registry import recipes
+from moa.models.registry import recipe, recipes
 from support.predictions import table
 
 MODELS = {
@@ -156,7 +156,24 @@ def test_differing_members_are_refused():
 
 
 def test_an_unknown_name_gets_suggestions_of_models_and_blends():
-    with pytest.raises(UserError, match=r"blend 'two-head' is unknown \(did you mean two-heads.*or give the path"):
+    with pytest.raises(
+        UserError, match=r"^no model or blend is named 'two-head'; did you mean 'two-heads'.*the path of"
+    ):
         plate_blend("two-head")
-    with pytest.raises(UserError, match=r"model 'best-bl' is unknown \(did you mean best-lb"):
+    with pytest.raises(UserError, match=r"^no model or blend is named 'best-bl'; did you mean 'best-lb'"):
         expand_models(["best-bl"])
+
+
+def test_one_name_that_is_nearly_right_has_one_message_wherever_it_is_given():
+    for read in (blend_path, plate_blend, lambda name: expand_models([name])):
+        with pytest.raises(UserError, match="^no model or blend is named 'any-asay'; did you mean 'any-assay'\\?"):
+            read("any-asay")
+    with pytest.raises(UserError, match="^no model is named 'any-asay'; did you mean 'any-assay'\\?"):
+        recipe("any-asay")
+
+
+def test_a_model_or_a_file_that_is_not_there_is_not_called_an_unknown_blend():
+    with pytest.raises(UserError, match="^any-assay is a model and no blend; .* moa predict any-assay$"):
+        blend_path("any-assay")
+    with pytest.raises(UserError, match="^mine.yaml: there is no such file"):
+        blend_path("mine.yaml")

@@ -8,7 +8,7 @@ from moa.models.base import ModelConfig, Recipe
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="model 'simple' is unknown; choose one of: .*simple-nn-old-cv"):
+    with pytest.raises(UserError, match="no model is named 'simple'; choose one of: .*simple-nn-old-cv"):
         registry.recipe("simple")
 
 
