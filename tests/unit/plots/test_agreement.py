@@ -42,6 +42,31 @@ def test_dots_are_larger_where_the_loss_is_lower():
     assert [text.get_text() for text in axes.texts] == ["a", "b"]
 
 
+def test_names_stand_by_their_own_dots_and_cover_nothing():
+    """Figures of the demo, where dots lie close."""
+    members = pd.DataFrame(
+        {
+            "weight": [0.162, 0.135, 0.09, 0.09, 0.333, 0.09, 0.1],
+            "correlation": [0.08454, 0.09666, 0.25898, 0.22581, 0.22392, 0.17652, 0.15341],
+            "log loss": [0.02392, 0.02244, 0.01789, 0.02280, 0.02073, 0.02042, 0.02011],
+        },
+        ["DeepInsight EfficientNet-B3-NS", "DeepInsight ResNeSt V2", "Simple NN, old CV", "Simple NN, new CV"]
+        + ["3-stage NN (5 folds)", "2-heads ResNet", "2-stage NN + TabNet"],
+    )
+    figure = weight_and_diversity(members)
+    axes = figure.axes[0]
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    for number, (text, box) in enumerate(zip(axes.texts, boxes, strict=True)):
+        assert not box.padded(2).count_overlaps(boxes[:number] + boxes[number + 1 :]), text.get_text()
+        middles = axes.transData.transform(members[["correlation", "weight"]])
+        apart = np.hypot(*(middles - np.clip(middles, box.min, box.max)).T)
+        assert members.index[apart.argmin()] == text.get_text()
+        radii = np.sqrt(axes.collections[0].get_sizes()) / 2 * figure.dpi / 72
+        assert (apart > radii).all(), text.get_text()
+        assert axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+
+
 def test_a_search_shows_the_best_loss_so_far():
     losses = pd.DataFrame({"loss": [0.3, 0.2, 0.25], "slsqp": 0.19})
     axes = search_history(losses).axes[0]
