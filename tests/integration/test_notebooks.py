@@ -1,5 +1,6 @@
 """Every notebook runs at demo size and is what its page says; a training notebook trains what its cells say."""
 
+import base64
 import json
 import re
 import runpy
@@ -8,6 +9,7 @@ import nbformat
 import pandas as pd
 import papermill
 import pytest
+from matplotlib.figure import Figure
 
 from moa.blending.blend import load_blend
 from moa.cells import HEAD, assembled, statements
@@ -15,6 +17,8 @@ from moa.data.stored_tables import read_table
 from moa.environment import FINAL
 from moa.models import winners
 from moa.notebook.outputs import KEY, MOST, MOST_OF_ALL, digest
+from moa.notebook.pages import as_html
+from support.browser import DESK, PHONE, chromium
 from support.notebooks import run
 from support.weights import files
 
@@ -189,6 +193,32 @@ def test_pages_are_written_with_their_pictures(data_dir, weights_of, tmp_path, m
     assert done.returncode == 2 and "give a folder OUT for the pages, or --write" in done.stderr
     done = moa_here("notebooks", tmp_path / "pages", "--only", "nope", *options, check=False)
     assert done.returncode == 2 and "notebook 'nope' is unknown; choose of: eda, simple-nn-old-cv" in done.stderr
+
+
+def test_pages_can_be_read_on_a_phone(tmp_path):
+    figure = Figure(figsize=(9.5, 3), dpi=100)
+    figure.subplots().plot([0, 1])
+    figure.savefig(tmp_path / "picture.png")
+    picture = base64.b64encode((tmp_path / "picture.png").read_bytes()).decode()
+    words = "wrote predictions of a model with a long name " * 4
+    outputs = [
+        nbformat.v4.new_output("stream", text=words),
+        nbformat.v4.new_output("display_data", {"image/png": picture}),
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1  # " + "words " * 40, outputs=outputs)])
+    nbformat.write(book, tmp_path / "page.ipynb")
+    (tmp_path / "page.html").write_text(as_html(tmp_path / "page.ipynb"))
+    with chromium() as browser:
+        browser.open(tmp_path / "page.html", PHONE)
+        assert browser.size[0] == PHONE[0], "nothing makes the page wider than the screen"
+        image, text = browser.one(".jp-RenderedImage img"), browser.one(".jp-OutputArea-output pre")
+        assert image.size["width"] > 1.5 * PHONE[0]
+        assert browser.run("const e = arguments[0].parentElement; return e.scrollWidth - e.clientWidth", image) > 0
+        assert browser.run("return getComputedStyle(arguments[0]).wordBreak", text) == "normal"
+        assert browser.run("return arguments[0].scrollWidth <= arguments[0].clientWidth", text)
+        browser.open(tmp_path / "page.html", DESK)
+        assert browser.one(".jp-RenderedImage img").size["width"] == 950 and browser.size[0] == DESK[0]
+        assert browser.errors() == [] and browser.requests() == []
 
 
 def test_the_final_notebook_runs_the_members_scripts_and_mixes(data_dir, weights_of, tmp_path):

@@ -24,8 +24,15 @@ from moa.words import shown, unknown
 
 #: Scripts that nbconvert would load from the network; the pages need none of them.
 _NO_SCRIPTS = {name: "" for name in ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url")}
-#: Arguments of a kernel. It would print a warning that its connections on this machine are not encrypted.
-_QUIET = ["--IPKernelApp.log_level=ERROR"]
+#: Arguments of a kernel. It would print a warning that its connections on this machine are not encrypted, and now and
+#: then, when it has finished, an error that it was interrupted. What goes wrong in a cell is not said there.
+_QUIET = ["--IPKernelApp.log_level=CRITICAL"]
+#: On a phone pictures are scrolled, and not made so small that their text cannot be read; lines are cut between words.
+_STYLE = """<style>
+.jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { .jp-RenderedImage img { max-width: max(100%, 44rem); } }
+</style>
+"""
 _INDEX = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Notebooks</title>
@@ -178,7 +185,8 @@ def _execute(path: Path, executed: Path, values: dict[str, Any]) -> None:
 def as_html(path: Path) -> str:
     """A notebook with its outputs as a page, which loads nothing from the network."""
     page, _ = HTMLExporter(**_NO_SCRIPTS).from_notebook_node(nbformat.read(path, 4))
-    return str(page)
+    head, end, body = str(page).partition("</head>")
+    return head + _STYLE + end + body
 
 
 def _write_page(path: Path, executed: Path, values: dict[str, Any]) -> Path:
