@@ -61,6 +61,14 @@ def test_what_leaks_is_shown_side_by_side(folder, places):
     assert kept and json.loads(invoke("score", NAME, *places, "--leaks", "--format", "json")) == rows
     assert kept == {path: path.stat().st_mtime_ns for path in (folder / "weights-leaks").rglob("unit.json")}
     assert "compounds held out: " in invoke("score", NAME, *places, "--leaks", "--by", "compound")
+    said = " ".join(invoke("score", NAME, *places, "--leaks").split())
+    figure = f"{by['compounds']['average_precision_micro']:.3f}"
+    gain = by["plates"]["average_precision_micro"] - by["compounds"]["average_precision_micro"]
+    assert f"{NAME}: average precision {figure}, with compounds held out, is what holds for new compounds" in said
+    assert (
+        f"it is higher with plates by {gain:.3f} [" in said
+        and "held out instead (95 % intervals over compounds)" in said
+    )
 
 
 @pytest.mark.parametrize("kind", ["gct", "obs"])

@@ -135,6 +135,8 @@ def score(
     out.print(MEANING if found.by != "target" else MEANING.split(". ")[0] + ".", highlight=False)
     for each in found.compared:
         out.print(f"[bold]{escape(each.sentence)}[/bold]", highlight=False)
+    for leak in found.leaks:
+        out.print(f"[bold]{escape(leak.sentence)}[/bold]", highlight=False)
     for note in found.notes:
         out.print(f"[yellow]note: {escape(note)}[/yellow]", highlight=False)
     if retrieved is not None:

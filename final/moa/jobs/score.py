@@ -21,7 +21,7 @@ from moa.jobs.score_baselines import (
     model_entries,
     nearest,
 )
-from moa.jobs.score_compared import Comparison, compare_with_baselines
+from moa.jobs.score_compared import Comparison, Leak, compare_with_baselines
 from moa.jobs.score_inputs import Case, common_rows
 from moa.jobs.score_pooled import pooled_case, pooled_details
 from moa.metrics.losses import column_log_loss
@@ -50,6 +50,7 @@ class Scores:
     notes: list[str] = field(default_factory=list)  # what was left out, one sentence each
     details: pd.DataFrame | None = None  # `moa.jobs.score_pooled.pooled_details`; None for wells
     compared: list[Comparison] = field(default_factory=list)  # of each model with the best baseline
+    leaks: list[Leak] = field(default_factory=list)  # of models that were trained with other things held out
 
 
 def score(case: Case, by: str = WELL, neighbours: int | None = None, baselines: bool = True) -> Scores:

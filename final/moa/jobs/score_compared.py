@@ -1,8 +1,11 @@
-"""Models beside the best simple method: differences with a paired bootstrap over compounds, and what they amount to."""
+"""What differences amount to, with a paired bootstrap over compounds.
+
+Models beside the best simple method, and a model beside itself with other things held out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +73,59 @@ class Comparison:
             }
             for name, each in self.found.items()
         ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Leak:
+    """How much better a model is where wells, plates or batches are held out than where compounds are.
+
+    Attributes:
+        model: its name.
+        honest: its average precision with compounds held out.
+        found: by what else was held out, how much higher it is there; only where that is beyond noise.
+    """
+
+    model: str
+    honest: float
+    found: dict[str, Difference]
+
+    @property
+    def sentence(self) -> str:
+        """One sentence: which figure holds for new compounds, and how much higher the others are."""
+        parts = [
+            f"with {held} by {each.value:.3f} [{each.low:.3f}, {each.high:.3f}]" for held, each in self.found.items()
+        ]
+        return (
+            f"{self.model}: average precision {self.honest:.3f}, with compounds held out, is what holds for new "
+            f"compounds; it is higher {', '.join(parts)} held out instead (95 % intervals over compounds)"
+        )
+
+
+def find_leak(model: str, honest: Case, others: Mapping[str, Case]) -> Leak | None:
+    """The average precision of a model with compounds held out, and how much higher it is with other columns held out.
+
+    Args:
+        model: its name.
+        honest: its predictions with compounds held out.
+        others: those with something else held out, by what it was in words; they are compared on the rows of all.
+
+    Returns:
+        the differences that are beyond noise; None where there are none.
+    """
+    rows = honest.y.index
+    for other in others.values():
+        rows = rows[rows.isin(other.y.index)]
+    if not honest.y.loc[rows].to_numpy().any():
+        return None
+    draws = Draws(honest.y.loc[rows], honest.known.get(COMPOUND))
+
+    def measured(case: Case) -> np.ndarray:
+        return draws.measured(case.predictions[0].table.loc[rows])[DECIDES]
+
+    own = measured(honest)
+    differences = {held: difference(measured(other), own, COMPARED[DECIDES]) for held, other in others.items()}
+    found = {held: each for held, each in differences.items() if each.better}
+    return Leak(model, float(own[0]), found) if found else None
 
 
 def compare_with_baselines(case: Case, models: Sequence[Entry], others: Sequence[Entry]) -> list[Comparison]:

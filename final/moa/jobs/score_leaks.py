@@ -22,7 +22,9 @@ from moa.errors import UserError
 from moa.jobs.options import TrainOptions
 from moa.jobs.score import WELL, Scores, score
 from moa.jobs.score_baselines import MODEL
-from moa.jobs.score_inputs import read_models
+from moa.jobs.score_compared import Leak, find_leak
+from moa.jobs.score_inputs import Case, common_rows, read_models
+from moa.jobs.score_pooled import pooled_case
 from moa.jobs.train import train_models
 from moa.models.registry import recipe
 from moa.progress import console
@@ -30,6 +32,8 @@ from moa.weights.trained import Trained, open_trained
 
 #: The column that says what was held out.
 HELD_OUT = "held_out"
+#: The folds whose score holds for new compounds, in words.
+_COMPOUNDS = "compounds"
 _BATCH = re.compile(r"(^|[ _])(batch|week|run|experiment)($|[ _])", re.IGNORECASE)
 #: More values than this are no batches, and one is none either.
 _MOST_BATCHES = 50
@@ -46,33 +50,42 @@ def score_leaks(names: Sequence[str], where: Folders, by: str = WELL, wells: Pat
 
     Returns:
         a table with one row for each kind of folds, from what leaks most: "held_out" names it; ``by`` is that column.
+        And for each model how much of its average precision leaks, where that is beyond noise.
 
     Raises:
         UserError: the model is not trained, or ``by`` names another column.
     """
     lines: list[pd.DataFrame] = []
     notes: list[str] = []
+    leaks: list[Leak] = []
     unit, schemes = WELL, _schemes(where.data)
     for trained in (open_trained(name, where.weights) for name in names):
         own = None if trained.hold_out is None else ",".join(trained.hold_out.columns)
         more = {} if own is None or own in schemes.values() else {own.replace(",", " and "): own}
+        cases: dict[str, Case] = {}
         for words, columns in (schemes | more).items():
             try:
                 weights = where.weights if own == columns else _train(trained, where, columns)
             except UserError as error:
                 notes.append(f"{trained.model.name}, {words}: left out ({error})")
                 continue
-            found = score(read_models([trained.model.name], where.data, weights, wells), by, baselines=False)
+            case = read_models([trained.model.name], where.data, weights, wells)
+            found = score(case, by, baselines=False)
             if found.by != WELL:
                 raise UserError(f"--leaks --by {by}: give well, treatment or compound")
             unit = found.unit
+            cases[columns] = common_rows(case) if unit == WELL else pooled_case(common_rows(case), unit)[0]
             lines.append(found.table[found.table["kind"] == MODEL].assign(**{HELD_OUT: words}))
+        if COMPOUND in cases:
+            others = {words: cases[columns] for words, columns in schemes.items() if columns in cases}
+            honest = others.pop(_COMPOUNDS)
+            leaks += [leak] if (leak := find_leak(trained.model.name, honest, others)) is not None else []
     if not lines:
         raise UserError("; ".join(notes))
     table = pd.concat(lines, ignore_index=True)
     order = {words: place for place, words in enumerate(dict.fromkeys(table[HELD_OUT]))}
     table = table.sort_values(HELD_OUT, key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    return Scores(table, HELD_OUT, unit, notes)
+    return Scores(table, HELD_OUT, unit, notes, leaks=leaks)
 
 
 def _schemes(data: Path) -> dict[str, str]:
@@ -91,7 +104,7 @@ def _schemes(data: Path) -> dict[str, str]:
             continue
         found["plates" if column == PLATE else "batches"] = column
     if dataset.drugs is not None:
-        found["compounds"] = COMPOUND
+        found[_COMPOUNDS] = COMPOUND
     return found
 
 

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from moa.errors import UserError
 from moa.jobs.score import score
+from moa.jobs.score_compared import find_leak
 from moa.jobs.score_inputs import Case, Prediction
 from moa.jobs.score_sphered import LEAST_CONTROLS, sphered, votes_without_controls
 from moa.jobs.score_tables import FIRST, as_json, score_rows, write_scores
@@ -325,6 +326,28 @@ def test_a_sentence_says_whether_a_model_is_better_than_every_simple_method(case
     assert good.found["log_loss"].value == pytest.approx(
         lines(score(case)).loc[good.best["log_loss"], "log_loss"] - lines(score(case)).loc["model", "log_loss"]
     )
+
+
+def test_a_sentence_says_how_much_of_a_score_leaks_where_that_is_beyond_noise(case):
+    (model,) = case.predictions
+    noise = pd.DataFrame(np.random.default_rng(3).random(case.y.shape), case.y.index, case.y.columns)
+    better, alike, worse = (
+        replace(case, predictions=[replace(model, table=table)])
+        for table in (model.table + 0.1 * case.y, model.table + 1e-3 * (noise - 0.5), noise)
+    )
+    partly = replace(better, y=better.y.iloc[:-6])
+    leak = find_leak("model", case, {"wells": better, "plates": alike, "batches": worse})
+    assert list(leak.found) == ["wells"] and leak.found["wells"].low > 0
+    figures = [average_precision_score(case.y.to_numpy().ravel(), table.to_numpy().ravel())
+               for table in (model.table, better.predictions[0].table)]  # fmt: skip
+    assert (leak.honest, leak.found["wells"].value) == pytest.approx((figures[0], figures[1] - figures[0]))
+    start = (
+        f"model: average precision {figures[0]:.3f}, with compounds held out, is what holds for new compounds; it is "
+    )
+    assert leak.sentence.startswith(f"{start}higher with wells by {figures[1] - figures[0]:.3f} [")
+    assert find_leak("model", case, {"plates": alike, "batches": worse}) is None, "nothing to say"
+    assert find_leak("model", case, {}) is None
+    assert find_leak("model", case, {"wells": partly}).found, "rows that one of them lacks are left out"
 
 
 def test_rows_have_every_figure(case):
