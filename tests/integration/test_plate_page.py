@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from moa.blending.blend import BlendSpec, save_blend
 from moa.blending.catalogue import plate_blend
+from moa.blending.reliability import CAUTION
 from moa.data.dataset import read_features
 from moa.data.schema import CP_TYPE, TREATED
 from moa.data.stored_tables import read_table
@@ -187,6 +188,9 @@ def test_wells_that_were_in_training_show_what_was_predicted_without_them(datase
     assert set(pd.read_csv(tmp_path / "ranked.csv")["caution"].dropna()), (
         "most mechanisms of the demo have few compounds"
     )
+    assert all(CAUTION in page.words[section] for section in ("wells", "compounds", "predicted"))
+    assert "models" in page.sections["about"][0][0] and "predicted by models" in page.words["about"]
+    assert not any("network" in words for words in (*page.words.values(), *page.scripts)), "regression is none"
 
 
 def test_the_competitions_files_have_no_plates(dataset, weights, tmp_path):

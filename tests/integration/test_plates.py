@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from moa.blending.blend import BlendSpec
 from moa.blending.catalogue import plate_blend
+from moa.blending.reliability import CAUTION
 from moa.cli import app
 from moa.data import parts
 from moa.data.dataset import read_features
@@ -293,6 +294,8 @@ def test_the_command(plate, weights, tmp_path, moa_command):
     arguments = ["predict", "--weights", weights, "--out", tmp_path / "out", "--device", "cpu"]
     output = moa_command(*arguments, "--features", plate[0], "--blend", "simple-nn-old-cv", "--top", 3).stdout
     assert "45 samples" in output and "unlike the training data: see samples.csv" in output.replace("\n", " ")
+    assert pd.read_csv(tmp_path / "out" / "ranked.csv")["caution"].notna().any()
+    assert f"marked. {CAUTION}" in " ".join(output.split()), "the column is explained where it is written"
     assert pd.read_csv(tmp_path / "out" / "ranked.csv")["rank"].max() == 3
     for wrong, expected in (
         (["--features", plate[0]], "name one blend or model"),

@@ -29,6 +29,11 @@ from moa.words import counted
 EDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)
 #: A mechanism of fewer training compounds than this is marked.
 LEAST_COMPOUNDS = 5
+#: What a caution means, wherever one is shown.
+CAUTION = (
+    f"A mechanism has a caution where fewer than {LEAST_COMPOUNDS} training compounds have it, or where its "
+    "out-of-fold AUC could not be measured or may be 0.5, that of chance (95 % interval)."
+)
 #: What is said of a sample that was in training itself, or whose compound was: its predictions are out of fold.
 OWN_WELL, OWN_COMPOUND = "well", "compound"
 #: Borders of the ranges of distance within which errors are counted: shares of the training rows that are nearer.

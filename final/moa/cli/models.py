@@ -216,5 +216,10 @@ def _predict_plates(features: Path, model: str, where: Folders, out_dir: Path, o
         are = "is" if found.far == 1 else "are"
         words = f"{counted(found.far, 'sample')} {are} unlike the training data"
         out.print(f"[yellow]{words}: see {found.files[2]}[/yellow]")
+    if found.reliability is not None and len(found.reliability.trust.cautions):
+        from moa.blending.reliability import CAUTION
+
+        marked = counted(len(found.reliability.trust.cautions), "mechanism")
+        out.print(f"column caution: {marked} marked. {CAUTION}", highlight=False)
     written = [*found.files, *([page.name] if page else [])]
     out.print(f"{counted(found.rows, 'sample')}: wrote {', '.join(written)} to {found.folder}")

@@ -56,7 +56,7 @@
       el("div", { class: "broad" }, el("h3", {}, `${each.id} · ${where(data, each)}`.replace(/ · $/, "")),
         table([["mechanism"], [""], ["probability", true], ["× prevalence", true], ["right before", true], ["AP", true]], ranked),
         el("p", { class: "soft" }, (each.high ? "The line in a bar, and the small numbers: lowest and highest probability among the members. "
-          : each.trained ? `This ${each.trained} was in training: these are the predictions of networks that were trained without it. ` : "One model, so there is no spread between members. ")
+          : each.trained ? `This ${each.trained} was in training: these are the predictions of models that were trained without it. ` : "One model, so there is no spread between members. ")
           + (data.reliability ? `Right before: training rows out of fold with a probability in the same range, and how many carried the mechanism; AP is its average precision there (${format.count(data.reliability.rows)} rows${data.reliability.share < 0.995 ? ", each predicted by the members whose fold is trained" : ""}).` : ""))),
       el("div", {},
         each.warning ? el("p", { class: "bad" }, `Warning: ${each.warning}.`) : null,

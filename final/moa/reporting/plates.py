@@ -10,6 +10,7 @@ import pandas as pd
 
 from moa.blending.blend import effective_weights
 from moa.blending.explained import Explained, PlateResult
+from moa.blending.reliability import CAUTION
 from moa.models.registry import known_recipes
 from moa.reporting.page import Block, Card, Section, Table, Text, View, versions, write_page
 from moa.reporting.plate_answers import warnings
@@ -114,11 +115,13 @@ def _sections(run: PlateResult, inputs: PlateInputs, data: dict, models: Sequenc
         "map", "Plate map", "Choose what the wells show. Choose a well for all that is known of it.",
         [View("map", data)], "Map",
     )  # fmt: skip
+    # Below each table that marks mechanisms.
+    meaning = [Text(CAUTION)] if data["cautions"] else []
     return [
         *([plate_map] if placed else []),
-        Section("wells", "Samples", SAMPLES, [*notes, View("wells", None if placed else data)]),
-        *([Section("compounds", "Compounds", COMPOUNDS, [View("compounds")])] if data["answers"] else []),
-        Section("predicted", "Mechanisms", MECHANISMS, [View("predicted")]),
+        Section("wells", "Samples", SAMPLES, [*notes, View("wells", None if placed else data), *meaning]),
+        *([Section("compounds", "Compounds", COMPOUNDS, [View("compounds"), *meaning])] if data["answers"] else []),
+        Section("predicted", "Mechanisms", MECHANISMS, [View("predicted"), *meaning]),
         _replicates(data),
         _about(run, models),
     ]
@@ -141,15 +144,15 @@ def _about(run: PlateResult, models: Sequence[Trained]) -> Section:
         {
             "member": model.model.title,
             "weight": used.get(model.model.name, 0.0),
-            "networks": len(model.units(model.last)),
+            "models": len(model.units(model.last)),
             "profile": model.store.manifest().profile,
         }
         for model in models
     )
-    table = Table.of(rows, {"weight": ".4f", "networks": "d"})
+    table = Table.of(rows, {"weight": ".4f", "models": "d"})
     words = (
         "The spread of a prediction is the lowest and the highest probability among the members. Out of fold means: "
-        "predicted by networks that were trained without that row. Nearest compounds are those whose median training "
+        "predicted by models that were trained without that row. Nearest compounds are those whose median training "
         "profile has the highest cosine with the sample's features. A sample is far outside the training data where "
         "99.9 % of the training samples are nearer to it, and its combination of values is unusual where the patterns "
         "that training samples share explain less of it than of 99 % of them. Both are measured without the sample's "
