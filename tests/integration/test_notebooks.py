@@ -196,14 +196,14 @@ def test_pages_are_written_with_their_pictures(data_dir, weights_of, tmp_path, m
 
 
 def test_pages_can_be_read_on_a_phone(tmp_path):
-    figure = Figure(figsize=(9.5, 3), dpi=100)
-    figure.subplots().plot([0, 1])
-    figure.savefig(tmp_path / "picture.png")
-    picture = base64.b64encode((tmp_path / "picture.png").read_bytes()).decode()
+    pictures = []
+    for width in (9.5, 4):
+        Figure(figsize=(width, 3), dpi=100).savefig(tmp_path / "picture.png")
+        pictures.append(base64.b64encode((tmp_path / "picture.png").read_bytes()).decode())
     words = "wrote predictions of a model with a long name " * 4
     outputs = [
         nbformat.v4.new_output("stream", text=words),
-        nbformat.v4.new_output("display_data", {"image/png": picture}),
+        *(nbformat.v4.new_output("display_data", {"image/png": picture}) for picture in pictures),
     ]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1  # " + "words " * 40, outputs=outputs)])
     nbformat.write(book, tmp_path / "page.ipynb")
@@ -211,13 +211,16 @@ def test_pages_can_be_read_on_a_phone(tmp_path):
     with chromium() as browser:
         browser.open(tmp_path / "page.html", PHONE)
         assert browser.size[0] == PHONE[0], "nothing makes the page wider than the screen"
-        image, text = browser.one(".jp-RenderedImage img"), browser.one(".jp-OutputArea-output pre")
-        assert image.size["width"] > 1.5 * PHONE[0]
-        assert browser.run("const e = arguments[0].parentElement; return e.scrollWidth - e.clientWidth", image) > 0
+        images, text = browser.all(".jp-RenderedImage img"), browser.one(".jp-OutputArea-output pre")
+        assert images[0].size["width"] == 570, "small text can still be read"
+        assert PHONE[0] * 0.8 < images[1].size["width"] < PHONE[0], "it fits, and its text can be read"
+        scrolled = "const place = arguments[0].parentElement; return place.scrollWidth > place.clientWidth"
+        assert [browser.run(scrolled, image) for image in images] == [True, False]
         assert browser.run("return getComputedStyle(arguments[0]).wordBreak", text) == "normal"
         assert browser.run("return arguments[0].scrollWidth <= arguments[0].clientWidth", text)
         browser.open(tmp_path / "page.html", DESK)
-        assert browser.one(".jp-RenderedImage img").size["width"] == 950 and browser.size[0] == DESK[0]
+        assert [image.size["width"] for image in browser.all(".jp-RenderedImage img")] == [950, 400]
+        assert browser.size[0] == DESK[0]
         assert browser.errors() == [] and browser.requests() == []
 
 

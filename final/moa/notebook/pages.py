@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,12 +29,12 @@ _NO_SCRIPTS = {name: "" for name in ("mathjax_url", "require_js_url", "jquery_ur
 #: Arguments of a kernel. It would print a warning that its connections on this machine are not encrypted, and now and
 #: then, when it has finished, an error that it was interrupted. What goes wrong in a cell is not said there.
 _QUIET = ["--IPKernelApp.log_level=CRITICAL"]
-#: On a phone pictures are scrolled, and not made so small that their text cannot be read; lines are cut between words.
-_STYLE = """<style>
-.jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
-@media (max-width: 40rem) { .jp-RenderedImage img { max-width: max(100%, 44rem); } }
-</style>
-"""
+#: On a narrow screen lines are cut between words.
+_STYLE = "<style>.jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }</style>"
+#: The beginning of a picture in a page: 24 bytes of PNG, which end with width and height.
+_PICTURE = re.compile(r"""(<img )([^>]*?src="data:image/png;base64,([A-Za-z0-9+/]{32}))""")
+#: Smaller than this part of its width a picture's text could not be read: on a phone it is scrolled then.
+_LEAST_SHARE = 0.6
 _INDEX = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Notebooks</title>
@@ -186,7 +188,13 @@ def as_html(path: Path) -> str:
     """A notebook with its outputs as a page, which loads nothing from the network."""
     page, _ = HTMLExporter(**_NO_SCRIPTS).from_notebook_node(nbformat.read(path, 4))
     head, end, body = str(page).partition("</head>")
-    return head + _STYLE + end + body
+    return head + _STYLE + end + _PICTURE.sub(_not_too_small, body)
+
+
+def _not_too_small(picture: re.Match[str]) -> str:
+    """The beginning of a picture with the width that it has at least."""
+    width = int.from_bytes(base64.b64decode(picture[3])[16:20], "big")
+    return f'{picture[1]}style="min-width:{_LEAST_SHARE * width:.0f}px" {picture[2]}'
 
 
 def _write_page(path: Path, executed: Path, values: dict[str, Any]) -> Path:
