@@ -19,6 +19,7 @@ from moa.importing.formats import read_source
 from moa.importing.identities import align
 from moa.importing.mapping import Mapping
 from moa.importing.notes import Notes
+from moa.importing.one_hot import with_one_column
 from moa.importing.options import ImportOptions
 from moa.importing.orientation import turned
 from moa.importing.profiles import MISSING_NUMBER, Profiles, WellTable
@@ -56,8 +57,13 @@ def read_all(files: Sequence[Item], options: ImportOptions, notes: Notes) -> Rea
         bar.update(len(files))
     tables = [(Path(path).name, read_text_table(Path(path), notes)) for path in options.wells]
     found, tables = with_tables(found, tables, notes)
-    mechanisms = None if options.moa is None else (Path(options.moa).name, read_text_table(Path(options.moa), notes))
-    return Read(found, tables, mechanisms)
+    return Read(found, tables, None if options.moa is None else read_mechanisms(Path(options.moa), options, notes))
+
+
+def read_mechanisms(path: Path, options: ImportOptions, notes: Notes) -> tuple[str, pd.DataFrame]:
+    """The name of a table of mechanisms, and its columns as text; columns of 0 and 1 are made into one."""
+    table = read_text_table(path, notes)
+    return path.name, table if options.mechanism else with_one_column(path.name, table, notes)
 
 
 def _read_one(

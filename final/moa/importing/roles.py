@@ -21,6 +21,7 @@ from moa.importing.fields import (
 from moa.importing.headings import heading
 from moa.importing.mapping import Column, Role
 from moa.importing.notes import Notes
+from moa.importing.one_hot import ONE_HOT, REASON, how_to_write
 from moa.importing.options import FIELD_OPTIONS
 from moa.words import listed
 
@@ -170,14 +171,14 @@ def described_mechanisms(name: str, table: pd.DataFrame, stated: str | None = No
         if role == "mechanism" and stated:
             column: str | None = find_column(list(table), stated, "--mechanism")
             reason = "named by --mechanism"
+        elif role == "mechanism" and ONE_HOT in table:
+            column, reason = ONE_HOT, REASON
         else:
             column, reason = best_column(filled, role, Notes())
         if column is not None:
             columns[column] = described(column, list(table), role, reason)
             filled.pop(column)
         elif role == "mechanism":
-            raise UserError(
-                f"{name}: no column of mechanisms (moa, mechanism_of_action); its columns are "
-                f"{listed(table.columns, 6)}; name it with --mechanism"
-            )
+            fix = how_to_write(table) or f"its columns are {listed(table.columns, 6)}; name it with --mechanism"
+            raise UserError(f"{name}: no column of mechanisms (moa, mechanism_of_action); {fix}")
     return columns

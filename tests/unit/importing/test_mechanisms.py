@@ -5,14 +5,18 @@ import pandas as pd
 import pytest
 
 from moa.errors import UserError
+from moa.importing.combine import read_mechanisms
 from moa.importing.design import Design
+from moa.importing.import_plates import import_plates
 from moa.importing.mapping import Column, Mapping, Mechanisms, Table
 from moa.importing.mechanism_names import is_unknown, separators_of, split_cells
 from moa.importing.mechanisms import decide_mechanisms, label_wells
 from moa.importing.notes import Notes
+from moa.importing.one_hot import REASON
 from moa.importing.options import ImportOptions
 from moa.importing.roles import described_mechanisms
 from moa.importing.text_tables import read_text_table
+from support.assays import cell_painting
 
 COMPOUNDS = ["DMSO", "AKT-inhibitor-1-2", "Vemurafenib", "PLX-4720", "nobody", "Vemurafenib"]
 
@@ -44,7 +48,7 @@ def labels(
     roles = {column: Column(role=field) for field, column in fields.items()}
     roles |= {column: Column(role="identifier") for column in metadata if column not in roles}
     options, notes = ImportOptions(**options), Notes()
-    read = None if options.moa is None else read_text_table(options.moa)
+    read = None if options.moa is None else read_mechanisms(options.moa, options, notes)[1]
     plate = Design(frame.assign(plate=plates, dose_level=np.nan), fields, dose_unit)
     described = None if read is None else described_mechanisms("moa.txt", read, options.mechanism)
     known = None if described is None else Table(name="moa.txt", columns=described)
@@ -109,6 +113,53 @@ def test_other_identifiers_are_tried(tmp_path):
     table = "broad_id,moa\nBRD-K22222222-001-01-1,x\nBRD-K33333333-001-05-3,x\n"
     found, noted = labels(table, tmp_path, wells={"pert_id": ids})
     assert found.table["x"].tolist() == [0, 0, 1, 1, 0, 1] and "'broad_id'" in noted
+
+
+@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("1.0", "0.0"), ("True", "False")])
+def test_a_column_of_0_and_1_for_each_mechanism(yes, no, tmp_path):
+    """The same labels as the same mechanisms in one column give."""
+    lines = ["AKT inhibitor 1,2;1;0;0", "vemurafenib;0;1;1", "plx-4720;0;1;0", "nobody;0;0;0"]
+    text = (
+        "\n".join(["drug;AKT inhibitor;RAF inhibitor;kinase", *lines]).replace(";1", f";{yes}").replace(";0", f";{no}")
+    )
+    hot, noted = labels(text, tmp_path, least_compounds=1)
+    lines = ["AKT inhibitor 1,2;AKT inhibitor", "vemurafenib;RAF inhibitor|kinase", "plx-4720;RAF inhibitor", "nobody;"]
+    one, _ = labels("\n".join(["drug;moa", *lines]), tmp_path, least_compounds=1)
+    pd.testing.assert_frame_equal(hot.table, one.table)
+    assert hot.known.tolist() == one.known.tolist() and hot.table["kinase"].tolist() == [0, 0, 1, 0, 0, 1]
+    assert "columns of 0 and 1 are mechanisms of the compounds in 'drug': AKT inhibitor, RAF inhibitor, kinase" in noted
+
+
+def test_a_mapping_names_columns_of_0_and_1_and_applies_to_another_such_table(tmp_path):
+    screen, first, second = cell_painting(wells=60, features=9, compounds=6, mechanisms=2, raw=False), *"ab"
+    table = screen.table.drop(columns="Metadata_moa")
+    table.to_csv(tmp_path / "screen.csv", index=False)
+    hot = pd.get_dummies(pd.Series(screen.mechanisms))
+    hot.to_csv(tmp_path / f"{first}.csv", index_label="drug")
+    hot.assign(third=[True, False] * 3).to_csv(tmp_path / f"{second}.csv", index_label="drug")
+    found = import_plates([tmp_path / "screen.csv"], tmp_path / first, ImportOptions(moa=tmp_path / "a.csv"))
+    column = found.mapping.mechanisms_table.columns[found.mapping.mechanisms.column]
+    assert (column.role, column.reason) == ("mechanism", REASON)
+    again = ImportOptions(moa=tmp_path / "b.csv", mapping=tmp_path / first / "mapping.yaml")
+    import_plates([tmp_path / "screen.csv"], tmp_path / second, again)
+    one, other = (pd.read_csv(tmp_path / name / "train_targets_scored.csv") for name in (first, second))
+    assert list(other) == [*one, "third"] and one.equals(other.drop(columns="third"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("drug,a,b,note\nplx-4720,1,0,old\n", "'note' holds 'old' (line 2)"),
+        ("drug,a,b,c\nplx-4720,1,0,1\nvemurafenib,1,0,\n", "'c' holds an empty cell (line 3)"),
+        ("drug,a,b,c\nplx-4720,1,0,0.5\n", "'c' holds '0.5' (line 2)"),
+        ("a,b\n1,0\n", "the first column, 'a', holds 0 and 1 too"),
+    ],
+)
+def test_columns_of_0_and_1_beside_others_are_refused_with_the_shape_that_is_read(text, reason, tmp_path):
+    with pytest.raises(UserError, match="moa.txt: no column of mechanisms") as refused:
+        labels(text, tmp_path)
+    assert reason in str(refused.value) and "with pandas: table.groupby(" in str(refused.value)
+    assert "\n" not in str(refused.value) and "name it with --mechanism" not in str(refused.value)
 
 
 def test_no_mechanisms_at_all():
