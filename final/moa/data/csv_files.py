@@ -26,8 +26,8 @@ SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 MOST_COLUMNS = 100_000
 #: Columns that start so describe the sample, and are text; pycytominer and cytominer name them like this.
 METADATA = "Metadata_"
-#: Bytes that one core parses at once, and bytes whose cells are held before they are converted.
-_BLOCK, _PIECE = 1 << 22, 1 << 24
+#: Bytes whose cells are held before they are converted: so many, or this part of a larger file. Cores share a piece.
+_PIECE, _PIECES, _SHARES = 1 << 23, 8, 4
 
 
 def too_wide(place: str, columns: int) -> str:
@@ -136,6 +136,7 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
         return None
     known = set(text_columns)
     text = {column: pa.string() for column in header if column in known or column.startswith(METADATA)}
+    size, quoted = max(_PIECE, len(raw) // _PIECES), b'"' in raw
     skipped: list[pyarrow.csv.InvalidRow] = []
 
     def skip(row: pyarrow.csv.InvalidRow) -> str:
@@ -145,8 +146,8 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
     def parse(types: dict[str, pa.DataType], piece: Any = raw, names: list[str] | None = None) -> pa.Table:
         return pyarrow.csv.read_csv(
             pa.BufferReader(piece),
-            pyarrow.csv.ReadOptions(block_size=_BLOCK, column_names=names),
-            pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
+            pyarrow.csv.ReadOptions(block_size=size // _SHARES, column_names=names),
+            pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False, newlines_in_values=quoted),
             pyarrow.csv.ConvertOptions(
                 column_types=types,
                 null_values=["", "NA", "NaN", "nan", "null", "None"],
@@ -157,7 +158,7 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
     def in_pieces() -> pa.Table:
         # `read_csv` holds the cells of all that it is given, twice its size, before it converts them. `open_csv` does
         # not, and takes twice the time on two cores: it converts columns on one.
-        first, *rest = _pieces(raw)
+        first, *rest = _pieces(raw, len(raw) if quoted else size)
         table = parse(text, first)
         types = dict(zip(table.column_names, table.schema.types, strict=True))
         return pa.concat_tables([table, *(parse(types, piece, table.column_names) for piece in rest)])
@@ -186,12 +187,11 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
     return table
 
 
-def _pieces(raw: bytes) -> list[pa.Buffer]:
-    """The bytes of a csv file, cut at ends of lines; not cut where cells are in quotes, and may hold such ends."""
+def _pieces(raw: bytes, size: int) -> list[pa.Buffer]:
+    """The bytes of a csv file, cut at ends of lines; cells in quotes, which may hold such ends, are not looked for."""
     whole, start, found = pa.py_buffer(raw), 0, []
-    quoted = len(raw) > 2 * _PIECE and b'"' in raw
-    while not quoted and len(raw) - start > 2 * _PIECE:
-        end = raw.find(b"\n", start + _PIECE) + 1
+    while len(raw) - start > 2 * size:
+        end = raw.find(b"\n", start + size) + 1
         if not end:
             break
         found.append(whole.slice(start, end - start))
