@@ -58,7 +58,7 @@ class ManifestRecord(Record):
         code: source of a recipe outside of the package, by file name; see ``moa.models.source``.
     """
 
-    format: int = 1
+    format: int = Field(1, ge=1)
     model: str | None = None
     recipe: int = FIRST_RECIPE
     profile: str | None = None

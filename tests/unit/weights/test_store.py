@@ -193,6 +193,10 @@ def test_a_folder_of_a_newer_format_is_refused_in_one_line(store):
         assert str(caught.value).endswith(f"this version reads up to {FORMAT}; install a newer version")
     write_json(store.layout.manifest, {"settings": {}})
     assert store.manifest().format == 1
+    write_json(store.layout.manifest, {"settings": {}, "format": 0})
+    with pytest.raises(StoreError, match="manifest.json: .*format.*") as caught:
+        store.manifest()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_manifest_without_a_version_is_of_the_first(store):
