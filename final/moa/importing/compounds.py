@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from moa.data.compounds import INCHIKEY, compound_key, salts, unite
+from moa.data.compounds import INCHIKEY, compound_key, unite
 from moa.errors import UserError
 from moa.importing.headings import plain_unit
 from moa.importing.mapping import Compounds, Mapping
@@ -87,11 +87,6 @@ def compounds_of(rule: Compounds, wells: pd.DataFrame, notes: Notes) -> pd.Serie
     notes.noted(f"names with the same '{rule.ids}' are one compound; if not, correct it there", found.synonyms)
     notes.noted(f"names that many values of '{rule.ids}' have are several compounds", found.apart)
     notes.noted(f"values of '{rule.ids}' that many names have are not used", found.placeholders)
-    notes.noted(
-        "names that differ in a salt or hydrate alone are several compounds here, which different folds may hold; to "
-        "unite some, write them under compounds in mapping.yaml as they stand there, with `same` for `perhaps_same`",
-        map(" / ".join, salts(found.names.dropna().unique())),
-    )
     return found.names
 
 
@@ -103,12 +98,22 @@ def _as_stated(names: pd.Series, same: Sequence[Sequence[str]]) -> pd.Series:
     return names.map(lambda name: first.get(compound_key(name), name), na_action="ignore").astype(object)
 
 
-def note_absent(rule: Compounds | None, wells: pd.DataFrame, notes: Notes) -> None:
-    """Note names under ``same`` that no well has, such as misspelt ones."""
-    if rule is not None and rule.column is not None:
-        there = set(wells[rule.column].dropna().map(compound_key))
-        absent = [name for group in rule.same for name in group if compound_key(name) not in there]
-        notes.noted("names that `same` unites, but no well has", absent)
+def note_names(rule: Compounds | None, wells: pd.DataFrame, notes: Notes) -> None:
+    """Note salts that may be one compound, and names under ``same`` that no well has, such as misspelt ones.
+
+    Of imports alone: the mapping of plates to predict is that of the weights, which nobody edits.
+    """
+    if rule is None or rule.column is None:
+        return
+    notes.noted(
+        "names that differ in a salt or hydrate alone are several compounds here, which different folds may hold (to "
+        "unite some, move them from `perhaps_same` to `same` in DIR/mapping.yaml, where --out DIR was given, and run "
+        "the same command with --mapping DIR/mapping.yaml)",
+        map(" / ".join, rule.perhaps_same),
+    )
+    there = set(wells[rule.column].dropna().map(compound_key))
+    absent = [name for group in rule.same for name in group if compound_key(name) not in there]
+    notes.noted("names that `same` unites, but no well has", absent)
 
 
 def key_of(rule: Compounds | None) -> Callable[[object], str]:

@@ -92,7 +92,7 @@ def decide_wells(mapping: Mapping, profiles: Profiles, options: ImportOptions, n
         found = decide_compounds(mapping, wells, notes)
         mapping = mapping.with_(compounds=found.model_copy(update={"same": same}))
     facts = _facts(mapping, wells, quiet)
-    if undecided and mapping.compounds and facts.compounds is not None:
+    if mapping.compounds and facts.compounds is not None:  # of these wells, also where a mapping of others is applied
         alike = tuple(salts(facts.compounds.dropna().unique()))
         mapping = mapping.with_(compounds=mapping.compounds.model_copy(update={"perhaps_same": alike}))
     if mapping.controls is None:

@@ -11,7 +11,7 @@ import pandas as pd
 from moa.errors import UserError
 from moa.importing.choose_conditions import choose_conditions
 from moa.importing.combine import Item, profiles_of, read_all
-from moa.importing.compounds import note_absent
+from moa.importing.compounds import note_names
 from moa.importing.describe import Read, describe, refuse_other_headings
 from moa.importing.design import Plates, decide_wells, design
 from moa.importing.fit_mapping import fitted
@@ -135,7 +135,7 @@ def _decided(files: Sequence[Item], options: ImportOptions, notes: Notes) -> Rea
     """Plates with their whole mapping."""
     read = read_plates(files, options, notes)
     wells, design = read.plates.profiles.wells, read.plates.design
-    note_absent(read.mapping.compounds, wells, notes)
+    note_names(read.mapping.compounds, wells, notes)
     mapping = decide_mechanisms(read.mapping, wells, design, read.mechanisms, read.options, notes)
     return replace(read, mapping=mapping)
 

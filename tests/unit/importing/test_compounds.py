@@ -2,16 +2,20 @@
 
 import pandas as pd
 import pytest
+import yaml
 
 from moa.data.compounds import compound_key
 from moa.data.dataset import load_dataset
 from moa.data.holdout import HoldOut
 from moa.data.schema import TRAIN_DRUG
 from moa.errors import UserError
+from moa.importing.compounds import note_names
 from moa.importing.design import design
 from moa.importing.import_plates import import_plates
 from moa.importing.notes import Notes
 from moa.jobs.fitting import refuse_row_folds
+from support.assays import cell_painting
+from support.invoking import invoke
 from support.plates_in_memory import designed, mapped, plate
 
 KEYS = ["RCINICONZNJXQF-MZXODVADSA-N", "WAEXFXRVDQXREF-UHFFFAOYSA-N", "AOJJSUZBOXZQNB-TZSSRYMLSA-N"]
@@ -35,12 +39,45 @@ def test_salts_are_named_and_united_only_where_the_mapping_says_so():
     mapping = mapped(profiles, notes)
     assert mapping.compounds.perhaps_same == (("Drug-A hydrochloride", "drug A"),)
     _, found = design(profiles, mapping, notes)
-    line = next(line for line in notes.lines() if "in a salt or hydrate alone" in line)
-    assert found.table["compound"].nunique() == 4 and line.endswith("`perhaps_same`: Drug-A hydrochloride / drug A")
+    assert found.table["compound"].nunique() == 4
+    assert "salt" not in "\n".join(notes.lines()), "plates to predict are not imported again"
+    note_names(mapping.compounds, profiles.wells, notes)
+    assert "in a salt or hydrate alone" in notes.lines()[-1]
+    assert notes.lines()[-1].endswith("--mapping DIR/mapping.yaml): Drug-A hydrochloride / drug A")
     same = mapping.with_(compounds=mapping.compounds.model_copy(update={"same": (("drug-a", "drug A HYDROCHLORIDE"),)}))
     notes = Notes()
     _, found = design(profiles, same, notes)
-    assert found.table["compound"].tolist()[:2] == ["drug-a", "drug-a"] and "salt" not in "\n".join(notes.lines())
+    assert found.table["compound"].tolist()[:2] == ["drug-a", "drug-a"]
+
+
+def test_what_is_printed_of_salts_unites_them(tmp_path):
+    """The note is followed to the letter: groups are moved in the folder's mapping, the same command is run with it."""
+    screen = cell_painting(wells=120, features=9, compounds=8, mechanisms=2, raw=False)
+    first, second, third, fourth, *_ = screen.mechanisms
+    names = {first: "imatinib", third: "imatinib mesylate", second: "doxorubicin HCl", fourth: "doxorubicin"}
+    (tmp_path / "settings.yaml").write_text("settings: {least_compounds: 1}")
+    table = screen.table.replace({"Metadata_broad_sample": names})
+    table.drop(columns=["Metadata_moa", "Metadata_broad_sample"]).to_csv(tmp_path / "plates.csv", index=False)
+    wells = table[["Metadata_Plate", "Metadata_Well", "Metadata_broad_sample"]]
+    wells.set_axis(["plate", "well", "drug"], axis=1).to_csv(tmp_path / "map.csv", index=False)
+    moa = pd.Series({names.get(name, name): moa for name, moa in screen.mechanisms.items()}, name="moa")
+    moa.to_csv(tmp_path / "moa.csv", index_label="name")
+    out, mapping = tmp_path / "data", tmp_path / "data" / "mapping.yaml"
+    tables = ["--wells", tmp_path / "map.csv", "--moa", tmp_path / "moa.csv"]
+    options = ["--compound", "drug", "--control", "DMSO", "--out", out]
+    command = ["data", "import", tmp_path / "plates.csv", *tables, *options, "--mapping"]
+    said = invoke(*command, tmp_path / "settings.yaml")
+    assert "--mapping DIR/mapping.yaml): doxorubicin / doxorubicin HCl, imatinib / imatinib mesylate" in said
+    plain = yaml.safe_load(mapping.read_text())
+    one, other = plain["compounds"].pop("perhaps_same")
+    plain["compounds"] |= {"same": [other], "perhaps_same": [one]}
+    mapping.write_text(yaml.safe_dump(plain))
+    said = invoke(*command, mapping)
+    assert "--mapping DIR/mapping.yaml): doxorubicin / doxorubicin HCl\n" in said, "the other is still open"
+    assert set(names.values()) - set(pd.read_csv(out / TRAIN_DRUG)["drug_id"]) == {"imatinib mesylate"}
+    mapping.write_text(mapping.read_text().replace("  perhaps_same:\n", ""))  # the lists stand below one another
+    assert "salt" not in invoke(*command, mapping) and "problems" in invoke("data", "check", out)
+    assert set(pd.read_csv(out / TRAIN_DRUG)["drug_id"]) & set(names.values()) == {"imatinib", "doxorubicin"}
 
 
 @pytest.mark.parametrize(
