@@ -66,7 +66,7 @@ def test_short_bars_after_one_another_share_the_minute(clock, lines):
     assert [line.split(":")[0] for line in lines()] == ["stage 0", "stage 6"]
 
 
-def test_work_that_ends_at_once_has_no_line_and_longer_work_is_told_from_its_count(clock, lines):
+def test_work_that_ends_at_once_has_no_line_and_the_count_of_longer_work_stands_apart(clock, lines):
     """ "features: 0/6 conditions", printed by the first of six steps, reads as if there were six conditions to do."""
     with progress("features", 6, even=False) as bar:
         bar.update(0, "conditions")
