@@ -45,6 +45,7 @@ def test_lowest_versions_have_wheels(interpreter, tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    assert "yanked" not in done.stderr, done.stderr
 
 
 CASES = [(name, which) for name in WANTED for which in ("lowest", "pinned")]

@@ -72,6 +72,8 @@ def _check_capability(device: torch.device) -> None:
 PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed")
 #: On the command line: bf16-mixed, whether or not the processor has instructions for it.
 INSISTING = "bf16-emulated"
+#: Linux's description of the processor.
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 def multiplies_bfloat16() -> bool:
@@ -81,8 +83,11 @@ def multiplies_bfloat16() -> bool:
     """
     import torch
 
-    known = torch.cpu.get_capabilities()
-    return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    if hasattr(torch.cpu, "get_capabilities"):
+        known = {name for name, there in torch.cpu.get_capabilities().items() if there}
+    else:  # an older torch; other systems than Linux count as without
+        known = set(_CPUINFO.read_text(encoding="utf-8").split()) if _CPUINFO.exists() else set()
+    return not known.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def device_here(device: str, on: str | None) -> str:

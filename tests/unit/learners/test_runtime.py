@@ -74,8 +74,18 @@ def test_bfloat16_only_where_the_processor_gains(monkeypatch, capsys):
 def test_the_processor_is_asked(monkeypatch):
     flags = set(Path("/proc/cpuinfo").read_text().split())
     assert multiplies_bfloat16() == bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "amx_tile": False})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "amx_bf16": False}, raising=False)
     assert not multiplies_bfloat16()
+
+
+def test_a_torch_that_cannot_ask_the_processor(monkeypatch, tmp_path):
+    described = tmp_path / "cpuinfo"
+    monkeypatch.setattr("moa.learners.runtime._CPUINFO", described)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not multiplies_bfloat16(), "a system without such a file"
+    for flags, there in (("fpu avx512f avx512_bf16", True), ("fpu avx512f amx_tile", False)):
+        described.write_text(f"processor : 0\nflags : {flags}\n")
+        assert multiplies_bfloat16() == there
 
 
 @pytest.mark.parametrize(

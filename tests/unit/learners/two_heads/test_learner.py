@@ -155,7 +155,8 @@ def test_phase_2_starts_from_phase_1_with_a_new_head():
     first = unit.fit(learner)
     unmoved = learner.model_copy(update={"epochs": 0})
     second = unit.with_data(y=unit.data.y.iloc[:, :4]).fit(unmoved, initial=first).tensors
-    assert {name for name in second if not torch.equal(second[name], first.tensors[name])} == {
+    left = first.start or first.tensors  # which of both epochs is the better one differs by version of torch
+    assert {name for name in second if not torch.equal(second[name], left[name])} == {
         name for name in second if name.startswith("head.") and "num_batches" not in name
     }
     assert second["head.1.weight"].shape == (4, 16) and (second["head.0.running_var"] == 1).all()
