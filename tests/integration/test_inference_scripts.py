@@ -76,7 +76,10 @@ def cut(path):
 
 
 BAD_INPUTS = {
-    "no data": (lambda data, weights: shutil.rmtree(data), "test_features.csv: missing"),
+    "no data": (
+        lambda data, weights: shutil.rmtree(data),
+        "data: there is no such folder; name one that holds data, or make one",
+    ),
     "a column is missing": (without_column, "test_features.csv: missing column 'g-7'"),
     "a word among numbers": (with_word, "test_features.csv: column 'g-5', line 4 (sig_id"),
     "a damaged unit": (
