@@ -48,7 +48,6 @@ def normalise(
     values = np.empty(profiles.values.shape, profiles.values.to_numpy().dtype)
     against: dict[str, list[str]] = {}
     clip, beyond = options.clip if level == "3" else None, 0
-    names = list(profiles.values.columns)
     groups = list(design.groups())
     noun = "plate" if design.table["group"].equals(design.table["plate"]) else "group"
     with progress("normalise plates", len(groups), quiet=len(groups) < 10) as bar:
@@ -56,7 +55,7 @@ def normalise(
             reference, what = _reference(group, noun, design.controls[rows], options)
             against.setdefault(what, []).append(group)
             part = profiles.values.iloc[rows].to_numpy(np.float64)
-            part = robust_z(part, reference) if level == "3" else standardised(part, reference, names)
+            part = robust_z(part, reference) if level == "3" else standardised(part, reference)
             if clip:
                 beyond += int((np.abs(part) > clip).sum())
                 part = np.clip(part, -clip, clip)
@@ -85,12 +84,14 @@ def robust_z(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return (values - centre) / (MAD_SCALE * np.maximum(spread, LEAST_MAD))
 
 
-def standardised(values: np.ndarray, reference: np.ndarray, names: list[str]) -> np.ndarray:
+def standardised(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Values of one plate minus the reference's mean, divided by its standard deviation, by pycytominer.
 
-    ``values`` and ``reference`` are as for `robust_z`, ``names`` those of the features.
+    ``values`` and ``reference`` are as for `robust_z`.
     """
     pycytominer = load_pycytominer("raw profiles are standardised")
+    # Not the names of the features: pandas parses all names as code, and with Python 3.13 refuses some of damaged files.
+    names = [f"feature_{number}" for number in range(values.shape[1])]
     table = pd.DataFrame(values, columns=names)
     table["Metadata_reference"] = reference
     done = pycytominer.normalize(

@@ -115,6 +115,16 @@ def test_expression_is_compared_with_vehicle_wells_where_there_are_enough(vehicl
     assert ("the plate's vehicle wells" if against == "vehicle" else "fewer than 6 vehicle wells") in noted(notes)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "Metadata_reference"])
+def test_features_of_any_name_are_standardised(name):
+    """pandas' query, which pycytominer uses, ends in an error for the first one with pandas 2 on Python 3.13."""
+    profiles, design = made(np.random.default_rng(0).normal(3, 2, (8, 2)), range(4))
+    expected, _ = normalise(profiles, design, ImportOptions(), Notes())
+    profiles.values.columns = [name, "Cells_1"]
+    found, _ = normalise(profiles, design, ImportOptions(), Notes())
+    np.testing.assert_array_equal(found.values.to_numpy(), expected.values.to_numpy())
+
+
 def test_z_scores_made_here_are_clipped_and_others_are_not():
     random = np.random.default_rng(0)
     values = random.uniform(4, 12, 50) + random.normal(scale=0.5, size=(20, 50))
