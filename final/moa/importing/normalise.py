@@ -90,7 +90,7 @@ def standardised(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     ``values`` and ``reference`` are as for `robust_z`.
     """
     pycytominer = load_pycytominer("raw profiles are standardised")
-    # Not the names of the features: pandas parses all names as code, and with Python 3.13 refuses some of damaged files.
+    # Not the names of the features: pandas parses all names as code, and Python 3.13 refuses some of damaged files.
     names = [f"feature_{number}" for number in range(values.shape[1])]
     table = pd.DataFrame(values, columns=names)
     table["Metadata_reference"] = reference
