@@ -28,6 +28,8 @@ MOST_COLUMNS = 100_000
 METADATA = "Metadata_"
 #: Bytes whose cells are held before they are converted: so many, or this part of a larger file. Cores share a piece.
 _PIECE, _PIECES, _SHARES = 1 << 23, 8, 4
+#: Bytes that are parsed at once where that fails, as where a line is longer than a share.
+_BLOCK = 1 << 24
 
 
 def too_wide(place: str, columns: int) -> str:
@@ -143,10 +145,12 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
         skipped.append(row)
         return "skip"
 
-    def parse(types: dict[str, pa.DataType], piece: Any = raw, names: list[str] | None = None) -> pa.Table:
+    def parse(
+        types: dict[str, pa.DataType], piece: Any = raw, names: list[str] | None = None, block: int = _BLOCK
+    ) -> pa.Table:
         return pyarrow.csv.read_csv(
             pa.BufferReader(piece),
-            pyarrow.csv.ReadOptions(block_size=size // _SHARES, column_names=names),
+            pyarrow.csv.ReadOptions(block_size=block, column_names=names),
             pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False, newlines_in_values=quoted),
             pyarrow.csv.ConvertOptions(
                 column_types=types,
@@ -159,9 +163,10 @@ def parse_csv(raw: bytes, name: str, text_columns: Iterable[str], problems: Prob
         # `read_csv` holds the cells of all that it is given, twice its size, before it converts them. `open_csv` does
         # not, and takes twice the time on two cores: it converts columns on one.
         first, *rest = _pieces(raw, len(raw) if quoted else size)
-        table = parse(text, first)
+        share = size // _SHARES
+        table = parse(text, first, block=share)
         types = dict(zip(table.column_names, table.schema.types, strict=True))
-        return pa.concat_tables([table, *(parse(types, piece, table.column_names) for piece in rest)])
+        return pa.concat_tables([table, *(parse(types, piece, table.column_names, share) for piece in rest)])
 
     def as_text() -> pa.Table:
         return _with_numbers(parse(dict.fromkeys(header, pa.string())), text)

@@ -55,6 +55,12 @@ def test_in_pieces_as_at_once(kind, end, monkeypatch):
             assert pieces.schema.equals(whole.schema) and pieces.equals(whole) and pieces.num_rows == ROWS
 
 
+def test_a_line_may_be_longer_than_what_is_parsed_at_once(monkeypatch):
+    raw = content(lambda row: "x" * 600 if row == 222 else "y")
+    pieces, problems = parsed(raw, monkeypatch, 500)
+    assert not problems and pieces.equals(parsed(raw, monkeypatch, 1 << 30)[0])
+
+
 def test_an_uneven_row_in_any_piece_is_named(monkeypatch):
     raw = content(number).replace(b"id_333,", b"id_333,1,")
     whole, problems = parsed(raw, monkeypatch, 1 << 30)

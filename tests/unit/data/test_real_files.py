@@ -157,20 +157,22 @@ def test_a_header_of_millions_of_columns_is_refused_at_once(tmp_path):
 )
 def test_the_cells_below_those_that_are_parsed_first_may_be_of_another_type(monkeypatch, above, below, expected):
     def parsed(block):
-        monkeypatch.setattr("moa.data.csv_files._PIECE", block)
+        monkeypatch.setattr("moa.data.csv_files._PIECE", 4 * block)
+        monkeypatch.setattr("moa.data.csv_files._BLOCK", block)
         rows = "".join(f"id_{row:03d},{above if row < 50 else below}\n" for row in range(100))
         problems = Problems()
         table = parse_csv(f"sig_id,value\n{rows}".encode(), "a.csv", ["sig_id"], problems)
         assert not problems
         return table.to_pandas()
 
-    found = parsed(800)
+    found = parsed(200)
     pd.testing.assert_frame_equal(found, parsed(1 << 20))
     assert found["value"].iloc[[0, -1]].astype(object).replace({np.nan: None}).tolist() == expected
 
 
 def test_a_short_row_below_those_that_are_parsed_first_is_named(monkeypatch):
     monkeypatch.setattr("moa.data.csv_files._PIECE", 800)
+    monkeypatch.setattr("moa.data.csv_files._BLOCK", 200)
     problems = Problems()
     rows = "".join(f"id_{row:03d},{row if row < 90 else 'x'}\n" for row in range(100))
     assert parse_csv(f"sig_id,value\n{rows}id_100\n".encode(), "a.csv", ["sig_id"], problems) is None
