@@ -53,9 +53,9 @@ def started(*command):
         process.wait(30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A scheduler and two workers, started by hand as on two machines."""
+    """A scheduler and two workers, started by hand as on two machines; they end with this file: idle, they cost time."""
     from distributed import Client
 
     file = tmp_path_factory.mktemp("cluster") / "scheduler.json"
@@ -73,7 +73,7 @@ def address(tmp_path_factory):
             yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def alone(data_dir, tmp_path_factory):
     """The same training without a cluster."""
     folder = tmp_path_factory.mktemp("alone")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from moa.metrics.likeliest import likeliest
 from moa.metrics.losses import align, cell_log_loss
@@ -21,6 +22,8 @@ LEVEL, _WIDTH = 0.95, 1.959964
 DRAWS = 1000
 #: Fewest draws, and cells (row, target) that all draws together take: of a competition's data fewer draws are made.
 _LEAST, _CELLS = 30, 1.5e8
+#: Numbers (draw, positive) that are held at once.
+_AT_ONCE = 2_000_000
 #: Of fewer draws than this the interval is that of a normal distribution with their standard deviation.
 _ENOUGH = 200
 #: Probabilities are clipped to [CLIP, 1 - CLIP] before the logarithm.
@@ -93,21 +96,29 @@ class Draws:
             return weights @ values[rows] / weights.sum(axis=1)
 
     def _precision(self, score: np.ndarray) -> np.ndarray:
-        """Average precision over all cells, ties included, for each line of weights."""
+        """Average precision over all cells, ties included, for each line of weights.
+
+        The precision at a positive cell is the share of positives among the cells that score as much or more. How many
+        of them a draw has follows from how many cells of each row there are between one positive and the next.
+        """
         flat, positive = score.ravel(), self._positive.ravel()
         order = np.argsort(-flat, kind="stable")
-        ordered, rows = flat[order], order // self._positive.shape[1]
-        last = np.searchsorted(-ordered, -ordered[positive[order]], side="right") - 1  # of the cells of equal score
-        hits = positive[order]
-        found = np.empty(len(self.weights))
-        for place, line in enumerate(self.weights):
-            drawn = line[rows]
-            above, right = np.cumsum(drawn), np.cumsum(np.where(hits, drawn, 0))
-            own = drawn[hits]
-            with np.errstate(invalid="ignore"):
-                precision = np.where(own > 0, right[last] / np.maximum(above[last], 1), 0)
-                found[place] = (own * precision).sum() / own.sum() if own.sum() else np.nan
-        return found
+        ordered, rows, hits = flat[order], order // self._positive.shape[1], positive[order]
+        ends = np.searchsorted(-ordered, -ordered[hits], side="right")  # number of cells that score as much or more
+        bounds, place = np.unique(ends, return_inverse=True)
+        right_until = np.searchsorted(np.flatnonzero(hits), bounds)  # number of positives among them
+        cells = rows[: bounds[-1]] if len(bounds) else rows[:0]
+        part = np.searchsorted(bounds, np.arange(len(cells)), side="right")
+        counts = sparse.csr_array((np.ones(len(cells), np.int64), (part, cells)), (len(bounds), len(score)))
+        found = []
+        for lines in np.array_split(self.weights, max(len(self.weights) * len(place) // _AT_ONCE, 1)):
+            own = lines.T[rows[hits]]
+            above = np.cumsum(counts @ lines.T, axis=0)
+            right = np.cumsum(own, axis=0)[right_until - 1]
+            with np.errstate(invalid="ignore"):  # a draw without a positive
+                precision = np.where(own > 0, (right / np.maximum(above, 1))[place], 0)
+                found.append((own * precision).sum(axis=0) / own.sum(axis=0))
+        return np.concatenate(found)
 
 
 def difference(one: np.ndarray, other: np.ndarray, more: bool) -> Difference:

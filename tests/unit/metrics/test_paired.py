@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
+from moa.metrics import paired
 from moa.metrics.losses import log_loss
 from moa.metrics.paired import COMPARED, Draws, difference
 from moa.metrics.ranking import measures
@@ -39,6 +40,19 @@ def test_a_draw_is_the_measure_of_the_drawn_rows(case):
         assert set(np.bincount(compounds.to_numpy()[rows])) <= {0, 5, 10, 15, 20, 25, 30}, "whole compounds"
         expected = average_precision_score(y.to_numpy()[rows].ravel(), p.to_numpy()[rows].ravel())
         assert found["average_precision_micro"][line] == pytest.approx(expected)
+
+
+def test_few_draws_at_a_time_give_the_same(case, monkeypatch):
+    y, p, compounds = case
+    draws = Draws(y, compounds)
+    at_once = draws.measured(p)
+    monkeypatch.setattr(paired, "_AT_ONCE", 1000)
+    assert all((draws.measured(p)[name] == values).all() for name, values in at_once.items())
+
+
+def test_without_a_positive_there_is_no_precision():
+    y = pd.DataFrame(0, [f"id_{i}" for i in range(4)], ["a", "b"])
+    assert np.isnan(Draws(y).measured(y + 0.5)["average_precision_micro"]).all()
 
 
 def test_what_is_better_and_what_may_be_chance(case):
