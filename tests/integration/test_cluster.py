@@ -55,7 +55,7 @@ def started(*command):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A scheduler and two workers, started by hand as on two machines; they end with this file: idle, they cost time."""
+    """A scheduler and two workers, started by hand as on two machines. They end with this file: idle ones cost time."""
     from distributed import Client
 
     file = tmp_path_factory.mktemp("cluster") / "scheduler.json"

@@ -11,6 +11,7 @@ from moa.environment import FINAL
 from moa.jobs import demo
 from moa.jobs.model_scores import score_model
 from moa.models.registry import recipe, recipes
+from support.demo import ROWS
 
 OLD, NEW = "simple-nn-old-cv", "simple-nn-new-cv"
 TITLES = {"Best LB": "best-lb", "Best CV": "best-cv", "3-stage NN, 5 folds": "three-stage-nn-5fold"}
@@ -25,7 +26,7 @@ def weights(weights_of):
 @pytest.fixture
 def figures(weights, data_dir, monkeypatch):
     """Take the tests' data for the demo's, and what was trained on them for the README's figures."""
-    monkeypatch.setattr(demo, "DATA", {"rows": 900, "test_rows": 120, "seed": 1, "world": WORLD})
+    monkeypatch.setattr(demo, "DATA", ROWS | {"world": WORLD})
     data = load_dataset(data_dir, nonscored=False)
     table = demo.reference()
     for name in (OLD, NEW):

@@ -21,6 +21,8 @@ from support import ROOT
 
 #: A CNN that trains in a second.
 TINY_CNN = {"pretrained": False, "resolution": 16, "layout": "pca", "hidden": 8, "epochs": 1, "batch_size": 64}
+#: The data set that tests share: rows enough for each scored target and each fold, and no more.
+ROWS = {"rows": 480, "test_rows": 120, "seed": 1}
 #: ResNeSt V1 differs from V2 in a dropout: the other models are trained for the tests that go through all of them.
 TRAINED = [name for name in recipes() if name != "deepinsight-resnest-v1"]
 #: Trained by a command, as a user does. The others are trained in the test process, which has imported torch already.
@@ -57,10 +59,10 @@ class Demo:
         self._weights = folder / "weights"
 
     def data(self) -> Path:
-        """The data set: 900 training and 120 test rows of the competition's columns."""
+        """The data set: training and test rows of the competition's columns, as many as ``ROWS`` says."""
         data = self._folder / "competition" / "data"
         with self._locked("data"):
-            synthesize(data, rows=900, test_rows=120, seed=1)  # does nothing where it is done
+            synthesize(data, **ROWS)  # does nothing where it is done
         return data
 
     def weights(self, *names: str) -> Path:
