@@ -22,7 +22,7 @@ from moa.environment import FINAL
 from moa.errors import DataError
 from moa.jobs import demo
 from moa.models import registry
-from moa.models.registry import recipe
+from moa.models.registry import recipes
 from support import ROOT, TESTS
 from support.assays import cell_painting, l1000_plate, write_gct
 from support.demo import TINY_CNN
@@ -77,11 +77,22 @@ NOT_HERE = {
 ROWS = {"rows": 120, "test_rows": 20, "seed": 0}
 
 
+def of_two_epochs(settings):
+    """Settings of a recipe with two epochs at most in each of its stages."""
+    return {
+        name: of_two_epochs(value) if isinstance(value, dict) else min(value, 2) if name == "epochs" else value
+        for name, value in settings.items()
+    }
+
+
 @pytest.fixture(scope="module")
 def patched():
+    """Small networks and few epochs: pages say what commands do, not how good a model is."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("deepinsight-efficientnet-b3", "deepinsight-resnest-v1", "deepinsight-resnest-v2"):
-            patch.setitem(recipe(name).demo, "learner", recipe(name).demo["learner"] | TINY_CNN)
+        for name, model in recipes().items():
+            tiny = {"learner": model.demo["learner"] | TINY_CNN} if name.startswith("deepinsight") else {}
+            for key, value in (of_two_epochs(model.demo) | tiny).items():
+                patch.setitem(model.demo, key, value)
         figures = demo.reference().assign(tolerance=1.0)  # the data are not the demo's: any figure will do
         patch.setattr(demo, "reference", lambda: figures)
         patch.setattr(demo, "DATA", ROWS | {"world": WORLD})
