@@ -84,7 +84,9 @@ class Peeking:
 
 @pytest.mark.parametrize(("name", "stage"), [("simple-nn-old-cv", "nn"), ("three-stage-nn-5fold", "stage2")])
 def test_a_model_that_peeks_is_found_out_even_if_an_earlier_stage_does(name, stage, dataset, weights):
-    model, config = configured(name)
+    # Epochs enough to remember what it peeked at.
+    longer = {"learner": {"epochs": 25}} if name == "simple-nn-old-cv" else OVERLAYS[name]
+    model, config = recipe(name), recipe(name).configure("demo", longer)
 
     def stages(config, schema):
         return tuple(

@@ -169,7 +169,7 @@ def test_compounds_have_one_answer_with_their_doses(folder, data, plate):
 
 def test_wells_that_were_in_training_show_what_was_predicted_without_them(dataset, weights, tmp_path):
     rows = pd.concat([dataset.features[dataset.treated].iloc[:6], dataset.test[dataset.test_treated].iloc[:6]])
-    drug = dataset.drugs.iloc[-1]
+    drug = dataset.drugs[dataset.treated].iloc[-1]
     rows["Metadata_compound"] = [*dataset.drugs[rows.index[:6]], drug.upper(), *["new"] * 5]
     rows.to_csv(tmp_path / "plate.csv")
     result, page = write_page(tmp_path / "plate.csv", SPEC, weights, tmp_path)
@@ -215,7 +215,7 @@ def test_training_again_adds_what_weights_lack(weights, data_dir, moa_here, tmp_
     copy = copy_models(weights, tmp_path / "weights", OLD)
     before = files(copy)
     key = read_json(copy / OLD / "evidence.json")
-    assert key["compounds"] > 100
+    assert key["compounds"] > 50
     (copy / OLD / "evidence.json").unlink()
     (copy / "shared" / f"{key['evidence']}.fit").unlink()
     moa_here("train", OLD, "--data", data_dir, "--weights", copy, "--profile", "demo", "--device", "cpu")

@@ -252,9 +252,9 @@ def test_drugs(run, data_dir, data):
     alone = np.tile(scores.prevalence, len(rows))
     assert table.loc[drug, "baseline"] == pytest.approx(sklearn_log_loss(labels, alone, labels=[0, 1]), rel=1e-6)
     assert table.loc[drug, "moa"] == ", ".join(reference.y.columns[reference.y.loc[rows].any()])
-    # Nineteen treated rows of one drug: it is then large, as the positive control is; their rows are counted apart.
-    together = scores.y.index[5:24]
-    merged = data.drugs.mask(data.drugs.index.isin(together), "large")
+    # Nineteen treated rows of one drug, and more of another, as of a positive control: rows of large ones count apart.
+    together, control = scores.y.index[5:24], scores.y.index[30:90]
+    merged = data.drugs.mask(data.drugs.index.isin(together), "large").mask(data.drugs.index.isin(control), "control")
     scores = ReportScores(dataclasses.replace(scores.inputs, data=dataclasses.replace(data, drugs=merged)))
     whole = scores.models[OLD]
     drug = merged.loc[whole.y.index]
