@@ -53,7 +53,7 @@ def test_parts_become_the_whole(weights, parts, tmp_path):
     pd.testing.assert_series_equal(merged.prevalence(), whole.prevalence())
     assert (merged.familiarity().distances_ == whole.familiarity().distances_).all()
     assert merged.evidence().labels(merged.targets).equals(whole.evidence().labels(whole.targets))
-    assert len(merged.evidence().names_) == len(whole.evidence().names_) > 100
+    assert len(merged.evidence().names_) == len(whole.evidence().names_) > 50
     assert not list(target.rglob("*.tmp"))
     units = len(whole.last.units())
     assert [(model.taken, model.there) for model in merge_weights(parts, target)] == [(0, units + 1)]

@@ -26,14 +26,14 @@ def case(data_dir, tmp_path_factory):
     treated = data.scored[data.treated]
     oof = fake(treated, 1)
     write_table(predictions / OLD / "oof.parquet", oof)
-    write_table(predictions / NEW / "oof.parquet", fake(treated, 2).iloc[:150])
+    write_table(predictions / NEW / "oof.parquet", fake(treated, 2).iloc[:140])
     scores = ReportScores(collect(data_dir, predictions / "none", predictions))
     return scores, data, treated, oof, mechanism_data(scores)
 
 
 def test_few_rows_make_no_reference(case):
     scores, _, treated, _, data = case
-    assert len(scores.blends["best-lb"].table) == 150 < len(treated) / 3
+    assert len(scores.blends["best-lb"].table) == 140 < len(treated) / 3
     assert scores.reference.key == OLD and data["predictions"][0] == scores.models[OLD].title
     assert set(data["predictions"]) == {p.title for p in scores.everything.values()}
 
