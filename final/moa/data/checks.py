@@ -199,11 +199,12 @@ def check_numbers(name: str, table: pd.DataFrame, columns: list[str], problems: 
 
 def _to_look_at(table: pd.DataFrame, columns: list[str]) -> list[str]:
     """The columns that are not read as numbers, or not all of them finite: few, and one after another takes long."""
-    numeric = [
-        pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
-        for dtype in table.dtypes.reindex(columns)
+    dtypes = dict(zip(table.columns, table.dtypes, strict=True))
+    read = [
+        column
+        for column in columns
+        if pd.api.types.is_numeric_dtype(dtypes[column]) and not pd.api.types.is_bool_dtype(dtypes[column])
     ]
-    read = [column for column, fits in zip(columns, numeric, strict=True) if fits]
     good: set[str] = set()
     for start in range(0, len(read), _AT_ONCE):
         part = read[start : start + _AT_ONCE]
