@@ -27,5 +27,5 @@ def files(folder):
 
 
 def units(folder):
-    """When each finished unit of a folder was written, by its path."""
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("unit.json")}
+    """When each finished unit of a folder was written, by its path; folders that are being written have other names."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("fold-*/unit.json")}
