@@ -103,6 +103,22 @@ def data_dir(demo):
 
 
 @pytest.fixture(scope="session")
+def larger_demo(shared_folder, tmp_path_factory):
+    """A larger data set, and models trained on it."""
+    from support.demo import MORE_ROWS, Demo
+    from support.kept import kept_folder
+
+    return Demo(kept_folder(shared_folder) / "larger", tmp_path_factory.mktemp("larger"), MORE_ROWS)
+
+
+@pytest.fixture(scope="session")
+def larger_dataset(larger_demo):
+    from moa.data.dataset import load_dataset
+
+    return load_dataset(larger_demo.data(), drugs=True)
+
+
+@pytest.fixture(scope="session")
 def dataset(data_dir):
     from moa.data.dataset import load_dataset
 

@@ -23,6 +23,8 @@ from support import ROOT
 TINY_CNN = {"pretrained": False, "resolution": 16, "layout": "pca", "hidden": 8, "epochs": 1, "batch_size": 64}
 #: The data set that tests share: rows enough for each scored target and each fold, and no more.
 ROWS = {"rows": 480, "test_rows": 120, "seed": 1}
+#: For tests that need more rows than there are genes, or models that are better than the prevalence.
+MORE_ROWS = ROWS | {"rows": 900}
 #: ResNeSt V1 differs from V2 in a dropout: the other models are trained for the tests that go through all of them.
 TRAINED = [name for name in recipes() if name != "deepinsight-resnest-v1"]
 #: Trained by a command, as a user does. The others are trained in the test process, which has imported torch already.
@@ -51,18 +53,19 @@ class Demo:
     Args:
         folder: shared by the processes, and by runs of the same code; locks in it keep anything from being made twice.
         views: a folder of this process.
+        rows: of the data set, as ``synthesize`` takes them.
     """
 
-    def __init__(self, folder: Path, views: Path):
-        self._folder, self._views = folder, views
+    def __init__(self, folder: Path, views: Path, rows: dict[str, int] = ROWS):
+        self._folder, self._views, self._rows = folder, views, rows
         self._made: dict[tuple[str, ...], Path] = {}
         self._weights = folder / "weights"
 
     def data(self) -> Path:
-        """The data set: training and test rows of the competition's columns, as many as ``ROWS`` says."""
+        """The data set, of the competition's columns."""
         data = self._folder / "competition" / "data"
         with self._locked("data"):
-            synthesize(data, **ROWS)  # does nothing where it is done
+            synthesize(data, **self._rows)  # does nothing where it is done
         return data
 
     def weights(self, *names: str) -> Path:

@@ -184,7 +184,7 @@ def check_numbers(name: str, table: pd.DataFrame, columns: list[str], problems: 
     ids = table[SIG_ID]
     for column in _to_look_at(table, columns):
         values = table[column]
-        if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        if not _holds_numbers(values.dtype):
             numbers = pd.to_numeric(values.astype("string"), errors="coerce").astype("float64")
             bad = (numbers.isna() & values.notna()).to_numpy()
             commas = values[bad].astype(str).str.fullmatch(r"[-+]?\d*,\d+").all()
@@ -197,14 +197,14 @@ def check_numbers(name: str, table: pd.DataFrame, columns: list[str], problems: 
             problems.rows(name, column, np.isinf(cells), ids, "a finite number, found infinity")
 
 
+def _holds_numbers(dtype: object) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+
+
 def _to_look_at(table: pd.DataFrame, columns: list[str]) -> list[str]:
     """The columns that are not read as numbers, or not all of them finite: few, and one after another takes long."""
     dtypes = dict(zip(table.columns, table.dtypes, strict=True))
-    read = [
-        column
-        for column in columns
-        if pd.api.types.is_numeric_dtype(dtypes[column]) and not pd.api.types.is_bool_dtype(dtypes[column])
-    ]
+    read = [column for column in columns if _holds_numbers(dtypes[column])]
     good: set[str] = set()
     for start in range(0, len(read), _AT_ONCE):
         part = read[start : start + _AT_ONCE]

@@ -17,7 +17,7 @@ from moa.files import regular, replacing
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table indexed by sig_id as parquet, atomically."""
     table = table.rename_axis(SIG_ID)
-    with replacing(path, len(table) * sum(getattr(dtype, "itemsize", 8) for dtype in table.dtypes)) as temporary:
+    with replacing(path, int(table.memory_usage().sum())) as temporary:
         # Probabilities rarely repeat: dictionary encoding makes the file a third larger and twice as slow to write.
         table.to_parquet(temporary, use_dictionary=False)
 

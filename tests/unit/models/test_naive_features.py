@@ -9,9 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 import moa.features
 from moa.data.assay import COMPETITION
-from moa.data.dataset import load_dataset
 from moa.data.schema import CP_TYPE, TREATED
-from moa.data.synthetic import synthesize
 from moa.learners.base import Fitted
 from moa.learners.runtime import Runtime
 from moa.learners.two_heads.settings import SECOND
@@ -95,21 +93,13 @@ class Remembering:
         return Fitted({}, oof=np.zeros((len(data.valid), data.y.shape[1])))
 
 
-@pytest.fixture(scope="module")
-def more_rows(tmp_path_factory):
-    """A data set of more training rows than genes."""
-    folder = tmp_path_factory.mktemp("more")
-    synthesize(folder, rows=900, test_rows=120, seed=1)
-    return load_dataset(folder)
-
-
 @pytest.mark.parametrize(
     ("model", "counts"), [("two-heads", (False, 2, 100)), ("two-heads-v2", (True, 50, 50))], ids=["V1", "V2"]
 )
-def test_two_heads_training_rows_and_others(more_rows, model, counts):
+def test_two_heads_training_rows_and_others(larger_dataset, model, counts):
     """More training rows than genes, or else the solver works on the transposed table and is exact for these rows."""
     stage = recipe(model).stages(recipe(model).configure("kaggle"), COMPETITION)[0]
-    learner, tables = Remembering(), (more_rows.features, more_rows.test)
+    learner, tables = Remembering(), (larger_dataset.features, larger_dataset.test)
     X = stage.features().fit_transform(*tables)[0]
     fold_of_row = np.where(np.arange(len(X)) % 27 == 0, 1, 0)
     inputs = StageInputs(X, pd.DataFrame({"t": np.zeros(len(X), np.float32)}, X.index), {None: fold_of_row})
@@ -120,7 +110,7 @@ def test_two_heads_training_rows_and_others(more_rows, model, counts):
 
     found, replayed = learner.data.X.astype(np.float64), result.features.transform(X.loc[train]).astype(np.float64)
     first, second = naive_features.two_heads(
-        more_rows.features.loc[train], more_rows.features.loc[valid], 228, *counts, list(PUBLISHED)
+        larger_dataset.features.loc[train], larger_dataset.features.loc[valid], 228, *counts, list(PUBLISHED)
     )
     for rows, naive, naive_second in zip((train, valid), first, second, strict=True):
         table = found.loc[rows]
