@@ -22,7 +22,7 @@ else
     data="$output/data"
     echo "== No competition data in data/ (see data/README.md): this is the DEMO on SYNTHETIC data."
     echo "== Its scores say nothing about the competition; the code paths are those of the real run."
-    moa data synthesize "$data" --rows "${DEMO_ROWS:-2500}" --test-rows 400
+    moa data synthesize "$data" --rows "${DEMO_ROWS:-1500}" --test-rows 400
 fi
 read -ra models <<<"${MODELS:-all}"
 

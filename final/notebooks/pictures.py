@@ -19,6 +19,8 @@ PICTURES = {
     "feature-map.png": ("deepinsight-resnest-v2", "feature_map("),
     "swap-noise.png": ("deepinsight-resnest-v2", "noised_images("),
     "leaderboard.png": ("eda", "published_chart("),
+    "notebook-data.png": ("eda", "class_counts(dataset.scored"),
+    "notebook-blend.png": ("blend-search", "search_history("),
 }
 
 

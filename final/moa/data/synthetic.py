@@ -27,7 +27,7 @@ MARKER = "SYNTHETIC.json"
 TRUTH = Path("truth") / "test_targets_scored.csv"
 LEAST_ROWS = 60
 #: The data set of the demo.
-DEMO = {"rows": 2500, "test_rows": 400, "seed": 0}
+DEMO = {"rows": 1500, "test_rows": 400, "seed": 0}
 
 CONTROL_SHARE, TEST_CONTROL_SHARE = 1866 / TRAIN_ROWS, 358 / TEST_ROWS
 # Number of what the files of a seed hold: increased whenever a change makes the same seed give other files.

@@ -173,6 +173,6 @@ def test_at_home_without_data_the_demos_are_written(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(moa.data.synthetic, "synthesize", lambda folder, **size: written.append((folder, size)))
     session = Session.find("demo")
     assert session.with_data().data == tmp_path / "output" / "demo" / "data"
-    assert written == [(tmp_path / "output" / "demo" / "data", {"rows": 2500, "test_rows": 400, "seed": 0})]
+    assert written == [(tmp_path / "output" / "demo" / "data", {"rows": 1500, "test_rows": 400, "seed": 0})]
     given = Session.find("demo", data=tmp_path / "mine")
     assert given.with_data() == given and len(written) == 1
