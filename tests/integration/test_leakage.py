@@ -16,7 +16,7 @@ from support.leakage import leak, measure, shuffled_fold
 _SMALL = {"learner": {"layout": "pca", "resolution": 16}}
 OVERLAYS = {
     # Epochs enough for stage 2 to remember what it peeked at, and for stage 3 to pass it on.
-    "three-stage-nn-5fold": {"folds": {"n_splits": 2}, "stage2": {"epochs": 30}, "stage3": {"epochs": 30}},
+    "three-stage-nn-5fold": {"folds": {"n_splits": 2}, "stage2": {"epochs": 60}, "stage3": {"epochs": 60}},
     **{name: _SMALL for name in recipes() if name.startswith("deepinsight")},
 }
 #: The 10-fold model differs from the 5-fold one in the number of folds alone.
