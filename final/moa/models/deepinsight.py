@@ -85,7 +85,7 @@ RECIPES = (
         "EfficientNet-B3-NS",
         DeepInsightConfig(),
         Published(cv=0.01602, public_lb=0.01850, private_lb=0.01634),
-        # So small a network learns nothing in so few steps with dropout, or with a rate that falls to 0 and rises again.
+        # So small a network learns nothing in so few steps with dropout, or with a rate that falls to 0 in the middle.
         {
             "backbone": {"name": "test_efficientnet", "drop": 0.0, "drop_connect": 0.0},
             "epochs": 8,
