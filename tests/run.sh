@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . final/setup.sh
 set_up tests/requirements.txt
-# Tests start hundreds of processes: each would compile the package again where Python is told to keep no bytecode.
+# Tests start hundreds of processes: each would compile the package again where no bytecode is kept.
 unset PYTHONDONTWRITEBYTECODE
 ruff check final tests
 ruff format --check final tests
