@@ -26,7 +26,7 @@ from moa.data.csv_files import METADATA
 from moa.data.feature_names import display_names
 from moa.data.parts import Part, parse_part
 from moa.data.schema import SIG_ID
-from moa.data.stored_tables import append_csv
+from moa.data.stored_tables import append_csv, arrow_table
 from moa.data.wells import COMPOUND, TREATMENT, described_wells
 from moa.features.familiarity import FAR, UNUSUAL
 from moa.files import read_json, replacing, replacing_folder, write_json
@@ -265,7 +265,7 @@ def _join_parquet(files: Iterable[Path], file: BinaryIO) -> None:
 
 def _packed(frame: pd.DataFrame) -> bytes:
     """A table as a parquet file; the columns have the same types in all parts, also where a part has no rows."""
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    table = arrow_table(frame)
     for place, column in enumerate(table.schema):
         if pa.types.is_null(column.type) or pa.types.is_large_string(column.type):
             table = table.set_column(place, column.name, table[column.name].cast(pa.string()))
