@@ -155,7 +155,8 @@ def _check_columns(name: str, table: pd.DataFrame, problems: Problems, schema: A
             others = ",".join(each.name for each in schema.groups if set(each.columns) & set(table.columns))
             fix = f"; a model trained without them takes the file: moa train MODEL --groups {others}" if others else ""
             problems.append(f"{name}: has none of the {len(group.columns)} columns of the group '{group.name}'{fix}")
-            missing = [column for column in missing if column not in set(group.columns)]
+            reported = set(group.columns)
+            missing = [column for column in missing if column not in reported]
     problems.columns(name, "missing", missing, f"expected {SIG_ID} and {count} feature columns")
     known = {SIG_ID, *schema.features}
     extra = [column for column in table if column not in known]

@@ -215,10 +215,15 @@ def set_aside(
     Returns:
         the table without them, and its ``Metadata_`` columns, same rows, without an index of sig_ids.
     """
-    others = [column for column in table if column not in {SIG_ID, *known}]
+    own = {
+        SIG_ID,
+        *known,
+    }  # outside of the loop: made for each of many columns, it would take the square of their number
+    others = [column for column in table.columns.tolist() if column not in own]
     numbers = [name for name in others if _INDEX.fullmatch(name) and pd.api.types.is_integer_dtype(table[name])]
     described = [column for column in others if column.startswith(METADATA)]
-    rest = [] if strict else [column for column in others if column not in {*numbers, *described}]
+    named = {*numbers, *described}
+    rest = [] if strict else [column for column in others if column not in named]
     if numbers:
         problems.note(f"{name}: {_quoted(numbers)} holds row numbers (an index saved with the table): set aside")
     if described:

@@ -35,7 +35,8 @@ def check_labels(
     columns = [column for column in table if column != SIG_ID]
     if isinstance(targets, tuple):
         problems.columns(name, "missing", [t for t in targets if t not in table], "the assay names it as a target")
-        unknown = [column for column in columns if column not in set(targets)]
+        expected = set(targets)
+        unknown = [column for column in columns if column not in expected]
         problems.columns(name, "unknown", unknown, "the assay has no target of that name")
         columns = [target for target in targets if target in table]
     elif targets is not None and len(columns) != targets:

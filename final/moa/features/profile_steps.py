@@ -29,8 +29,8 @@ def profile_steps(schema: Assay, fit_on: FitOn) -> list[Step]:
     from moa.features import Bounded, SignedLog, StandardScaler, Varying
 
     kept = [column for column in schema.values if not is_bookkeeping(column)] or list(schema.values)
-    unused = [column for column in schema.values if column not in set(kept)]
     inside = set(kept)
+    unused = [column for column in schema.values if column not in inside]
 
     def values(available: list[str]) -> list[str]:
         return [column for column in available if column in inside]

@@ -69,7 +69,8 @@ def fitted(
         features = [] if isinstance(content, Profiles) else feature_columns(list(table), given)
         if wanted is None and not isinstance(content, Profiles):
             _check_families(name, features, given)
-        new = [column for column in table if column not in columns and column not in set(features)]
+        measured = set(features)
+        new = [column for column in table if column not in columns and column not in measured]
         notes.aside(f"{name}: columns that the mapping does not know, as metadata", new)
         columns |= {column: described(column, list(table)) for column in new}
     names = [name for name, _ in read.files]

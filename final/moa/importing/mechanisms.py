@@ -181,7 +181,8 @@ def _learnable(
         for target in mechanisms[row]:
             compounds.setdefault(target, set()).add(str(names.iloc[row]))
     few = sorted(target for target, of in compounds.items() if len(of) < options.least_compounds)
-    kept = sorted((target for target in compounds if target not in set(few)), key=str.lower)
+    rare = set(few)
+    kept = sorted((target for target in compounds if target not in rare), key=str.lower)
     least = counted(options.least_compounds, "compound")
     notes.dropped(
         f"with fewer than {least} ({len(kept)} kept; {setting('least_compounds', '1')} keeps all)", few, "target"

@@ -125,10 +125,11 @@ def select_features(profiles: Profiles, notes: Notes) -> Profiles:
     names = list(profiles.values.columns)
     operations = ["variance_threshold", "correlation_threshold", "drop_na_columns", "blocklist", "drop_outliers"]
     found = pycytominer.feature_select(profiles.values.reset_index(drop=True), features=names, operation=operations)
-    kept = [name for name in names if name in set(found.columns)]
+    good = set(found.columns)
+    kept = [name for name in names if name in good]
     if not kept:
         raise UserError("select_features: no feature is left; import all features")
-    out = [name for name in names if name not in set(kept)]
+    out = [name for name in names if name not in good]
     notes.dropped(f"by pycytominer's feature selection ({', '.join(operations)})", out, "feature")
     return profiles.only(kept)
 

@@ -91,7 +91,7 @@ class Table:
             for row in frame.itertuples(index=False, name=None)
         ]
         best = set()
-        compared = [i for i in range(len(rows)) if i not in set(quiet)]
+        compared = sorted(set(range(len(rows))) - set(quiet))
         for name in [*lowest, *highest]:
             values = frame[name].to_numpy(dtype=float)[compared]
             if np.isfinite(values).sum() > 1:
