@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, a small synthetic data set, and models trained on it when a test asks for them."""
 
 import os
+import shutil
 import sys
 
 # Several test processes run side by side, one thread each. Set before numpy and torch are imported, which read it then.
@@ -79,6 +80,23 @@ def shared_folder(tmp_path_factory):
 def own_cache(shared_folder):
     """Keep the tests' parsed files out of the user's cache."""
     os.environ["MOA_CACHE"] = str(shared_folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def synthetic(shared_folder):
+    """Put a small synthetic data set into a folder: a copy, made once in a run of the tests for each size and seed."""
+    from filelock import FileLock
+
+    from moa.data.synthetic import synthesize
+
+    def put(folder, **asked):
+        made = shared_folder / "synthetic" / "-".join(f"{name}={value}" for name, value in asked.items())
+        made.parent.mkdir(exist_ok=True)
+        with FileLock(f"{made}.lock"):
+            synthesize(made, **asked)  # does nothing where it is done
+        return shutil.copytree(made, folder)
+
+    return put
 
 
 @pytest.fixture(scope="module", autouse=True)

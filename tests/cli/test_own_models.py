@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from moa.data.synthetic import synthesize
 from moa.files import read_json
 from moa.models import registry
 from moa.models.templates import KINDS
@@ -18,10 +17,8 @@ from support import TESTS
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "data"
-    synthesize(folder, rows=80, test_rows=8, seed=3)
-    return folder
+def data(tmp_path_factory, synthetic):
+    return synthetic(tmp_path_factory.mktemp("data") / "data", rows=80, test_rows=8, seed=3)
 
 
 @pytest.fixture

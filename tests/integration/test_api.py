@@ -11,7 +11,6 @@ import pytest
 
 import moa
 from moa.data.dataset import load_dataset
-from moa.data.synthetic import synthesize
 from moa.errors import DataError, UserError
 from moa.jobs.model_scores import score_model
 from moa.metrics.losses import log_loss
@@ -22,10 +21,10 @@ from support.any_table import RECIPE
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, synthetic):
     """A folder with data, and a model of one's own trained there by its file."""
     folder = tmp_path_factory.mktemp("place")
-    synthesize(folder / "data", rows=80, test_rows=8, seed=3)
+    synthetic(folder / "data", rows=80, test_rows=8, seed=3)
     shutil.copyfile(TESTS / "support" / "my_small.py", folder / "my_small.py")
     return folder
 

@@ -7,7 +7,6 @@ import shutil
 import pytest
 from sklearn.decomposition import PCA
 
-from moa.data.synthetic import synthesize
 from moa.environment import Folders
 from moa.errors import StoreError
 from moa.features.pipeline import FeaturePipeline
@@ -24,10 +23,8 @@ NAME = "my-small"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    synthesize(folder / "data", rows=80, test_rows=8, seed=3)
-    return folder / "data"
+def data(tmp_path_factory, synthetic):
+    return synthetic(tmp_path_factory.mktemp("data") / "data", rows=80, test_rows=8, seed=3)
 
 
 @pytest.fixture(scope="module")

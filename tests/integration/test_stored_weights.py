@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from moa.cli import app
 from moa.data.dataset import load_dataset
 from moa.data.stored_tables import read_table
-from moa.data.synthetic import synthesize
 from moa.errors import StoreError, UserError
 from moa.files import read_json
 from moa.learners.two_heads.settings import AFTER
@@ -92,9 +91,8 @@ def test_they_can_be_merged_and_still_predict(name, weights, features, tmp_path)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_weights_of_the_first_recipes_are_refused_in_one_line(name, older, tmp_path):
-    data, target = tmp_path / "data", tmp_path / "merged"
-    synthesize(data, rows=80, test_rows=8, seed=3)
+def test_weights_of_the_first_recipes_are_refused_in_one_line(name, older, synthetic, tmp_path):
+    data, target = synthetic(tmp_path / "data", rows=80, test_rows=8, seed=3), tmp_path / "merged"
     model, manifest = recipe(name), read_json(older / name / "manifest.json")
     runner = Runner(Trained(model, older, type(model.config).model_validate(manifest["settings"])), profile="custom")
     command = ["predict", name, "--data", str(data), "--weights", str(older), "--out", str(tmp_path / "out")]

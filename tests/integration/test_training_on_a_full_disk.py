@@ -10,7 +10,6 @@ import pytest
 import safetensors
 import safetensors.torch
 
-from moa.data.synthetic import synthesize
 from moa.environment import Folders
 from moa.errors import WriteError
 from moa.jobs.options import TrainOptions
@@ -25,10 +24,8 @@ CPU = TrainOptions(device="cpu")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "data"
-    synthesize(folder, rows=80, test_rows=8, seed=3)
-    return folder
+def data(tmp_path_factory, synthetic):
+    return synthetic(tmp_path_factory.mktemp("data") / "data", rows=80, test_rows=8, seed=3)
 
 
 @pytest.fixture

@@ -4,14 +4,10 @@ import shutil
 
 import pytest
 
-from moa.data.synthetic import synthesize
-
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small") / "data"
-    synthesize(folder, rows=64, test_rows=16, seed=3)
-    return folder
+def clean(tmp_path_factory, synthetic):
+    return synthetic(tmp_path_factory.mktemp("small") / "data", rows=64, test_rows=16, seed=3)
 
 
 @pytest.fixture
