@@ -17,8 +17,13 @@ find_python() {
     return 1
 }
 
+install() {
+    "$VENV/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check \
+        ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "$@" || return 2
+}
+
 set_up() {
-    local python stamp file name
+    local python stamp file name installed=""
     if [ ! -x "$VENV/bin/python" ]; then
         python="$(find_python)" || return 2
         echo "Setting up $VENV with $python"
@@ -28,9 +33,9 @@ set_up() {
     stamp="$(cat requirements.txt pyproject.toml | cksum)"
     if [ "$(cat "$VENV/.requirements" 2>/dev/null)" != "$stamp" ]; then
         echo "Installing the pinned requirements (minutes, about 6 GB, half of it without CUDA, the first time only)"
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-            ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r requirements.txt || return 2
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable . || return 2
+        install -r requirements.txt || return 2
+        install --no-deps --editable . || return 2
+        installed=1
         echo "$stamp" >"$VENV/.requirements"
     fi
     for file in "$@"; do
@@ -38,11 +43,13 @@ set_up() {
         stamp="$(cat requirements.txt "$file" | cksum)"
         if [ "$(cat "$VENV/$name" 2>/dev/null)" != "$stamp" ]; then
             echo "Installing $file"
-            "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-                ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint requirements.txt -r "$file" || return 2
+            install --constraint requirements.txt -r "$file" || return 2
+            installed=1
             echo "$stamp" >"$VENV/$name"
         fi
     done
+    # On all cores, where pip would take one. Some files of packages are templates, or for another Python.
+    [ -z "$installed" ] || "$VENV/bin/python" -m compileall -q -j 0 "$VENV/lib" >/dev/null 2>&1 || true
     PATH="$(cd "$VENV/bin" && pwd):$PATH"
     export PATH
 }
