@@ -215,10 +215,7 @@ def set_aside(
     Returns:
         the table without them, and its ``Metadata_`` columns, same rows, without an index of sig_ids.
     """
-    own = {
-        SIG_ID,
-        *known,
-    }  # outside of the loop: made for each of many columns, it would take the square of their number
+    own = {SIG_ID, *known}
     others = [column for column in table.columns.tolist() if column not in own]
     numbers = [name for name in others if _INDEX.fullmatch(name) and pd.api.types.is_integer_dtype(table[name])]
     described = [column for column in others if column.startswith(METADATA)]

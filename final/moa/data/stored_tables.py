@@ -41,9 +41,10 @@ def arrow_table(table: pd.DataFrame) -> pa.Table:
 
 
 def _kind(table: pd.DataFrame) -> np.dtype[Any] | None:
-    """The type of all columns, where they are numbers of one type; None: they are not."""
+    """The type of all columns, where they have names and are numbers of one type; None: they are not."""
     kinds = set(table.dtypes)
-    kind = kinds.pop() if len(kinds) == 1 and table.columns.is_unique else None
+    named = isinstance(table.columns.dtype, pd.StringDtype) and table.columns.is_unique
+    kind = kinds.pop() if len(kinds) == 1 and named else None
     return kind if isinstance(kind, np.dtype) and kind.kind in "fiu" else None
 
 
