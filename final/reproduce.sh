@@ -41,4 +41,4 @@ if [ "$profile" = demo ]; then # rounding differs between machines, so this may 
 fi
 moa report --data "$data" --weights "$output/weights" --predictions "$output/predictions" --out "$output"
 
-echo "== Done. Submissions: $output/submission-best-lb.csv and $output/submission-best-cv.csv; report: $output/report.html"
+echo "== Done. In $output: $(cd "$output" && echo submission-*.csv) report.html"
