@@ -17,7 +17,7 @@ find_python() {
     return 1
 }
 
-install() {
+pip_install() {
     "$VENV/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check \
         ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "$@" || return 2
 }
@@ -33,8 +33,8 @@ set_up() {
     stamp="$(cat requirements.txt pyproject.toml | cksum)"
     if [ "$(cat "$VENV/.requirements" 2>/dev/null)" != "$stamp" ]; then
         echo "Installing the pinned requirements (minutes, about 6 GB, half of it without CUDA, the first time only)"
-        install -r requirements.txt || return 2
-        install --no-deps --editable . || return 2
+        pip_install -r requirements.txt || return 2
+        pip_install --no-deps --editable . || return 2
         installed=1
         echo "$stamp" >"$VENV/.requirements"
     fi
@@ -43,7 +43,7 @@ set_up() {
         stamp="$(cat requirements.txt "$file" | cksum)"
         if [ "$(cat "$VENV/$name" 2>/dev/null)" != "$stamp" ]; then
             echo "Installing $file"
-            install --constraint requirements.txt -r "$file" || return 2
+            pip_install --constraint requirements.txt -r "$file" || return 2
             installed=1
             echo "$stamp" >"$VENV/$name"
         fi

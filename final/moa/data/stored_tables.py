@@ -32,8 +32,8 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def arrow_table(table: pd.DataFrame) -> pa.Table:
     """The columns of a table, without its index and pandas' notes; a missing number becomes null.
 
-    Numbers of one type are taken column by column from one array: ``pa.Table.from_pandas`` takes ten times as long for
-    hundreds of columns, since it asks pandas for each several times.
+    Numbers of one type are taken column by column from one array: ``pa.Table.from_pandas`` takes four to ten times as
+    long for hundreds of columns, since it asks pandas for each several times.
     """
     if _kind(table) is None:
         return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
