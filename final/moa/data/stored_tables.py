@@ -35,31 +35,41 @@ def arrow_table(table: pd.DataFrame) -> pa.Table:
     Numbers of one type are taken column by column from one array: ``pa.Table.from_pandas`` takes four to ten times as
     long for hundreds of columns, since it asks pandas for each several times.
     """
-    if _kind(table) is None:
+    if not _named(table) or table.shape[1] == 0:
         return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-    return pa.Table.from_arrays(_columns(table), [str(name) for name in table.columns.tolist()])
+    places: dict[Any, list[int]] = {}
+    for place, kind in enumerate(table.dtypes):
+        places.setdefault(kind if _numbers(kind) else None, []).append(place)
+    found: dict[int, pa.Array] = {}
+    for kind, those in places.items():
+        part = table if len(places) == 1 else table.iloc[:, those]
+        plain = pa.Table.from_pandas(part, preserve_index=False).columns if kind is None else _columns(part)
+        found |= zip(those, plain, strict=True)
+    names = table.columns.tolist()
+    return pa.Table.from_arrays([found[place] for place in range(len(names))], names)
 
 
-def _kind(table: pd.DataFrame) -> np.dtype[Any] | None:
-    """The type of all columns, where they have names and are numbers of one type; None: they are not."""
-    kinds = set(table.dtypes)
-    named = isinstance(table.columns.dtype, pd.StringDtype) and table.columns.is_unique
-    kind = kinds.pop() if len(kinds) == 1 and named else None
-    return kind if isinstance(kind, np.dtype) and kind.kind in "fiu" else None
+def _named(table: pd.DataFrame) -> bool:
+    return isinstance(table.columns.dtype, pd.StringDtype) and table.columns.is_unique
+
+
+def _numbers(kind: Any) -> bool:
+    return isinstance(kind, np.dtype) and kind.kind in "fiu"
 
 
 def _columns(table: pd.DataFrame) -> list[pa.Array]:
+    """The columns of a table whose columns are numbers of one type."""
     values = table.to_numpy()
     return [pa.array(values[:, place], from_pandas=True) for place in range(values.shape[1])]
 
 
 def _with_index(table: pd.DataFrame) -> pa.Table | None:
     """What ``DataFrame.to_parquet`` would write, to the byte, where all columns are numbers of one type; else None."""
-    kind, index = _kind(table), table.index
-    if kind is None or not isinstance(index.dtype, pd.StringDtype) or table.attrs:
+    kinds, index, columns = set(table.dtypes), table.index, table.columns
+    named = _named(table) and isinstance(index.dtype, pd.StringDtype)
+    if len(kinds) != 1 or not named or table.attrs or not _numbers(next(iter(kinds))):
         return None
-    columns = table.columns
-    schema = _schema(tuple(columns.tolist()), columns.dtype, columns.name, kind, index.dtype, index.name)
+    schema = _schema(tuple(columns.tolist()), columns.dtype, columns.name, kinds.pop(), index.dtype, index.name)
     return pa.Table.from_arrays([*_columns(table), pa.array(index, schema.field(-1).type)], schema=schema)
 
 

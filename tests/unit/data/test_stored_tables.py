@@ -40,6 +40,10 @@ def tables():
     yield "no column", plain.iloc[:, :0]
     yield "numbers of two types", plain.astype({"a": "float32"})
     yield "text", plain.assign(e="x")
+    mixed = plain.assign(e=["x", None, "y", "", "z"], f=range(5), g=plain["a"] > 0).astype({"b": "float32"})
+    yield "numbers, text and truth values", mixed[list("eafbgcd")]
+    yield "nothing in a column of any object", plain.assign(e=None, f=pd.Series([1, None] * 2, dtype="Int64"))
+    yield "categories and times", plain.assign(e=pd.Categorical(list("ababa")), f=pd.Timestamp(0))
     yield "truth values", plain > 0
     yield "ids of any object", plain.set_axis(ids.astype(object))
     yield "numbers for ids", plain.reset_index(drop=True).rename_axis("sig_id")
