@@ -10,12 +10,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from hypothesis import HealthCheck, settings
 
+from moa import parallel
 from moa.environment import FINAL, available_cores
 from moa.models import registry
-from support import ROOT, TESTS
+from support import ROOT, TESTS, forked
 
 # The checker of notebooks would build the grammars of addresses, which no notebook is checked for: seconds per process.
 sys.modules["rfc3987_syntax"] = None
+
+# The package's processes and Dask's workers are forked from the same one as the tests', whichever need it first.
+parallel._LIBRARIES = forked.PRELOADED
+os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 
 # The processes that tests start import this checkout too, wherever they run and whatever else is installed.
 _PATHS = [str(FINAL), str(TESTS), str(ROOT), os.environ.get("PYTHONPATH")]
@@ -60,6 +65,10 @@ def pytest_xdist_auto_num_workers(config):
 def pytest_collection_modifyitems(items):
     places = {str(TESTS / f"{name}.py"): place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(str(item.path), len(LONG)))
+
+
+def pytest_collection_finish():
+    forked.processes()  # before one of Dask's workers is the first that is forked
 
 
 # Made-up inputs are the same in every run, and none fails because the machine is busy.

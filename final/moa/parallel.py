@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from itertools import chain, islice
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Lock
 from threading import Thread, current_thread, main_thread
 from time import monotonic
@@ -31,6 +32,8 @@ Result = TypeVar("Result")
 Unchanged = TypeVar("Unchanged")
 #: How often a piece may be on a process that dies.
 _TRIES = 3
+#: What nearly every process imports; torch imports the second with the first optimizer.
+_LIBRARIES = ("torch", "torch._dynamo")
 
 
 class Streams(Protocol):
@@ -130,14 +133,15 @@ def pool(
     work: Callable[[State, Item], Result],
     count: int,
     on_report: Callable[[Any], None] | None = None,
+    imports: Iterable[str] = (),
 ) -> Iterator[Callable[[Item], Future[Result]]]:
     """Processes that compute pieces of work; gives the function that submits one.
 
     They end with the block; at once, in the middle of their pieces, where it raises an error or this process is killed.
     ``prepare`` and ``work`` are as for ``Streams.stream``; ``on_report`` receives what pieces ``report``, in a thread
-    of this process.
+    of this process. ``imports`` names modules that ``work`` imports, see ``_context``.
     """
-    context = multiprocessing.get_context("spawn")  # a fork of a process that has run torch's threads can hang
+    context = _context(imports)
     # Processes end when the other end of this pipe is closed, also because this process was killed. An Event would not
     # do: setting it waits for every process that waits for it, and so without end for one that was killed.
     stop, running = context.Pipe(duplex=False)
@@ -145,15 +149,17 @@ def pool(
     # Bytes, because to unpickle them imports torch and pandas, for seconds in which this process would have to wait for
     # the new one to read on.
     job = pickle.dumps((prepare, work))
-    processes = ProcessPoolExecutor(count, context, _begin, (job, stop, reporting, context.Lock()))
+    given = (job, dict(os.environ), stop, reporting, context.Lock())
+    processes = ProcessPoolExecutor(count, context, _begin, given)
 
     def submit(item: Item) -> Future[Result]:
         try:
             with uninterrupted():  # the first call starts the processes
                 return processes.submit(_piece, item)
-        except BrokenProcessPool as broken:  # reported like one that breaks while a piece runs
+        # The last two: the process that is forked was killed. Reported like one that breaks while a piece runs.
+        except (BrokenProcessPool, EOFError, ConnectionError) as broken:
             failed: Future[Result] = Future()
-            failed.set_exception(broken)
+            failed.set_exception(BrokenProcessPool(str(broken)))
             return failed
 
     def listen() -> None:
@@ -173,6 +179,32 @@ def pool(
         running.close()
         reporting.send(None)
         listener.join()
+
+
+def _context(imports: Iterable[str]) -> BaseContext:
+    """How processes are started: on Linux they are forked from one that has imported what they need.
+
+    That one is started by the first pool of this process, and serves later pools too. It imports what this process has
+    of the package then, ``imports``, and torch, which takes seconds; what cannot be imported there is imported later by
+    the processes that need it. This process itself is not forked: a fork of one that has run torch's threads can hang.
+    On other systems each process is a new interpreter; macOS's own libraries do not survive a fork.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver, resource_tracker
+
+    package = __name__.partition(".")[0]
+    loaded = [name for name in sys.modules if name.partition(".")[0] == package]
+    forkserver.set_forkserver_preload([*_LIBRARIES, *loaded, *imports])
+    # Ctrl-C reaches it too, and would end it with a traceback. It inherits what is blocked here; the start of the
+    # tracker, which a fork server needs, would unblock it.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return multiprocessing.get_context("forkserver")
 
 
 def as_finished(
@@ -243,10 +275,12 @@ _reporting: tuple[Connection, Lock]
 _ready: list[Any] = []
 
 
-def _begin(job: bytes, stop: Connection, reporting: Connection, lock: Lock) -> None:
-    """Prepare a process, so that it ends with its parent."""
+def _begin(job: bytes, variables: dict[str, str], stop: Connection, reporting: Connection, lock: Lock) -> None:
+    """Prepare a process, so that it ends with its parent, and has the environment variables that its parent has now."""
     global _job, _reporting
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and closes the pipe
+    os.environ.clear()
+    os.environ.update(variables)
     _job, _reporting = job, (reporting, lock)
 
     def end_with_parent() -> None:

@@ -49,9 +49,10 @@ def test_training_says_what_is_kept(number, status, name, data_dir, tmp_path):
     assert errors.splitlines()[-1] == expected and "Traceback" not in errors
 
 
-def test_workers_of_this_machine_leave_ctrl_c_to_the_driver(data_dir, tmp_path):
+def test_workers_of_this_machine_leave_ctrl_c_to_the_driver(data_dir, tmp_path, monkeypatch):
     """They are in the same group, as on a terminal: none prints a traceback, and none goes on."""
     pytest.importorskip("distributed", reason="needs the extra 'cluster'")
+    monkeypatch.delenv("DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD")  # as users have it
     options = ["--data", data_dir, "--weights", tmp_path, "--profile", "demo", "--device", "cpu"]
     process = start("train", MODEL, *options, "--on", "local:1")
     wait_for(f"{MODEL}/nn/seed-*/fold-*/unit.json", tmp_path, process)

@@ -60,7 +60,7 @@ def address(tmp_path_factory):
 
     file = tmp_path_factory.mktemp("cluster") / "scheduler.json"
     scheduler = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", 0, "--dashboard-address"]
-    worker = ["distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", 1, "--host", "127.0.0.1"]
+    worker = ["support.dask_worker", "--scheduler-file", file, "--nthreads", 1, "--host", "127.0.0.1"]
     with started(*scheduler, "127.0.0.1:0", "--scheduler-file", file):
         deadline = time.monotonic() + 300
         while not file.exists():

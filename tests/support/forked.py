@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 #: What commands and notebooks import.
-_PRELOADED = (
+PRELOADED = (
     *("support.demo", "support.forked", "umap", "torch._dynamo"),
     *("moa.learners.perceptron.training", "moa.learners.two_heads.training", "moa.learners.tabnet.training"),
     *("ipykernel.kernelapp", "matplotlib_inline.backend_inline", "moa.kaggle.session", "moa.notebook"),
@@ -19,8 +19,12 @@ _PRELOADED = (
 
 def processes():
     """A context of ``multiprocessing``. The process that forks is started by the first test that asks for one."""
+    if "distributed" in sys.modules:
+        from distributed.utils import get_mp_context
+
+        get_mp_context()  # sets what Dask's workers import, once: what is set last counts
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
+    context.set_forkserver_preload(list(PRELOADED))
     return context
 
 
@@ -63,6 +67,7 @@ class _Kernel:
 
 def _run_kernel(connection, environment, folder):
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked where the package forked first
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -1,6 +1,7 @@
 """Streams of pieces: here and in processes, in which some die."""
 
 import os
+import sys
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,18 @@ import torch
 
 from moa.errors import UserError
 from moa.parallel import Here, Processes, as_finished, one_thread
-from support.pieces import die, die_once, fail, prepared, prepared_together, process_and_square
+from support.pieces import (
+    die,
+    die_once,
+    end_parent_once,
+    fail,
+    origin,
+    prepared,
+    prepared_together,
+    process_and_square,
+)
+
+forked = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 
 
 @pytest.mark.parametrize(("streams", "processes"), [(Here(), 1), (Processes(1), 1), (Processes(2, patience=-1), 2)])
@@ -41,6 +53,27 @@ def test_a_process_that_dies_is_replaced_and_its_pieces_computed_again(tmp_path)
 def test_a_piece_that_kills_its_process_every_time_is_given_up():
     with pytest.raises(UserError, match="3 processes ended unexpectedly.*run the same command to continue"):
         list(Processes(2, patience=-1).stream(prepared, die, range(4)))
+
+
+@forked
+def test_processes_are_forked_from_one_that_has_torch_and_have_the_variables_of_now(monkeypatch):
+    origins = set()
+    for value in ("first", None, "second"):
+        if value:
+            monkeypatch.setenv("MOA_OF_THIS_TEST", value)
+        else:
+            monkeypatch.delenv("MOA_OF_THIS_TEST")
+        pieces = Processes(2, patience=-1).stream(partial(str, "MOA_OF_THIS_TEST"), origin, range(6))
+        _, *found = [result for _, result in sorted(pieces)]  # the first piece is computed here
+        assert {(torch, here) for _, torch, here in found} == {(True, value)}
+        origins |= {parent for parent, *_ in found}
+    assert len(origins) == 1 and os.getpid() not in origins
+
+
+@forked
+def test_where_the_process_they_are_forked_from_is_killed_they_begin_again(tmp_path):
+    found = list(Processes(2, patience=-1).stream(partial(Path, tmp_path), end_parent_once, range(10)))
+    assert sorted(found) == [(number, number) for number in range(10)] and (tmp_path / "ended").exists()
 
 
 def test_an_error_is_raised_here():

@@ -14,6 +14,8 @@ side by side, or batched (learners that cannot be batched then run as they would
 
 from __future__ import annotations
 
+import pkgutil
+import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -26,7 +28,7 @@ import torch
 
 from moa.environment import ENGINE, variable
 from moa.errors import UserError
-from moa.learners.base import BatchedLearner, EpochCallback, traits
+from moa.learners.base import BatchedLearner, EpochCallback, Learner, traits
 from moa.learners.runtime import Runtime
 from moa.memory import available_memory
 from moa.parallel import Processes, Streams, as_finished, one_thread, pool, report
@@ -104,7 +106,7 @@ class LocalExecutor(Processes):
             head = list(islice(units, at_once))
             # A process costs seconds to start: a unit that would be alone runs here, on one thread all the same.
             if traits(first.stage.learner).parallel == "processes" and len(head) > 1:
-                yield from _in_processes(inputs, chain(head, units), len(head), callback)
+                yield from _in_processes(inputs, chain(head, units), len(head), callback, _family(first.stage.learner))
             else:
                 yield from _in_threads(inputs, chain(head, units), len(head), callback)
 
@@ -183,11 +185,15 @@ def _in_threads(inputs: StageInputs, units: Iterable[Unit], count: int, callback
 
 
 def _in_processes(
-    inputs: StageInputs, units: Iterable[Unit], count: int, callback: UnitCallback
+    inputs: StageInputs, units: Iterable[Unit], count: int, callback: UnitCallback, imports: Iterable[str]
 ) -> Iterator[UnitResult]:
     """Each unit in a process, which trains many; where one fails, the others end at once."""
+
+    def on_report(epoch: tuple[int, int, int, int, dict[str, float]]) -> None:
+        callback.on_epoch_end(*epoch)
+
     try:
-        with pool(partial(_given, inputs), _train_there, count, lambda epoch: callback.on_epoch_end(*epoch)) as submit:
+        with pool(partial(_given, inputs), _train_there, count, on_report, imports) as submit:
             for _, result in as_finished(submit, units, count):
                 yield result
     except BrokenProcessPool:
@@ -195,6 +201,14 @@ def _in_processes(
             "a training process ended unexpectedly (killed, or out of memory); finished units are kept, run the "
             'same command to continue. A script of your own must call training under `if __name__ == "__main__":`'
         ) from None
+
+
+def _family(learner: Learner) -> list[str]:
+    """The modules beside that of a learner of this package: what its training imports, once it is asked to train."""
+    package = type(learner).__module__.rpartition(".")[0]
+    if package.partition(".")[0] != __name__.partition(".")[0]:  # what a stranger's modules do on import is not known
+        return []
+    return [f"{package}.{found.name}" for found in pkgutil.iter_modules(sys.modules[package].__path__)]
 
 
 def _given(inputs: StageInputs) -> StageInputs:

@@ -97,15 +97,20 @@ def children(process):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's list of processes")
 @pytest.mark.parametrize("when", ["starting", "running"])
-def test_processes_end_without_a_traceback_when_the_training_is_stopped(when, tmp_path):
-    """Also in the moment in which they start, and have read half of what they are sent."""
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_processes_end_without_a_traceback_when_the_training_is_stopped(when, stop, status, tmp_path):
+    """Also in the moment in which they start, and have read half of what they are sent; Ctrl-C reaches them too."""
     command = [sys.executable, TESTS / "support" / "waiting_units.py", tmp_path]
-    training = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    training = subprocess.Popen(command, text=True, start_new_session=True, **pipes)
     training.stdout.readline()
-    # The first child is multiprocessing's own.
+    # The first child is multiprocessing's own, the second that from which the processes are forked.
     wait_until(lambda: len(list(tmp_path.iterdir())) == 2 if when == "running" else len(children(training)) > 1)
-    processes = children(training)
-    training.terminate()
+    processes = [*children(training), *(int(path.name) for path in tmp_path.iterdir())]
+    if stop == signal.SIGINT:
+        os.killpg(training.pid, stop)
+    else:
+        training.send_signal(stop)
     _, errors = training.communicate(timeout=180)
-    assert training.returncode == 143 and not errors
+    assert training.returncode == status and not errors
     wait_until(lambda: not any(map(running, processes)))
