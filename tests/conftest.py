@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 
 # Several test processes run side by side, one thread each. Set before numpy and torch are imported, which read it then.
@@ -106,6 +107,14 @@ def synthetic(shared_folder):
         return shutil.copytree(made, folder)
 
     return put
+
+
+@pytest.fixture
+def heeded():
+    """Processes that are started heed Ctrl-C, also where the tests themselves run in the background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,12 +14,7 @@ SIGNALS = ((signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"))
 MODEL = "simple-nn-old-cv"
 
 
-@pytest.fixture(autouse=True)
-def heeded():
-    """Processes that are started heed Ctrl-C, also where the tests themselves run in the background and ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("heeded")
 
 
 def start(*arguments):

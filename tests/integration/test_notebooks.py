@@ -7,7 +7,6 @@ import runpy
 
 import nbformat
 import pandas as pd
-import papermill
 import pytest
 from matplotlib.figure import Figure
 
@@ -19,7 +18,8 @@ from moa.models import winners
 from moa.notebook.outputs import KEY, MOST, MOST_OF_ALL, digest
 from moa.notebook.pages import as_html
 from support.browser import DESK, PHONE, chromium
-from support.notebooks import run
+from support.forked import kernels
+from support.notebooks import execute, run
 from support.weights import files
 
 TRAINING = sorted(FINAL.glob("*/Training/*.ipynb"))
@@ -159,9 +159,8 @@ def test_an_edited_cell_trains_another_model(data_dir, weights_of, tmp_path):
         edited[0].source = edited[0].source.replace(old, new)
     nbformat.write(book, tmp_path / path.name)
     parameters = {"profile": "demo", "data": str(data_dir), "weights": str(weights), "device": "cpu", "seeds": 1}
-    papermill.execute_notebook(
-        tmp_path / path.name, tmp_path / "out.ipynb", cwd=path.parent, progress_bar=False, parameters=parameters
-    )
+    with kernels():
+        execute(tmp_path / path.name, tmp_path, path.parent, **parameters)
     (file,) = weights.with_name(f"{weights.name}-cells").glob("*/cells.py")
     assert "smooth(labels, 0.01)" in file.read_text(), "kept beside the weights that it made"
     (folder,) = [each for each in file.parent.iterdir() if each.is_dir() and each.name != "shared"]
@@ -183,7 +182,8 @@ def test_an_edited_cell_trains_another_model(data_dir, weights_of, tmp_path):
 def test_pages_are_written_with_their_pictures(data_dir, weights_of, tmp_path, moa_here):
     options = ["--data", data_dir, "--weights", weights_of("simple-nn-old-cv"), "--profile", "demo"]
     only = [word for name in ("eda", "two-heads") for word in ("--only", name)]
-    done = moa_here("notebooks", tmp_path / "pages", *only, *options)
+    with kernels():
+        done = moa_here("notebooks", tmp_path / "pages", *only, *options)
     assert "not trained, and so left out: two-heads" in done.stdout
     page = (tmp_path / "pages" / "eda.html").read_text()
     assert page.count('src="data:image/png;base64,') == 7 and "data: SYNTHETIC" in page

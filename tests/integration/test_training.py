@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -16,6 +14,7 @@ from moa.weights.selection import Selection
 from moa.weights.trained import Trained, open_trained
 from support import array_job
 from support.demo import copy_models
+from support.forked import processes
 from support.weights import files
 
 NAME = "simple-nn-old-cv"
@@ -80,20 +79,17 @@ def test_jobs_of_an_array_share_a_store_and_its_units(data_dir, tmp_path):
 
     Both make the manifest, the shared fits, the stages' descriptions, and every unit of the first stage.
     """
-    # Imported and not run as a script: the recipe must have its file, whose source is kept in the manifest.
-    script, jobs = "from support import array_job; array_job.main()", (0, 1)
-    shared, alone = tmp_path / "shared" / "weights", tmp_path / "alone"
+    jobs, shared, alone = (0, 1), tmp_path / "shared" / "weights", tmp_path / "alone"
     running = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, shared, data_dir, str(fold), str(job), str(len(jobs))],
-            stderr=subprocess.PIPE, text=True,
-        )
+        processes().Process(target=array_job.run, args=(shared, data_dir, fold, job, len(jobs)))
         for job, fold in enumerate(jobs)
-    ]  # fmt: skip
+    ]
     try:
         for process in running:
-            words = process.communicate()[1]
-            assert process.returncode == 0, words
+            process.start()
+        for process in running:
+            process.join()
+            assert process.exitcode == 0
     finally:
         for process in running:
             process.kill()

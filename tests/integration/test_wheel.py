@@ -116,13 +116,16 @@ def test_it_predicts(environment, data):
 
 def test_it_finds_the_published_blends(environment, data):
     code = """
-import json, pandas as pd, moa
+import json, sys, pandas as pd, moa
+from moa.cli import main
 frame = pd.read_csv("data/test_features.csv")
 found = moa.predict(frame, "best-lb", weights="store", device="cpu")
-print(json.dumps([list(found.shape), sorted(moa.load("best-lb", "store", device="cpu").members)]))
+print(json.dumps([list(found.shape), sorted(moa.load("best-lb", "store", device="cpu").members)]), flush=True)
+sys.argv = ["moa", "kaggle", "package", "k", "--user", "me", "--no-wheels"]
+main()
 """
-    shape, members = json.loads(environment("python", "-c", code).stdout.splitlines()[-1])
+    done = environment("python", "-c", code, check=False)
+    assert done.returncode == 2 and "run this from a checkout" in done.stderr
+    shape, members = json.loads(done.stdout.splitlines()[-1])
     assert shape == [len(pd.read_csv(data / "test_features.csv")), 206]
     assert members == ["two-heads", "two-stage-nn-tabnet"]
-    done = environment("moa", "kaggle", "package", "k", "--user", "me", "--no-wheels", check=False)
-    assert done.returncode == 2 and "run this from a checkout" in done.stderr

@@ -1,6 +1,5 @@
 """One job of an array: train one fold of a small two-stage model, as soon as all other jobs are ready too."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -48,13 +47,12 @@ def train(weights, data, selection):
     )
 
 
-def main():
-    """Train as the command line says: the weights' folder, the data's, the fold, number of this job, number of jobs."""
-    weights, data, fold, job, jobs = sys.argv[1:]
+def run(weights, data, fold, job, jobs):
+    """Train a fold as job number ``job`` of ``jobs``."""
     ready = Path(weights).parent / "ready"
     ready.mkdir(parents=True, exist_ok=True)
-    (ready / job).touch()
+    (ready / str(job)).touch()
     deadline = time.monotonic() + 300
-    while len(list(ready.iterdir())) < int(jobs) and time.monotonic() < deadline:
+    while len(list(ready.iterdir())) < jobs and time.monotonic() < deadline:
         time.sleep(0.01)
-    train(weights, data, Selection(fold=int(fold)))
+    train(weights, data, Selection(fold=fold))

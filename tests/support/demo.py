@@ -84,7 +84,7 @@ class Demo:
         with self._locked(name):
             if trained.exists():
                 return
-            if name == BY_COMMAND:
+            if name == BY_COMMAND and self._rows == ROWS:
                 options = ["--profile", "demo", "--data", data, "--weights", self._weights, "--device", "cpu"]
                 moa("train", name, *options)
             else:

@@ -1,6 +1,8 @@
 """Streams of pieces: here and in processes, in which some die."""
 
+import json
 import os
+import subprocess
 import sys
 from concurrent.futures import Future
 from functools import partial
@@ -14,7 +16,6 @@ from moa.parallel import Here, Processes, as_finished, one_thread
 from support.pieces import (
     die,
     die_once,
-    end_parent_once,
     fail,
     origin,
     prepared,
@@ -72,8 +73,21 @@ def test_processes_are_forked_from_one_that_has_torch_and_have_the_variables_of_
 
 @forked
 def test_where_the_process_they_are_forked_from_is_killed_they_begin_again(tmp_path):
-    found = list(Processes(2, patience=-1).stream(partial(Path, tmp_path), end_parent_once, range(10)))
-    assert sorted(found) == [(number, number) for number in range(10)] and (tmp_path / "ended").exists()
+    """In a program of its own: the process from which this test's are forked has imported much, and is used further."""
+    program = """
+import json, sys
+from functools import partial
+from pathlib import Path
+from moa import parallel
+from support.pieces import end_parent_once
+
+parallel._LIBRARIES = ()
+found = parallel.Processes(2, patience=-1).stream(partial(Path, sys.argv[1]), end_parent_once, range(10))
+print(json.dumps(sorted(found)))
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [[number, number] for number in range(10)] and not done.stderr
+    assert (tmp_path / "ended").exists()
 
 
 def test_an_error_is_raised_here():

@@ -96,9 +96,11 @@ def children(process):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's list of processes")
-@pytest.mark.parametrize("when", ["starting", "running"])
-@pytest.mark.parametrize(("stop", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_processes_end_without_a_traceback_when_the_training_is_stopped(when, stop, status, tmp_path):
+@pytest.mark.parametrize(
+    ("when", "stop", "status"),
+    [("starting", signal.SIGINT, 130), ("running", signal.SIGINT, 130), ("running", signal.SIGTERM, 143)],
+)
+def test_processes_end_without_a_traceback_when_the_training_is_stopped(when, stop, status, tmp_path, heeded):
     """Also in the moment in which they start, and have read half of what they are sent; Ctrl-C reaches them too."""
     command = [sys.executable, TESTS / "support" / "waiting_units.py", tmp_path]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
