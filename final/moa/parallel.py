@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import chain, islice
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -163,9 +163,10 @@ def pool(
             return failed
 
     def listen() -> None:
-        for message in iter(reports.recv, None):
-            if on_report is not None:
-                on_report(message)
+        with suppress(EOFError):  # this process was stopped before the block below began, whose end closes it in order
+            for message in iter(reports.recv, None):
+                if on_report is not None:
+                    on_report(message)
 
     listener = Thread(target=listen, daemon=True)
     listener.start()

@@ -27,7 +27,8 @@ ROWS = {"rows": 480, "test_rows": 120, "seed": 1}
 MORE_ROWS = ROWS | {"rows": 900}
 #: ResNeSt V1 differs from V2 in a dropout: the other models are trained for the tests that go through all of them.
 TRAINED = [name for name in recipes() if name != "deepinsight-resnest-v1"]
-#: Trained by a command, as a user does. The others are trained in the test process, which has imported torch already.
+#: Trained by a command on the smaller data set, as a user does. Others are trained in the test process,
+#: which has imported torch already.
 BY_COMMAND = "simple-nn-old-cv"
 
 

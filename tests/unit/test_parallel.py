@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import Future
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,7 @@ import torch
 
 from moa.errors import UserError
 from moa.parallel import Here, Processes, as_finished, one_thread
-from support.pieces import (
-    die,
-    die_once,
-    fail,
-    origin,
-    prepared,
-    prepared_together,
-    process_and_square,
-)
+from support.pieces import die, die_once, fail, origin, prepared, prepared_together, process_and_square
 
 forked = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 
@@ -81,12 +74,15 @@ from pathlib import Path
 from moa import parallel
 from support.pieces import end_parent_once
 
+needed = parallel._LIBRARIES
 parallel._LIBRARIES = ()
 found = parallel.Processes(2, patience=-1).stream(partial(Path, sys.argv[1]), end_parent_once, range(10))
-print(json.dumps(sorted(found)))
+print(json.dumps([sorted(found), needed]))
 """
     done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [[number, number] for number in range(10)] and not done.stderr
+    found, needed = json.loads(done.stdout)
+    assert found == [[number, number] for number in range(10)] and not done.stderr
+    assert "torch" in needed and all(map(find_spec, needed)), "what cannot be imported is left out without a word"
     assert (tmp_path / "ended").exists()
 
 
